@@ -1,0 +1,47 @@
+"""TinyBERT for Hugging Face: distil a transformer into a small BERT that is an ordinary Hugging Face model.
+
+Importing the package registers the TinyBERT family with the Auto classes of transformers; everything else is
+imported when its name is first used.
+"""
+
+from importlib import import_module
+from typing import Any
+
+import tinybert_hf.model as _model  # noqa: F401  registers the family with the Auto classes
+
+_MODULE_OF = {
+    "TinyBertConfig": "tinybert_hf.model",
+    "TinyBertModel": "tinybert_hf.model",
+    "TinyBertForMaskedLM": "tinybert_hf.model",
+    "TinyBertForSequenceClassification": "tinybert_hf.model",
+    "TinyBertForTokenClassification": "tinybert_hf.model",
+    "TinyBertForQuestionAnswering": "tinybert_hf.model",
+    "TinyBertForMultipleChoice": "tinybert_hf.model",
+    "DistillationTrainer": "tinybert_hf.training",
+    "DistillationArguments": "tinybert_hf.training",
+    "Phase": "tinybert_hf.training",
+    "FinetuneSettings": "tinybert_hf.training",
+    "run_phases": "tinybert_hf.training",
+    "finetune": "tinybert_hf.training",
+    "distillation_losses": "tinybert_hf.distillation",
+    "resolve_layer_map": "tinybert_hf.distillation",
+    "LayerMap": "tinybert_hf.distillation",
+    "initialize_from_teacher": "tinybert_hf.distillation",
+    "load_teacher": "tinybert_hf.distillation",
+    "TinyBertError": "tinybert_hf.errors",
+}
+
+__all__ = sorted(_MODULE_OF)
+
+
+def __getattr__(name: str) -> Any:
+    """Import a public name from its module when it is first used (PEP 562)."""
+    if name not in _MODULE_OF:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    value = getattr(import_module(_MODULE_OF[name]), name)
+    globals()[name] = value
+    return value
+
+
+def __dir__() -> list[str]:
+    return sorted({*globals(), *__all__})
