@@ -1,0 +1,30 @@
+# The same things that .ci/run does, at a desk. `make` alone lists the targets.
+PYTHON ?= python
+DATA ?= data
+
+.PHONY: help install check format test test-slow benchmarks
+
+help:
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
+
+install: ## the package, editable, with everything a contributor needs
+	$(PYTHON) -m pip install -e ".[dev]"
+
+check: ## ruff, formatting, types
+	$(PYTHON) -m ruff check .
+	$(PYTHON) -m ruff format --check .
+	$(PYTHON) -m mypy
+
+format: ## let ruff mend what it can
+	$(PYTHON) -m ruff check --fix .
+	$(PYTHON) -m ruff format .
+
+test: ## the default suite, under 8 minutes on 2 cores
+	$(PYTHON) -m pytest
+
+test-slow: ## the long tests
+	$(PYTHON) -m pytest -m slow
+
+benchmarks: ## the tables of docs/results/; DATA names the folder that holds sst2/
+	$(PYTHON) benchmarks/classification.py --data $(DATA)
+	$(PYTHON) benchmarks/step_time.py --data $(DATA)
