@@ -1,0 +1,144 @@
+"""Configuration of the TinyBERT family, and the one table of the Auto classes that open its checkpoints.
+
+This file travels with every saved checkpoint, so it imports the standard library, transformers and
+huggingface_hub only, and does not postpone its annotations: `@strict` checks the types that it reads from them.
+"""
+
+import difflib
+import os
+from dataclasses import fields
+from typing import TYPE_CHECKING, Any, ClassVar, Literal
+
+from huggingface_hub.dataclasses import strict
+from transformers import BertConfig
+
+if TYPE_CHECKING:
+    # One line for each modeling file. Not for the type checker: transformers reads relative imports as text, and
+    # brings these files along whenever it fetches or saves this one, so a checkpoint never loses part of its code.
+    from .modeling_tinybert import TinyBertModel  # noqa: F401
+
+AUTO_CLASSES: dict[str, str] = {
+    "AutoConfig": "configuration_tinybert.TinyBertConfig",
+    "AutoModel": "modeling_tinybert.TinyBertModel",
+    "AutoModelForTextEncoding": "modeling_tinybert.TinyBertModel",
+    "AutoModelForPreTraining": "modeling_tinybert.TinyBertForMaskedLM",
+    "AutoModelForMaskedLM": "modeling_tinybert.TinyBertForMaskedLM",
+    "AutoModelForSequenceClassification": "modeling_tinybert.TinyBertForSequenceClassification",
+    "AutoModelForTokenClassification": "modeling_tinybert.TinyBertForTokenClassification",
+    "AutoModelForQuestionAnswering": "modeling_tinybert.TinyBertForQuestionAnswering",
+    "AutoModelForMultipleChoice": "modeling_tinybert.TinyBertForMultipleChoice",
+}
+"""Auto class of transformers -> `file.Class`: what is registered here and written into every checkpoint's `auto_map`."""
+
+_SHAPE_4L_312D = {"num_hidden_layers": 4, "hidden_size": 312, "intermediate_size": 1200, "num_attention_heads": 12}
+_SHAPE_6L_768D = {"num_hidden_layers": 6, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
+_SHAPE_2L_192D = {"num_hidden_layers": 2, "hidden_size": 192, "intermediate_size": 768, "num_attention_heads": 12}
+
+PRESETS: dict[str, dict[str, int]] = {
+    "4l-312d": {**_SHAPE_4L_312D, "vocab_size": 30522},
+    "6l-768d": {**_SHAPE_6L_768D, "vocab_size": 30522},
+    "4l-312d-zh": {**_SHAPE_4L_312D, "vocab_size": 21128},
+    "6l-768d-zh": {**_SHAPE_6L_768D, "vocab_size": 21128},
+    "2l-192d": {**_SHAPE_2L_192D, "vocab_size": 30522},
+}
+"""Shapes by name: the four published students (Jiao et al. 2020), and `2l-192d`, a tenth of a 6-layer BERT's work."""
+
+# Settings that are not fields but that every configuration takes.
+_FURTHER_SETTINGS = ("num_labels", "attn_implementation", "output_attentions", "name_or_path", "torch_dtype")
+
+
+@strict
+class TinyBertConfig(BertConfig):
+    """Settings of a TinyBERT: those of BERT, with the published 4-layer student as defaults.
+
+    Attributes:
+        classifier_activation: What the sequence classifier does to the pooled output. None: dropout, as BERT in
+            transformers. "relu": a rectifier and no dropout, as the published TinyBERT checkpoints, whose weights
+            give other logits without it.
+    """
+
+    model_type = "tinybert"
+    # Makes every save copy this file, and the files that it names above, beside the weights.
+    _auto_class: ClassVar[str | None] = "AutoConfig"
+
+    hidden_size: int = 312
+    num_hidden_layers: int = 4
+    intermediate_size: int = 1200
+    classifier_activation: Literal["relu"] | None = None
+
+    @classmethod
+    def from_preset(cls, name: str, **overrides: Any) -> "TinyBertConfig":
+        """Make the configuration of a named shape.
+
+        Args:
+            name: A key of `PRESETS`.
+            **overrides: Fields that differ from the preset, and `num_labels`.
+
+        Returns:
+            The configuration.
+
+        Raises:
+            ValueError: No such preset, or no such field; the message names the nearest.
+        """
+        if name not in PRESETS:
+            raise ValueError(
+                f"There is no preset {name!r}; did you mean {_nearest(name, PRESETS)!r}? Presets: {', '.join(PRESETS)}."
+            )
+        known = {field.name for field in fields(cls)}.union(_FURTHER_SETTINGS)
+        for key in overrides:
+            if key not in known:
+                raise ValueError(f"TinyBertConfig has no field {key!r}; did you mean {_nearest(key, known)!r}?")
+        return cls(**{**PRESETS[name], **overrides})
+
+    def validate_sizes(self) -> None:
+        """Refuse sizes that are not positive and shares that are not between 0 and 1."""
+        for name in (
+            "vocab_size",
+            "hidden_size",
+            "num_hidden_layers",
+            "num_attention_heads",
+            "intermediate_size",
+            "max_position_embeddings",
+            "type_vocab_size",
+        ):
+            if getattr(self, name) < 1:
+                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+        for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
+            share = getattr(self, name)
+            if share is not None and not 0 <= share <= 1:
+                raise ValueError(f"{name} is {share}; it must lie between 0 and 1.")
+        if self.pad_token_id is not None and not 0 <= self.pad_token_id < self.vocab_size:
+            raise ValueError(f"pad_token_id is {self.pad_token_id}, outside the vocabulary of {self.vocab_size}.")
+
+    def validate_heads(self) -> None:
+        """Refuse a width that the heads cannot share evenly."""
+        width, heads = self.hidden_size, self.num_attention_heads
+        if width % heads:
+            fitting = [count for count in range(1, width + 1) if width % count == 0]
+            raise ValueError(
+                f"hidden_size {width} is not a multiple of num_attention_heads {heads}. Set num_attention_heads to "
+                f"{min(fitting, key=lambda count: abs(count - heads))}, or hidden_size to "
+                f"{max(1, round(width / heads)) * heads}."
+            )
+
+    def save_pretrained(self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any) -> None:
+        """Write config.json with the whole `auto_map`, and the code of the family beside it.
+
+        transformers itself would name only the class that is being saved, so `AutoModel` could not open the
+        checkpoint of a classifier.
+
+        Args:
+            save_directory: The folder to write to.
+            push_to_hub: Also upload the folder.
+            **kwargs: As for `PreTrainedConfig.save_pretrained`.
+        """
+        self.auto_map = dict(AUTO_CLASSES)
+        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+
+
+def _nearest(name: str, known: "dict[str, Any] | set[str]") -> str:
+    """The known name that is most like the one given."""
+    return difflib.get_close_matches(name.lower(), sorted(known), n=1, cutoff=0.0)[0]
+
+
+__all__ = ["AUTO_CLASSES", "PRESETS", "TinyBertConfig"]
