@@ -1,0 +1,104 @@
+"""Find recipes, read their YAML, and turn it into a `Recipe`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from tinybert_hf.errors import RecipeError
+from tinybert_hf.recipes.fields import build, describe, unknown_name
+from tinybert_hf.recipes.overrides import apply_overrides, set_value
+from tinybert_hf.recipes.schema import Recipe
+
+
+def shipped_recipes() -> dict[str, str]:
+    """Names of the recipes that come with the package, with their descriptions."""
+    folder = files("tinybert_hf.recipes")
+    names = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
+    return {name: str(read_recipe(name).get("description", "")).strip() for name in names}
+
+
+def load_recipe(
+    name_or_path: str, overrides: Mapping[str, Any] | None = None, assignments: Iterable[str] = ()
+) -> Recipe:
+    """Load a recipe and apply what the command line says about it.
+
+    Args:
+        name_or_path: a name of `shipped_recipes` or a YAML file.
+        overrides: values by dotted path, for example {"teacher.model": "bert-base-uncased"}.
+        assignments: further ones as text, "phases.0.learning_rate=1e-4"; they win.
+
+    Raises:
+        RecipeError: no such recipe, a file that is not YAML, an unknown field, a value of the wrong type or range.
+    """
+    mapping = read_recipe(name_or_path)
+    mapping.setdefault("name", Path(name_or_path).stem)
+    for path, value in (overrides or {}).items():
+        set_value(mapping, path, value)
+    mapping = apply_overrides(mapping, assignments)
+    try:
+        return build(Recipe, mapping)
+    except RecipeError as error:
+        raise RecipeError(f"recipe {name_or_path}: {error}") from error
+
+
+def read_recipe(name_or_path: str) -> dict[str, Any]:
+    """Read the YAML of a shipped recipe or of a file, without checking its fields.
+
+    Raises:
+        RecipeError: no such recipe, or a file that is empty or broken, with the line.
+    """
+    if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
+        try:
+            text = Path(name_or_path).read_text(encoding="utf-8")
+        except FileNotFoundError:
+            raise RecipeError(f"recipe {name_or_path}: there is no such file") from None
+        except (OSError, UnicodeDecodeError) as error:
+            raise RecipeError(f"recipe {name_or_path}: the file cannot be read: {error}") from error
+    else:
+        shipped = files("tinybert_hf.recipes").joinpath(f"{name_or_path}.yaml")
+        if not shipped.is_file():
+            names = sorted(one.name[:-5] for one in files("tinybert_hf.recipes").iterdir() if one.suffix == ".yaml")
+            message = unknown_name("recipe", name_or_path, names)
+            raise RecipeError(f"{message}. An own recipe is given as a file: my-recipe.yaml")
+        text = shipped.read_text(encoding="utf-8")
+    return _parse(text, name_or_path)
+
+
+class _Loader(yaml.SafeLoader):
+    """SafeLoader that refuses a key standing twice, where YAML would silently take the last one."""
+
+    def construct_mapping(self, node: yaml.MappingNode, deep: bool = False) -> dict[Any, Any]:
+        seen = set()
+        for key_node, _ in node.value:
+            problem = None
+            if not isinstance(key_node, yaml.ScalarNode):
+                problem = "the name of a field has to be a word"
+            elif key_node.value in seen:
+                problem = f"the field {key_node.value!r} stands here twice"
+            if problem:
+                raise yaml.constructor.ConstructorError(None, None, problem, key_node.start_mark)
+            seen.add(key_node.value)
+        return super().construct_mapping(node, deep)
+
+
+def _parse(text: str, source: str) -> dict[str, Any]:
+    try:
+        mapping = yaml.load(text, Loader=_Loader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark
+        place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
+        raise RecipeError(f"recipe {source}{place}: not valid YAML: {error.problem}") from error
+    except yaml.YAMLError as error:
+        raise RecipeError(f"recipe {source}: not valid YAML: {error}") from error
+    if mapping is None:
+        raise RecipeError(
+            f"recipe {source}, line 1: the file is empty; `tinybert recipes` lists recipes to start from"
+        )
+    if not isinstance(mapping, dict):
+        raise RecipeError(f"recipe {source}, line 1: expected fields (`name: value`), found {describe(mapping)}")
+    return mapping
