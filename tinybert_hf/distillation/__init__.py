@@ -1,0 +1,23 @@
+"""Distillation on tensors and modules: layer maps, capture, losses, projections, and a student's start."""
+
+from tinybert_hf.distillation.capture import AttentionRecord, Capture, capture
+from tinybert_hf.distillation.layer_map import LayerMap, resolve_layer_map
+from tinybert_hf.distillation.losses import LOSSES
+from tinybert_hf.distillation.objective import Counts, Objective, distillation_losses
+from tinybert_hf.distillation.projections import Projections
+from tinybert_hf.distillation.teacher import label_order, load_teacher
+
+__all__ = [
+    "LOSSES",
+    "AttentionRecord",
+    "Capture",
+    "Counts",
+    "LayerMap",
+    "Objective",
+    "Projections",
+    "capture",
+    "distillation_losses",
+    "label_order",
+    "load_teacher",
+    "resolve_layer_map",
+]

@@ -1,0 +1,49 @@
+"""Hidden states of the student, projected to the teacher's width, towards the teacher's."""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from tinybert_hf.errors import CaptureError
+
+
+def hidden_state_loss(
+    student: Tensor,
+    teacher: Tensor,
+    mask: Tensor,
+    projection: nn.Module | None = None,
+    *,
+    token_count: Tensor | float | None = None,
+) -> Tensor:
+    """Mean squared error between projected student states and teacher states of one pair of layers.
+
+    Args:
+        student: (B, L, Hs).
+        teacher: (B, L, Ht), without gradient.
+        mask: (B, L), true at real tokens.
+        projection: Hs -> Ht; None where the widths agree.
+        token_count: number of real tokens to divide by; None: those of this batch.
+
+    Returns:
+        Scalar in squared state units, averaged over real tokens and over the teacher's width.
+
+    Raises:
+        CaptureError: the shapes do not fit: other tokens, or other widths and no projection.
+
+    Source:
+        Jiao et al. 2020, TinyBERT, equations 8 and 9.
+    """
+    projected = student if projection is None else projection(student)
+    if projected.shape != teacher.shape:
+        raise CaptureError(
+            f"Student states of shape {tuple(projected.shape)} cannot be compared with teacher states of shape "
+            f"{tuple(teacher.shape)}. Where the widths differ, give a projection; rows and tokens must be the same."
+        )
+    with torch.autocast(student.device.type, enabled=False):
+        # A row of padding may hold anything, NaN included, so it is replaced rather than multiplied by 0.
+        error = (projected.float() - teacher.float()).masked_fill(~mask.to(torch.bool)[..., None], 0.0)
+        total = error.square().sum()
+    if token_count is None:
+        token_count = mask.sum()
+    return total / (token_count * teacher.shape[-1])

@@ -1,0 +1,120 @@
+"""Learnable maps from the student's width to the teacher's; they exist only while distilling."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from tinybert_hf.distillation.layer_map import LayerMap
+from tinybert_hf.errors import LayerMapError
+
+PROJECTIONS = ("per_layer", "shared", "none")
+
+
+class Projections(nn.Module):
+    """One linear map for every layer, one for all of them, or none.
+
+    Layer 0 is the embedding output. The published checkpoints call these `fit_dense` (shared) or `fit_denses` (one a layer).
+    """
+
+    def __init__(self, mode: str, student_width: int, teacher_width: int, layers: Sequence[int]) -> None:
+        """Make the maps with PyTorch's own random start.
+
+        Args:
+            mode: "per_layer", "shared" or "none".
+            student_width: Hs.
+            teacher_width: Ht.
+            layers: the student layers that will be projected, 0 included where the embedding loss is on.
+
+        Raises:
+            LayerMapError: an unknown mode, or "none" between different widths.
+        """
+        super().__init__()
+        if mode not in PROJECTIONS:
+            raise LayerMapError(f"Unknown projection {mode!r}; choose one of {', '.join(PROJECTIONS)}.")
+        if mode == "none" and student_width != teacher_width:
+            raise LayerMapError(
+                f'projection "none" needs equal widths, but the student is {student_width} wide and the teacher '
+                f'{teacher_width}. Use "per_layer" or "shared".'
+            )
+        self.mode = mode
+        keys = {"per_layer": [str(layer) for layer in layers], "shared": ["shared"], "none": []}[mode]
+        self.maps = nn.ModuleDict({key: nn.Linear(student_width, teacher_width) for key in keys})
+
+    def of_layer(self, layer: int) -> nn.Module | None:
+        """The map of a student layer; None where the widths agree and nothing is projected."""
+        if self.mode == "none":
+            return None
+        return self.maps["shared" if self.mode == "shared" else str(layer)]
+
+    @torch.no_grad()
+    def fit(self, student: Mapping[int, Tensor], teacher: Mapping[int, Tensor], ridge: float = 1e-3) -> None:
+        """Set every map to the least-squares solution on example states, so that training starts from a good projection.
+
+        Args:
+            student: layer -> (T, Hs), states of real tokens.
+            teacher: the student's layer -> (T, Ht), the states that it is to meet.
+            ridge: keeps the solution finite where there are few tokens, as a share of the mean variance.
+        """
+        for key, linear in self.maps.items():
+            layers = list(student) if key == "shared" else [int(key)]
+            x = torch.cat([student[layer] for layer in layers]).double()
+            y = torch.cat([teacher[layer] for layer in layers]).double()
+            weight, bias = least_squares(x, y, ridge)
+            linear.weight.copy_(weight)
+            linear.bias.copy_(bias)
+
+
+def least_squares(x: Tensor, y: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
+    """Ridge regression of y on x.
+
+    Args:
+        x: (T, P).
+        y: (T, Q).
+        ridge: added to the diagonal of the covariance, as a share of its mean.
+
+    Returns:
+        Weight (Q, P) and bias (Q), as `nn.Linear` holds them.
+    """
+    x_mean, y_mean = x.mean(0), y.mean(0)
+    centred = x - x_mean
+    covariance = centred.T @ centred
+    covariance.diagonal().add_(ridge * covariance.diagonal().mean() + torch.finfo(x.dtype).tiny)
+    weight = torch.linalg.solve(covariance, centred.T @ (y - y_mean)).T
+    return weight, y_mean - weight @ x_mean
+
+
+def as_lookup(
+    projections: Projections | nn.Module | Sequence[nn.Module] | Mapping[int, nn.Module] | None, layer_map: LayerMap
+) -> Mapping[int, nn.Module | None]:
+    """Read any way of giving projections as student layer -> module.
+
+    Args:
+        projections: None; one module for all layers; one for layer 0 and each mapped layer in order; a mapping from the
+            student layer; or `Projections`.
+        layer_map: the mapped layers.
+
+    Raises:
+        LayerMapError: a sequence of the wrong length, or a mapping without a layer that is needed.
+    """
+    layers = (0, *layer_map.student_layers)
+    if projections is None:
+        return dict.fromkeys(layers)
+    if isinstance(projections, Projections):
+        return {layer: projections.of_layer(layer) for layer in layers if _has(projections, layer)}
+    if isinstance(projections, Mapping):
+        return projections
+    if isinstance(projections, Sequence | nn.ModuleList):
+        if len(projections) != len(layers):
+            raise LayerMapError(
+                f"{len(projections)} projections were given for {len(layers)} layers: one for the embedding output and "
+                f"one for each mapped student layer ({', '.join(map(str, layer_map.student_layers))})."
+            )
+        return dict(zip(layers, projections, strict=True))
+    return dict.fromkeys(layers, projections)
+
+
+def _has(projections: Projections, layer: int) -> bool:
+    return projections.mode != "per_layer" or str(layer) in projections.maps

@@ -1,0 +1,95 @@
+"""The settings of a distillation run, on top of transformers' own TrainingArguments."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from transformers import TrainingArguments
+
+from tinybert_hf.distillation.projections import PROJECTIONS
+from tinybert_hf.errors import RecipeError
+
+# What a phase computes where no weight is given: Jiao et al. 2020, section 3.2; "joint" does both phases at once.
+PHASE_LOSSES = {
+    "intermediate": ("attention_loss", "hidden_state_loss", "embedding_loss"),
+    "prediction": ("prediction_loss",),
+    "joint": ("attention_loss", "hidden_state_loss", "embedding_loss", "prediction_loss"),
+}
+PROJECTION_STARTS = ("least_squares", "random")
+
+
+def resolve_loss_weights(phase: str, given: dict[str, float | None]) -> dict[str, float]:
+    """The weight of each loss that is computed.
+
+    Args:
+        phase: "intermediate", "prediction" or "joint".
+        given: loss name -> weight; None: 1 where the phase has that loss, else 0.
+
+    Returns:
+        The losses with a weight above 0.
+
+    Raises:
+        RecipeError: an unknown phase, a negative weight, or no loss left.
+    """
+    if phase not in PHASE_LOSSES:
+        raise RecipeError(f"Unknown phase {phase!r}; choose one of {', '.join(PHASE_LOSSES)}.")
+    weights = {}
+    for name, weight in given.items():
+        value = float(name in PHASE_LOSSES[phase]) if weight is None else float(weight)
+        if not 0 <= value < float("inf"):
+            raise RecipeError(f"{name}_weight is {weight}; a weight is 0 (not computed) or above.")
+        if value > 0:
+            weights[name] = value
+    if not weights:
+        raise RecipeError(f"Every loss of the phase {phase!r} has weight 0, so there is nothing to learn.")
+    return weights
+
+
+@dataclass
+class DistillationArguments(TrainingArguments):
+    """TrainingArguments with a weight per loss, the layer map and the projections.
+
+    Attributes:
+        phase: "intermediate" (attention, hidden-state and embedding losses), "prediction" (soft cross-entropy), or "joint".
+        attention_loss_weight: 0 leaves the loss out of the computation; None takes what the phase says. So for the others.
+        temperature: of the prediction loss.
+        layer_map: "uniform", "top", "bottom", or "1:3,2:6".
+        attention_layer_map: the map for attention scores; None: as `layer_map`.
+        projection: "per_layer", "shared", or "none" where the widths agree.
+        projection_start: "least_squares" (solved on the first rows) or "random".
+        projection_learning_rate: None: as `learning_rate`.
+        train_sampling_strategy: batches of rows of like length, so that little padding is computed.
+    """
+
+    phase: str = field(default="joint", metadata={"help": "intermediate, prediction or joint"})
+    attention_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
+    hidden_state_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
+    embedding_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
+    prediction_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
+    temperature: float = field(default=1.0, metadata={"help": "softens the predictions of both models"})
+    layer_map: str = field(default="uniform", metadata={"help": 'uniform, top, bottom or pairs "1:3,2:6"'})
+    attention_layer_map: str | None = field(default=None, metadata={"help": "None: as layer_map"})
+    projection: str = field(default="per_layer", metadata={"help": "per_layer, shared or none"})
+    projection_start: str = field(default="least_squares", metadata={"help": "least_squares or random"})
+    projection_learning_rate: float | None = field(default=None, metadata={"help": "None: as learning_rate"})
+    learning_rate: float = field(default=3e-4, metadata={"help": "peak learning rate of the student"})
+    train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "see TrainingArguments"})
+
+    def __post_init__(self) -> None:
+        super().__post_init__()
+        if not self.temperature > 0:
+            raise RecipeError(f"temperature is {self.temperature}; it must be above 0.")
+        for name, value, known in (
+            ("projection", self.projection, PROJECTIONS),
+            ("projection_start", self.projection_start, PROJECTION_STARTS),
+        ):
+            if value not in known:
+                raise RecipeError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
+        self.loss_weights  # noqa: B018 - raises early on a wrong weight or phase
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """The losses that are computed, with their weights."""
+        given: dict[str, Any] = {name: getattr(self, f"{name}_weight") for name in PHASE_LOSSES["joint"]}
+        return resolve_loss_weights(self.phase, given)

@@ -1,0 +1,57 @@
+"""The student together with its projections: what the trainer wraps, steps and checkpoints."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import Tensor, nn
+from transformers import PreTrainedModel
+
+from tinybert_hf.distillation.capture import Capture
+from tinybert_hf.distillation.objective import Counts, Objective
+from tinybert_hf.distillation.projections import Projections, as_lookup
+
+
+class DistillationModel(nn.Module):
+    """Called with a teacher's capture it returns the losses, otherwise it is the student.
+
+    The projections are used inside this forward, so that wrappers such as DistributedDataParallel see every parameter. Any other
+    attribute (`config`, `save_pretrained`, ...) is the student's.
+    """
+
+    # The losses are divided by counts of the whole batch here; the student's own loss is only used in evaluation.
+    accepts_loss_kwargs = False
+
+    def __init__(self, student: PreTrainedModel, projections: Projections, objective: Objective) -> None:
+        super().__init__()
+        self.student = student
+        self.projections = projections
+        self.objective = objective
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("student"), name)
+
+    def forward(
+        self,
+        teacher_capture: Capture | None = None,
+        mask: Tensor | None = None,
+        counts: Counts | None = None,
+        **inputs: Any,
+    ) -> Any:
+        """The losses by name towards the teacher, or the student's own output where there is no capture.
+
+        Args:
+            teacher_capture: from `Objective.capture_teacher`, of the same batch.
+            mask: (B, L), true at real tokens.
+            counts: what the means divide by.
+            **inputs: the student's inputs.
+        """
+        if teacher_capture is None:
+            return self.student(**inputs)
+        assert mask is not None
+        made = self.objective.capture_student(self.student, inputs)
+        lookup = as_lookup(self.projections, self.objective.layer_map)
+        return self.objective.compute(made, teacher_capture, mask, lookup, counts)

@@ -1,0 +1,134 @@
+"""Plain training on the labels: of a teacher, or of a student without a teacher."""
+
+from __future__ import annotations
+
+import shutil
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import PreTrainedModel, Trainer, TrainingArguments
+
+from tinybert_hf.training.checkpoints import complete_checkpoint, mark_complete
+
+
+@dataclass(frozen=True)
+class FinetuneSettings:
+    """How a model is trained on the labels."""
+
+    epochs: float = 3.0
+    learning_rate: float = 5e-5
+    batch_size: int = 32
+    warmup_ratio: float = 0.1
+    weight_decay: float = 0.0
+    lr_scheduler_type: str = "linear"
+
+
+class FinetuneTrainer(Trainer):
+    """transformers' Trainer with the right loss under gradient accumulation, and whole checkpoints only."""
+
+    # The heads of BERT and its kin take `num_items_in_batch` and ignore it, so the mean has to be scaled here.
+    loss_is_scaled_for_ga = False
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        super()._save_checkpoint(*args, **kwargs)
+        if self.args.should_save:
+            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+
+
+def common_arguments(training_arguments: Mapping[str, Any] | None, *, has_eval: bool, seed: int) -> dict[str, Any]:
+    """The TrainingArguments that every run of this package starts from; the caller's own win."""
+    return {
+        "seed": seed,
+        "eval_strategy": "epoch" if has_eval else "no",
+        "save_strategy": "steps",
+        "save_steps": 0.2,  # a fifth of the run
+        "save_total_limit": 1,
+        "logging_steps": 50,
+        "per_device_eval_batch_size": 64,
+        "train_sampling_strategy": "group_by_length",
+        "dataloader_pin_memory": torch.cuda.is_available(),
+        **(training_arguments or {}),
+    }
+
+
+def finetune(
+    model: PreTrainedModel,
+    settings: FinetuneSettings,
+    *,
+    output_dir: str | Path,
+    train_dataset: Any,
+    eval_dataset: Any = None,
+    processing_class: Any,
+    compute_metrics: Any = None,
+    seed: int = 42,
+    training_arguments: Mapping[str, Any] | None = None,
+) -> dict[str, float]:
+    """Train `model` on the labels, and put it with its tokenizer into `output_dir`.
+
+    Checkpoints stand beside the folder while the run lasts, so a stopped run goes on where it was; the folder itself appears
+    only when all is done.
+
+    Args:
+        model: with a head; trained in place.
+        settings: epochs, rates, batch size.
+        output_dir: must not exist yet.
+        train_dataset: tokenised rows with `labels`.
+        eval_dataset: the same, evaluated after each epoch.
+        processing_class: the tokenizer.
+        compute_metrics: as for transformers' Trainer.
+        seed: of the shuffling and the dropout.
+        training_arguments: further fields of TrainingArguments; they win.
+
+    Returns:
+        The metrics of the last evaluation, without the `eval_` prefix; empty without an eval set.
+    """
+    target = Path(output_dir)
+    work = target.parent / f".{target.name}.training"
+    args = TrainingArguments(
+        output_dir=str(work),
+        num_train_epochs=settings.epochs,
+        learning_rate=settings.learning_rate,
+        per_device_train_batch_size=settings.batch_size,
+        warmup_steps=settings.warmup_ratio,
+        weight_decay=settings.weight_decay,
+        lr_scheduler_type=settings.lr_scheduler_type,
+        **common_arguments(training_arguments, has_eval=eval_dataset is not None, seed=seed),
+    )
+    trainer = FinetuneTrainer(
+        model=model,
+        args=args,
+        train_dataset=train_dataset,
+        eval_dataset=eval_dataset,
+        processing_class=processing_class,
+        compute_metrics=compute_metrics,
+    )
+    trainer.train(resume_from_checkpoint=complete_checkpoint(work))
+    metrics = final_metrics(trainer, eval_dataset)
+    if trainer.is_world_process_zero():
+        put_in_place(model, processing_class, target)
+        shutil.rmtree(work, ignore_errors=True)
+    trainer.accelerator.wait_for_everyone()
+    return metrics
+
+
+def put_in_place(model: PreTrainedModel, processing_class: Any, target: Path) -> None:
+    """Write model and tokenizer beside `target` and rename: the folder is whole or absent."""
+    beside = target.parent / f".{target.name}.saving"
+    shutil.rmtree(beside, ignore_errors=True)
+    model.save_pretrained(beside)
+    if processing_class is not None:
+        processing_class.save_pretrained(beside)
+    beside.rename(target)
+
+
+def final_metrics(trainer: Trainer, eval_dataset: Any) -> dict[str, float]:
+    """Evaluate once more unless the last step was evaluated already; names without the `eval_` prefix."""
+    if eval_dataset is None:
+        return {}
+    last = next((entry for entry in reversed(trainer.state.log_history) if "eval_loss" in entry), None)
+    if last is None or last["step"] != trainer.state.global_step:
+        last = trainer.evaluate()
+    return {name.removeprefix("eval_"): float(value) for name, value in last.items() if name.startswith("eval_")}

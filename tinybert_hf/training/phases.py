@@ -1,0 +1,208 @@
+"""A distillation run as a list of phases, each finished, resumed or skipped as a whole."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+from safetensors.torch import load_file
+from transformers import PreTrainedModel
+
+from tinybert_hf.errors import OutputFolderError, RecipeError
+from tinybert_hf.training.arguments import DistillationArguments, resolve_loss_weights
+from tinybert_hf.training.checkpoints import complete_checkpoint
+from tinybert_hf.training.finetuning import common_arguments, final_metrics, put_in_place
+from tinybert_hf.training.trainer import DistillationTrainer
+
+RESULT_FILE = "result.json"
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of a run. A weight of None takes what the phase's name says; 0 leaves the loss out."""
+
+    name: str
+    epochs: float = 1.0
+    learning_rate: float = 3e-4
+    projection_learning_rate: float | None = None
+    lr_scheduler_type: str = "linear"
+    warmup_ratio: float = 0.1
+    weight_decay: float = 0.0
+    batch_size: int = 32
+    gradient_accumulation_steps: int = 1
+    attention_loss_weight: float | None = None
+    hidden_state_loss_weight: float | None = None
+    embedding_loss_weight: float | None = None
+    prediction_loss_weight: float | None = None
+    temperature: float = 1.0
+    layer_map: str | list[int] = "uniform"
+    attention_layer_map: str | list[int] | None = None
+    projection: str = "per_layer"
+    projection_start: str = "least_squares"
+    train_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "learning_rate", "batch_size", "gradient_accumulation_steps", "temperature"):
+            if not getattr(self, name) > 0:
+                raise RecipeError(f"Phase {self.name!r}: {name} is {getattr(self, name)}; it must be above 0.")
+        self.loss_weights  # noqa: B018 - raises early on a wrong weight or name
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """The losses that this phase computes, with their weights."""
+        names = ("attention_loss", "hidden_state_loss", "embedding_loss", "prediction_loss")
+        return resolve_loss_weights(self.name, {name: getattr(self, f"{name}_weight") for name in names})
+
+    def arguments(
+        self, output_dir: str | Path, *, seed: int, has_eval: bool, training_arguments: Mapping[str, Any] | None = None
+    ) -> DistillationArguments:
+        """The trainer's arguments for this phase."""
+        own = asdict(self)
+        for name in ("name", "epochs", "batch_size", "warmup_ratio", "train_rows"):
+            own.pop(name)
+        return DistillationArguments(
+            output_dir=str(output_dir),
+            phase=self.name,
+            num_train_epochs=self.epochs,
+            per_device_train_batch_size=self.batch_size,
+            warmup_steps=self.warmup_ratio,
+            **own,
+            **common_arguments(training_arguments, has_eval=has_eval, seed=seed),
+        )
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """What a phase took and reached. `losses` holds the training losses of the last log, by name."""
+
+    name: str
+    seconds: float
+    steps: int
+    metrics: dict[str, float]
+    losses: dict[str, float]
+
+
+def run_phases(
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    phases: Sequence[Phase],
+    *,
+    output_dir: str | Path,
+    train_dataset: Any,
+    eval_dataset: Any = None,
+    processing_class: Any,
+    compute_metrics: Any = None,
+    seed: int = 42,
+    training_arguments: Mapping[str, Any] | None = None,
+    callbacks: Sequence[Any] = (),
+) -> list[PhaseResult]:
+    """Distil `teacher` into `student`, phase after phase.
+
+    Each phase works in `output_dir/phases/<index>-<name>/`. A phase that was finished is not run again: its student is loaded.
+    A phase that was stopped goes on from its last complete checkpoint. So the same call, given again, completes a run.
+
+    Args:
+        student: trained in place.
+        teacher: fine-tuned on the task.
+        phases: in order.
+        output_dir: of the run.
+        train_dataset: tokenised rows.
+        eval_dataset: the same, evaluated after each epoch.
+        processing_class: the tokenizer of both models.
+        compute_metrics: as for transformers' Trainer.
+        seed: of shuffling and dropout.
+        training_arguments: further fields of TrainingArguments; they win.
+        callbacks: as for transformers' Trainer.
+
+    Returns:
+        One result a phase.
+
+    Raises:
+        TinyBertError: models, maps or data that do not fit; before training.
+        OutputFolderError: the folder holds phases of another run.
+    """
+    folder = Path(output_dir) / "phases"
+    _check_same_phases(folder, phases)
+    results = []
+    projections = None
+    for index, phase in enumerate(phases):
+        work = folder / f"{index}-{phase.name}"
+        if (work / RESULT_FILE).is_file():
+            student.load_state_dict(load_file(work / "student" / "model.safetensors"), strict=False)
+            results.append(PhaseResult(**json.loads((work / RESULT_FILE).read_text(encoding="utf-8"))))
+            continue
+        work.mkdir(parents=True, exist_ok=True)
+        (work / "phase.json").write_text(json.dumps(asdict(phase)), encoding="utf-8")
+        rows = train_dataset if phase.train_rows is None else _first_rows(train_dataset, phase.train_rows)
+        trainer = DistillationTrainer(
+            student,
+            teacher,
+            phase.arguments(
+                work, seed=seed, has_eval=eval_dataset is not None, training_arguments=training_arguments
+            ),
+            projections=_that_fit(projections, student, teacher, phase),
+            train_dataset=rows,
+            eval_dataset=eval_dataset,
+            processing_class=processing_class,
+            compute_metrics=compute_metrics,
+            callbacks=list(callbacks),
+        )
+        started = time.perf_counter()
+        trainer.train(resume_from_checkpoint=complete_checkpoint(work))
+        seconds = time.perf_counter() - started
+        metrics = final_metrics(trainer, eval_dataset)
+        result = PhaseResult(phase.name, seconds, trainer.state.global_step, metrics, _last_losses(trainer))
+        if trainer.is_world_process_zero():
+            _finish(work, student, processing_class, result)
+        trainer.accelerator.wait_for_everyone()
+        projections = trainer.projections
+        results.append(result)
+    return results
+
+
+def _check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
+    """Refuse to go on with a run whose finished or begun phases had other settings."""
+    for index, phase in enumerate(phases):
+        for path in folder.glob(f"{index}-*/phase.json"):
+            if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(asdict(phase))):
+                raise OutputFolderError(
+                    f"{path.parent} was begun with other settings of phase {index}. Give another output folder, or remove "
+                    f"{folder} to start anew."
+                )
+
+
+def _first_rows(dataset: Any, rows: int) -> Any:
+    return dataset.select(range(min(rows, len(dataset))))
+
+
+def _that_fit(projections: Any, student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase) -> Any:
+    """The projections of the phase before, where this phase would make the same ones; else None."""
+    if projections is None or phase.projection != projections.mode:
+        return None
+    from tinybert_hf.distillation.objective import Objective
+
+    layers = Objective.between(
+        student, teacher, losses=tuple(phase.loss_weights), layer_map=phase.layer_map
+    ).projected_layers
+    same = phase.projection == "shared" or sorted(projections.maps) == sorted(map(str, layers))
+    return projections if layers and same else None
+
+
+def _last_losses(trainer: DistillationTrainer) -> dict[str, float]:
+    last = next((entry for entry in reversed(trainer.state.log_history) if "loss" in entry), {})
+    return {name: float(value) for name, value in last.items() if name.endswith("loss")}
+
+
+def _finish(work: Path, student: PreTrainedModel, processing_class: Any, result: PhaseResult) -> None:
+    if not (work / "student").exists():
+        put_in_place(student, processing_class, work / "student")
+    beside = work / f"{RESULT_FILE}.saving"
+    beside.write_text(json.dumps(asdict(result)), encoding="utf-8")
+    beside.replace(work / RESULT_FILE)
+    for checkpoint in work.glob("checkpoint-*"):
+        shutil.rmtree(checkpoint, ignore_errors=True)

@@ -1,0 +1,249 @@
+"""The Trainer that distils."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import os
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
+from transformers import PreTrainedModel, Trainer
+from transformers.trainer_utils import get_last_checkpoint
+from transformers.utils.generic import find_labels
+
+from tinybert_hf.distillation.capture import model_inputs
+from tinybert_hf.distillation.objective import Counts, Objective, attention_mask
+from tinybert_hf.distillation.projections import Projections
+from tinybert_hf.errors import OutputFolderError, TeacherError, TinyBertError
+from tinybert_hf.training.arguments import DistillationArguments
+from tinybert_hf.training.checkpoints import complete_checkpoint, mark_complete
+from tinybert_hf.training.distillation_model import DistillationModel
+from tinybert_hf.training.preparation import example_rows, fit_projections, unreached_parameters
+
+PROJECTIONS_FILE = "projections.safetensors"
+
+
+class DistillationTrainer(Trainer):
+    """transformers' Trainer, with a teacher.
+
+    Each step runs each model once: the teacher in eval mode and without gradient, the student with its projections. The
+    losses of `args.phase` are added with their weights and logged one by one. Checkpoints hold the projections, so that a
+    run can be resumed; the saved student does not.
+
+    `trainer.student` is the model that was given. The labels of a dataset are used in evaluation only.
+    """
+
+    # compute_loss divides by the counts of the whole batch, accumulation and processes included.
+    loss_is_scaled_for_ga = True
+
+    def __init__(
+        self,
+        model: PreTrainedModel,
+        teacher: PreTrainedModel,
+        args: DistillationArguments,
+        *,
+        projections: Projections | None = None,
+        **kwargs: Any,
+    ) -> None:
+        """Check that the two models fit, and wrap the student.
+
+        Args:
+            model: the student.
+            teacher: a fine-tuned model with the same tokenizer.
+            args: the settings.
+            projections: those of an earlier phase, to go on with; None: new ones.
+            **kwargs: as for transformers' Trainer (train_dataset, eval_dataset, processing_class, compute_metrics, ...).
+
+        Raises:
+            TinyBertError: layers, heads, widths, labels or vocabularies that do not fit; each message says what to do.
+        """
+        self.student = model
+        self.teacher = teacher
+        self._check_vocabularies(kwargs.get("processing_class"))
+        self.objective = Objective.between(
+            model,
+            teacher,
+            losses=tuple(args.loss_weights),
+            layer_map=args.layer_map,
+            attention_layer_map=args.attention_layer_map,
+            temperature=args.temperature,
+        )
+        layers = self.objective.projected_layers
+        self._projections_are_new = projections is None
+        self.projections = projections or Projections(
+            args.projection if layers else "none",
+            model.config.hidden_size,
+            teacher.config.hidden_size if layers else model.config.hidden_size,
+            layers,
+        )
+        super().__init__(DistillationModel(model, self.projections, self.objective), args, **kwargs)
+        if self.args.n_gpu > 1:
+            raise TinyBertError(
+                f"{self.args.n_gpu} GPUs are visible to one process, which would split batches with DataParallel. Start "
+                "with `accelerate launch` (one process a GPU), or show one GPU with CUDA_VISIBLE_DEVICES=0."
+            )
+        if self.args.label_names is None:
+            self.label_names = find_labels(type(model))
+        self._part_sums: dict[str, Tensor] = {}
+        self._parts_since = 0
+
+    def _check_vocabularies(self, tokenizer: Any) -> None:
+        sizes = {"student": self.student.config.vocab_size, "teacher": self.teacher.config.vocab_size}
+        if tokenizer is not None and hasattr(tokenizer, "__len__"):
+            short = [f"the {whose} embeds {size}" for whose, size in sizes.items() if size < len(tokenizer)]
+            if short:
+                raise TeacherError(
+                    f"The tokenizer has {len(tokenizer)} tokens, but {' and '.join(short)}. Both models must read the "
+                    "teacher's tokenizer: make the student with vocab_size=teacher.config.vocab_size."
+                )
+        elif sizes["student"] != sizes["teacher"]:
+            raise TeacherError(
+                f"The student embeds {sizes['student']} tokens and the teacher {sizes['teacher']}: they do not read the "
+                "same tokenizer. Make the student with vocab_size=teacher.config.vocab_size."
+            )
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """Train, or go on from a checkpoint; see transformers' Trainer.
+
+        Before the first step one small batch runs through both models: what cannot be captured raises here, and parameters that no
+        loss reaches (the head, in the intermediate phase) are left out of training.
+
+        Raises:
+            CaptureError: something cannot be taken from a model.
+            OutputFolderError: the checkpoint to resume from is incomplete.
+        """
+        if resume_from_checkpoint is True:
+            resume_from_checkpoint = complete_checkpoint(self.args.output_dir)
+        elif isinstance(resume_from_checkpoint, str) and get_last_checkpoint(resume_from_checkpoint) is not None:
+            resume_from_checkpoint = complete_checkpoint(resume_from_checkpoint)
+        self._place_teacher()
+        batch = self._prepare_inputs(example_rows(self, rows=8))
+        idle = unreached_parameters(self.model, self.teacher, self.objective, batch)
+        starts_fresh = not resume_from_checkpoint and self._projections_are_new
+        if starts_fresh and self.args.projection_start == "least_squares":
+            fit_projections(self)
+            self._projections_are_new = False
+        for parameter in idle:
+            parameter.requires_grad_(False)
+        try:
+            return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+        finally:
+            for parameter in idle:
+                parameter.requires_grad_(True)
+
+    def _place_teacher(self) -> None:
+        self.teacher = self.accelerator.prepare_model(self.teacher, evaluation_mode=True)
+
+    def compute_loss(
+        self,
+        model: nn.Module,
+        inputs: dict[str, Any],
+        return_outputs: bool = False,
+        num_items_in_batch: Any = None,
+    ) -> Any:
+        """The weighted sum of the losses; in evaluation the student's own loss on the labels."""
+        if not model.training:
+            return super().compute_loss(model, model_inputs(self.student, inputs, labels=True), return_outputs)
+        mask = attention_mask(inputs)
+        counts = num_items_in_batch if isinstance(num_items_in_batch, Counts) else None
+        seen = self.objective.capture_teacher(self.teacher, inputs)
+        parts = model(teacher_capture=seen, mask=mask, counts=counts, **model_inputs(self.student, inputs))
+        weights = self.args.loss_weights
+        loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
+        self._note_parts(parts)
+        # DistributedDataParallel averages gradients over processes; each holds a share of one sum.
+        loss = loss * self.args.world_size
+        return (loss, parts) if return_outputs else loss
+
+    def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: torch.device) -> Counts | None:
+        """Counts over all batches of an optimizer step, in all processes."""
+        if not batch_samples:
+            return None
+        each = [Counts.of(attention_mask(batch)) for batch in batch_samples]
+        totals = torch.stack([torch.tensor([c.rows, c.tokens, c.pairs], dtype=torch.float64) for c in each]).sum(0)
+        if self.args.world_size > 1:
+            totals = self.accelerator.reduce(totals.to(device, torch.float32), "sum")
+        return Counts(*totals.to(device, torch.float32).unbind())
+
+    def _note_parts(self, parts: Mapping[str, Tensor]) -> None:
+        for name, part in parts.items():
+            self._part_sums[name] = self._part_sums.get(name, 0.0) + part.detach()
+
+    def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
+        """Add the losses one by one to the training log; stop where one of them is not finite."""
+        steps = self.state.global_step - self._parts_since
+        if "loss" in logs and self._part_sums and steps > 0:
+            sums = self.accelerator.reduce(torch.stack(list(self._part_sums.values())), "sum") / steps
+            parts = dict(zip(self._part_sums, sums.tolist(), strict=True))
+            self._part_sums, self._parts_since = {}, self.state.global_step
+            broken = [name for name, value in parts.items() if not math.isfinite(value)]
+            if broken:
+                raise TinyBertError(
+                    f"{' and '.join(broken)} became {parts[broken[0]]} before step {self.state.global_step}; the student is "
+                    f"spoilt and is not saved. Go on from the last checkpoint in {self.args.output_dir} with a lower learning rate."
+                )
+            logs = {**logs, **parts}
+        super().log(logs, *args, **kwargs)
+
+    def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:
+        """transformers' optimizer, the projections in a group with their own learning rate where one is given."""
+        fresh = self.optimizer is None
+        optimizer = super().create_optimizer(model)
+        rate = self.args.projection_learning_rate
+        own = {id(parameter) for parameter in self.projections.parameters()}
+        if fresh and own and rate is not None:
+            for group in optimizer.param_groups:
+                group["params"] = [parameter for parameter in group["params"] if id(parameter) not in own]
+            optimizer.add_param_group({"params": list(self.projections.parameters()), "lr": rate, "weight_decay": 0.0})
+        return optimizer
+
+    def _set_signature_columns_if_needed(self) -> None:
+        """Keep the columns that either model takes: a teacher may need token_type_ids that the student has no use for."""
+        if self._signature_columns is None:
+            names = [*inspect.signature(self.student.forward).parameters]
+            names += [*inspect.signature(self.teacher.forward).parameters]
+            self._signature_columns = list(dict.fromkeys([*names, "label", "label_ids", *self.label_names]))
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        if state_dict is not None:
+            prefix = "student."
+            state_dict = {k.removeprefix(prefix): v for k, v in state_dict.items() if k.startswith(prefix)}
+        self._as_student(super()._save, output_dir, state_dict)
+
+    def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
+        """Save the student as an ordinary model; in a checkpoint, the projections beside it."""
+        super().save_model(output_dir, _internal_call)
+        if _internal_call and self.args.should_save and output_dir is not None and len(self.projections.maps):
+            save_file(self.projections.state_dict(), os.path.join(output_dir, PROJECTIONS_FILE))
+
+    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
+        super()._save_checkpoint(*args, **kwargs)
+        if self.args.should_save:
+            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+
+    def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
+        super()._load_from_checkpoint(resume_from_checkpoint, model if model is not None else self.student)
+        if len(self.projections.maps):
+            path = os.path.join(resume_from_checkpoint, PROJECTIONS_FILE)
+            if not os.path.isfile(path):
+                raise OutputFolderError(
+                    f"{resume_from_checkpoint} has no {PROJECTIONS_FILE}, so the run cannot go on as it was. Remove this "
+                    "checkpoint to resume from an earlier one, or start anew in another folder."
+                )
+            self.projections.load_state_dict(load_file(path))
+
+    def _load_best_model(self) -> None:
+        self._as_student(super()._load_best_model)
+
+    def _as_student(self, method: Callable[..., Any], *args: Any) -> Any:
+        """Call a method of transformers' Trainer that speaks of `self.model` and means the model that users load."""
+        wrapped, self.model = self.model, self.student
+        try:
+            return method(*args)
+        finally:
+            self.model = wrapped
