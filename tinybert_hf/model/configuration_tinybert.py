@@ -28,7 +28,7 @@ AUTO_CLASSES: dict[str, str] = {
     "AutoModelForQuestionAnswering": "modeling_tinybert.TinyBertForQuestionAnswering",
     "AutoModelForMultipleChoice": "modeling_tinybert.TinyBertForMultipleChoice",
 }
-"""Auto class of transformers -> `file.Class`: what is registered here and written into every checkpoint's `auto_map`."""
+"""Auto class of transformers -> `file.Class`: registered when the package is imported, and every save's `auto_map`."""
 
 _SHAPE_4L_312D = {"num_hidden_layers": 4, "hidden_size": 312, "intermediate_size": 1200, "num_attention_heads": 12}
 _SHAPE_6L_768D = {"num_hidden_layers": 6, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
@@ -82,7 +82,7 @@ class TinyBertConfig(BertConfig):
         """
         if name not in PRESETS:
             raise ValueError(
-                f"There is no preset {name!r}; did you mean {_nearest(name, PRESETS)!r}? Presets: {', '.join(PRESETS)}."
+                f"There is no preset {name!r}; did you mean {_nearest(name, PRESETS)!r}? All: {', '.join(PRESETS)}."
             )
         known = {field.name for field in fields(cls)}.union(_FURTHER_SETTINGS)
         for key in overrides:
@@ -121,7 +121,9 @@ class TinyBertConfig(BertConfig):
                 f"{max(1, round(width / heads)) * heads}."
             )
 
-    def save_pretrained(self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any) -> None:
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any
+    ) -> None:
         """Write config.json with the whole `auto_map`, and the code of the family beside it.
 
         transformers itself would name only the class that is being saved, so `AutoModel` could not open the
@@ -133,7 +135,7 @@ class TinyBertConfig(BertConfig):
             **kwargs: As for `PreTrainedConfig.save_pretrained`.
         """
         self.auto_map = dict(AUTO_CLASSES)
-        super().save_pretrained(save_directory, push_to_hub=push_to_hub, **kwargs)
+        super().save_pretrained(os.fspath(save_directory), push_to_hub=push_to_hub, **kwargs)
 
 
 def _nearest(name: str, known: "dict[str, Any] | set[str]") -> str:

@@ -325,7 +325,9 @@ class TinyBertForMultipleChoice(TinyBertPreTrainedModel):
         super().__init__(config)
         self.tinybert = TinyBertModel(config)
         self.dropout = _classifier_dropout(config)
-        self.classifier = nn.Linear(config.hidden_size, 1)
+        # Not `classifier`: a classifier of several labels would be refused here for its size, instead of opening with
+        # a new head.
+        self.choice_classifier = nn.Linear(config.hidden_size, 1)
         self.post_init()
 
     @can_return_tuple
@@ -352,8 +354,14 @@ class TinyBertForMultipleChoice(TinyBertPreTrainedModel):
 
         Returns:
             Logits (B, choices), and the loss if labels were given.
+
+        Raises:
+            ValueError: Neither `input_ids` nor `inputs_embeds` was given.
         """
-        choices = input_ids.shape[1] if input_ids is not None else inputs_embeds.shape[1]
+        given = inputs_embeds if input_ids is None else input_ids
+        if given is None:
+            raise ValueError("You must specify exactly one of input_ids or inputs_embeds")
+        choices = given.shape[1]
         outputs = self.tinybert(
             _merge_choices(input_ids),
             attention_mask=_merge_choices(attention_mask),
@@ -363,7 +371,7 @@ class TinyBertForMultipleChoice(TinyBertPreTrainedModel):
             return_dict=True,
             **kwargs,
         )
-        logits = self.classifier(self.dropout(outputs.pooler_output)).view(-1, choices)
+        logits = self.choice_classifier(self.dropout(outputs.pooler_output)).view(-1, choices)
         loss = None if labels is None else functional.cross_entropy(logits, labels.view(-1))
         return MultipleChoiceModelOutput(
             loss=loss, logits=logits, hidden_states=outputs.hidden_states, attentions=outputs.attentions

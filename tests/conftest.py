@@ -1,0 +1,52 @@
+"""What every test shares: no network, one thread, fixed seeds, and models small enough to make in a moment."""
+
+import os
+
+os.environ["HF_HUB_OFFLINE"] = "1"
+os.environ["TRANSFORMERS_OFFLINE"] = "1"
+os.environ["TOKENIZERS_PARALLELISM"] = "false"
+
+from collections.abc import Callable
+from typing import Any
+
+import pytest
+import torch
+from transformers import BertTokenizer, set_seed
+
+from tinybert_hf.model import TinyBertConfig
+
+torch.set_num_threads(1)
+
+PIECES = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "the", "a", "film", "plot", "is", "was", "not", "very", "good"]
+PIECES += ["bad", "dull", "bright", "and", "but", ",", ".", "##s", "##ed", "##ing", "##ly"]
+
+
+@pytest.fixture(autouse=True)
+def _fixed_seeds() -> None:
+    """Every test draws the same numbers, alone or among others."""
+    set_seed(0)
+
+
+@pytest.fixture(scope="session")
+def tiny_config() -> Callable[..., TinyBertConfig]:
+    """Make a configuration of 2 layers and width 32; at the usual initialisation, faults would drown in rounding."""
+
+    def make(**overrides: Any) -> TinyBertConfig:
+        shape = {
+            "vocab_size": 64,
+            "hidden_size": 32,
+            "num_hidden_layers": 2,
+            "num_attention_heads": 4,
+            "intermediate_size": 48,
+            "max_position_embeddings": 64,
+            "initializer_range": 0.3,
+        }
+        return TinyBertConfig(**{**shape, **overrides})
+
+    return make
+
+
+@pytest.fixture(scope="session")
+def tiny_tokenizer() -> BertTokenizer:
+    """A WordPiece tokenizer of fewer than 64 pieces."""
+    return BertTokenizer(vocab={piece: index for index, piece in enumerate(PIECES)}, model_max_length=64)
