@@ -1,0 +1,221 @@
+"""Sentences of praise and blame from a grammar, for a demo that needs no download.
+
+The label follows from the structure without noise, and the structure is what a bag of words does not see: negation
+("not at all dull"), look-alikes of negation that do not turn ("never less than witty"), contrast (the clause after
+"but", or outside "although", decides), comparison, things that might have been, and other people's opinions with the
+writer's verdict.
+"""
+
+from collections.abc import Callable, Sequence
+from random import Random
+from typing import Any, TypeVar
+
+from tinybert_hf.data import demo_vocabulary as words
+from tinybert_hf.data.demo_vocabulary import Domain
+from tinybert_hf.data.raw_rows import RawRows, check_columns
+from tinybert_hf.data.settings import DEMO_SENTIMENT
+
+LABEL_NAMES = ("negative", "positive")
+TRAIN_ROWS = 8000
+VALIDATION_ROWS = 1000
+SEED = 0
+
+T = TypeVar("T")
+
+
+def demo_sentiment(rows: int, seed: int = SEED) -> list[dict[str, Any]]:
+    """Generates labelled sentences, no sentence twice.
+
+    The same seed gives the same rows in every process, and more rows only add to the end. Every two neighbours hold
+    one row of each label.
+
+    Args:
+        rows: how many.
+        seed: of the generator.
+
+    Returns:
+        Rows with `text` and `label` (0 negative, 1 positive).
+    """
+    rng = Random(seed)
+    seen: set[str] = set()
+    made: list[dict[str, Any]] = []
+    while len(made) < rows:
+        first = _pick(rng, (0, 1))
+        for label in (first, 1 - first):
+            text = _sentence(rng, label)
+            while text in seen:
+                text = _sentence(rng, label)
+            seen.add(text)
+            made.append({"text": text, "label": label})
+    return made[:rows]
+
+
+def demo_sentiment_splits(
+    train_rows: int = TRAIN_ROWS, validation_rows: int = VALIDATION_ROWS, seed: int = SEED
+) -> tuple[list[dict[str, Any]], list[dict[str, Any]]]:
+    """Generates a train and a validation split that share no sentence.
+
+    The validation rows come first out of the generator, so they stay the same whatever `train_rows` is.
+
+    Returns:
+        Train rows and validation rows, as `demo_sentiment` makes them.
+    """
+    rows = demo_sentiment(train_rows + validation_rows, seed)
+    return rows[validation_rows:], rows[:validation_rows]
+
+
+def demo_sentiment_rows(
+    part: str, columns: Sequence[str], max_train_rows: int | None, max_validation_rows: int | None
+) -> RawRows:
+    """Makes one split of the dataset "demo-sentiment".
+
+    Args:
+        part: "train" or "validation".
+        columns: the columns to keep.
+        max_train_rows: train rows to make instead of 8,000.
+        max_validation_rows: validation rows to make instead of 1,000.
+
+    Raises:
+        DataError: a column that the demo does not have.
+    """
+    check_columns(DEMO_SENTIMENT, columns, ("text", "label"))
+    # Fewer validation rows leave the others unused: a later run over all of them must not meet train rows.
+    reserved = max(VALIDATION_ROWS, max_validation_rows or 0)
+    if part == "train":
+        rows, _ = demo_sentiment_splits(max_train_rows or TRAIN_ROWS, reserved)
+    else:
+        rows = demo_sentiment(max_validation_rows or VALIDATION_ROWS)
+    kept = {column: [row[column] for row in rows] for column in columns}
+    return RawRows(f"{DEMO_SENTIMENT} [{part}]", kept, class_names=LABEL_NAMES)
+
+
+def _pick(rng: Random, options: Sequence[T]) -> T:
+    # Random.random is the one method whose sequence is promised for every Python version.
+    return options[int(rng.random() * len(options))]
+
+
+def _adjective(rng: Random, domain: Domain, label: int, degree: float = 0.0) -> str:
+    """An adjective of the label, with the chance of a degree before it, which changes nothing."""
+    if rng.random() < 0.3:
+        adjective, degrees = _pick(rng, words.GOOD if label else words.BAD), words.STRONG_DEGREES
+    else:
+        adjective, degrees = _pick(rng, domain.good if label else domain.bad), words.DEGREES
+    return f"{_pick(rng, degrees)} {adjective}" if rng.random() < degree else adjective
+
+
+def _article(phrase: str) -> str:
+    return f"{'an' if phrase[0] in 'aeiou' else 'a'} {phrase}"
+
+
+def _subject(rng: Random, domain: Domain) -> str:
+    return f"the {domain.thing}" if rng.random() < 0.1 else f"the {_pick(rng, domain.aspects)}"
+
+
+# Each kind of clause states `label` about something; the ones that turn a word take the word of the other label.
+
+
+def _plain(rng: Random, domain: Domain, label: int) -> str:
+    return f"{_subject(rng, domain)} {_pick(rng, ('is', 'was'))} {_adjective(rng, domain, label, degree=0.5)}"
+
+
+def _negated(rng: Random, domain: Domain, label: int) -> str:
+    verb = f"{_pick(rng, ('is', 'was'))} {_pick(rng, words.NEGATORS)}"
+    return f"{_subject(rng, domain)} {verb} {_adjective(rng, domain, 1 - label)}"
+
+
+def _affirmed(rng: Random, domain: Domain, label: int) -> str:
+    verb = f"{_pick(rng, ('is', 'was'))} {_pick(rng, words.AFFIRMERS)}"
+    return f"{_subject(rng, domain)} {verb} {_adjective(rng, domain, label)}"
+
+
+def _acting(rng: Random, domain: Domain, label: int) -> str:
+    if rng.random() < 0.4:
+        return f"{_subject(rng, domain)} {_pick(rng, words.GOOD_VERBS if label else words.BAD_VERBS)[0]}"
+    turns = rng.random() < 0.5
+    auxiliary = _pick(rng, words.TURNING_VERBS if turns else words.KEEPING_VERBS)
+    verbs = words.GOOD_VERBS if label != turns else words.BAD_VERBS
+    return f"{_subject(rng, domain)} {auxiliary} {_pick(rng, verbs)[1]}"
+
+
+def _compared(rng: Random, domain: Domain, label: int) -> str:
+    less = rng.random() < 0.5
+    adjective = _pick(rng, domain.good if label != less else domain.bad)
+    measure = f"{'less' if less else 'more'} {adjective} than {_pick(rng, words.STANDARDS)}"
+    return f"{_subject(rng, domain)} {_pick(rng, ('is', 'was'))} {measure}"
+
+
+def _possible(rng: Random, domain: Domain, label: int) -> str:
+    could = _pick(rng, ("could have been", "might easily have been", "would be", "should have been"))
+    if could == "would be":
+        condition = _pick(rng, ("with another team", "on a better day")) if label == 0 else "on a worse day"
+        return f"{_subject(rng, domain)} {could} {_adjective(rng, domain, 1 - label)} {condition}"
+    return f"{_subject(rng, domain)} {could} {_adjective(rng, domain, 1 - label)}"
+
+
+def _reported(rng: Random, domain: Domain, label: int) -> str:
+    denied = rng.random() < 0.5
+    verdict = _pick(rng, words.DENIAL if denied else words.AGREEMENT)
+    adjective = _adjective(rng, domain, label if not denied else 1 - label, degree=0.3)
+    return f"{_pick(rng, words.SPEAKERS)} called {_subject(rng, domain)} {adjective}, {verdict}"
+
+
+Clause = Callable[[Random, Domain, int], str]
+_CLAUSES: tuple[Clause, ...] = (
+    *(_plain,) * 9,
+    *(_negated,) * 4,
+    *(_affirmed,) * 2,
+    *(_acting,) * 3,
+    *(_compared,) * 2,
+    _possible,
+)
+
+
+def _clause(rng: Random, domain: Domain, label: int) -> str:
+    return _pick(rng, _CLAUSES)(rng, domain, label)
+
+
+def _contrast(rng: Random, domain: Domain, label: int) -> str:
+    """Two opposite clauses; the grammar says which one counts."""
+    counts, yields = _clause(rng, domain, label), _clause(rng, domain, 1 - label)
+    form = rng.random()
+    if form < 0.4:
+        return f"{yields}, {_pick(rng, words.CONTRASTS)} {counts}"
+    if form < 0.6:
+        return f"{_pick(rng, words.CONCESSIONS)} {yields}, {counts}"
+    if form < 0.8:
+        return f"{counts}, {_pick(rng, words.CONCESSIONS)} {yields}"
+    given = f"{_pick(rng, ('despite', 'for all', 'in spite of'))} its {_adjective(rng, domain, 1 - label)} "
+    given += _pick(rng, domain.aspects)
+    return f"{given}, {counts}" if form < 0.9 else f"{counts}, {given}"
+
+
+def _agreement(rng: Random, domain: Domain, label: int) -> str:
+    return f"{_clause(rng, domain, label)}, and {_clause(rng, domain, label)}"
+
+
+def _expectation(rng: Random, domain: Domain, label: int) -> str:
+    met = rng.random() < 0.5
+    expected = _article(f"{_adjective(rng, domain, label if met else 1 - label)} {domain.thing}")
+    got = ("and that is what I got", "and I was right") if met else ("and I got the opposite", "and I was wrong")
+    return f"I expected {expected}, {_pick(rng, got)}"
+
+
+_FORMS: tuple[Clause, ...] = (
+    *(_clause,) * 8,
+    *(_contrast,) * 6,
+    *(_agreement,) * 3,
+    *(_reported,) * 2,
+    _expectation,
+)
+
+
+def _sentence(rng: Random, label: int) -> str:
+    domain = _pick(rng, words.DOMAINS)
+    text = _pick(rng, _FORMS)(rng, domain, label)
+    if rng.random() < 0.15:
+        text = f"{_pick(rng, words.OPENERS)}, {text}"
+    text = f"{text[0].upper()}{text[1:]}."
+    if rng.random() < 0.2:
+        remark = f"{_pick(rng, domain.remarks)}."
+        text = f"{remark} {text}" if rng.random() < 0.5 else f"{text} {remark}"
+    return text

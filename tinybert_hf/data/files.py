@@ -1,0 +1,135 @@
+"""Reads one file of rows, or says why it cannot be read."""
+
+import difflib
+import gzip
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, cast
+
+from tinybert_hf.data.formats import Row, read_csv, read_json, read_json_lines, read_tsv
+from tinybert_hf.data.raw_rows import RawRows, check_columns
+from tinybert_hf.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+READERS: dict[str, Callable[[IO[bytes], str], Iterator[Row]]] = {
+    ".jsonl": read_json_lines,
+    ".ndjson": read_json_lines,
+    ".json": read_json,
+    ".csv": read_csv,
+    ".tsv": read_tsv,
+}
+SUFFIXES = (*READERS, ".parquet")
+
+
+def read_file(path: str, columns: Sequence[str], max_rows: int | None = None) -> RawRows:
+    """Reads columns of a file.
+
+    Args:
+        path: a file with one of `SUFFIXES`, or one of them with .gz behind it.
+        columns: the columns to keep.
+        max_rows: stop after this many rows.
+
+    Returns:
+        The rows, with the line of each where the format has lines.
+
+    Raises:
+        DataError: the file is missing, a folder, of an unknown kind, empty, broken, or lacks a column.
+    """
+    suffix = _checked_suffix(Path(path))
+    try:
+        with _open(path) as handle:
+            if suffix == ".parquet":
+                return _read_parquet(handle, path, columns, max_rows)
+            rows = _collect(READERS[suffix](handle, path), path, columns, max_rows)
+            rows.is_text = suffix in (".csv", ".tsv")
+            return rows
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is not a whole gzip file ({error}). Make or download it again.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def rows_from_dataset(dataset: "Dataset", source: str, columns: Sequence[str], max_rows: int | None) -> RawRows:
+    """Takes columns out of a dataset, with the names that it gives to its labels.
+
+    Args:
+        dataset: of any origin.
+        source: what messages call it.
+        columns: the columns to keep; the last is the label column.
+        max_rows: keep only the first rows.
+
+    Raises:
+        DataError: no rows, or a column is missing.
+    """
+    check_columns(source, columns, dataset.column_names)
+    if dataset.num_rows == 0:
+        raise DataError(f"{source} has no rows.")
+    kept = dataset.select_columns(list(columns))
+    if max_rows is not None:
+        kept = kept.select(range(min(max_rows, kept.num_rows)))
+    label = kept.features[columns[-1]]
+    names = getattr(getattr(label, "feature", label), "names", None)
+    values = {column: list(kept.with_format(None)[column]) for column in columns}
+    return RawRows(source, values, class_names=tuple(names) if names else None)
+
+
+def _checked_suffix(path: Path) -> str:
+    suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
+    suffix = suffixes[0] if suffixes[-1:] == [".gz"] else (suffixes or [""])[-1]
+    if path.is_dir():
+        inside = sorted(item.name for item in path.iterdir() if item.is_file())[:5]
+        raise DataError(f"{path} is a folder, not a file. Files in it: {', '.join(inside) or 'none'}.")
+    if not path.exists():
+        neighbours = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
+        near = difflib.get_close_matches(path.name, neighbours, n=1)
+        hint = f" Did you mean {path.parent / near[0]}?" if near else ""
+        if not path.parent.is_dir():
+            hint = f" Its folder {path.parent} does not exist either."
+        raise DataError(f"{path} does not exist (looked from {Path.cwd()}).{hint}")
+    if suffix not in SUFFIXES:
+        raise DataError(
+            f"{path} ends in {suffix or 'no suffix'!r}, so its format is unknown. "
+            f"Known: {', '.join(SUFFIXES)}, each also with .gz behind it."
+        )
+    if path.stat().st_size == 0:
+        raise DataError(f"{path} is empty (0 bytes).")
+    return suffix
+
+
+def _open(path: str) -> IO[bytes]:
+    return cast("IO[bytes]", gzip.open(path, "rb") if path.lower().endswith(".gz") else Path(path).open("rb"))
+
+
+def _collect(rows: Iterable[Row], source: str, columns: Sequence[str], max_rows: int | None) -> RawRows:
+    kept = RawRows(source, {column: [] for column in columns})
+    for line, row in rows:
+        if not kept.lines:
+            check_columns(source, columns, row)
+        for column, values in kept.columns.items():
+            if column not in row:
+                raise DataError(f"{source}, line {line}: no column {column!r}, only {', '.join(row) or 'none'}.")
+            values.append(row[column])
+        kept.lines.append(line)
+        if len(kept.lines) == max_rows:
+            break
+    if not kept.lines:
+        raise DataError(f"{source} has no rows.")
+    return kept
+
+
+def _read_parquet(handle: IO[bytes], path: str, columns: Sequence[str], max_rows: int | None) -> RawRows:
+    import pyarrow  # type: ignore[import-untyped]
+    import pyarrow.parquet  # type: ignore[import-untyped]
+    from datasets import Dataset
+    from datasets.table import InMemoryTable
+
+    try:
+        file = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(handle, mode="r"))
+        check_columns(path, columns, file.schema_arrow.names)
+        table = file.read(columns=list(columns))
+    except pyarrow.ArrowException as error:
+        raise DataError(f"{path} is not a readable parquet file ({str(error).splitlines()[0]}).") from error
+    return rows_from_dataset(Dataset(InMemoryTable(table)), path, columns, max_rows)

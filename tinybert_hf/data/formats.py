@@ -1,0 +1,119 @@
+"""One reader per file format. Each yields (line, row), row being column name -> value.
+
+The JSON and CSV readers of `datasets` guess a type per column and then speak of Arrow casts; reading the lines here
+keeps every value as written and knows the line of a mistake.
+"""
+
+import csv
+import json
+import re
+from collections.abc import Iterator
+from typing import IO, Any
+
+from tinybert_hf.errors import DataError
+
+Row = tuple[int, dict[str, Any]]
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+
+
+def text_lines(handle: IO[bytes], source: str) -> Iterator[tuple[int, str]]:
+    """Yields the lines of a UTF-8 file, counted from 1.
+
+    Raises:
+        DataError: a line that is not UTF-8.
+    """
+    for number, raw in enumerate(handle, start=1):
+        try:
+            yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(
+                f"{source}, line {number}: byte {raw[error.start]:#04x} is not UTF-8. Save the file as UTF-8."
+            ) from error
+
+
+def read_json_lines(handle: IO[bytes], source: str) -> Iterator[Row]:
+    """One JSON object per line; blank lines are skipped."""
+    for number, line in text_lines(handle, source):
+        if not line.strip():
+            continue
+        try:
+            row = json.loads(line)
+        except (ValueError, RecursionError) as error:
+            raise DataError(
+                f"{source}, line {number}: not valid JSON ({error}). Each line must be one object, "
+                'such as {"text": "a fine film", "label": 1}.'
+            ) from error
+        if not isinstance(row, dict):
+            raise DataError(
+                f"{source}, line {number}: a JSON object with columns was expected, got {line.strip():.60}"
+            )
+        yield number, row
+
+
+def read_json(handle: IO[bytes], source: str) -> Iterator[Row]:
+    """A JSON list of objects, or one object per line as many tools write it under this suffix too."""
+    start = handle.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    handle.seek(0)
+    if start != b"[":
+        yield from read_json_lines(handle, source)
+        return
+    try:
+        rows = json.loads("".join(line for _, line in text_lines(handle, source)))
+    except (ValueError, RecursionError) as error:
+        if isinstance(error, DataError):
+            raise
+        raise DataError(f"{source}: not valid JSON ({error}).") from error
+    for number, row in enumerate(rows, start=1):
+        if not isinstance(row, dict):
+            raise DataError(f"{source}, row {number}: a JSON object with columns was expected, got {row!r:.60}")
+        yield number, row
+
+
+def _checked_row(header: list[str], cells: list[str], source: str, line: int) -> Row:
+    if len(cells) != len(header):
+        raise DataError(
+            f"{source}, line {line}: {len(cells)} columns, but the header has {len(header)} ({', '.join(header)}). "
+            "Quote a text that holds the separator."
+        )
+    return line, dict(zip(header, cells, strict=True))
+
+
+def read_csv(handle: IO[bytes], source: str, delimiter: str = ",") -> Iterator[Row]:
+    """Comma-separated values with a header; every value stays text."""
+    limit = csv.field_size_limit(2**31 - 1)
+    reader = csv.reader((line for _, line in text_lines(handle, source)), delimiter=delimiter, strict=True)
+    header: list[str] | None = None
+    start = 1
+    try:
+        for cells in reader:
+            if cells and header is None:
+                header = [cell.strip() for cell in cells]
+            elif cells and header is not None:
+                yield _checked_row(header, cells, source, start)
+            start = reader.line_num + 1
+    except csv.Error as error:
+        raise DataError(f"{source}, line {start}: not valid CSV ({error}). Is a quotation mark unpaired?") from error
+    finally:
+        csv.field_size_limit(limit)
+
+
+def read_tsv(handle: IO[bytes], source: str) -> Iterator[Row]:
+    """Tab-separated values with a header, quoted or not.
+
+    Many published .tsv files do not quote, and hold single quotation marks; others are quoted as CSV. So every line is
+    taken as it stands, unless the number of columns then goes wrong: that file is read as quoted.
+    """
+    rows = list(_unquoted_rows(handle, source))
+    if len({len(cells) for _, cells in rows}) > 1:
+        handle.seek(0)
+        yield from read_csv(handle, source, delimiter="\t")
+        return
+    for line, cells in rows[1:]:
+        yield _checked_row([cell.strip() for cell in rows[0][1]], cells, source, line)
+
+
+def _unquoted_rows(handle: IO[bytes], source: str) -> Iterator[tuple[int, list[str]]]:
+    for number, line in text_lines(handle, source):
+        if line.strip():
+            cells = line.rstrip("\r\n").split("\t")
+            yield number, [cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell for cell in cells]

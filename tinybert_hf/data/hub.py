@@ -1,0 +1,42 @@
+"""Loads a split of a dataset from the Hub."""
+
+from collections.abc import Sequence
+
+from tinybert_hf.data.files import rows_from_dataset
+from tinybert_hf.data.raw_rows import RawRows
+from tinybert_hf.errors import DataError
+
+
+def read_hub(
+    dataset: str, config: str | None, split: str, columns: Sequence[str], max_rows: int | None = None
+) -> RawRows:
+    """Loads columns of one split.
+
+    Args:
+        dataset: id on the Hub, such as "nyu-mll/glue".
+        config: name of the configuration, where the dataset has several.
+        split: name of the split.
+        columns: the columns to keep; the last is the label column.
+        max_rows: keep only the first rows.
+
+    Raises:
+        DataError: the Hub is out of reach, or dataset, configuration, split or a column is unknown.
+    """
+    import datasets
+
+    name = " ".join(part for part in (dataset, config) if part)
+    try:
+        loaded = datasets.load_dataset(dataset, config, split=split)
+    except ConnectionError as error:
+        raise DataError(
+            f"The dataset {name!r} cannot be fetched: {error}. Without a network give files instead: "
+            "train_file and validation_file (--train-file, --validation-file), or use the dataset 'demo-sentiment'."
+        ) from error
+    except Exception as error:  # the Hub library raises many kinds, and each is a wrong name or a fault of the source
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(
+            f"The dataset {name!r}, split {split!r}, cannot be loaded: {reason:.300} "
+            "Check dataset, dataset_config, train_split and validation_split, or give files "
+            "(--train-file, --validation-file)."
+        ) from error
+    return rows_from_dataset(loaded, f"{name} [{split}]", columns, max_rows)

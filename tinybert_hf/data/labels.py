@@ -1,0 +1,233 @@
+"""From the labels as written to label ids, with every way in which two label sets can disagree."""
+
+import math
+from collections import Counter
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from tinybert_hf.data.label_values import label_kind, problem_of
+from tinybert_hf.data.raw_rows import RawRows
+from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, DataSettings
+from tinybert_hf.errors import DataError
+
+MAX_NAMES_SHOWN = 20
+
+
+@dataclass(frozen=True)
+class Labels:
+    """The labels of all splits, ready for a model.
+
+    Attributes:
+        ids: one list per split: class ids, floats, or lists of 0.0 and 1.0.
+        names: label names in the order of their ids.
+        problem_type: as transformers calls it.
+    """
+
+    ids: list[list[Any]]
+    names: tuple[str, ...]
+    problem_type: str
+
+
+def resolve_labels(tables: Sequence[RawRows], settings: DataSettings, model_names: Sequence[str] | None) -> Labels:
+    """Turns the label columns of all splits into ids of one label list.
+
+    Args:
+        tables: the splits; the first is the train split where training data is loaded.
+        settings: names the column, and perhaps the labels and the problem type.
+        model_names: labels of a trained model, in its order; None where the data decides.
+
+    Raises:
+        DataError: a label is missing or cannot be placed, or the label sets of splits, or of data and model, differ.
+    """
+    column = settings.label_column
+    kind = label_kind(tables, column, settings.problem_type)
+    problem = problem_of(kind, settings.problem_type, tables, column)
+    if problem == REGRESSION:
+        return _regression(tables, column, model_names)
+    of_source = _class_names(tables)
+    given: Sequence[str] | None = settings.label_names or of_source
+    # The source's own names say what its numbers mean, even where the user asks for another order of the same names.
+    by_number = of_source if of_source and set(of_source) == set(given or ()) else given
+    if kind == "whole":
+        _name_numbers(tables, column, by_number, model_names)
+    elif kind == "list":
+        given = _name_lists(tables, column, by_number, model_names) if given is None else given
+    names = tuple(model_names or given or _found_names(tables[0], column))
+    if model_names is None:
+        may_lack = given is not None or problem == MULTI_LABEL or settings.max_validation_rows is not None
+        _compare_splits(tables, column, names, may_lack=may_lack, named=given is not None)
+    place = label_places(names)
+    ids = [
+        [_place(table, row, column, value, place, names) for row, value in _rows(table, column)] for table in tables
+    ]
+    if problem == MULTI_LABEL:
+        ids = [[[float(i in label) for i in range(len(names))] for label in split] for split in ids]
+    return Labels(ids, names, problem)
+
+
+def label_places(names: Sequence[str]) -> dict[str, int]:
+    """Maps each name to its place, and its lower-case form too where no other name shares it."""
+    folded = Counter(name.casefold() for name in names)
+    places = {name.casefold(): i for i, name in enumerate(names) if folded[name.casefold()] == 1}
+    return places | {name: i for i, name in enumerate(names)}
+
+
+def _place(
+    table: RawRows, row: int, column: str, value: str | list[str], places: dict[str, int], names: Sequence[str]
+) -> Any:
+    if isinstance(value, list):
+        return {_place(table, row, column, item, places, names) for item in value}
+    found = places.get(value, places.get(value.casefold()))
+    if found is None:
+        there = _show(sorted(_distinct(table, column)))
+        table.refuse(
+            row,
+            column,
+            f"the label {value!r:.60} is not among the labels. Labels of the data: {there}. Expected: {_show(names)}.",
+        )
+    return found
+
+
+def _rows(table: RawRows, column: str) -> Iterable[tuple[int, Any]]:
+    return enumerate(table.columns[column])
+
+
+def _show(names: Iterable[Any]) -> str:
+    shown = [str(name) for name in names]
+    rest = len(shown) - MAX_NAMES_SHOWN
+    return ", ".join(shown[:MAX_NAMES_SHOWN]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _regression(tables: Sequence[RawRows], column: str, model_names: Sequence[str] | None) -> Labels:
+    if model_names is not None and len(model_names) != 1:
+        raise DataError(
+            f"{tables[0].source}: column {column!r} holds numbers (regression), but the model has the labels "
+            f"{_show(model_names)}. Whole numbers with problem_type single_label_classification would be classes."
+        )
+    for table in tables:
+        for row, value in _rows(table, column):
+            if not math.isfinite(value):
+                table.refuse(row, column, f"the label is {value}; a finite number is needed.")
+    if model_names is None and len(set(tables[0].columns[column])) < 2:
+        _refuse_one_label(tables[0], column)
+    return Labels([[float(v) for v in table.columns[column]] for table in tables], ("LABEL_0",), REGRESSION)
+
+
+def _class_names(tables: Sequence[RawRows]) -> tuple[str, ...] | None:
+    named = [table for table in tables if table.class_names]
+    if len({table.class_names for table in named}) > 1:
+        raise DataError(
+            "The splits name their labels differently: "
+            + "; ".join(f"{table.source}: {_show(table.class_names or ())}" for table in named)
+        )
+    return named[0].class_names if named else None
+
+
+def _are_generic(names: Sequence[str]) -> bool:
+    return list(names) == [f"LABEL_{i}" for i in range(len(names))]
+
+
+def _name_numbers(
+    tables: Sequence[RawRows], column: str, given: Sequence[str] | None, model_names: Sequence[str] | None
+) -> None:
+    """Replaces whole numbers by names, in place, where a list says what they mean."""
+    found = {value for table in tables for value in table.columns[column]}
+    for table in tables:
+        for row, value in _rows(table, column):
+            if value == -1:
+                table.refuse(
+                    row,
+                    column,
+                    "the label is -1, which marks a row without a label (as in test splits on the Hub). "
+                    "Use a split with labels, or remove such rows.",
+                )
+    by_number = given if given and not (model_names and _are_generic(model_names)) else model_names
+    if by_number is None:
+        contiguous = found == set(range(len(found)))
+        names = {value: f"LABEL_{value}" if contiguous else str(int(value)) for value in found}
+    elif {str(int(value)) for value in found} <= set(by_number):
+        names = {value: str(int(value)) for value in found}
+    else:
+        names = dict(enumerate(by_number))
+    for table in tables:
+        for row, value in _rows(table, column):
+            if value not in names:
+                table.refuse(
+                    row, column, f"the label is {value}, but there are {len(names)} labels: {_show(names.values())}."
+                )
+        table.columns[column] = [names[value] for value in table.columns[column]]
+
+
+def _name_lists(
+    tables: Sequence[RawRows], column: str, given: Sequence[str] | None, model_names: Sequence[str] | None
+) -> Sequence[str] | None:
+    """Replaces lists of 0/1, or of class numbers with known names, by lists of names, in place.
+
+    Returns:
+        All names, also of labels that no row has; None where only the rows tell the names.
+    """
+    known = given or model_names
+    items = [item for table in tables for label in table.columns[column] for item in label]
+    if items and all(isinstance(item, str) for item in items):
+        return known
+    widths = {len(label) for table in tables for label in table.columns[column]}
+    flags = all(item in (0, 1) for item in items) and len(widths) == 1 and (not known or widths == {len(known)})
+    names = known or [f"LABEL_{i}" for i in range(max(widths))]
+    for table in tables:
+        for row, label in _rows(table, column):
+            numbers = all(isinstance(item, int) and 0 <= item < len(names) for item in label)
+            if not flags and not (known and numbers):
+                table.refuse(
+                    row,
+                    column,
+                    f"{label!r:.60} is no list of labels. Write lists of names, or lists of 0 and 1 with one "
+                    f"place per label{f' ({len(known)}: {_show(known)})' if known else ''}.",
+                )
+        table.columns[column] = [
+            [names[i] for i, item in enumerate(label) if item] if flags else [names[item] for item in label]
+            for label in table.columns[column]
+        ]
+    return names
+
+
+def _distinct(table: RawRows, column: str) -> set[str]:
+    values = table.columns[column]
+    return {name for value in values for name in (value if isinstance(value, list) else (value,))}
+
+
+def _found_names(table: RawRows, column: str) -> list[str]:
+    """Names in sorted order; LABEL_2 before LABEL_10, and 2 before 10."""
+    found = _distinct(table, column)
+    if all(name.removeprefix("LABEL_").isdecimal() for name in found):
+        return sorted(found, key=lambda name: int(name.removeprefix("LABEL_")))
+    return sorted(found)
+
+
+def _refuse_one_label(table: RawRows, column: str) -> None:
+    only = table.columns[column][0]
+    raise DataError(
+        f"{table.source}: column {column!r} holds one label only ({only!r:.60}) in {len(table)} rows; there is "
+        "nothing to learn. Is it the right column, and are the first rows all of one class (max_train_rows)?"
+    )
+
+
+def _compare_splits(
+    tables: Sequence[RawRows], column: str, names: Sequence[str], *, may_lack: bool, named: bool
+) -> None:
+    """Refuses a train split of one label, and a validation split with other labels than it."""
+    train, *others = tables
+    if len(_distinct(train, column)) < 2:
+        _refuse_one_label(train, column)
+    for other in others:
+        found = _distinct(other, column)
+        unseen, absent = sorted(found - set(names)), sorted(set(names) - found)
+        if named or not (unseen or (absent and not may_lack)):
+            continue
+        parts = [f"only in {other.source}: {_show(unseen)}"] if unseen else []
+        parts += [f"only in {train.source}: {_show(absent)}"] if absent else []
+        advice = "Mend the labels" if unseen else "Add such rows, or give label_names if labels may be absent there"
+        raise DataError(
+            f"The labels of the two splits differ. {train.source}: {_show(names)}. "
+            f"{other.source}: {_show(sorted(found))} ({'; '.join(parts)}). {advice}."
+        )

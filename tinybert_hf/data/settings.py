@@ -1,0 +1,73 @@
+"""The `data:` section of a recipe as one value."""
+
+from dataclasses import dataclass
+
+from tinybert_hf.errors import DataError
+
+DEMO_SENTIMENT = "demo-sentiment"
+SINGLE_LABEL = "single_label_classification"
+MULTI_LABEL = "multi_label_classification"
+REGRESSION = "regression"
+PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
+
+
+@dataclass(frozen=True)
+class DataSettings:
+    """Where the rows are, what their columns are called, and how many of them to take.
+
+    Files win over `dataset`: as soon as one file is given, every split comes from a file.
+
+    Attributes:
+        dataset: id of a dataset on the Hub, or "demo-sentiment" for the generator of this package.
+        dataset_config: name of the configuration on the Hub ("sst2" of "glue").
+        train_split: split of the Hub dataset to train on.
+        validation_split: split of the Hub dataset to measure on.
+        train_file: .jsonl, .json, .csv, .tsv or .parquet, each also with .gz behind it.
+        validation_file: the same.
+        text_column: name of the column with the text.
+        text_pair_column: name of the column with the second text of a pair.
+        label_column: name of the column with the label.
+        label_names: the labels in order; text labels must be among them, whole numbers are places in this list.
+        problem_type: None finds it from the labels: fractions make regression, lists multi-label, others single label.
+        max_length: tokens to keep of a row.
+        max_train_rows: take only the first rows.
+        max_validation_rows: take only the first rows.
+    """
+
+    dataset: str | None = None
+    dataset_config: str | None = None
+    train_split: str = "train"
+    validation_split: str = "validation"
+    train_file: str | None = None
+    validation_file: str | None = None
+    text_column: str = "text"
+    text_pair_column: str | None = None
+    label_column: str = "label"
+    label_names: tuple[str, ...] | None = None
+    problem_type: str | None = None
+    max_length: int = 128
+    max_train_rows: int | None = None
+    max_validation_rows: int | None = None
+
+    def __post_init__(self) -> None:
+        """Refuses values that no data could satisfy.
+
+        Raises:
+            DataError: an unknown problem type, a count below one, a name that is there twice.
+        """
+        if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
+            raise DataError(f"problem_type is {self.problem_type!r}; known are {', '.join(PROBLEM_TYPES)}.")
+        for field in ("max_length", "max_train_rows", "max_validation_rows"):
+            value = getattr(self, field)
+            if value is not None and value < 1:
+                raise DataError(f"{field} is {value}; it must be 1 or more.")
+        if self.label_names is not None:
+            object.__setattr__(self, "label_names", tuple(str(name) for name in self.label_names))
+            if len(set(self.label_names)) < len(self.label_names):
+                raise DataError(f"label_names holds a name twice: {', '.join(self.label_names)}.")
+
+    @property
+    def columns(self) -> tuple[str, ...]:
+        """The columns to read: text, the second text if there is one, label."""
+        pair = (self.text_pair_column,) if self.text_pair_column else ()
+        return (self.text_column, *pair, self.label_column)

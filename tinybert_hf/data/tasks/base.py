@@ -1,0 +1,68 @@
+"""What every task offers."""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tinybert_hf.data.settings import DataSettings
+
+if TYPE_CHECKING:
+    from collections.abc import Sequence
+
+    from datasets import Dataset
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Checked rows and the labels that a model for them needs.
+
+    Attributes:
+        train: rows to learn from, or None where they were not asked for.
+        validation: rows to measure on, or None where they were not asked for.
+        label_names: in the order of their ids; one name for regression.
+        problem_type: as transformers calls it.
+    """
+
+    train: "Dataset | None"
+    validation: "Dataset | None"
+    label_names: tuple[str, ...]
+    problem_type: str
+
+    @property
+    def num_labels(self) -> int:
+        """Width of the classifier."""
+        return len(self.label_names)
+
+
+class Task(Protocol):
+    """Loads raw rows and makes them ready for a model."""
+
+    def load(
+        self,
+        settings: DataSettings,
+        *,
+        need_train: bool = True,
+        need_validation: bool = True,
+        label_names: "Sequence[str] | None" = None,
+    ) -> TaskData:
+        """Reads and checks the rows.
+
+        Args:
+            settings: where the rows are.
+            need_train: read the train split.
+            need_validation: read the validation split.
+            label_names: the labels of a trained model, in its order; None where the data decides.
+
+        Raises:
+            DataError: anything about the rows that cannot be used.
+        """
+        ...
+
+    def tokenize(self, rows: "Dataset", tokenizer: Any, settings: DataSettings) -> "Dataset":
+        """Turns checked rows into what a model takes.
+
+        Args:
+            rows: from `load`.
+            tokenizer: of the model.
+            settings: says how many tokens to keep.
+        """
+        ...

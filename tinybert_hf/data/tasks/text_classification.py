@@ -1,0 +1,123 @@
+"""Single label, multi-label and regression over one text or a pair of texts."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.data.demo import demo_sentiment_rows
+from tinybert_hf.data.files import read_file
+from tinybert_hf.data.hub import read_hub
+from tinybert_hf.data.labels import resolve_labels
+from tinybert_hf.data.raw_rows import RawRows, check_texts
+from tinybert_hf.data.settings import DEMO_SENTIMENT, MULTI_LABEL, SINGLE_LABEL, DataSettings
+from tinybert_hf.data.tasks.base import TaskData
+from tinybert_hf.errors import DataError
+
+if TYPE_CHECKING:
+    from datasets import Dataset, Features
+
+
+class TextClassificationTask:
+    """Rows with a text (or two) and a label."""
+
+    def load(
+        self,
+        settings: DataSettings,
+        *,
+        need_train: bool = True,
+        need_validation: bool = True,
+        label_names: Sequence[str] | None = None,
+    ) -> TaskData:
+        """Reads and checks the rows.
+
+        Args:
+            settings: where the rows are.
+            need_train: read the train split.
+            need_validation: read the validation split.
+            label_names: labels of a trained model: text labels are found among them by name (in any case where that
+                is unambiguous), whole numbers by their place. None where the data decides.
+
+        Returns:
+            Columns text, text_pair where there is one, and label: an id, a float, or a list of 0.0 and 1.0.
+
+        Raises:
+            DataError: anything about the rows that cannot be used, with its place.
+        """
+        parts = [part for part, needed in (("train", need_train), ("validation", need_validation)) if needed]
+        if not parts:
+            raise ValueError("load was asked for neither train nor validation rows.")
+        tables = {part: _read(settings, part) for part in parts}
+        texts = {part: _texts(table, settings) for part, table in tables.items()}
+        labels = resolve_labels(list(tables.values()), settings, label_names)
+        ready = {
+            part: _dataset(texts[part], ids, labels.problem_type) for part, ids in zip(tables, labels.ids, strict=True)
+        }
+        return TaskData(ready.get("train"), ready.get("validation"), labels.names, labels.problem_type)
+
+    def tokenize(self, rows: "Dataset", tokenizer: Any, settings: DataSettings) -> "Dataset":
+        """Turns checked rows into what a model takes.
+
+        Args:
+            rows: from `load`.
+            tokenizer: of the model; its own length limit holds too.
+            settings: says how many tokens to keep.
+
+        Returns:
+            What the tokenizer gives, not padded, with `labels`, and `length` (tokens) for batches grouped by length.
+            In memory: nothing is written beside the user's data or into a cache.
+        """
+        from datasets.fingerprint import generate_random_fingerprint
+
+        max_length = min(settings.max_length, tokenizer.model_max_length)
+
+        def encode(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
+            pairs = batch.get("text_pair")
+            encoded = tokenizer(batch["text"], pairs, truncation=True, max_length=max_length)
+            return {**encoded, "labels": batch["label"], "length": [len(ids) for ids in encoded["input_ids"]]}
+
+        # A fingerprint of our own saves hashing the tokenizer, which can take longer than short data takes to encode.
+        return rows.map(
+            encode,
+            batched=True,
+            remove_columns=rows.column_names,
+            keep_in_memory=True,
+            load_from_cache_file=False,
+            new_fingerprint=generate_random_fingerprint(),
+            desc="Tokenizing",
+        )
+
+
+def _read(settings: DataSettings, part: str) -> RawRows:
+    file = settings.train_file if part == "train" else settings.validation_file
+    split = settings.train_split if part == "train" else settings.validation_split
+    max_rows = settings.max_train_rows if part == "train" else settings.max_validation_rows
+    if file is not None:
+        return read_file(str(file), settings.columns, max_rows)
+    if settings.train_file or settings.validation_file or not settings.dataset:
+        raise DataError(
+            f"There are no {part} rows: {part}_file (--{part}-file) is not given"
+            + (f", and dataset {settings.dataset!r} is not used once a file is given." if settings.dataset else ".")
+        )
+    if settings.dataset == DEMO_SENTIMENT:
+        return demo_sentiment_rows(part, settings.columns, settings.max_train_rows, settings.max_validation_rows)
+    return read_hub(settings.dataset, settings.dataset_config, split, settings.columns, max_rows)
+
+
+def _texts(table: RawRows, settings: DataSettings) -> dict[str, list[str]]:
+    texts = {"text": check_texts(table, settings.text_column)}
+    if settings.text_pair_column:
+        texts["text_pair"] = check_texts(table, settings.text_pair_column)
+    return texts
+
+
+def _dataset(texts: dict[str, list[str]], ids: list[Any], problem_type: str) -> "Dataset":
+    from datasets import Dataset
+
+    return Dataset.from_dict({**texts, "label": ids}, features=_features(texts, problem_type))
+
+
+def _features(texts: dict[str, list[str]], problem_type: str) -> "Features":
+    from datasets import Features, List, Value
+
+    number = Value("int64") if problem_type == SINGLE_LABEL else Value("float32")
+    label = List(number) if problem_type == MULTI_LABEL else number
+    return Features({**{name: Value("string") for name in texts}, "label": label})
