@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from tinybert_hf.errors import RecipeError
+from tinybert_hf.errors import RecipeError, TinyBertError
 
 T = TypeVar("T")
 
@@ -36,7 +36,11 @@ def build(cls: type[T], mapping: Any, path: str = "") -> T:
         if required and name not in mapping:
             raise RecipeError(f"{_join(path, name)}: this field is missing, and it has no default")
     hints = get_type_hints(cls)
-    return cls(**{name: convert(value, hints[name], _join(path, name)) for name, value in mapping.items()})
+    values = {name: convert(value, hints[name], _join(path, name)) for name, value in mapping.items()}
+    try:
+        return cls(**values)
+    except TinyBertError as error:
+        raise RecipeError(f"{_at(path)}{error}") from error
 
 
 def unknown_name(path: str, name: str, known: Any) -> str:
@@ -84,7 +88,7 @@ def _convert_union(value: Any, choices: tuple[Any, ...], path: str) -> Any:
             return convert(value, choice, path)
         except RecipeError:
             continue
-    raise _wrong_type(path, Union[choices], value)
+    raise _wrong_type(path, choices, value)
 
 
 def _as_bool(value: Any) -> bool | None:
@@ -124,15 +128,15 @@ _NAMES = {
 
 def _wrong_type(path: str, expected: Any, value: Any) -> RecipeError:
     quotes = ""
-    if str in (expected, *get_args(expected)) and isinstance(value, bool | int | float):
+    choices = expected if isinstance(expected, tuple) else (expected,)
+    if str in choices and isinstance(value, bool | int | float):
         quotes = " (that is how YAML reads it without quotes: write '...' if you mean text)"
-    return RecipeError(f"{path}: expected {_name(expected)}, found {describe(value)}{quotes}")
+    names = " or ".join(_name(choice) for choice in choices)
+    return RecipeError(f"{path}: expected {names}, found {describe(value)}{quotes}")
 
 
 def _name(expected: Any) -> str:
     origin = get_origin(expected)
-    if origin in (Union, types.UnionType):
-        return " or ".join(_name(choice) for choice in get_args(expected))
     if origin is dict or expected is dict:
         return "fields of the form `name: value`"
     return _NAMES.get(origin or expected, str(expected))

@@ -17,13 +17,20 @@ from tinybert_hf.recipes.schema import Recipe
 
 def shipped_recipes() -> dict[str, str]:
     """Names of the recipes that come with the package, with their descriptions."""
-    folder = files("tinybert_hf.recipes")
-    names = sorted(entry.name.removesuffix(".yaml") for entry in folder.iterdir() if entry.name.endswith(".yaml"))
-    return {name: str(read_recipe(name).get("description", "")).strip() for name in names}
+    return {name: str(read_recipe(name).get("description", "")).strip() for name in _shipped_names()}
+
+
+def _shipped_names() -> list[str]:
+    names = [entry.name for entry in files("tinybert_hf.recipes").iterdir()]
+    return sorted(name.removesuffix(".yaml") for name in names if name.endswith(".yaml"))
 
 
 def load_recipe(
-    name_or_path: str, overrides: Mapping[str, Any] | None = None, assignments: Iterable[str] = ()
+    name_or_path: str,
+    overrides: Mapping[str, Any] | None = None,
+    assignments: Iterable[str] = (),
+    *,
+    with_baseline: bool = False,
 ) -> Recipe:
     """Load a recipe and apply what the command line says about it.
 
@@ -31,6 +38,7 @@ def load_recipe(
         name_or_path: a name of `shipped_recipes` or a YAML file.
         overrides: values by dotted path, for example {"teacher.model": "bert-base-uncased"}.
         assignments: further ones as text, "phases.0.learning_rate=1e-4"; they win.
+        with_baseline: where the recipe has no baseline, add one with the usual settings.
 
     Raises:
         RecipeError: no such recipe, a file that is not YAML, an unknown field, a value of the wrong type or range.
@@ -39,6 +47,8 @@ def load_recipe(
     mapping.setdefault("name", Path(name_or_path).stem)
     for path, value in (overrides or {}).items():
         set_value(mapping, path, value)
+    if with_baseline and mapping.get("baseline") is None:
+        mapping["baseline"] = {}
     mapping = apply_overrides(mapping, assignments)
     try:
         return build(Recipe, mapping)
@@ -62,8 +72,7 @@ def read_recipe(name_or_path: str) -> dict[str, Any]:
     else:
         shipped = files("tinybert_hf.recipes").joinpath(f"{name_or_path}.yaml")
         if not shipped.is_file():
-            names = sorted(one.name[:-5] for one in files("tinybert_hf.recipes").iterdir() if one.suffix == ".yaml")
-            message = unknown_name("recipe", name_or_path, names)
+            message = unknown_name("recipe", name_or_path, _shipped_names())
             raise RecipeError(f"{message}. An own recipe is given as a file: my-recipe.yaml")
         text = shipped.read_text(encoding="utf-8")
     return _parse(text, name_or_path)

@@ -8,16 +8,15 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.distillation.projections import PROJECTIONS
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.training import FinetuneSettings, Phase
+from tinybert_hf.training.arguments import PROJECTION_STARTS
 
-PHASE_NAMES = ("intermediate", "prediction", "joint")
-PROJECTIONS = ("shared", "per_layer", "none")
 STARTS = ("teacher", "random")
 DTYPES = ("float32", "float16", "bfloat16")
-PROBLEM_TYPES = ("single_label_classification", "multi_label_classification", "regression")
 
 
 @dataclass(frozen=True)
@@ -74,7 +73,6 @@ class Recipe:
         Raises:
             RecipeError: a value outside its range, or a name that is not known.
         """
-        _check_data(self.data)
         _check_models(self.teacher, self.student)
         if not self.phases:
             raise RecipeError("phases: a run needs at least one; the usual ones are intermediate and prediction")
@@ -97,15 +95,6 @@ class Recipe:
         return dataclasses.asdict(self)
 
 
-def _check_data(data: DataSettings) -> None:
-    _at_least(1, "data", data, "max_train_rows", "max_validation_rows")
-    _at_least(8, "data", data, "max_length")
-    if data.problem_type is not None:
-        _one_of(data.problem_type, PROBLEM_TYPES, "data.problem_type")
-    if data.label_names is not None and len(set(data.label_names)) != len(data.label_names):
-        raise RecipeError(f"data.label_names: a name stands there twice: {', '.join(data.label_names)}")
-
-
 def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
     if teacher.model is not None and teacher.config is not None:
         raise RecipeError("teacher: `model` and `config` exclude each other; set one of them to null")
@@ -124,15 +113,12 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
 
 
 def _check_phase(phase: Phase, path: str) -> None:
-    _one_of(phase.name, PHASE_NAMES, f"{path}.name")
+    # What a Phase checks itself (its name, weights, temperature) was refused before.
     _one_of(phase.projection, PROJECTIONS, f"{path}.projection")
+    _one_of(phase.projection_start, PROJECTION_STARTS, f"{path}.projection_start")
     _check_training(phase, path)
-    _at_least(1, path, phase, "gradient_accumulation_steps", "train_rows")
-    _above_zero(path, phase, "projection_learning_rate", "temperature")
-    weights = [one.name for one in dataclasses.fields(phase) if one.name.endswith("_loss_weight")]
-    _at_least(0, path, phase, *weights)
-    if all(getattr(phase, name) == 0 for name in weights):
-        raise RecipeError(f"{path}: every loss weight is 0, so there is nothing to learn")
+    _at_least(1, path, phase, "train_rows")
+    _above_zero(path, phase, "projection_learning_rate")
 
 
 def _check_training(settings: Phase | FinetuneSettings, path: str) -> None:

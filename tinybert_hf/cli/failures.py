@@ -1,0 +1,79 @@
+"""What the command line says when something fails: one screen on standard error, and an exit status."""
+
+from __future__ import annotations
+
+import errno
+import functools
+import shutil
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+import typer
+
+from tinybert_hf.errors import TinyBertError
+
+Parameters = ParamSpec("Parameters")
+
+EXIT_FAILED = 2
+EXIT_INTERRUPTED = 130
+# torch reports a full disk as a writer's RuntimeError that names neither the disk nor the error number.
+_ALMOST_NOTHING = 20e6
+
+_debug = False
+
+
+def show_traceback(on: bool) -> None:
+    """Say whether errors keep their traceback."""
+    global _debug
+    _debug = on
+
+
+def answers_failures(command: Callable[Parameters, None]) -> Callable[Parameters, None]:
+    """Turn the errors that a user can mend into a message and exit status 2, and Ctrl-C into 130."""
+
+    @functools.wraps(command)
+    def answering(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            _say("\nStopped. The same command goes on from the last finished step.")
+            raise typer.Exit(EXIT_INTERRUPTED) from None
+        except Exception as error:
+            message = explain(error)
+            if message is None or _debug:
+                raise
+            _say(f"error: {message}")
+            raise typer.Exit(EXIT_FAILED) from None
+
+    return answering
+
+
+def explain(error: BaseException) -> str | None:
+    """The message for an error that a user can mend; None for one that is a fault of the program."""
+    if isinstance(error, TinyBertError):
+        return str(error)
+    if _is_full_disk(error):
+        return (
+            f"the disk is full ({error}). Free some space and give the same command again: it goes on from the last "
+            "finished step."
+        )
+    if isinstance(error, OSError):
+        return str(error)
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return "the memory is full. Set a smaller batch_size for each phase, or a smaller data.max_length."
+    return None
+
+
+def _is_full_disk(error: BaseException) -> bool:
+    if isinstance(error, OSError) and error.errno in (errno.ENOSPC, errno.EDQUOT):
+        return True
+    text = str(error)
+    if "No space left on device" in text or "os error 28" in text:
+        return True
+    writer_failed = isinstance(error, RuntimeError) and ("PytorchStreamWriter" in text or "unexpected pos" in text)
+    return writer_failed and shutil.disk_usage(".").free < _ALMOST_NOTHING
+
+
+def _say(message: str) -> None:
+    print(message, file=sys.stderr)

@@ -1,0 +1,213 @@
+"""The folder a run writes to: refused when it holds something else, resumed when it holds the same run."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tinybert_hf.data import DataSettings
+from tinybert_hf.errors import OutputFolderError
+
+RUN_FILE = "run.json"
+WORK_FOLDER = ".run"
+
+
+class RunFolder:
+    """The output folder of one run.
+
+    While the run lasts, `.run/` inside it holds the recipe, the results of finished stages, and everything that is
+    only half written; a stage's files are moved to their place when they are complete. At the end run.json is
+    written and `.run/` is removed.
+    """
+
+    def __init__(self, path: str | Path, settings: Mapping[str, Any], data: DataSettings) -> None:
+        """Name the folder; nothing is written yet.
+
+        Args:
+            path: the folder.
+            settings: two runs are the same when these and the content of the data files are.
+            data: names the files.
+        """
+        self.path = Path(path)
+        self.work = self.path / WORK_FOLDER
+        self._identity = _identity(settings, data)
+
+    @property
+    def is_started(self) -> bool:
+        """Whether the same run has written here before."""
+        return (self.work / "recipe.json").exists() or self.is_finished
+
+    @property
+    def is_finished(self) -> bool:
+        """Whether the same run was completed here."""
+        return (self.path / RUN_FILE).exists()
+
+    def check(self, bytes_needed: int = 0) -> None:
+        """Refuse a folder that the run cannot have; writes nothing.
+
+        Raises:
+            OutputFolderError: a file stands there, it holds something else or another run, it cannot be written, or
+                the disk is too full.
+        """
+        if self.path.exists() and not self.path.is_dir():
+            raise OutputFolderError(
+                f"output folder {self.path}: a file of that name exists; choose another --output-dir"
+            )
+        there = self._identity_there()
+        if there is not None:
+            differences = _differences(there, self._identity)
+            if differences:
+                raise OutputFolderError(
+                    f"output folder {self.path} holds another run:\n  " + "\n  ".join(differences) + "\n"
+                    "Choose another --output-dir, delete the folder, or give the earlier settings to go on with it."
+                )
+        else:
+            refuse_filled(self.path)
+        parent = _nearest_existing(self.path)
+        if not os.access(parent, os.W_OK):
+            raise OutputFolderError(
+                f"output folder {self.path}: {parent} is not writable; choose another --output-dir"
+            )
+        free = shutil.disk_usage(parent).free
+        if not self.is_started and free < bytes_needed:
+            raise OutputFolderError(
+                f"output folder {self.path}: the run needs about {bytes_needed / 1e6:,.0f} MB, but only "
+                f"{free / 1e6:,.0f} MB are free on that disk. Free some, or choose an --output-dir on another disk."
+            )
+
+    def claim(self) -> None:
+        """Make the folder and note whose it is.
+
+        Raises:
+            OutputFolderError: it cannot be made.
+        """
+        try:
+            self.work.mkdir(parents=True, exist_ok=True)
+        except (PermissionError, NotADirectoryError, FileExistsError) as error:
+            raise OutputFolderError(f"output folder {self.path} cannot be made: {error.strerror}") from error
+        if not (self.work / "recipe.json").exists():
+            write_json(self.work / "recipe.json", self._identity)
+
+    def result_of(self, stage: str) -> Any:
+        """What a finished stage left, or None."""
+        return self._stages().get(stage)
+
+    def finish_stage(self, stage: str, result: Any) -> None:
+        """Note that a stage is complete, so that a later start skips it."""
+        write_json(self.work / "stages.json", {**self._stages(), stage: result})
+
+    def place(self, name: str, target: str = "") -> None:
+        """Move the files of `.run/<name>` to their final folder; called again after a stop, it moves the rest.
+
+        config.json goes last: without it nobody can load a folder that is half there.
+        """
+        source, folder = self.work / name, self.path / target
+        folder.mkdir(parents=True, exist_ok=True)
+        for file in sorted(source.iterdir(), key=lambda file: file.name == "config.json") if source.is_dir() else ():
+            if (folder / file.name).is_dir():
+                shutil.rmtree(folder / file.name)
+            os.replace(file, folder / file.name)
+        shutil.rmtree(source, ignore_errors=True)
+
+    def finish(self, report: Mapping[str, Any]) -> None:
+        """Write run.json and remove what only a resume would have needed."""
+        write_json(self.path / RUN_FILE, {**report, "identity": self._identity})
+        shutil.rmtree(self.work, ignore_errors=True)
+        for copy in (*self.path.glob("phases/*/checkpoint-*"), *self.path.glob("phases/*/student")):
+            shutil.rmtree(copy, ignore_errors=True)
+
+    def read_report(self) -> dict[str, Any]:
+        """run.json of the finished run."""
+        return _read_json(self.path / RUN_FILE)
+
+    def _stages(self) -> dict[str, Any]:
+        file = self.work / "stages.json"
+        return _read_json(file) if file.exists() else {}
+
+    def _identity_there(self) -> dict[str, Any] | None:
+        if (self.path / RUN_FILE).exists():
+            return _read_json(self.path / RUN_FILE).get("identity")
+        file = self.work / "recipe.json"
+        return _read_json(file) if file.exists() else None
+
+
+def refuse_filled(path: Path) -> None:
+    """Refuse a folder that has something in it.
+
+    Raises:
+        OutputFolderError: it is not empty.
+    """
+    inside = sorted(item.name for item in path.iterdir()) if path.is_dir() else []
+    # A start that was stopped at once leaves an empty work folder.
+    if inside and inside != [WORK_FOLDER]:
+        names = ", ".join(inside[:5]) + (", ..." if len(inside) > 5 else "")
+        raise OutputFolderError(
+            f"output folder {path} holds something else ({names}); nothing was changed there. Choose another "
+            "--output-dir, or empty it."
+        )
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Write beside and rename, so that the file is either the old one or the whole new one."""
+    beside = path.with_name(path.name + ".new")
+    with beside.open("w", encoding="utf-8") as file:
+        json.dump(content, file, indent=2, ensure_ascii=False, default=str)
+        file.write("\n")
+        file.flush()
+        os.fsync(file.fileno())
+    os.replace(beside, path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise OutputFolderError(
+            f"{path} cannot be read ({error}); delete it or choose another --output-dir"
+        ) from error
+    if not isinstance(content, dict):
+        raise OutputFolderError(f"{path} was not written by this package; choose another --output-dir")
+    return content
+
+
+def _identity(settings: Mapping[str, Any], data: DataSettings) -> dict[str, Any]:
+    files = [Path(file) for file in (data.train_file, data.validation_file) if file]
+    content = {f"content of {file}": _digest(file) for file in files if file.is_file()}
+    identity: dict[str, Any] = json.loads(json.dumps({**settings, **content}, default=str))
+    return identity
+
+
+def _digest(file: Path) -> str:
+    digest = hashlib.sha256()
+    with file.open("rb") as handle:
+        while block := handle.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()[:16]
+
+
+def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
+    before, after = _flat(there), _flat(now)
+    paths = [path for path in {**before, **after} if before.get(path) != after.get(path)]
+    lines = [f"{path}: {before.get(path)!r} there, {after.get(path)!r} now" for path in paths]
+    return lines[:6] + ([f"... and {len(lines) - 6} more"] if len(lines) > 6 else [])
+
+
+def _flat(value: Any, path: str = "") -> dict[str, Any]:
+    if isinstance(value, list):
+        value = dict(enumerate(value))
+    if isinstance(value, Mapping) and value:
+        parts = [_flat(one, f"{path}.{key}" if path else str(key)) for key, one in value.items()]
+        return {deep: leaf for part in parts for deep, leaf in part.items()}
+    return {path: value}
+
+
+def _nearest_existing(path: Path) -> Path:
+    path = path.absolute()
+    while not path.exists():
+        path = path.parent
+    return path

@@ -1,0 +1,98 @@
+"""What a run came to: its figures, run.json, and the table at the end."""
+
+from __future__ import annotations
+
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from importlib.metadata import PackageNotFoundError, version
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.table import Table
+
+TEACHER, STUDENT, BASELINE = "teacher", "student", "baseline"
+_TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, trained alone"}
+_PACKAGES = ("tinybert_hf", "torch", "transformers", "accelerate", "datasets")
+
+
+@dataclass(frozen=True)
+class RunReport:
+    """The result of a run.
+
+    Attributes:
+        folder: the student, ready for `from_pretrained`.
+        main_metric: name of the metric that the table shows.
+        metrics: teacher, student and, where it was trained, baseline: each metric by name, on the validation rows.
+        costs: the same models: parameters, encoder_parameters, megabytes, latency_ms, encoder_flops_per_token.
+        phases: name, seconds, steps and metrics of each phase.
+        seconds: how long each stage took.
+        device: where latency was measured.
+        warnings: what a reader of the table should know.
+    """
+
+    folder: str
+    main_metric: str
+    metrics: dict[str, dict[str, float]]
+    costs: dict[str, dict[str, float]]
+    phases: list[dict[str, Any]] = field(default_factory=list)
+    seconds: dict[str, float] = field(default_factory=dict)
+    device: str = "cpu"
+    warnings: list[str] = field(default_factory=list)
+
+    @classmethod
+    def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:
+        """From the content of run.json."""
+        names = ("main_metric", "metrics", "costs", "phases", "seconds", "device", "warnings")
+        return cls(folder=folder, **{name: content[name] for name in names})
+
+    @property
+    def share(self) -> float:
+        """The student's main metric as a share of the teacher's."""
+        teacher = self.metrics[TEACHER][self.main_metric]
+        return self.metrics[STUDENT][self.main_metric] / teacher if teacher else float("nan")
+
+    def show(self, console: Console) -> None:
+        """Print the table, the warnings, and how to load the student."""
+        console.print(self._table())
+        for warning in self.warnings:
+            console.print(f"[yellow]Note:[/yellow] {warning}", highlight=False)
+        console.print(
+            f'The student is in {self.folder} :  pipeline("text-classification", "{self.folder}")',
+            highlight=False,
+            markup=False,
+            soft_wrap=True,
+        )
+
+    def _table(self) -> Table:
+        from rich.table import Table
+
+        table = Table(title=None)
+        table.add_column("model")
+        where = "CPU" if self.device == "cpu" else self.device
+        for title in (self.main_metric, "of the teacher's", "parameters", "MB", f"latency ({where})"):
+            table.add_column(title, justify="right")
+        teacher = self.metrics[TEACHER][self.main_metric]
+        for name, metrics in self.metrics.items():
+            value, cost = metrics[self.main_metric], self.costs[name]
+            table.add_row(
+                _TITLES[name],
+                f"{value:.4f}",
+                f"{value / teacher:.1%}" if teacher else "-",
+                f"{cost['parameters'] / 1e6:.2f} M",
+                f"{cost['megabytes']:.1f}",
+                f"{cost['latency_ms']:.1f} ms",
+            )
+        return table
+
+
+def versions() -> dict[str, str]:
+    """The versions that a run was made with."""
+    found = {"python": platform.python_version()}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found

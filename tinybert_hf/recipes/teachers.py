@@ -1,0 +1,77 @@
+"""The teacher of a run: opened, made, or fine-tuned first."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.data import TaskData, train_wordpiece_tokenizer
+from tinybert_hf.distillation import load_teacher
+from tinybert_hf.recipes.plan import Plan
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+def open_teacher(plan: Plan) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The teacher as the recipe names it: fine-tuned already, or about to be.
+
+    Raises:
+        TeacherError: it cannot be opened, or its head is untrained and the recipe does not say to fine-tune it.
+    """
+    from transformers import BertForSequenceClassification, set_seed
+
+    teacher = plan.recipe.teacher
+    if teacher.config is not None:
+        set_seed(plan.recipe.seed)
+        positions = plan.teacher_config.max_position_embeddings
+        tokenizer = train_wordpiece_tokenizer(texts_of(plan.data), teacher.vocabulary_size, max_length=positions)
+        plan.teacher_config.vocab_size = len(tokenizer)
+        return BertForSequenceClassification(plan.teacher_config), tokenizer
+    assert teacher.model is not None
+    if teacher.finetune is not None:
+        return open_pretrained(teacher.model, plan.data, plan.recipe.seed)
+    return load_teacher(teacher.model, dtype=teacher.dtype or "float32")
+
+
+def reopen_teacher(folder: Path, dtype: str | None) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The teacher that was fine-tuned in this run."""
+    return load_teacher(str(folder), dtype=dtype or "float32")
+
+
+def open_pretrained(model: str, data: TaskData, seed: int) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """A pretrained model with a head for the labels of the data: its own where that fits, else a fresh one."""
+    from transformers import set_seed
+
+    set_seed(seed)  # the fresh head is drawn here
+    return load_teacher(
+        model, label_names=data.label_names, problem_type=data.problem_type, new_head=True, dtype="float32"
+    )
+
+
+def texts_of(data: TaskData) -> Iterator[str]:
+    """Every training text, second texts of pairs included."""
+    assert data.train is not None
+    for column in ("text", "text_pair"):
+        if column in data.train.column_names:
+            yield from data.train[column]
+
+
+@contextmanager
+def logits_in_order(model: PreTrainedModel, order: list[int]) -> Iterator[None]:
+    """While the block runs, the model answers with its logits in another order of the labels."""
+    if order == list(range(len(order))):
+        yield
+        return
+
+    def reorder(module: Any, inputs: Any, output: Any) -> Any:
+        output.logits = output.logits[..., order]
+        return output
+
+    handle = model.register_forward_hook(reorder)
+    try:
+        yield
+    finally:
+        handle.remove()
