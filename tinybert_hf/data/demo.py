@@ -161,7 +161,7 @@ def _reported(rng: Random, domain: Domain, label: int) -> str:
 
 Clause = Callable[[Random, Domain, int], str]
 _CLAUSES: tuple[Clause, ...] = (
-    *(_plain,) * 9,
+    *(_plain,) * 14,
     *(_negated,) * 4,
     *(_affirmed,) * 2,
     *(_acting,) * 3,
@@ -201,10 +201,10 @@ def _expectation(rng: Random, domain: Domain, label: int) -> str:
 
 
 _FORMS: tuple[Clause, ...] = (
-    *(_clause,) * 8,
-    *(_contrast,) * 6,
+    *(_clause,) * 11,
+    *(_contrast,) * 5,
     *(_agreement,) * 3,
-    *(_reported,) * 2,
+    _reported,
     _expectation,
 )
 

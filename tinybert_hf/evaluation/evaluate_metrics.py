@@ -1,0 +1,54 @@
+"""The figures as metrics of the `evaluate` library. Slow to import; `metrics.load_metric` does it when asked."""
+
+from typing import Any
+
+import datasets
+import evaluate
+
+from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from tinybert_hf.evaluation.scores import multi_label_scores, regression_scores, single_label_scores
+
+
+class _Scores(evaluate.Metric):  # type: ignore[misc]
+    """What the three metrics share: a description, and values of one type."""
+
+    value: Any = datasets.Value("int64")
+
+    def __init__(self, num_labels: int = 2, **kwargs: Any) -> None:
+        self.num_labels = num_labels
+        super().__init__(**{"keep_in_memory": True, **kwargs})
+
+    def _info(self) -> Any:
+        return evaluate.MetricInfo(
+            description=self.__doc__ or "",
+            citation="",
+            features=datasets.Features({"predictions": self.value, "references": self.value}),
+        )
+
+
+class SingleLabelScores(_Scores):
+    """Accuracy, F1 and Matthews correlation of class ids."""
+
+    def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
+        return single_label_scores(predictions, references, self.num_labels)
+
+
+class MultiLabelScores(_Scores):
+    """Micro and macro F1 and exact match of lists of 0 and 1."""
+
+    value = datasets.List(datasets.Value("int64"))
+
+    def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
+        return multi_label_scores(predictions, references)
+
+
+class RegressionScores(_Scores):
+    """Pearson, Spearman and mean squared error of numbers."""
+
+    value = datasets.Value("float64")
+
+    def _compute(self, predictions: Any, references: Any) -> dict[str, float]:
+        return regression_scores(predictions, references)
+
+
+METRICS = {SINGLE_LABEL: SingleLabelScores, MULTI_LABEL: MultiLabelScores, REGRESSION: RegressionScores}

@@ -1,0 +1,77 @@
+"""From a model's logits to the figures of its problem type."""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL
+from tinybert_hf.evaluation.scores import multi_label_scores, regression_scores, single_label_scores
+
+if TYPE_CHECKING:
+    from transformers import EvalPrediction
+
+_MAIN_METRICS = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "f1_micro", REGRESSION: "pearson"}
+
+
+def main_metric(problem_type: str) -> str:
+    """Names the figure that decides between two models; a higher one is better.
+
+    Raises:
+        ValueError: an unknown problem type.
+    """
+    _check(problem_type)
+    return _MAIN_METRICS[problem_type]
+
+
+def metrics_for(problem_type: str, num_labels: int) -> "Callable[[EvalPrediction], dict[str, float]]":
+    """Makes the `compute_metrics` of a Trainer.
+
+    Args:
+        problem_type: as transformers calls it.
+        num_labels: width of the classifier.
+
+    Returns:
+        A function from logits and labels to the figures. Logits above 0 (a probability above 1/2) count as 1 where a
+        row may have several labels.
+
+    Raises:
+        ValueError: an unknown problem type.
+    """
+    _check(problem_type)
+
+    def compute_metrics(outcome: "EvalPrediction") -> dict[str, float]:
+        # Models that return hidden states or attentions too come as a tuple with the logits first.
+        logits: Any = outcome.predictions[0] if isinstance(outcome.predictions, tuple) else outcome.predictions
+        labels: Any = outcome.label_ids[0] if isinstance(outcome.label_ids, tuple) else outcome.label_ids
+        if problem_type == REGRESSION:
+            return regression_scores(logits.reshape(-1), labels.reshape(-1))
+        if problem_type == MULTI_LABEL:
+            return multi_label_scores((logits > 0).astype(int), labels.astype(int))
+        return single_label_scores(logits.argmax(axis=-1), labels, num_labels)
+
+    return compute_metrics
+
+
+def load_metric(problem_type: str, num_labels: int = 2) -> Any:
+    """Makes the same figures as an `evaluate.Metric`, for code that adds batches or combines metrics.
+
+    It needs no network. Importing `evaluate` takes seconds, which is why the Trainer's way does not.
+
+    Args:
+        problem_type: as transformers calls it.
+        num_labels: width of the classifier.
+
+    Returns:
+        The metric; it takes class ids, 0/1 lists or numbers, not logits.
+
+    Raises:
+        ValueError: an unknown problem type.
+    """
+    _check(problem_type)
+    from tinybert_hf.evaluation.evaluate_metrics import METRICS
+
+    return METRICS[problem_type](num_labels=num_labels)
+
+
+def _check(problem_type: str) -> None:
+    if problem_type not in PROBLEM_TYPES:
+        raise ValueError(f"problem_type is {problem_type!r}; known are {', '.join(PROBLEM_TYPES)}.")
