@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from typing import Any
 
 import yaml
 
@@ -11,7 +12,7 @@ from tinybert_hf.recipes.plan import Plan
 
 def describe_plan(plan: Plan) -> str:
     """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer map of each phase."""
-    recipe = json.loads(json.dumps(plan.recipe.as_dict()))
+    recipe = _said(json.loads(json.dumps(plan.recipe.as_dict())))
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
     for name, config in (("teacher", plan.teacher_config), ("student", plan.student_config)):
         lines.append(
@@ -31,3 +32,10 @@ def describe_plan(plan: Plan) -> str:
             lines.append(f"  layer map (student<-teacher): {hidden}{other}")
     lines.append(f"output folder: {plan.folder.path}")
     return "\n".join(lines)
+
+
+def _said(value: Any) -> Any:
+    """Without the fields that say nothing."""
+    if isinstance(value, dict):
+        return {name: _said(one) for name, one in value.items() if one is not None and one != {}}
+    return [_said(one) for one in value] if isinstance(value, list) else value

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data import TASKS, TaskData
+from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
 from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
 from tinybert_hf.distillation.losses.attention import common_heads
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
@@ -18,7 +18,7 @@ from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.schema import Recipe
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
 
 # Fields of TrainingArguments that the recipe says in another place, or that a run needs as they are.
 _RESERVED = (
@@ -49,6 +49,7 @@ class Plan:
         folder: where it goes.
         data: checked rows.
         teacher_config: configuration of the teacher, with the labels of the data where it is fine-tuned here.
+        teacher_tokenizer: of a teacher that is made here; None where the teacher brings its own.
         student_config: configuration of the student.
         layer_maps: for each phase, the map of the hidden states and the map of the attention.
     """
@@ -57,6 +58,7 @@ class Plan:
     folder: RunFolder
     data: TaskData
     teacher_config: PreTrainedConfig
+    teacher_tokenizer: PreTrainedTokenizerBase | None
     student_config: TinyBertConfig
     layer_maps: tuple[tuple[LayerMap, LayerMap], ...]
 
@@ -85,12 +87,16 @@ def make_plan(recipe: Recipe) -> Plan:
             "fine-tuned on these labels, or any pretrained one together with --finetune-teacher"
         )
     data = TASKS[recipe.task].load(recipe.data)
-    teacher_config = _teacher_config(recipe, data)
+    teacher_config, tokenizer = _teacher_config(recipe, data), None
+    if recipe.teacher.config is not None:
+        positions = teacher_config.max_position_embeddings
+        tokenizer = train_wordpiece_tokenizer(_texts_of(data), recipe.teacher.vocabulary_size, max_length=positions)
+        teacher_config.vocab_size = len(tokenizer)
     student_config = _student_config(recipe, data, teacher_config)
-    plan = Plan(
-        recipe, folder, data, teacher_config, student_config, _layer_maps(recipe, student_config, teacher_config)
-    )
+    maps = _layer_maps(recipe, student_config, teacher_config)
+    plan = Plan(recipe, folder, data, teacher_config, tokenizer, student_config, maps)
     _check_lengths(plan)
+    _check_start(plan)
     label_order(student_config, teacher_config)
     folder.check(bytes_needed=_bytes_needed(plan))
     return plan
@@ -213,6 +219,14 @@ def _layer_maps(
     return tuple(maps)
 
 
+def _texts_of(data: TaskData) -> Iterator[str]:
+    """Every training text, second texts of pairs included."""
+    assert data.train is not None
+    for column in ("text", "text_pair"):
+        if column in data.train.column_names:
+            yield from data.train[column]
+
+
 def _check_lengths(plan: Plan) -> None:
     wanted = plan.recipe.data.max_length
     for name, config in (("teacher", plan.teacher_config), ("student", plan.student_config)):
@@ -222,6 +236,16 @@ def _check_lengths(plan: Plan) -> None:
                 f"data.max_length: {wanted} tokens are more than the {positions} positions of the {name}; set "
                 f"data.max_length (--max-length) to {positions} or less"
             )
+
+
+def _check_start(plan: Plan) -> None:
+    student, teacher = plan.student_config, plan.teacher_config
+    settings = plan.recipe.student
+    if settings.model is None and settings.start == "teacher" and student.hidden_size > teacher.hidden_size:
+        raise RecipeError(
+            f"student.start: the student is {student.hidden_size} wide and the teacher only {teacher.hidden_size}, so "
+            "the student cannot start from it. Take a narrower student, or student.start: random (--start random)."
+        )
 
 
 def _bytes_needed(plan: Plan) -> int:

@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from rich.table import Table
 
 TEACHER, STUDENT, BASELINE = "teacher", "student", "baseline"
-_TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, trained alone"}
+_TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, alone"}
 _PACKAGES = ("tinybert_hf", "torch", "transformers", "accelerate", "datasets")
 
 
@@ -68,10 +68,10 @@ class RunReport:
     def _table(self) -> Table:
         from rich.table import Table
 
-        table = Table(title=None)
-        table.add_column("model")
+        table = Table()
+        table.add_column("model", no_wrap=True)
         where = "CPU" if self.device == "cpu" else self.device
-        for title in (self.main_metric, "of the teacher's", "parameters", "MB", f"latency ({where})"):
+        for title in (self.main_metric, "of teacher", "parameters", "MB", f"latency ({where})"):
             table.add_column(title, justify="right")
         teacher = self.metrics[TEACHER][self.main_metric]
         for name, metrics in self.metrics.items():

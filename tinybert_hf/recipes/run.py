@@ -12,12 +12,13 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS
 from tinybert_hf.distillation import capture
+from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.evaluation import evaluate_model, main_metric, measure_costs, metrics_for
 from tinybert_hf.recipes.plan import Plan, make_plan
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport, versions
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.recipes.students import check_vocabularies, first_batches, make_start, open_student
+from tinybert_hf.recipes.students import check_vocabularies, make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import logits_in_order, open_teacher, reopen_teacher
 from tinybert_hf.training import finetune, run_phases
 
@@ -25,6 +26,9 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from rich.console import Console
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+# Four lines of losses for each training; the progress bar says the rest.
+_LOGGING_STEPS = 0.25
 
 
 def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
@@ -66,6 +70,7 @@ class _Run:
         self.teacher: PreTrainedModel
         self.tokenizer: PreTrainedTokenizerBase
         self.device = _device(plan.recipe)
+        self.training_arguments = {"logging_steps": _LOGGING_STEPS, **plan.recipe.training_arguments}
 
     def carry_out(self) -> RunReport:
         self.folder.claim()
@@ -108,8 +113,12 @@ class _Run:
 
     def _check_capture(self) -> None:
         """Take once from the teacher what the losses will need, so that it fails here or never."""
-        inputs = model_inputs(self.teacher, next(first_batches(self.train, self.tokenizer, self.teacher, count=2)))
+        inputs = model_inputs(
+            self.teacher, next(unlabelled_batches(self.train, self.tokenizer, self.teacher, max_rows=2))
+        )
         self.teacher.eval()
+        if self.recipe.student.model is None and self.recipe.student.start == "teacher":
+            encoder_parts(self.teacher)
         for phase, (hidden, attention) in zip(self.recipe.phases, self.plan.layer_maps, strict=True):
             losses = phase.loss_weights
             layers = set(hidden.teacher_layers) if "hidden_state_loss" in losses else set()
@@ -170,7 +179,7 @@ class _Run:
                     processing_class=self.tokenizer,
                     compute_metrics=metrics_for(self.problem_type, self.plan.data.num_labels),
                     seed=self.recipe.seed,
-                    training_arguments=self.recipe.training_arguments,
+                    training_arguments=self.training_arguments,
                 )
             student.save_pretrained(self.folder.work / STUDENT)
             self.tokenizer.save_pretrained(self.folder.work / STUDENT)
@@ -199,7 +208,7 @@ class _Run:
             train_dataset=self.train,
             processing_class=self.tokenizer,
             seed=self.recipe.seed,
-            training_arguments=self.recipe.training_arguments,
+            training_arguments=self.training_arguments,
         )
         os.replace(self.folder.work / name, self.folder.path / name)
 

@@ -16,9 +16,10 @@ if TYPE_CHECKING:
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-# Rows from which the teacher's hidden spaces are estimated.
+# What the teacher's hidden spaces are estimated from: some thousand tokens, which fit into memory at any width.
 _START_ROWS = 1024
-_START_BATCH = 32
+_START_TOKENS = 16384
+_BATCH = 32
 
 
 def make_start(
@@ -36,7 +37,8 @@ def make_start(
     student = TinyBertForSequenceClassification(plan.student_config)
     if settings.start == "teacher":
         layer_map, _ = plan.layer_maps[0]
-        batches = list(first_batches(train, tokenizer, teacher))
+        rows = train.shuffle(seed=plan.recipe.seed)
+        batches = list(unlabelled_batches(rows, tokenizer, teacher, _START_ROWS, _START_TOKENS))
         initialize_from_teacher(student, teacher, batches, layer_map)
     return student
 
@@ -46,15 +48,23 @@ def open_student(folder: Path) -> TinyBertForSequenceClassification:
     return TinyBertForSequenceClassification.from_pretrained(folder)
 
 
-def first_batches(
-    rows: Dataset, tokenizer: PreTrainedTokenizerBase, model: PreTrainedModel, count: int = _START_ROWS
+def unlabelled_batches(
+    rows: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    model: PreTrainedModel,
+    max_rows: int,
+    max_tokens: int = _START_TOKENS,
 ) -> Iterator[dict[str, Tensor]]:
     """The first rows in padded batches, without labels, where the model is."""
     names = [name for name in rows.column_names if name not in ("labels", "length")]
-    rows = rows.select_columns(names).select(range(min(count, len(rows))))
-    for start in range(0, len(rows), _START_BATCH):
-        batch = tokenizer.pad(rows[start : start + _START_BATCH], return_tensors="pt")
+    rows = rows.select_columns(names).select(range(min(max_rows, len(rows))))
+    tokens = 0
+    for start in range(0, len(rows), _BATCH):
+        batch = tokenizer.pad(rows[start : start + _BATCH], return_tensors="pt")
         yield {name: values.to(model.device) for name, values in batch.items()}
+        tokens += int(batch["attention_mask"].sum())
+        if tokens >= max_tokens:
+            return
 
 
 def check_vocabularies(plan: Plan, teacher_tokenizer: PreTrainedTokenizerBase) -> None:

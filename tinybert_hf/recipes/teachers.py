@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data import TaskData, train_wordpiece_tokenizer
+from tinybert_hf.data import TaskData
 from tinybert_hf.distillation import load_teacher
 from tinybert_hf.recipes.plan import Plan
 
@@ -25,11 +25,9 @@ def open_teacher(plan: Plan) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
 
     teacher = plan.recipe.teacher
     if teacher.config is not None:
+        assert plan.teacher_tokenizer is not None
         set_seed(plan.recipe.seed)
-        positions = plan.teacher_config.max_position_embeddings
-        tokenizer = train_wordpiece_tokenizer(texts_of(plan.data), teacher.vocabulary_size, max_length=positions)
-        plan.teacher_config.vocab_size = len(tokenizer)
-        return BertForSequenceClassification(plan.teacher_config), tokenizer
+        return BertForSequenceClassification(plan.teacher_config), plan.teacher_tokenizer
     assert teacher.model is not None
     if teacher.finetune is not None:
         return open_pretrained(teacher.model, plan.data, plan.recipe.seed)
@@ -49,14 +47,6 @@ def open_pretrained(model: str, data: TaskData, seed: int) -> tuple[PreTrainedMo
     return load_teacher(
         model, label_names=data.label_names, problem_type=data.problem_type, new_head=True, dtype="float32"
     )
-
-
-def texts_of(data: TaskData) -> Iterator[str]:
-    """Every training text, second texts of pairs included."""
-    assert data.train is not None
-    for column in ("text", "text_pair"):
-        if column in data.train.column_names:
-            yield from data.train[column]
 
 
 @contextmanager
