@@ -182,8 +182,7 @@ class TinyBertForSequenceClassification(TinyBertPreTrainedModel):
                 problem_type = "single_label_classification"
             else:
                 problem_type = "multi_label_classification"
-            if not torch.compiler.is_compiling():
-                self.config.problem_type = problem_type
+            self.config.problem_type = problem_type
         if problem_type == "single_label_classification":
             return functional.cross_entropy(logits, labels.view(-1))
         numbers = labels.to(logits.dtype).view(logits.shape)
