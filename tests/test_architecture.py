@@ -1,0 +1,106 @@
+"""Who may import whom: from the own room and from lower floors, never sideways, never up."""
+
+import ast
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+PACKAGE = Path(__file__).parent.parent / "tinybert_hf"
+FLOORS = {
+    "model": 0,
+    "distillation": 1,
+    "data": 1,
+    "training": 2,
+    "evaluation": 2,
+    "conversion": 2,
+    "hub": 3,
+    "recipes": 3,
+    "cli": 4,
+}
+# The folder that travels with every checkpoint: whatever else it imports becomes a requirement of its users.
+MODEL_MAY_IMPORT = {*sys.stdlib_module_names, "torch", "transformers", "huggingface_hub"}
+FILES = sorted(PACKAGE.rglob("*.py"))
+
+
+def imported_modules(source: str, package: str) -> Iterator[str]:
+    """Absolute names of everything that a file imports, at its top or within a function.
+
+    Args:
+        source: the file's text.
+        package: dotted name of the package that the file lies in, for relative imports.
+    """
+    for node in ast.walk(ast.parse(source)):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            base = package.split(".")[: len(package.split(".")) - node.level + 1] if node.level else []
+            module = ".".join([*base, *([node.module] if node.module else [])])
+            yield module
+            if module == "tinybert_hf":
+                yield from (f"tinybert_hf.{alias.name}" for alias in node.names)
+
+
+def wrong_arrows(source: str, package: str) -> list[str]:
+    """What a file of `package` must not import."""
+    room = package.split(".")[1]
+    wrong = []
+    for module in imported_modules(source, package):
+        top, _, rest = module.partition(".")
+        other = rest.split(".")[0]
+        if room == "model":
+            if top not in MODEL_MAY_IMPORT and not module.startswith("tinybert_hf.model"):
+                wrong.append(module)
+        # `import tinybert_hf` alone registers the model family, no more.
+        elif top == "tinybert_hf" and other not in ("", "errors", room) and FLOORS.get(other, 99) >= FLOORS[room]:
+            wrong.append(module)
+    return wrong
+
+
+def package_of(file: Path) -> str:
+    return ".".join(("tinybert_hf", *file.relative_to(PACKAGE).parts[:-1]))
+
+
+@pytest.mark.parametrize("file", [f for f in FILES if f.parent != PACKAGE], ids=lambda f: str(f.relative_to(PACKAGE)))
+def test_imports_only_from_its_room_and_lower_floors(file: Path) -> None:
+    assert wrong_arrows(file.read_text(encoding="utf-8"), package_of(file)) == []
+
+
+@pytest.mark.parametrize("file", sorted((PACKAGE / "model").glob("*_tinybert*.py")), ids=lambda f: f.name)
+def test_files_of_a_checkpoint_import_each_other_as_neighbours(file: Path) -> None:
+    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            assert node.level == 1, f"line {node.lineno}: `..` does not exist in a checkpoint's flat folder"
+            assert node.module, f"line {node.lineno}: `from . import x` does not travel"
+            assert "." not in node.module, f"line {node.lineno}: a checkpoint has no subfolders"
+    own = imported_modules(file.read_text(encoding="utf-8"), "tinybert_hf.model")
+    assert not [m for m in own if m == "tinybert_hf" or (m.startswith("tinybert_hf.") and "model." not in m)]
+
+
+def test_every_room_has_a_floor() -> None:
+    rooms = {path.name for path in PACKAGE.iterdir() if (path / "__init__.py").exists()}
+    assert rooms <= FLOORS.keys()
+
+
+def test_no_room_for_leftovers() -> None:
+    assert not [file for file in FILES if file.stem in ("utils", "helpers", "misc", "common")]
+
+
+@pytest.mark.parametrize(
+    ("package", "source", "wrong"),
+    [
+        ("tinybert_hf.training", "from tinybert_hf.distillation import capture", []),
+        ("tinybert_hf.training", "from tinybert_hf.recipes.loader import load_recipe", ["tinybert_hf.recipes.loader"]),
+        ("tinybert_hf.training", "import tinybert_hf.evaluation", ["tinybert_hf.evaluation"]),
+        ("tinybert_hf.data.tasks", "from ...distillation import capture", ["tinybert_hf.distillation"]),
+        ("tinybert_hf.data.tasks", "from ..settings import DataSettings", []),
+        ("tinybert_hf.data", "def f():\n    from tinybert_hf import training", ["tinybert_hf.training"]),
+        ("tinybert_hf.data", "from tinybert_hf.errors import DataError", []),
+        ("tinybert_hf.model", "from tinybert_hf.errors import DataError", ["tinybert_hf.errors"]),
+        ("tinybert_hf.model", "import numpy", ["numpy"]),
+        ("tinybert_hf.model", "from .configuration_tinybert import TinyBertConfig\nimport torch.nn", []),
+    ],
+)
+def test_the_rule_itself(package: str, source: str, wrong: list[str]) -> None:
+    assert wrong_arrows(source, package) == wrong
