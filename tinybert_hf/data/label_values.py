@@ -108,7 +108,7 @@ def _parse_cells(tables: Sequence[RawRows], column: str) -> None:
             table.columns[column] = [int(value) for value in values]
         elif all(_WHOLE.fullmatch(cell) or _WHOLE_FLOAT.fullmatch(cell) for cell in cells):
             table.columns[column] = [int(float(value)) for value in values]
-        elif all(_NUMBER.fullmatch(cell) for cell in cells):
+        elif all(_NUMBER.fullmatch(cell) for cell in cells) and any(not cell.isdecimal() for cell in cells):
             table.columns[column] = [float(value) for value in values]
         elif all(cell.startswith("[") for cell in cells):
             table.columns[column] = [_parse_list(table, row, column, cell) for row, cell in enumerate(values)]

@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -52,33 +52,33 @@ def resolve_labels(tables: Sequence[RawRows], settings: DataSettings, model_name
     if kind == "whole":
         _name_numbers(tables, column, by_number, model_names)
     elif kind == "list":
-        given = _name_lists(tables, column, by_number, model_names) if given is None else given
+        all_names = _name_lists(tables, column, by_number, model_names)
+        given = given or all_names
     names = tuple(model_names or given or _found_names(tables[0], column))
     if model_names is None:
         may_lack = given is not None or problem == MULTI_LABEL or settings.max_validation_rows is not None
         _compare_splits(tables, column, names, may_lack=may_lack, named=given is not None)
-    place = label_places(names)
-    ids = [
-        [_place(table, row, column, value, place, names) for row, value in _rows(table, column)] for table in tables
-    ]
+    find = label_finder(names)
+    ids = [[_place(table, row, column, value, find, names) for row, value in _rows(table, column)] for table in tables]
     if problem == MULTI_LABEL:
         ids = [[[float(i in label) for i in range(len(names))] for label in split] for split in ids]
     return Labels(ids, names, problem)
 
 
-def label_places(names: Sequence[str]) -> dict[str, int]:
-    """Maps each name to its place, and its lower-case form too where no other name shares it."""
-    folded = Counter(name.casefold() for name in names)
-    places = {name.casefold(): i for i, name in enumerate(names) if folded[name.casefold()] == 1}
-    return places | {name: i for i, name in enumerate(names)}
+def label_finder(names: Sequence[str]) -> Callable[[str], int | None]:
+    """Makes a function from a name to its place: the exact name, or else the only one that differs in case alone."""
+    exact = {name: i for i, name in enumerate(names)}
+    shared = Counter(name.casefold() for name in names)
+    folded = {name.casefold(): i for i, name in enumerate(names) if shared[name.casefold()] == 1}
+    return lambda name: exact.get(name, folded.get(name.casefold()))
 
 
 def _place(
-    table: RawRows, row: int, column: str, value: str | list[str], places: dict[str, int], names: Sequence[str]
+    table: RawRows, row: int, column: str, value: Any, find: Callable[[str], int | None], names: Sequence[str]
 ) -> Any:
     if isinstance(value, list):
-        return {_place(table, row, column, item, places, names) for item in value}
-    found = places.get(value, places.get(value.casefold()))
+        return {_place(table, row, column, item, find, names) for item in value}
+    found = find(value)
     if found is None:
         there = _show(sorted(_distinct(table, column)))
         table.refuse(
@@ -145,7 +145,7 @@ def _name_numbers(
     by_number = given if given and not (model_names and _are_generic(model_names)) else model_names
     if by_number is None:
         contiguous = found == set(range(len(found)))
-        names = {value: f"LABEL_{value}" if contiguous else str(int(value)) for value in found}
+        names = {value: f"LABEL_{int(value)}" if contiguous else str(int(value)) for value in found}
     elif {str(int(value)) for value in found} <= set(by_number):
         names = {value: str(int(value)) for value in found}
     else:

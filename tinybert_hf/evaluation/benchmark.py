@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 WARM_UP_ROUNDS = 3
 # What BERT-like families call the parts of the base model that are not layers.
-NOT_LAYERS = ("embeddings", "pooler")
+NOT_LAYERS = ("embeddings", "embeddings_project", "pooler")
 
 
 @dataclass(frozen=True)

@@ -21,18 +21,20 @@ def single_label_scores(predictions: "Numbers", references: "Numbers", num_label
         num_labels: with 2, F1 is that of class 1; with more, the mean over all classes (macro).
 
     Returns:
-        accuracy, f1, matthews_correlation.
+        accuracy, f1, matthews_correlation (0 where one class is all there is).
     """
+    import numpy as np
     from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
 
     if num_labels == 2:
         f1 = f1_score(references, predictions, labels=[0, 1], pos_label=1, average="binary", zero_division=0)
     else:
         f1 = f1_score(references, predictions, labels=range(num_labels), average="macro", zero_division=0)
+    classes = np.union1d(references, predictions)
     return {
         "accuracy": float(accuracy_score(references, predictions)),
         "f1": float(f1),
-        "matthews_correlation": float(matthews_corrcoef(references, predictions)),
+        "matthews_correlation": float(matthews_corrcoef(references, predictions)) if len(classes) > 1 else 0.0,
     }
 
 
