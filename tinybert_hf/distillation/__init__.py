@@ -1,6 +1,7 @@
 """Distillation on tensors and modules: layer maps, capture, losses, projections, and a student's start."""
 
 from tinybert_hf.distillation.capture import AttentionRecord, Capture, capture
+from tinybert_hf.distillation.initialization import StartReport, initialize_from_teacher
 from tinybert_hf.distillation.layer_map import LayerMap, resolve_layer_map
 from tinybert_hf.distillation.losses import LOSSES
 from tinybert_hf.distillation.objective import Counts, Objective, distillation_losses
@@ -15,8 +16,10 @@ __all__ = [
     "LayerMap",
     "Objective",
     "Projections",
+    "StartReport",
     "capture",
     "distillation_losses",
+    "initialize_from_teacher",
     "label_order",
     "load_teacher",
     "resolve_layer_map",

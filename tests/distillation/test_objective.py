@@ -1,0 +1,114 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_models import batch_of, bert
+from torch import nn
+
+from tinybert_hf.distillation import LOSSES, Projections, distillation_losses, label_order
+from tinybert_hf.errors import CaptureError, LayerMapError, TeacherError
+
+
+def test_every_way_of_giving_projections_and_maps() -> None:
+    student, teacher, batch = bert(), bert(layers=4, hidden=32), batch_of([5, 3])
+    shared = nn.Linear(24, 32)
+    losses = distillation_losses(student, teacher, batch, projections=shared)
+    assert set(losses) == set(LOSSES)
+    for other in ([shared] * 3, nn.ModuleList([shared] * 3), {0: shared, 1: shared, 2: shared}):
+        assert torch.equal(
+            distillation_losses(student, teacher, batch, projections=other)["hidden_state_loss"],
+            losses["hidden_state_loss"],
+        )
+    per_layer = Projections("per_layer", 24, 32, (0, 1, 2))
+    assert distillation_losses(student, teacher, batch, [2, 4], per_layer).keys() == losses.keys()
+    assert torch.equal(
+        distillation_losses(student, teacher, batch, "1:2,2:4", shared)["attention_loss"], losses["attention_loss"]
+    )
+    one = distillation_losses(student, teacher, batch, {2: 4}, shared)["hidden_state_loss"]
+    rest = distillation_losses(student, teacher, batch, {1: 2}, shared)["hidden_state_loss"]
+    torch.testing.assert_close(one + rest, losses["hidden_state_loss"])
+    with pytest.raises(LayerMapError, match="2 projections were given for 3 layers"):
+        distillation_losses(student, teacher, batch, projections=[shared, shared])
+
+
+def test_attention_has_a_map_of_its_own() -> None:
+    student, teacher, batch = bert(), bert(layers=4, hidden=32), batch_of([5, 3])
+    options = {"projections": nn.Linear(24, 32)}
+    both = distillation_losses(student, teacher, batch, "top", attention_layer_map="bottom", **options)
+    top = distillation_losses(student, teacher, batch, "top", **options)
+    bottom = distillation_losses(student, teacher, batch, "bottom", **options)
+    assert torch.equal(both["attention_loss"], bottom["attention_loss"])
+    assert torch.equal(both["hidden_state_loss"], top["hidden_state_loss"])
+    assert not torch.equal(top["attention_loss"], bottom["attention_loss"])
+
+
+def test_models_are_left_as_they_were_found() -> None:
+    student, teacher = bert(hidden_dropout_prob=0.1).train(), bert(layers=4, hidden=24, hidden_dropout_prob=0.1).train()
+    teacher.bert.embeddings.eval()
+    modes = [m.training for m in teacher.modules()]
+    before = torch.random.get_rng_state()
+    distillation_losses(student.eval(), teacher, batch_of([5, 3]))
+    assert torch.equal(before, torch.random.get_rng_state()), "the teacher ran with dropout"
+    assert [m.training for m in teacher.modules()] == modes
+    assert all(p.requires_grad for p in teacher.parameters())
+    assert student.config._attn_implementation == teacher.config._attn_implementation == "sdpa"
+
+
+def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
+    batch = batch_of([5, 3])
+    with pytest.raises(CaptureError, match="neither divides the other"):
+        distillation_losses(bert(heads=4), bert(hidden=30, heads=6), batch)
+    with pytest.raises(CaptureError, match="give a projection"):
+        distillation_losses(bert(), bert(hidden=32), batch)
+    with pytest.raises(LayerMapError, match="no deeper"):
+        distillation_losses(bert(layers=3), bert(layers=2), batch)
+    with pytest.raises(CaptureError, match="Unknown loss 'hidden_loss'"):
+        distillation_losses(bert(), bert(), batch, losses=["hidden_loss"])
+    with pytest.raises(CaptureError, match="temperature"):
+        distillation_losses(bert(), bert(), batch, temperature=0)
+    with pytest.raises(CaptureError, match="no head"):
+        distillation_losses(bert().bert, bert().bert, batch)
+    headless = distillation_losses(bert().bert, bert().bert, batch, losses=["attention_loss", "hidden_state_loss"])
+    assert float(sum(headless.values())) < 1e-9
+
+
+def test_labels_are_matched_by_name() -> None:
+    student, teacher = bert(), bert(layers=4)
+    student.config.id2label = {0: "entailment", 1: "neutral", 2: "contradiction"}
+    teacher.config.id2label = {0: "CONTRADICTION", 1: "ENTAILMENT", 2: "NEUTRAL"}
+    assert label_order(student.config, teacher.config) == [1, 2, 0]
+    batch = batch_of([5, 3])
+    permuted = distillation_losses(student, teacher, batch)["prediction_loss"]
+    logits, wanted = student(**batch).logits, teacher(**batch).logits[:, [1, 2, 0]]
+    expected = -(wanted.softmax(-1) * logits.log_softmax(-1)).sum(-1).mean()
+    torch.testing.assert_close(permuted, expected)
+
+
+def test_labels_that_cannot_be_matched_are_both_printed() -> None:
+    student, teacher = bert(), bert(layers=4)
+    student.config.id2label = {0: "good", 1: "bad", 2: "so-so"}
+    assert label_order(student.config, teacher.config) == [0, 1, 2]  # LABEL_0 ... say nothing
+    teacher.config.id2label = {0: "positive", 1: "negative", 2: "neutral"}
+    with pytest.raises(TeacherError) as error:
+        distillation_losses(student, teacher, batch_of([5]))
+    assert "good, bad, so-so" in str(error.value)
+    assert "positive, negative, neutral" in str(error.value)
+    teacher.config.id2label = {0: "good", 1: "bad"}
+    with pytest.raises(TeacherError, match="different numbers of labels"):
+        label_order(student.config, teacher.config)
+
+
+def test_least_squares_finds_the_projection_that_is_there() -> None:
+    states = {layer: torch.randn(500, 8) for layer in (0, 1)}
+    hidden = nn.Linear(8, 12)
+    with torch.no_grad():
+        targets = {layer: hidden(x) for layer, x in states.items()}
+    for mode in ("per_layer", "shared"):
+        projections = Projections(mode, 8, 12, (0, 1))
+        projections.fit(states, targets, ridge=1e-9)
+        torch.testing.assert_close(projections.of_layer(1).weight, hidden.weight, rtol=1e-4, atol=1e-4)
+        torch.testing.assert_close(projections.of_layer(0).bias, hidden.bias, rtol=1e-4, atol=1e-4)
+    with pytest.raises(LayerMapError, match="needs equal widths"):
+        Projections("none", 8, 12, (0, 1))
+    with pytest.raises(LayerMapError, match="Unknown projection"):
+        Projections("both", 8, 12, (0, 1))
