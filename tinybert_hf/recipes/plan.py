@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from huggingface_hub.errors import StrictDataclassError
 
 from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
 from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
@@ -147,7 +150,7 @@ def _teacher_config(recipe: Recipe, data: TaskData) -> PreTrainedConfig:
                 raise RecipeError(unknown_name(f"teacher.config.{name}", name, known))
         try:
             config = BertConfig(vocab_size=teacher.vocabulary_size, **{**teacher.config, **new})
-        except (TypeError, ValueError) as error:
+        except (TypeError, ValueError, StrictDataclassError) as error:
             raise RecipeError(f"teacher.config: {_first_line(error)}") from error
         if config.hidden_size % config.num_attention_heads:
             raise RecipeError(
@@ -158,7 +161,7 @@ def _teacher_config(recipe: Recipe, data: TaskData) -> PreTrainedConfig:
     assert teacher.model is not None
     try:
         return AutoConfig.from_pretrained(teacher.model, **(new if teacher.finetune is not None else {}))
-    except (OSError, ValueError) as error:
+    except (OSError, ValueError, StrictDataclassError) as error:
         there = Path(teacher.model).is_dir()
         reason = "the folder holds no model" if there else "there is no such folder, nor such a model in reach"
         raise TeacherError(
@@ -180,7 +183,7 @@ def _student_config(recipe: Recipe, data: TaskData, teacher: PreTrainedConfig) -
     if student.model is not None:
         try:
             config = AutoConfig.from_pretrained(student.model, **labels)
-        except (OSError, ValueError) as error:
+        except (OSError, ValueError, StrictDataclassError) as error:
             raise RecipeError(
                 f"student.model {student.model}: it is not the name of a preset, and no TinyBERT can be opened there "
                 f"({_first_line(error)})"
@@ -192,7 +195,7 @@ def _student_config(recipe: Recipe, data: TaskData, teacher: PreTrainedConfig) -
     from_teacher = {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id}
     try:
         return TinyBertConfig.from_preset(student.preset, **{**from_teacher, **student.overrides, **labels})
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, StrictDataclassError) as error:
         raise RecipeError(f"student.overrides: {_first_line(error)}") from error
 
 
@@ -267,4 +270,4 @@ def _bytes_needed(plan: Plan) -> int:
 def _first_line(error: Exception) -> str:
     # Errors of @strict configurations tell their reason in the last line, others in the first.
     lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
-    return lines[-1] if "alidation" in lines[0] and len(lines) > 1 else lines[0]
+    return re.sub(r"^\w+Error: ", "", lines[-1]) if "alidation" in lines[0] else lines[0]

@@ -73,8 +73,9 @@ class _Run:
         self.training_arguments = {"logging_steps": _LOGGING_STEPS, **plan.recipe.training_arguments}
 
     def carry_out(self) -> RunReport:
-        self.folder.claim()
         self._open_teacher()
+        self.folder.claim()  # from here on something is written
+        self._finetune_teacher()
         self._teacher_metrics()
         self._start()
         self._distil()
@@ -105,6 +106,9 @@ class _Run:
         self.teacher.to(self.device)
         check_vocabularies(self.plan, self.tokenizer)
         self._check_capture()
+
+    def _finetune_teacher(self) -> None:
+        settings, place = self.recipe.teacher, self.folder.path / TEACHER
         if settings.finetune is not None and not place.exists():
             with self._stage(TEACHER, f"Fine-tuning the teacher ({_size(self.teacher)})"):
                 self._finetune(TEACHER, self.teacher, settings.finetune)

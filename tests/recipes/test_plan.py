@@ -1,0 +1,144 @@
+"""Whatever can be known before training is refused before training, and nothing is written."""
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+from tiny_run import STUDENT, make_teacher, recipe_mapping, rows, write_rows
+
+from tinybert_hf.errors import TinyBertError
+from tinybert_hf.recipes.description import describe_plan
+from tinybert_hf.recipes.fields import build
+from tinybert_hf.recipes.overrides import apply_overrides
+from tinybert_hf.recipes.plan import Plan, make_plan
+from tinybert_hf.recipes.schema import Recipe
+
+
+def plan(folder: Path, model: str, *assignments: str, **changes: Any) -> Plan:
+    return make_plan(build(Recipe, apply_overrides(recipe_mapping(folder, model, **changes), assignments)))
+
+
+def test_the_student_takes_vocabulary_padding_and_labels(work: Path, teacher: str) -> None:
+    made = plan(work, teacher)
+    student = made.student_config
+    assert student.vocab_size == made.teacher_config.vocab_size
+    assert student.pad_token_id == made.teacher_config.pad_token_id
+    assert student.id2label == {0: "negative", 1: "positive"}
+    assert student.label2id == {"negative": 0, "positive": 1}
+    assert student.problem_type == "single_label_classification"
+    assert [str(hidden) for hidden, _ in made.layer_maps] == ["1<-2, 2<-4", "1<-2, 2<-4"]
+    assert not (work / "out").exists()
+
+
+def test_a_dry_run_tells_shapes_maps_and_rows(work: Path, teacher: str) -> None:
+    text = describe_plan(plan(work, teacher, "phases.0.attention_layer_map=[1, 3]"))
+    assert "teacher: bert, 4 layers of width 32" in text
+    assert "student: tinybert, 2 layers of width 16" in text
+    assert "layer map (student<-teacher): 1<-2, 2<-4; attention: 1<-1, 2<-3" in text
+    assert "rows: 48 train, 16 validation" in text
+    assert "labels: negative, positive" in text
+    assert "phase 1 (prediction): 1 x prediction_loss" in text
+
+
+@pytest.mark.parametrize(
+    ("assignment", "message"),
+    [
+        ("task=translation", r"task: there is no 'translation'"),
+        ("teacher.model=null", r"teacher\.model: no teacher is given.*--teacher"),
+        ("teacher.model=nowhere/at-all", r"teacher nowhere/at-all: there is no such folder"),
+        ("teacher.model=empty", r"teacher empty: the folder holds no model"),
+        ("data.train_file=nothing.jsonl", r"nothing\.jsonl does not exist"),
+        ("data.text_column=sentence", r"'sentence'"),
+        ("data.max_length=80", r"data\.max_length: 80 tokens are more than the 64 positions of the teacher"),
+        ("student.overrides.num_hidden_layers=5", r"phases\.0 \(intermediate\): .*5\s+layers and the teacher 4"),
+        ("phases.0.layer_map='1:9,2:4'", r"phases\.0 \(intermediate\): .*teacher layer 9"),
+        ("phases.1.attention_layer_map=[1]", r"phases\.1 \(prediction\): .*has 1 entries"),
+        ("student.overrides.num_attention_heads=3", r"student\.overrides: hidden_size 16 is not a multiple"),
+        ("student.overrides.hidden_siz=3", r"student\.overrides: .*did you mean 'hidden_size'"),
+        ("student.overrides.hidden_size=wide", r"student\.overrides: .*hidden_size"),
+        ("student.overrides.hidden_size=64", r"student\.start: the student is 64 wide and the teacher only 32"),
+        ("phases.0.projection=none", r"phases\.0\.projection: 'none' needs equal widths"),
+        ("phases.0.lr_scheduler_type=linaer", r"phases\.0\.lr_scheduler_type: .*did you mean linear"),
+        ("training_arguments.learning_rate=1", r"training_arguments\.learning_rate: a recipe says this"),
+        ("training_arguments.bf61=true", r"training_arguments\.bf61: .*did you mean bf16"),
+        ("output_dir=filled", r"holds something else \(notes\.txt\)"),
+    ],
+)
+def test_refused_before_training(work: Path, teacher: str, assignment: str, message: str) -> None:
+    (work / "empty").mkdir()
+    (work / "filled").mkdir()
+    (work / "filled" / "notes.txt").write_text("mine")
+    with pytest.raises(TinyBertError, match=message):
+        plan(work, teacher, assignment)
+    assert not (work / "out").exists()
+    assert [path.name for path in (work / "filled").iterdir()] == ["notes.txt"]
+
+
+def test_heads_that_do_not_divide(work: Path, teacher: str) -> None:
+    shape = {**STUDENT, "hidden_size": 18, "num_attention_heads": 3}
+    with pytest.raises(TinyBertError, match=r"phases\.0 \(intermediate\): .*heads"):
+        plan(work, teacher, student={"preset": "4l-312d", "overrides": shape})
+    shape["num_attention_heads"] = 2
+    plan(work, teacher, student={"preset": "4l-312d", "overrides": shape})
+
+
+def test_heads_do_not_matter_without_the_attention_loss(work: Path, teacher: str) -> None:
+    shape = {**STUDENT, "hidden_size": 18, "num_attention_heads": 3}
+    plan(work, teacher, "phases.0.attention_loss_weight=0", student={"preset": "4l-312d", "overrides": shape})
+
+
+@pytest.mark.parametrize(
+    ("labels", "listed"),
+    [(("bad", "good"), r"student: negative, positive\n  teacher: bad, good"), (("a", "b", "c"), r"teacher: a, b, c")],
+)
+def test_labels_that_cannot_be_matched(work: Path, labels: tuple[str, ...], listed: str) -> None:
+    other = make_teacher(work / "other", labels=labels)
+    with pytest.raises(TinyBertError, match=listed):
+        plan(work, other)
+    # Fine-tuned here, the teacher gets a head for the labels of the data.
+    made = plan(work, other, "teacher.finetune={}")
+    assert list(made.teacher_config.id2label.values()) == ["negative", "positive"]
+
+
+def test_labels_in_another_order_are_matched_by_name(work: Path) -> None:
+    turned = make_teacher(work / "turned", labels=("POSITIVE", "NEGATIVE"))
+    made = plan(work, turned)
+    assert made.label_order == [1, 0]
+    assert made.student_config.id2label == {0: "negative", 1: "positive"}
+
+
+def test_numbers_without_names_take_the_teachers_names(work: Path, teacher: str) -> None:
+    mapping = recipe_mapping(work, teacher)
+    write_rows(work / "train.jsonl", rows(labels=(0, 1)))
+    write_rows(work / "validation.jsonl", rows(16, labels=(0, 1)))
+    assert make_plan(build(Recipe, mapping)).student_config.id2label == {0: "negative", 1: "positive"}
+
+
+def test_a_student_that_is_no_tinybert(work: Path, teacher: str) -> None:
+    with pytest.raises(TinyBertError, match="that is a bert model, not a TinyBERT"):
+        plan(work, teacher, student={"model": teacher})
+    with pytest.raises(TinyBertError, match=r"student\.model nowhere/x: it is not the name of a preset"):
+        plan(work, teacher, student={"model": "nowhere/x"})
+
+
+def test_a_teacher_made_here(work: Path, teacher: str) -> None:
+    config = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 64}
+    settings = {"config": config, "vocabulary_size": 100, "finetune": {"epochs": 1}}
+    made = plan(work, teacher, teacher=settings)
+    assert made.teacher_tokenizer is not None
+    assert made.student_config.vocab_size == made.teacher_config.vocab_size == len(made.teacher_tokenizer)
+    with pytest.raises(TinyBertError, match=r"teacher\.config\.hidden_siz: .*did you mean hidden_size"):
+        plan(work, teacher, teacher={**settings, "config": {"hidden_siz": 3}})
+    with pytest.raises(TinyBertError, match=r"hidden_size 30 is not a multiple"):
+        plan(work, teacher, teacher={**settings, "config": {**config, "hidden_size": 30}})
+    with pytest.raises(TinyBertError, match=r"teacher\.config: .*hidden_size"):
+        plan(work, teacher, teacher={**settings, "config": {**config, "hidden_size": "wide"}})
+
+
+def test_a_disk_that_is_too_small(work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    class Usage:
+        free = 10_000
+
+    monkeypatch.setattr("tinybert_hf.recipes.folder.shutil.disk_usage", lambda path: Usage())
+    with pytest.raises(TinyBertError, match="MB are free on that disk"):
+        plan(work, teacher)
