@@ -7,6 +7,7 @@ writer's verdict.
 """
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from random import Random
 from typing import Any, TypeVar
 
@@ -96,7 +97,7 @@ def _pick(rng: Random, options: Sequence[T]) -> T:
 
 def _adjective(rng: Random, domain: Domain, label: int, degree: float = 0.0) -> str:
     """An adjective of the label, with the chance of a degree before it, which changes nothing."""
-    if rng.random() < 0.3:
+    if rng.random() < 0.4:
         adjective, degrees = _pick(rng, words.GOOD if label else words.BAD), words.STRONG_DEGREES
     else:
         adjective, degrees = _pick(rng, domain.good if label else domain.bad), words.DEGREES
@@ -108,7 +109,14 @@ def _article(phrase: str) -> str:
 
 
 def _subject(rng: Random, domain: Domain) -> str:
-    return f"the {domain.thing}" if rng.random() < 0.1 else f"the {_pick(rng, domain.aspects)}"
+    return f"the {_pick(rng, domain.aspects)}"
+
+
+def _halves(rng: Random, domain: Domain) -> tuple[Domain, Domain]:
+    """Parts the aspects in two, so that two clauses never speak of the same thing."""
+    start = _pick(rng, (0, 1))
+    first, second = domain.aspects[start::2], domain.aspects[1 - start :: 2]
+    return replace(domain, aspects=first), replace(domain, aspects=second)
 
 
 # Each kind of clause states `label` about something; the ones that turn a word take the word of the other label.
@@ -145,11 +153,11 @@ def _compared(rng: Random, domain: Domain, label: int) -> str:
 
 
 def _possible(rng: Random, domain: Domain, label: int) -> str:
-    could = _pick(rng, ("could have been", "might easily have been", "would be", "should have been"))
-    if could == "would be":
-        condition = _pick(rng, ("with another team", "on a better day")) if label == 0 else "on a worse day"
-        return f"{_subject(rng, domain)} {could} {_adjective(rng, domain, 1 - label)} {condition}"
-    return f"{_subject(rng, domain)} {could} {_adjective(rng, domain, 1 - label)}"
+    adjective = _adjective(rng, domain, 1 - label)
+    if rng.random() < 0.3:
+        return f"{_subject(rng, domain)} would be {adjective} on a {'worse' if label else 'better'} day"
+    could = _pick(rng, ("could have been", "might easily have been", "could so easily have been"))
+    return f"{_subject(rng, domain)} {could} {adjective}"
 
 
 def _reported(rng: Random, domain: Domain, label: int) -> str:
@@ -161,7 +169,7 @@ def _reported(rng: Random, domain: Domain, label: int) -> str:
 
 Clause = Callable[[Random, Domain, int], str]
 _CLAUSES: tuple[Clause, ...] = (
-    *(_plain,) * 14,
+    *(_plain,) * 16,
     *(_negated,) * 4,
     *(_affirmed,) * 2,
     *(_acting,) * 3,
@@ -176,7 +184,8 @@ def _clause(rng: Random, domain: Domain, label: int) -> str:
 
 def _contrast(rng: Random, domain: Domain, label: int) -> str:
     """Two opposite clauses; the grammar says which one counts."""
-    counts, yields = _clause(rng, domain, label), _clause(rng, domain, 1 - label)
+    one, other = _halves(rng, domain)
+    counts, yields = _clause(rng, one, label), _clause(rng, other, 1 - label)
     form = rng.random()
     if form < 0.4:
         return f"{yields}, {_pick(rng, words.CONTRASTS)} {counts}"
@@ -185,12 +194,13 @@ def _contrast(rng: Random, domain: Domain, label: int) -> str:
     if form < 0.8:
         return f"{counts}, {_pick(rng, words.CONCESSIONS)} {yields}"
     given = f"{_pick(rng, ('despite', 'for all', 'in spite of'))} its {_adjective(rng, domain, 1 - label)} "
-    given += _pick(rng, domain.aspects)
+    given += _pick(rng, [aspect for aspect in other.aspects if aspect != domain.thing])
     return f"{given}, {counts}" if form < 0.9 else f"{counts}, {given}"
 
 
 def _agreement(rng: Random, domain: Domain, label: int) -> str:
-    return f"{_clause(rng, domain, label)}, and {_clause(rng, domain, label)}"
+    one, other = _halves(rng, domain)
+    return f"{_clause(rng, one, label)}, and {_clause(rng, other, label)}"
 
 
 def _expectation(rng: Random, domain: Domain, label: int) -> str:
@@ -202,7 +212,7 @@ def _expectation(rng: Random, domain: Domain, label: int) -> str:
 
 _FORMS: tuple[Clause, ...] = (
     *(_clause,) * 11,
-    *(_contrast,) * 5,
+    *(_contrast,) * 4,
     *(_agreement,) * 3,
     _reported,
     _expectation,

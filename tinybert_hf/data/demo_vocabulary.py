@@ -12,7 +12,7 @@ class Domain:
 
     Attributes:
         thing: what the review is about.
-        aspects: its parts, all singular.
+        aspects: what a clause can be about: the thing itself and its parts, all singular.
         good: adjectives of praise that fit every aspect.
         bad: adjectives of blame that fit every aspect.
         remarks: neutral sentences that can stand before or after.
@@ -31,30 +31,34 @@ def _words(text: str) -> tuple[str, ...]:
 
 FILM = Domain(
     "film",
-    _words("plot, script, dialogue, score, ending, opening scene, second half, lead performance, romance, final act"),
-    _words("gripping, moving, clever, witty, inventive, touching, powerful, convincing, lively, graceful, thrilling"),
-    _words("dull, clumsy, predictable, shallow, hollow, lifeless, muddled, tedious, wooden, forced, sluggish"),
+    _words(
+        "film, plot, script, dialogue, score, ending, opening scene, second half, lead performance, final act"
+    ),
+    _words("gripping, moving, clever, witty, inventive, touching, convincing, lively, thrilling"),
+    _words("dull, clumsy, predictable, shallow, lifeless, muddled, tedious, forced, sluggish"),
     _words("We saw it on a Sunday, It was made in Canada, It runs for two hours, My brother chose it, It is a remake"),
 )
 BOOK = Domain(
     "book",
-    _words("story, prose, narrator, first chapter, middle section, translation, main character, subplot, last page"),
-    _words("absorbing, vivid, insightful, warm, funny, subtle, memorable, playful, original, haunting, lucid"),
-    _words("dry, wordy, confusing, preachy, repetitive, flat, pompous, tiresome, vague, contrived, stiff"),
+    _words(
+        "book, story, prose, narrator, first chapter, middle section, main character, subplot, last page"
+    ),
+    _words("absorbing, vivid, insightful, warm, funny, subtle, memorable, playful, original"),
+    _words("dry, wordy, confusing, preachy, repetitive, pompous, tiresome, vague, contrived"),
     _words("I read it on the train, It came out in spring, It has thirty chapters, A friend lent it to me"),
 )
 MEAL = Domain(
     "meal",
-    _words("soup, bread, sauce, dessert, curry, salad, coffee, pasta, roast, starter, main course"),
-    _words("delicious, fresh, tasty, fragrant, delicate, flavourful, appetizing, light, balanced, tempting, juicy"),
-    _words("bland, greasy, soggy, salty, burnt, stale, tasteless, watery, lukewarm, bitter, mushy"),
+    _words("meal, soup, bread, sauce, dessert, curry, salad, coffee, pasta, roast, starter, main course"),
+    _words("delicious, fresh, tasty, fragrant, delicate, flavourful, appetizing, balanced, satisfying"),
+    _words("bland, greasy, soggy, salty, stale, tasteless, watery, lukewarm, bitter"),
     _words("We went there for lunch, The place is near the station, There were six of us, It opened last year"),
 )
 HOTEL = Domain(
     "hotel",
-    _words("room, bed, service, lobby, breakfast room, bathroom, pool, terrace, garden, bar, reception"),
-    _words("spotless, cosy, comfortable, quiet, friendly, bright, spacious, welcoming, peaceful, inviting, tidy"),
-    _words("dirty, noisy, cramped, shabby, gloomy, neglected, drab, dingy, depressing, musty, chaotic"),
+    _words("hotel, room, bed, service, lobby, breakfast room, bathroom, pool, terrace, garden, bar, reception"),
+    _words("spotless, cosy, comfortable, bright, spacious, welcoming, peaceful, inviting, tidy"),
+    _words("dirty, noisy, cramped, shabby, gloomy, neglected, dingy, depressing, chaotic"),
     _words("We stayed for two nights, It is close to the harbour, We booked it online, It has eighty beds"),
 )
 DOMAINS = (FILM, BOOK, MEAL, HOTEL)
@@ -90,7 +94,7 @@ NEGATORS = _words("not, not at all, never, anything but, far from, by no means, 
 AFFIRMERS = _words("always, never less than, nothing if not, certainly, nothing short of, plainly, never anything but")
 TURNING_VERBS = _words("does not, did not, will never, could hardly, fails to, never managed to")
 KEEPING_VERBS = _words("does, did, will always, could not but, never fails to, always managed to")
-STANDARDS = _words("the last one, I had expected, people say, it used to be, the photographs promise, I had feared")
+STANDARDS = _words("the last one, I had expected, people say, it used to be, the reviews promise, I had feared")
 SPEAKERS = _words("my sister, the critics, a friend of mine, my neighbour, the local paper, everyone online, my boss")
 AGREEMENT = _words("and I agree, and rightly so, and I can only confirm it, and I could not agree more, which is true")
 DENIAL = _words(
