@@ -187,7 +187,9 @@ class TestTrainedModel:
     def test_other_labels_are_refused_with_both_lists(self):
         with pytest.raises(DataError, match=r"data: sports, world. Expected: negative, positive"):
             resolve(["world", "sports"], model_names=["negative", "positive"])
-        with pytest.raises(DataError, match=r"label is 2, but there are 2 labels: negative, positive"):
+        with pytest.raises(
+            DataError, match=r"label is 2, but there are 2 labels: negative, positive. Labels of the data: 0, 2"
+        ):
             resolve([0, 2], model_names=["negative", "positive"])
         with pytest.raises(DataError, match=r"regression.*negative, positive"):
             resolve([0.5, 2], model_names=["negative", "positive"])

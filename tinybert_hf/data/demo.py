@@ -178,14 +178,22 @@ _CLAUSES: tuple[Clause, ...] = (
 )
 
 
+_SHORT_CLAUSES: tuple[Clause, ...] = (*(_plain,) * 5, *(_negated,) * 2, _affirmed, _acting)
+
+
 def _clause(rng: Random, domain: Domain, label: int) -> str:
     return _pick(rng, _CLAUSES)(rng, domain, label)
+
+
+def _short_clause(rng: Random, domain: Domain, label: int) -> str:
+    """One of two clauses in a sentence: nobody would follow a contrast of two comparisons."""
+    return _pick(rng, _SHORT_CLAUSES)(rng, domain, label)
 
 
 def _contrast(rng: Random, domain: Domain, label: int) -> str:
     """Two opposite clauses; the grammar says which one counts."""
     one, other = _halves(rng, domain)
-    counts, yields = _clause(rng, one, label), _clause(rng, other, 1 - label)
+    counts, yields = _short_clause(rng, one, label), _short_clause(rng, other, 1 - label)
     form = rng.random()
     if form < 0.4:
         return f"{yields}, {_pick(rng, words.CONTRASTS)} {counts}"
@@ -200,7 +208,7 @@ def _contrast(rng: Random, domain: Domain, label: int) -> str:
 
 def _agreement(rng: Random, domain: Domain, label: int) -> str:
     one, other = _halves(rng, domain)
-    return f"{_clause(rng, one, label)}, and {_clause(rng, other, label)}"
+    return f"{_short_clause(rng, one, label)}, and {_short_clause(rng, other, label)}"
 
 
 def _expectation(rng: Random, domain: Domain, label: int) -> str:

@@ -31,18 +31,14 @@ def _words(text: str) -> tuple[str, ...]:
 
 FILM = Domain(
     "film",
-    _words(
-        "film, plot, script, dialogue, score, ending, opening scene, second half, lead performance, final act"
-    ),
+    _words("film, plot, script, dialogue, score, ending, opening scene, second half, lead performance, final act"),
     _words("gripping, moving, clever, witty, inventive, touching, convincing, lively, thrilling"),
     _words("dull, clumsy, predictable, shallow, lifeless, muddled, tedious, forced, sluggish"),
     _words("We saw it on a Sunday, It was made in Canada, It runs for two hours, My brother chose it, It is a remake"),
 )
 BOOK = Domain(
     "book",
-    _words(
-        "book, story, prose, narrator, first chapter, middle section, main character, subplot, last page"
-    ),
+    _words("book, story, prose, narrator, first chapter, middle section, main character, subplot, last page"),
     _words("absorbing, vivid, insightful, warm, funny, subtle, memorable, playful, original"),
     _words("dry, wordy, confusing, preachy, repetitive, pompous, tiresome, vague, contrived"),
     _words("I read it on the train, It came out in spring, It has thirty chapters, A friend lent it to me"),

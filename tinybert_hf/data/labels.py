@@ -154,7 +154,10 @@ def _name_numbers(
         for row, value in _rows(table, column):
             if value not in names:
                 table.refuse(
-                    row, column, f"the label is {value}, but there are {len(names)} labels: {_show(names.values())}."
+                    row,
+                    column,
+                    f"the label is {value}, but there are {len(names)} labels: {_show(names.values())}. "
+                    f"Labels of the data: {_show(sorted(found))}.",
                 )
         table.columns[column] = [names[value] for value in table.columns[column]]
 
