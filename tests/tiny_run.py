@@ -82,7 +82,7 @@ def recipe_mapping(folder: Path, model: str, **changes: Any) -> dict[str, Any]:
             {"name": "prediction", "epochs": 1, "batch_size": 16},
         ],
         "baseline": {"epochs": 1, "batch_size": 16},
-        "training_arguments": {"use_cpu": True, "disable_tqdm": True},
+        "training_arguments": {"use_cpu": True},
         "output_dir": str(folder / "out"),
     }
     return {**mapping, **changes}

@@ -7,6 +7,7 @@ import datasets
 import pytest
 import transformers
 from tiny_run import make_teacher
+from transformers import trainer
 from typer.testing import CliRunner, Result
 
 from tinybert_hf.cli import app
@@ -35,7 +36,9 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 def tinybert() -> Iterator[Callable[..., Result]]:
     """Call `tinybert` with these words; the libraries are as loud afterwards as they were before."""
     levels = transformers.utils.logging.get_verbosity(), datasets.utils.logging.get_verbosity()
+    progress = trainer.DEFAULT_PROGRESS_CALLBACK
     yield lambda *words: CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})
+    trainer.DEFAULT_PROGRESS_CALLBACK = progress
     transformers.utils.logging.set_verbosity(levels[0])
     transformers.utils.logging.enable_progress_bar()
     datasets.utils.logging.set_verbosity(levels[1])

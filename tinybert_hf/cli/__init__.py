@@ -6,7 +6,7 @@ import typer
 
 from tinybert_hf.cli.distill import distill
 from tinybert_hf.cli.evaluate import evaluate
-from tinybert_hf.cli.failures import show_traceback
+from tinybert_hf.cli.failures import EXIT_INTERRUPTED, show_traceback
 from tinybert_hf.cli.finetune import finetune
 from tinybert_hf.cli.recipes import recipes
 
@@ -36,4 +36,7 @@ def common(
 
 def main() -> None:
     """Entry point of the command `tinybert`."""
-    app()
+    try:
+        app()
+    except KeyboardInterrupt:  # before a command has begun
+        raise SystemExit(EXIT_INTERRUPTED) from None

@@ -37,7 +37,7 @@ def answers_failures(command: Callable[Parameters, None]) -> Callable[Parameters
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt:
-            _say("\nStopped. The same command goes on from the last finished step.")
+            _say("\nStopped. The same command goes on from the last checkpoint.")
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except Exception as error:
             message = explain(error)
@@ -56,7 +56,7 @@ def explain(error: BaseException) -> str | None:
     if _is_full_disk(error):
         return (
             f"the disk is full ({error}). Free some space and give the same command again: it goes on from the last "
-            "finished step."
+            "checkpoint."
         )
     if isinstance(error, OSError):
         return str(error)

@@ -1,15 +1,22 @@
-"""Keep the screen for what the user asked for: no load reports, no advice to developers; progress bars stay."""
+"""Keep the screen for what the user asked for: progress bars and readable losses, no advice to developers."""
 
 from __future__ import annotations
 
 import logging
+import sys
 import warnings
+from collections.abc import Mapping
+from typing import Any
+
+# Figures that a reader of the screen does not need; they stay in the logs that report_to writes.
+_LEFT_OUT = ("grad_norm", "total_flos", "runtime", "_per_second", "train_loss", "eval_loss")
 
 
 def quiet_libraries() -> None:
-    """Silence the notes of transformers, datasets and torch, apart from errors."""
+    """Silence the notes of transformers, datasets and torch, apart from errors; make the Trainer's lines readable."""
     import datasets
     import transformers
+    from transformers import trainer
 
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()  # of loading weights; the Trainer's own bar stays
@@ -17,3 +24,35 @@ def quiet_libraries() -> None:
     for name in ("httpx", "huggingface_hub", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
+    trainer.DEFAULT_PROGRESS_CALLBACK = _readable_progress()
+
+
+def _readable_progress() -> type:
+    from transformers.trainer_callback import ProgressCallback
+
+    class ReadableProgress(ProgressCallback):
+        """The Trainer's progress bar; what it logs as a line of names and numbers."""
+
+        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            super().on_train_begin(args, state, control, **kwargs)
+            if self.training_bar is not None and not sys.stderr.isatty():
+                self.training_bar.mininterval = 30  # a log file keeps every state of the bar
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            line = log_line(logs or {})
+            if state.is_world_process_zero and self.training_bar is not None and line:
+                self.training_bar.write(line)
+
+    return ReadableProgress
+
+
+def log_line(logs: Mapping[str, Any]) -> str:
+    """One line for the screen: "epoch 0.50  loss 9.335  attention 8.69 ..."; empty where nothing is left to say."""
+    shown = {name: value for name, value in logs.items() if name != "epoch" and not name.endswith(_LEFT_OUT)}
+    if not shown:
+        return ""
+    parts = [f"epoch {logs['epoch']:.2f}"] if "epoch" in logs else []
+    for name, value in shown.items():
+        title = name.removeprefix("eval_").removesuffix("_loss").replace("_", " ")
+        parts.append(f"{title} {value:.4g}" if isinstance(value, int | float) else f"{title} {value}")
+    return "  ".join(parts)

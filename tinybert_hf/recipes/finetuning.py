@@ -11,7 +11,7 @@ from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.evaluation import evaluate_model
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan import check_training_arguments
-from tinybert_hf.recipes.report import versions
+from tinybert_hf.recipes.report import SCREEN, versions
 from tinybert_hf.recipes.teachers import open_pretrained
 from tinybert_hf.training import FinetuneSettings, finetune
 
@@ -71,7 +71,7 @@ def finetune_pretrained(
             train_dataset=train,
             processing_class=tokenizer,
             seed=seed,
-            training_arguments=arguments,
+            training_arguments={**SCREEN, **arguments},
         )
     else:
         network, tokenizer = type(network).from_pretrained(folder.work / "model"), tokenizer

@@ -12,6 +12,8 @@ if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
 
+# Four lines of losses for each training, and a progress bar, which transformers would leave out where it is quiet.
+SCREEN = {"logging_steps": 0.25, "disable_tqdm": False}
 TEACHER, STUDENT, BASELINE = "teacher", "student", "baseline"
 _TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, alone"}
 _PACKAGES = ("tinybert_hf", "torch", "transformers", "accelerate", "datasets")

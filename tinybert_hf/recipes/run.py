@@ -16,7 +16,7 @@ from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.evaluation import evaluate_model, main_metric, measure_costs, metrics_for
 from tinybert_hf.recipes.plan import Plan, make_plan
-from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport, versions
+from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, versions
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.recipes.students import check_vocabularies, make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import logits_in_order, open_teacher, reopen_teacher
@@ -26,9 +26,6 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from rich.console import Console
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-# Four lines of losses for each training; the progress bar says the rest.
-_LOGGING_STEPS = 0.25
 
 
 def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
@@ -70,7 +67,7 @@ class _Run:
         self.teacher: PreTrainedModel
         self.tokenizer: PreTrainedTokenizerBase
         self.device = _device(plan.recipe)
-        self.training_arguments = {"logging_steps": _LOGGING_STEPS, **plan.recipe.training_arguments}
+        self.training_arguments = {**SCREEN, **plan.recipe.training_arguments}
 
     def carry_out(self) -> RunReport:
         self._open_teacher()
@@ -139,9 +136,11 @@ class _Run:
                 metrics = self._evaluate(self.teacher)
             self.folder.finish_stage("teacher metrics", metrics)
         metrics = self.folder.result_of("teacher metrics")
-        self.console.print(f"Teacher ({_size(self.teacher)}): {self.metric} {metrics[self.metric]:.4f}")
+        self.console.print(
+            f"Teacher ({_size(self.teacher)}): {self.metric} {metrics[self.metric]:.4f}", highlight=False
+        )
         for warning in self._teacher_warnings():
-            self.console.print(f"[yellow]Warning:[/yellow] {warning}")
+            self.console.print(f"[yellow]Warning:[/yellow] {warning}", highlight=False)
 
     def _teacher_warnings(self) -> list[str]:
         """A teacher that knows no more than the label counts is untrained, or its labels stand in another order."""
