@@ -28,7 +28,9 @@ FAMILIES: dict[str, Any] = {
     "albert": lambda: AlbertConfig(**COMMON, **SIZES, num_hidden_layers=4, embedding_size=16),
 }
 UNFIT: dict[str, Any] = {
-    "t5": lambda: T5Config(vocab_size=60, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, num_labels=3, decoder_start_token_id=0),
+    "t5": lambda: T5Config(
+        vocab_size=60, d_model=32, d_kv=8, d_ff=48, num_layers=2, num_heads=4, num_labels=3, decoder_start_token_id=0
+    ),
     "deberta-v2": lambda: DebertaV2Config(**COMMON, **SIZES, num_hidden_layers=2),
 }
 

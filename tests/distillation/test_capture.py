@@ -74,7 +74,7 @@ def test_reentrant_checkpointing_is_refused_and_the_default_kind_gives_the_same_
     def gradients(**checkpointing: object) -> list[torch.Tensor]:
         student = bert().train()
         if checkpointing:
-            student.gradient_checkpointing_enable(gradient_checkpointing_kwargs=checkpointing)
+            student.activation_checkpointing_enable(activation_checkpointing_kwargs=checkpointing)
         losses = distillation_losses(student, teacher, batch, projections=projection)
         return list(torch.autograd.grad(sum(losses.values()), list(student.parameters())))
 

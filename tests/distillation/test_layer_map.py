@@ -22,7 +22,9 @@ from tinybert_hf.errors import LayerMapError
         ("[2, 4]", 2, 4, [2, 4]),
     ],
 )
-def test_each_student_layer_has_its_teacher_layer(spec: object, student: int, teacher: int, expected: list[int]) -> None:
+def test_each_student_layer_has_its_teacher_layer(
+    spec: object, student: int, teacher: int, expected: list[int]
+) -> None:
     assert resolve_layer_map(spec, student, teacher).pairs == tuple(enumerate(expected, start=1))
 
 

@@ -89,8 +89,9 @@ def test_prediction_loss_of_other_problems() -> None:
 def test_prediction_of_every_token_leaves_the_padding_out() -> None:
     student, teacher = torch.randn(3, 9, 5), torch.randn(3, 9, 5)
     mask = mask_of(LENGTHS, 9)
-    rows = torch.cat([student[i, :n] for i, n in enumerate(LENGTHS)]), torch.cat(
-        [teacher[i, :n] for i, n in enumerate(LENGTHS)]
+    rows = (
+        torch.cat([student[i, :n] for i, n in enumerate(LENGTHS)]),
+        torch.cat([teacher[i, :n] for i, n in enumerate(LENGTHS)]),
     )
     torch.testing.assert_close(prediction_loss(student, teacher, mask), prediction_loss(*rows))
     with pytest.raises(CaptureError, match="attention mask"):
@@ -104,7 +105,7 @@ def test_losses_at_equality_are_zero_and_pull_nowhere() -> None:
         gradients = torch.autograd.grad(loss, list(student.parameters()), allow_unused=True, retain_graph=True)
         assert max(float(g.abs().max()) for g in gradients if g is not None) < 1e-5, name
         if name != "prediction_loss":  # a cross-entropy ends at the teacher's entropy
-            assert float(loss) < 1e-9, name
+            assert loss.item() < 1e-9, name
 
 
 @pytest.mark.parametrize("name", sorted(LOSSES))
@@ -155,7 +156,10 @@ def test_published_definition_without_padding() -> None:
     hidden = sum(mse(projection(outputs["student"][m]), outputs["teacher"][n]) for m, n in ((1, 2), (2, 4)))
     torch.testing.assert_close(losses["hidden_state_loss"], hidden)
     torch.testing.assert_close(losses["embedding_loss"], mse(projection(outputs["student"][0]), outputs["teacher"][0]))
-    attention = sum(mse(scores(student, outputs["student"], m), scores(teacher, outputs["teacher"], n)) for m, n in ((1, 2), (2, 4)))
+    attention = sum(
+        mse(scores(student, outputs["student"], m), scores(teacher, outputs["teacher"], n))
+        for m, n in ((1, 2), (2, 4))
+    )
     torch.testing.assert_close(losses["attention_loss"], attention, rtol=1e-5, atol=1e-5)
 
 

@@ -43,7 +43,10 @@ def test_attention_has_a_map_of_its_own() -> None:
 
 
 def test_models_are_left_as_they_were_found() -> None:
-    student, teacher = bert(hidden_dropout_prob=0.1).train(), bert(layers=4, hidden=24, hidden_dropout_prob=0.1).train()
+    student, teacher = (
+        bert(hidden_dropout_prob=0.1).train(),
+        bert(layers=4, hidden=24, hidden_dropout_prob=0.1).train(),
+    )
     teacher.bert.embeddings.eval()
     modes = [m.training for m in teacher.modules()]
     before = torch.random.get_rng_state()
@@ -69,7 +72,7 @@ def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
     with pytest.raises(CaptureError, match="no head"):
         distillation_losses(bert().bert, bert().bert, batch)
     headless = distillation_losses(bert().bert, bert().bert, batch, losses=["attention_loss", "hidden_state_loss"])
-    assert float(sum(headless.values())) < 1e-9
+    assert sum(headless.values()).item() < 1e-9
 
 
 def test_labels_are_matched_by_name() -> None:

@@ -39,7 +39,8 @@ class EncoderParts:
 
 
 def encoder_parts(model: nn.Module) -> EncoderParts:
-    """Find the parts of BERT, RoBERTa, XLM-RoBERTa, ELECTRA (of equal widths), MiniLM, TinyBERT and their like, or DistilBERT.
+    """Find the parts of BERT, RoBERTa, XLM-RoBERTa, ELECTRA (of equal widths), MiniLM, TinyBERT and their like, or
+    DistilBERT.
 
     Raises:
         TeacherError: the model is built otherwise.
@@ -121,7 +122,7 @@ def _head(model: nn.Module, base: nn.Module) -> tuple[nn.Linear | None, nn.Linea
     if isinstance(classifier, nn.Linear):
         pooler = getattr(base, "pooler", None)
         return (None, None) if pooler is None else (pooler.dense, classifier)
-    if classifier is not None and hasattr(classifier, "out_proj") and hasattr(classifier, "dense"):
-        if model.config.model_type in ("roberta", "xlm-roberta", "camembert"):
-            return classifier.dense, classifier.out_proj
+    # RoBERTa's head is a dense layer, tanh and a last layer: the same as BERT's pooler and classifier.
+    if model.config.model_type in ("roberta", "xlm-roberta", "camembert") and hasattr(classifier, "out_proj"):
+        return classifier.dense, classifier.out_proj
     return None, None

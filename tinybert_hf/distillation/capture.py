@@ -182,9 +182,7 @@ def _refuse_other_scores(module: nn.Module, query: Tensor, kwargs: Mapping[str, 
     elif getattr(module, "is_causal", False):
         reason = "is causal, and the attention loss compares encoders, which see every position"
     if reason is not None:
-        raise CaptureError(
-            f"{type(module).__name__} {reason}; its scores are not comparable. {_STILL_WORKS}"
-        )
+        raise CaptureError(f"{type(module).__name__} {reason}; its scores are not comparable. {_STILL_WORKS}")
 
 
 def _select_attention(
@@ -201,7 +199,8 @@ def _select_attention(
         module, query, key, scaling = calls[layer - 1]
         if torch.is_grad_enabled() and not query.requires_grad and any(p.requires_grad for p in module.parameters()):
             raise CaptureError(
-                f"The queries of {type(model).__name__} carry no gradient: reentrant activation checkpointing cuts it. "
+                f"The queries of {type(model).__name__} carry no gradient: reentrant activation checkpointing "
+                "cuts it. "
                 'Use gradient_checkpointing_kwargs={"use_reentrant": False}.'
             )
         if key.shape[1] != query.shape[1]:  # grouped-query attention: one key head serves several query heads
@@ -214,7 +213,8 @@ def _select_hidden_states(model: nn.Module, output: Any, layers: list[int]) -> d
     states = getattr(output, "hidden_states", None) if layers else None
     if layers and (states is None or len(states) <= max(layers) or any(states[layer] is None for layer in layers)):
         raise CaptureError(
-            f"{type(model).__name__} gave hidden states for {0 if states is None else len(states)} layers (the embedding "
+            f"{type(model).__name__} gave hidden states for {0 if states is None else len(states)} layers (the "
+            "embedding "
             f"output included), but layers {layers} are needed. The prediction loss still works for it: set the other "
             "loss weights to 0."
         )

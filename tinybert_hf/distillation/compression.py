@@ -32,7 +32,8 @@ class Basis:
 def principal_basis(covariance: Tensor, width: int) -> Basis:
     """The best basis of `width` directions, turned so that LayerNorm means the same in both spaces.
 
-    LayerNorm removes the mean over features, which is the direction (1, ..., 1). That direction is kept and turned onto the
+    LayerNorm removes the mean over features, which is the direction (1, ..., 1). That direction is kept and turned
+    onto the
     student's own (1, ..., 1); the others are the principal components of what is orthogonal to it.
 
     Args:

@@ -1,11 +1,14 @@
 """A student's start taken from its teacher.
 
-The student keeps the directions of the teacher's hidden space that matter most (a principal component analysis of hidden states
+The student keeps the directions of the teacher's hidden space that matter most (a principal component analysis of
+hidden states
 on example rows) and begins as the teacher's mapped layers seen in that space:
 
 - embeddings: the teacher's, projected;
-- queries and keys, values and outputs of each head: the best low-rank factors of the projected products, weighted by the data;
-- feed-forward: the neurons that contribute most; the output layer solved by least squares on the student's own activations,
+- queries and keys, values and outputs of each head: the best low-rank factors of the projected products, weighted by
+the data;
+- feed-forward: the neurons that contribute most; the output layer solved by least squares on the student's own
+activations,
   which also makes up for layers that are left out;
 - LayerNorms: gain and bias fitted so that each norm's output meets the teacher's, projected;
 - head: projected, where the teacher has the same one.
@@ -41,7 +44,8 @@ RIDGE = 1e-2
 
 @dataclass(frozen=True)
 class StartReport:
-    """What was taken over. `kept_variance` is the share of the teacher's hidden variance inside the student's width."""
+    """What was taken over. `kept_variance` is the share of the teacher's hidden variance inside the student's
+    width."""
 
     kept_variance: float
     tokens: int
@@ -73,7 +77,7 @@ class _Example:
         return {name: torch.cat(parts) for name, parts in kept.items()}
 
 
-class _EverythingSeen(Exception):  # noqa: N818 - not an error: the rest of a forward is not needed
+class _EverythingSeen(Exception):
     """Ends a forward as soon as the last wanted module has been seen."""
 
 
@@ -98,6 +102,7 @@ def initialize_from_teacher(
     teacher: PreTrainedModel,
     batches: Sequence[Mapping[str, Tensor]],
     layer_map: LayerMapSpec = "uniform",
+    parts: str = "all",
 ) -> StartReport:
     """Set a student's weights to a narrow, shallow likeness of its teacher.
 
@@ -106,14 +111,18 @@ def initialize_from_teacher(
         teacher: BERT-shaped too (BERT, RoBERTa, ELECTRA, MiniLM, DistilBERT, ...).
         batches: tokenised example rows, some thousand tokens; labels are not used.
         layer_map: the teacher layer that each student layer starts from.
+        parts: "all", or "embeddings" to leave the layers and the head as they are.
 
     Returns:
         What was taken over.
 
     Raises:
-        TeacherError: the student is wider than the teacher, another vocabulary, no rows, or a model not built like BERT.
+        TeacherError: the student is wider than the teacher, another vocabulary, no rows, or a model not built like
+            BERT.
         LayerMapError: the map does not fit.
     """
+    if parts not in ("all", "embeddings"):
+        raise TeacherError(f'parts is {parts!r}; choose "all" or "embeddings".')
     ours, theirs = encoder_parts(student), encoder_parts(teacher)
     _check(student, teacher, ours, theirs, batches)
     pairs = resolve_layer_map(layer_map, len(ours.layers), len(theirs.layers)).pairs
@@ -122,10 +131,10 @@ def initialize_from_teacher(
     basis = _common_basis(states, [n for _, n in pairs], student.config.hidden_size)
     copied = ["embeddings"]
     _start_embeddings(student, ours, theirs, example, basis, states)
-    for m, n in pairs:
+    for m, n in pairs if parts == "all" else ():
         _start_layer(student, teacher, m, n, ours, theirs, example, basis, states)
         copied.append(f"layer {m} from {n}")
-    if _start_head(ours, theirs, basis, states):
+    if parts == "all" and _start_head(ours, theirs, basis, states):
         copied.append("head")
     return StartReport(basis.kept, states["embedding_out"].shape[0], tuple(copied))
 
@@ -141,12 +150,14 @@ def _check(
         raise TeacherError("A start from the teacher needs example rows: give at least one tokenised batch.")
     if student.config.hidden_size > teacher.config.hidden_size:
         raise TeacherError(
-            f"The student is {student.config.hidden_size} wide and the teacher {teacher.config.hidden_size}: a start can only "
+            f"The student is {student.config.hidden_size} wide and the teacher {teacher.config.hidden_size}: a "
+            "start can only "
             'be projected down. Take a narrower student, or the start "random".'
         )
     if ours.words.weight.shape[0] != theirs.words.weight.shape[0]:
         raise TeacherError(
-            f"The student embeds {ours.words.weight.shape[0]} tokens and the teacher {theirs.words.weight.shape[0]}; a start "
+            f"The student embeds {ours.words.weight.shape[0]} tokens and the teacher "
+            f"{theirs.words.weight.shape[0]}; a start "
             "from the teacher needs its vocabulary. Make the student with vocab_size=teacher.config.vocab_size."
         )
     if theirs.words.weight.shape[1] != teacher.config.hidden_size:
@@ -215,10 +226,9 @@ def _start_layer(
 ) -> None:
     target, source = ours.layers[m - 1], theirs.layers[n - 1]
     exact = _same_shape(target, source, ours.heads, theirs.heads)
-    follows = m == 1 and n == 1 or (m > 1 and exact and len(ours.layers) == len(theirs.layers))
     if exact:
         _copy_layer(target, source)
-        if follows:
+        if m == n:  # nothing was left out below, so there is nothing to make up for
             return
     else:
         _start_attention(target, source, ours.heads, theirs.heads, basis, states[f"in_{n}"])
@@ -249,7 +259,8 @@ def _start_attention(
 ) -> None:
     """Low-rank factors of each head's query-key and output-value products in the student's space.
 
-    With fewer heads than the teacher a student head stands for the mean score and the summed output of its group; with more, the
+    With fewer heads than the teacher a student head stands for the mean score and the summed output of its group;
+    with more, the
     heads of a group share the score and divide the output. Head counts that do not divide keep their random start.
     """
     groups = min(our_heads, their_heads)

@@ -16,7 +16,8 @@ STRATEGIES = ("uniform", "top", "bottom")
 
 @dataclass(frozen=True)
 class LayerMap:
-    """Pairs of a student layer and the teacher layer that it learns, both counted from 1 (0 is the embedding output)."""
+    """Pairs of a student layer and the teacher layer that it learns, both counted from 1 (0 is the embedding
+    output)."""
 
     pairs: tuple[tuple[int, int], ...]
 

@@ -108,7 +108,8 @@ class Objective:
 
     @property
     def projected_layers(self) -> tuple[int, ...]:
-        """The student layers whose states are compared: 0 for the embedding loss, the mapped ones for hidden states."""
+        """The student layers whose states are compared: 0 for the embedding loss, the mapped ones for hidden
+        states."""
         hidden = self.layer_map.student_layers if "hidden_state_loss" in self.losses else ()
         return (0, *hidden) if "embedding_loss" in self.losses else hidden
 
@@ -222,7 +223,8 @@ def distillation_losses(
 ) -> dict[str, Tensor]:
     """How far a student is from its teacher on one batch; what the trainer computes in every step.
 
-    Each model runs once, with its own attention implementation; the teacher in eval mode and without gradient. Both are
+    Each model runs once, with its own attention implementation; the teacher in eval mode and without gradient. Both
+    are
     left as they were found.
 
     Args:
@@ -230,14 +232,16 @@ def distillation_losses(
         teacher: another, with the same tokenizer.
         batch: `input_ids` (B, L), `attention_mask` (B, L) and what else the models take; labels are not used.
         layer_map: "uniform", "top", "bottom", a list of teacher layers, or pairs such as "1:3,2:6".
-        projections: student width -> teacher width: None where the widths agree, one `nn.Linear` for all layers, or one
+        projections: student width -> teacher width: None where the widths agree, one `nn.Linear` for all layers, or
+            one
             for the embedding output and each mapped layer.
         attention_layer_map: the map for attention scores; None: as `layer_map`.
         temperature: of the prediction loss.
         losses: which to compute; by default all.
 
     Returns:
-        `attention_loss`, `hidden_state_loss`, `embedding_loss`, `prediction_loss`: each the plain sum over mapped layers
+        `attention_loss`, `hidden_state_loss`, `embedding_loss`, `prediction_loss`: each the plain sum over mapped
+        layers
         of the mean over that layer, unweighted, with gradient to the student and the projections.
 
     Raises:

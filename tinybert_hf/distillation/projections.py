@@ -16,7 +16,8 @@ PROJECTIONS = ("per_layer", "shared", "none")
 class Projections(nn.Module):
     """One linear map for every layer, one for all of them, or none.
 
-    Layer 0 is the embedding output. The published checkpoints call these `fit_dense` (shared) or `fit_denses` (one a layer).
+    Layer 0 is the embedding output. The published checkpoints call these `fit_dense` (shared) or `fit_denses` (one a
+    layer).
     """
 
     def __init__(self, mode: str, student_width: int, teacher_width: int, layers: Sequence[int]) -> None:
@@ -51,7 +52,8 @@ class Projections(nn.Module):
 
     @torch.no_grad()
     def fit(self, student: Mapping[int, Tensor], teacher: Mapping[int, Tensor], ridge: float = 1e-3) -> None:
-        """Set every map to the least-squares solution on example states, so that training starts from a good projection.
+        """Set every map to the least-squares solution on example states, so that training starts from a good
+        projection.
 
         Args:
             student: layer -> (T, Hs), states of real tokens.
@@ -92,7 +94,8 @@ def as_lookup(
     """Read any way of giving projections as student layer -> module.
 
     Args:
-        projections: None; one module for all layers; one for layer 0 and each mapped layer in order; a mapping from the
+        projections: None; one module for all layers; one for layer 0 and each mapped layer in order; a mapping from
+            the
             student layer; or `Projections`.
         layer_map: the mapped layers.
 
@@ -109,7 +112,8 @@ def as_lookup(
     if isinstance(projections, Sequence | nn.ModuleList):
         if len(projections) != len(layers):
             raise LayerMapError(
-                f"{len(projections)} projections were given for {len(layers)} layers: one for the embedding output and "
+                f"{len(projections)} projections were given for {len(layers)} layers: one for the embedding "
+                "output and "
                 f"one for each mapped student layer ({', '.join(map(str, layer_map.student_layers))})."
             )
         return dict(zip(layers, projections, strict=True))

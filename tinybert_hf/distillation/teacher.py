@@ -51,14 +51,17 @@ def load_teacher(
     except (OSError, ValueError) as error:
         first_line = str(error).strip().splitlines()[0]
         raise TeacherError(
-            f"The teacher {model!r} cannot be opened: {first_line}\nGive a folder written by save_pretrained (model and "
+            f"The teacher {model!r} cannot be opened: {first_line}\nGive a folder written by save_pretrained "
+            "(model and "
             "tokenizer) or the id of a sequence classifier on the Hub."
         ) from error
     missing = sorted(info["missing_keys"])
     if missing and not new_head:
         raise TeacherError(
-            f"The teacher {model!r} is a pretrained model whose head was never trained ({', '.join(missing[:4])} are not "
-            "in the checkpoint), so it knows nothing about your labels. Fine-tune it first: add --finetune-teacher, or "
+            f"The teacher {model!r} is a pretrained model whose head was never trained ({', '.join(missing[:4])} "
+            "are not "
+            "in the checkpoint), so it knows nothing about your labels. Fine-tune it first: add "
+            "--finetune-teacher, or "
             "run `tinybert finetune` and give its output folder as --teacher."
         )
     teacher.eval()
@@ -68,7 +71,8 @@ def load_teacher(
 def label_order(student: PreTrainedConfig, teacher: PreTrainedConfig) -> list[int]:
     """The teacher's index of each student label, matched by name.
 
-    Names are compared without case. Where one side has only the generic names LABEL_0, LABEL_1, ..., the indices are taken as
+    Names are compared without case. Where one side has only the generic names LABEL_0, LABEL_1, ..., the indices are
+    taken as
     they are, since such names say nothing else.
 
     Args:
@@ -112,5 +116,6 @@ def _both_lists(problem: str, student: Sequence[str], teacher: Sequence[str]) ->
     return (
         f"The student and the teacher {problem}, so the teacher's predictions cannot be used.\n"
         f"  student: {', '.join(student)}\n  teacher: {', '.join(teacher)}\n"
-        "Take a teacher that was fine-tuned on these labels, or give the label names (label_names) that the teacher uses."
+        "Take a teacher that was fine-tuned on these labels, or give the label names (label_names) that the "
+        "teacher uses."
     )

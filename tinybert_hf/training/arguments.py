@@ -51,8 +51,10 @@ class DistillationArguments(TrainingArguments):
     """TrainingArguments with a weight per loss, the layer map and the projections.
 
     Attributes:
-        phase: "intermediate" (attention, hidden-state and embedding losses), "prediction" (soft cross-entropy), or "joint".
-        attention_loss_weight: 0 leaves the loss out of the computation; None takes what the phase says. So for the others.
+        phase: "intermediate" (attention, hidden-state and embedding losses), "prediction" (soft cross-entropy), or
+            "joint".
+        attention_loss_weight: 0 leaves the loss out of the computation; None takes what the phase says. So for the
+            others.
         temperature: of the prediction loss.
         layer_map: "uniform", "top", "bottom", or "1:3,2:6".
         attention_layer_map: the map for attention scores; None: as `layer_map`.

@@ -32,6 +32,7 @@ def complete_checkpoint(folder: str | Path) -> str | None:
             return str(path)
     if found:
         raise OutputFolderError(
-            f"{folder} holds {len(found)} checkpoint(s), none of which was written to the end. Remove the folder to start anew."
+            f"{folder} holds {len(found)} checkpoint(s), none of which was written to the end. Remove the folder "
+            "to start anew."
         )
     return None

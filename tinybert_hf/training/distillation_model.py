@@ -15,7 +15,8 @@ from tinybert_hf.distillation.projections import Projections, as_lookup
 class DistillationModel(nn.Module):
     """Called with a teacher's capture it returns the losses, otherwise it is the student.
 
-    The projections are used inside this forward, so that wrappers such as DistributedDataParallel see every parameter. Any other
+    The projections are used inside this forward, so that wrappers such as DistributedDataParallel see every
+    parameter. Any other
     attribute (`config`, `save_pretrained`, ...) is the student's.
     """
 

@@ -11,7 +11,8 @@ from typing import Any
 import torch
 from transformers import PreTrainedModel, Trainer, TrainingArguments
 
-from tinybert_hf.training.checkpoints import complete_checkpoint, mark_complete
+from tinybert_hf.training.base import ResumableTrainer
+from tinybert_hf.training.checkpoints import complete_checkpoint
 
 
 @dataclass(frozen=True)
@@ -26,16 +27,11 @@ class FinetuneSettings:
     lr_scheduler_type: str = "linear"
 
 
-class FinetuneTrainer(Trainer):
-    """transformers' Trainer with the right loss under gradient accumulation, and whole checkpoints only."""
+class FinetuneTrainer(ResumableTrainer):
+    """transformers' Trainer with the right loss under gradient accumulation."""
 
     # The heads of BERT and its kin take `num_items_in_batch` and ignore it, so the mean has to be scaled here.
     loss_is_scaled_for_ga = False
-
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        super()._save_checkpoint(*args, **kwargs)
-        if self.args.should_save:
-            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
 
 
 def common_arguments(training_arguments: Mapping[str, Any] | None, *, has_eval: bool, seed: int) -> dict[str, Any]:
@@ -68,7 +64,8 @@ def finetune(
 ) -> dict[str, float]:
     """Train `model` on the labels, and put it with its tokenizer into `output_dir`.
 
-    Checkpoints stand beside the folder while the run lasts, so a stopped run goes on where it was; the folder itself appears
+    Checkpoints stand beside the folder while the run lasts, so a stopped run goes on where it was; the folder itself
+    appears
     only when all is done.
 
     Args:

@@ -103,7 +103,8 @@ def run_phases(
 ) -> list[PhaseResult]:
     """Distil `teacher` into `student`, phase after phase.
 
-    Each phase works in `output_dir/phases/<index>-<name>/`. A phase that was finished is not run again: its student is loaded.
+    Each phase works in `output_dir/phases/<index>-<name>/`. A phase that was finished is not run again: its student
+    is loaded.
     A phase that was stopped goes on from its last complete checkpoint. So the same call, given again, completes a run.
 
     Args:
@@ -142,9 +143,7 @@ def run_phases(
         trainer = DistillationTrainer(
             student,
             teacher,
-            phase.arguments(
-                work, seed=seed, has_eval=eval_dataset is not None, training_arguments=training_arguments
-            ),
+            phase.arguments(work, seed=seed, has_eval=eval_dataset is not None, training_arguments=training_arguments),
             projections=_that_fit(projections, student, teacher, phase),
             train_dataset=rows,
             eval_dataset=eval_dataset,
@@ -171,7 +170,8 @@ def _check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
         for path in folder.glob(f"{index}-*/phase.json"):
             if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(asdict(phase))):
                 raise OutputFolderError(
-                    f"{path.parent} was begun with other settings of phase {index}. Give another output folder, or remove "
+                    f"{path.parent} was begun with other settings of phase {index}. Give another output folder, "
+                    "or remove "
                     f"{folder} to start anew."
                 )
 

@@ -6,13 +6,12 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel, Trainer
+from transformers import PreTrainedModel
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils.generic import find_labels
 
@@ -21,18 +20,21 @@ from tinybert_hf.distillation.objective import Counts, Objective, attention_mask
 from tinybert_hf.distillation.projections import Projections
 from tinybert_hf.errors import OutputFolderError, TeacherError, TinyBertError
 from tinybert_hf.training.arguments import DistillationArguments
-from tinybert_hf.training.checkpoints import complete_checkpoint, mark_complete
+from tinybert_hf.training.base import ResumableTrainer
+from tinybert_hf.training.checkpoints import complete_checkpoint
 from tinybert_hf.training.distillation_model import DistillationModel
 from tinybert_hf.training.preparation import example_rows, fit_projections, unreached_parameters
 
 PROJECTIONS_FILE = "projections.safetensors"
 
 
-class DistillationTrainer(Trainer):
+class DistillationTrainer(ResumableTrainer):
     """transformers' Trainer, with a teacher.
 
-    Each step runs each model once: the teacher in eval mode and without gradient, the student with its projections. The
-    losses of `args.phase` are added with their weights and logged one by one. Checkpoints hold the projections, so that a
+    Each step runs each model once: the teacher in eval mode and without gradient, the student with its projections.
+    The
+    losses of `args.phase` are added with their weights and logged one by one. Checkpoints hold the projections, so
+    that a
     run can be resumed; the saved student does not.
 
     `trainer.student` is the model that was given. The labels of a dataset are used in evaluation only.
@@ -57,7 +59,8 @@ class DistillationTrainer(Trainer):
             teacher: a fine-tuned model with the same tokenizer.
             args: the settings.
             projections: those of an earlier phase, to go on with; None: new ones.
-            **kwargs: as for transformers' Trainer (train_dataset, eval_dataset, processing_class, compute_metrics, ...).
+            **kwargs: as for transformers' Trainer (train_dataset, eval_dataset, processing_class, compute_metrics,
+                ...).
 
         Raises:
             TinyBertError: layers, heads, widths, labels or vocabularies that do not fit; each message says what to do.
@@ -84,7 +87,8 @@ class DistillationTrainer(Trainer):
         super().__init__(DistillationModel(model, self.projections, self.objective), args, **kwargs)
         if self.args.n_gpu > 1:
             raise TinyBertError(
-                f"{self.args.n_gpu} GPUs are visible to one process, which would split batches with DataParallel. Start "
+                f"{self.args.n_gpu} GPUs are visible to one process, which would split batches with DataParallel. "
+                "Start "
                 "with `accelerate launch` (one process a GPU), or show one GPU with CUDA_VISIBLE_DEVICES=0."
             )
         if self.args.label_names is None:
@@ -103,14 +107,16 @@ class DistillationTrainer(Trainer):
                 )
         elif sizes["student"] != sizes["teacher"]:
             raise TeacherError(
-                f"The student embeds {sizes['student']} tokens and the teacher {sizes['teacher']}: they do not read the "
+                f"The student embeds {sizes['student']} tokens and the teacher {sizes['teacher']}: they do not "
+                "read the "
                 "same tokenizer. Make the student with vocab_size=teacher.config.vocab_size."
             )
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """Train, or go on from a checkpoint; see transformers' Trainer.
 
-        Before the first step one small batch runs through both models: what cannot be captured raises here, and parameters that no
+        Before the first step one small batch runs through both models: what cannot be captured raises here, and
+        parameters that no
         loss reaches (the head, in the intermediate phase) are left out of training.
 
         Raises:
@@ -171,6 +177,8 @@ class DistillationTrainer(Trainer):
         return Counts(*totals.to(device, torch.float32).unbind())
 
     def _note_parts(self, parts: Mapping[str, Tensor]) -> None:
+        if not self._part_sums:
+            self._parts_since = self.state.global_step
         for name, part in parts.items():
             self._part_sums[name] = self._part_sums.get(name, 0.0) + part.detach()
 
@@ -180,12 +188,14 @@ class DistillationTrainer(Trainer):
         if "loss" in logs and self._part_sums and steps > 0:
             sums = self.accelerator.reduce(torch.stack(list(self._part_sums.values())), "sum") / steps
             parts = dict(zip(self._part_sums, sums.tolist(), strict=True))
-            self._part_sums, self._parts_since = {}, self.state.global_step
+            self._part_sums = {}
             broken = [name for name, value in parts.items() if not math.isfinite(value)]
             if broken:
                 raise TinyBertError(
-                    f"{' and '.join(broken)} became {parts[broken[0]]} before step {self.state.global_step}; the student is "
-                    f"spoilt and is not saved. Go on from the last checkpoint in {self.args.output_dir} with a lower learning rate."
+                    f"{' and '.join(broken)} became {parts[broken[0]]} before step {self.state.global_step}; the "
+                    "student is "
+                    f"spoilt and is not saved. Go on from the last checkpoint in {self.args.output_dir} with a "
+                    "lower learning rate."
                 )
             logs = {**logs, **parts}
         super().log(logs, *args, **kwargs)
@@ -203,7 +213,8 @@ class DistillationTrainer(Trainer):
         return optimizer
 
     def _set_signature_columns_if_needed(self) -> None:
-        """Keep the columns that either model takes: a teacher may need token_type_ids that the student has no use for."""
+        """Keep the columns that either model takes: a teacher may need token_type_ids that the student has no use
+        for."""
         if self._signature_columns is None:
             names = [*inspect.signature(self.student.forward).parameters]
             names += [*inspect.signature(self.teacher.forward).parameters]
@@ -221,18 +232,14 @@ class DistillationTrainer(Trainer):
         if _internal_call and self.args.should_save and output_dir is not None and len(self.projections.maps):
             save_file(self.projections.state_dict(), os.path.join(output_dir, PROJECTIONS_FILE))
 
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        super()._save_checkpoint(*args, **kwargs)
-        if self.args.should_save:
-            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
-
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model if model is not None else self.student)
         if len(self.projections.maps):
             path = os.path.join(resume_from_checkpoint, PROJECTIONS_FILE)
             if not os.path.isfile(path):
                 raise OutputFolderError(
-                    f"{resume_from_checkpoint} has no {PROJECTIONS_FILE}, so the run cannot go on as it was. Remove this "
+                    f"{resume_from_checkpoint} has no {PROJECTIONS_FILE}, so the run cannot go on as it was. "
+                    "Remove this "
                     "checkpoint to resume from an earlier one, or start anew in another folder."
                 )
             self.projections.load_state_dict(load_file(path))

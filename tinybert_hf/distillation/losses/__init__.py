@@ -1,7 +1,8 @@
 """The losses, one a file. Each is a pure function of tensors; every mean is over real rows, tokens or pairs.
 
 A loss is a sum over real items divided by a count of them. The count is the batch's own unless the caller gives
-`Counts` of a larger whole (gradient accumulation, several processes), so that the parts add up to the mean of the whole.
+`Counts` of a larger whole (gradient accumulation, several processes), so that the parts add up to the mean of the
+whole.
 """
 
 from tinybert_hf.distillation.losses.attention import attention_loss

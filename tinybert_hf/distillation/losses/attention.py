@@ -15,7 +15,8 @@ def attention_loss(
     """Mean squared error between the student's and the teacher's attention scores, before the softmax.
 
     The difference of the scores is one product, S = [s Qs, t Qt] [Ks, -Kt]^T, with s and t the two scalings. For long
-    rows its squared Frobenius norm is the inner product of two (Ds+Dt)^2 Gram matrices, linear in L; for rows no longer
+    rows its squared Frobenius norm is the inner product of two (Ds+Dt)^2 Gram matrices, linear in L; for rows no
+    longer
     than Ds+Dt the product itself is smaller and exact. Where one head count divides the other, the scores of
     consecutive heads are averaged in groups, which is the same product over the concatenated heads.
 
@@ -65,7 +66,8 @@ def common_heads(student_heads: int, teacher_heads: int) -> int:
     if many % few:
         raise CaptureError(
             f"The student has {student_heads} attention heads and the teacher {teacher_heads}; neither divides the "
-            f"other, so heads cannot be averaged in groups. Take a student with {teacher_heads} heads (or a divisor or "
+            f"other, so heads cannot be averaged in groups. Take a student with {teacher_heads} heads (or a "
+            "divisor or "
             "multiple of it), or set the attention loss weight to 0."
         )
     return few

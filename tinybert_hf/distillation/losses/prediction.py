@@ -24,7 +24,8 @@ def prediction_loss(
 ) -> Tensor:
     """Soft cross-entropy of the student's logits against the teacher's; squared error for a regression.
 
-    One label of C: the cross-entropy between the two softmax distributions, both at `temperature` (as published, without
+    One label of C: the cross-entropy between the two softmax distributions, both at `temperature` (as published,
+    without
     the factor temperature^2). Several labels: the mean over labels of the binary cross-entropies. Regression: the mean
     over outputs of the squared difference; the temperature has no meaning there.
 

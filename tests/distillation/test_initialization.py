@@ -1,0 +1,119 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from tiny_models import FAMILIES, batch_of, bert, make
+
+from tinybert_hf import TinyBertConfig, TinyBertForSequenceClassification
+from tinybert_hf.distillation import distillation_losses, initialize_from_teacher
+from tinybert_hf.distillation.compression import low_rank, moment_root, principal_basis
+from tinybert_hf.errors import TeacherError
+
+EXAMPLE = [batch_of([12] * 24, seed=seed) for seed in range(4)]
+UNSEEN = batch_of([12, 9, 5] * 8, seed=99)
+
+
+def student_of(**overrides: object) -> TinyBertForSequenceClassification:
+    shape = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 48}
+    torch.manual_seed(1)
+    config = TinyBertConfig(vocab_size=60, num_labels=3, initializer_range=0.3, **{**shape, **overrides})
+    return TinyBertForSequenceClassification(config).eval()
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta"])
+def test_a_student_of_the_same_shape_becomes_its_teacher(family: str) -> None:
+    teacher = make(FAMILIES[family]())
+    student = student_of(layer_norm_eps=teacher.config.layer_norm_eps, pad_token_id=teacher.config.pad_token_id)
+    report = initialize_from_teacher(student, teacher, EXAMPLE)
+    with torch.no_grad():
+        torch.testing.assert_close(student(**UNSEEN).logits, teacher(**UNSEEN).logits, rtol=1e-4, atol=1e-4)
+    assert report.kept_variance == 1.0
+    assert report.copied == ("embeddings", *(f"layer {i} from {i}" for i in range(1, 5)), "head")
+
+
+def distance(student: TinyBertForSequenceClassification, teacher: torch.nn.Module) -> float:
+    """Prediction loss above the teacher's own entropy."""
+    with torch.no_grad():
+        own = distillation_losses(teacher, teacher, UNSEEN, losses=["prediction_loss"])["prediction_loss"]
+        return (
+            distillation_losses(student, teacher, UNSEEN, losses=["prediction_loss"])["prediction_loss"] - own
+        ).item()
+
+
+@pytest.mark.parametrize("shape", [{"hidden_size": 28}, {"num_hidden_layers": 2}, {"intermediate_size": 40}])
+def test_a_smaller_student_starts_near_its_teacher(shape: dict[str, int]) -> None:
+    teacher = bert(layers=4, hidden=32, initializer_range=0.1)
+    random = distance(student_of(**shape), teacher)
+    student = student_of(**shape)
+    initialize_from_teacher(student, teacher, EXAMPLE)
+    assert distance(student, teacher) < 0.5 * random
+
+
+@pytest.mark.parametrize("heads", [2, 8])
+def test_other_head_counts_start_from_groups_of_heads(heads: int) -> None:
+    teacher = bert(layers=2, hidden=32, heads=4, initializer_range=0.1)
+    student, untouched = (student_of(num_hidden_layers=2, num_attention_heads=heads) for _ in range(2))
+    initialize_from_teacher(student, teacher, EXAMPLE)
+    ours, random = (
+        distillation_losses(model, teacher, UNSEEN, losses=["attention_loss"])["attention_loss"].item()
+        for model in (student, untouched)
+    )
+    assert ours < 0.05 * random
+
+
+def test_a_distilbert_teacher_gives_embeddings_and_layers() -> None:
+    student = student_of()
+    report = initialize_from_teacher(student, make(FAMILIES["distilbert"]()), EXAMPLE, "uniform")
+    assert report.copied[0] == "embeddings"
+    assert "head" not in report.copied
+
+
+def test_only_the_embeddings() -> None:
+    student, untouched = student_of(hidden_size=28), student_of(hidden_size=28)
+    initialize_from_teacher(student, bert(layers=4, hidden=32), EXAMPLE, parts="embeddings")
+    words, layer = (
+        student.tinybert.embeddings.word_embeddings.weight,
+        student.tinybert.encoder.layer[0].output.dense.weight,
+    )
+    assert not torch.equal(words, untouched.tinybert.embeddings.word_embeddings.weight)
+    assert torch.equal(layer, untouched.tinybert.encoder.layer[0].output.dense.weight)
+    with pytest.raises(TeacherError, match="parts"):
+        initialize_from_teacher(student, bert(layers=4, hidden=32), EXAMPLE, parts="layers")
+
+
+def test_what_cannot_be_started_is_refused() -> None:
+    student = student_of()
+    with pytest.raises(TeacherError, match="at least one"):
+        initialize_from_teacher(student, bert(layers=4, hidden=32), [])
+    with pytest.raises(TeacherError, match="can only be projected down"):
+        initialize_from_teacher(student, bert(layers=4, hidden=24), EXAMPLE)
+    with pytest.raises(TeacherError, match="vocab_size=teacher"):
+        initialize_from_teacher(student, bert(layers=4, hidden=32, vocab_size=61), EXAMPLE)
+    with pytest.raises(TeacherError, match="not built like BERT"):
+        initialize_from_teacher(student, make(FAMILIES["albert"]()), EXAMPLE)
+
+
+def test_the_basis_keeps_what_layer_norm_removes() -> None:
+    states = torch.randn(200, 12, dtype=torch.float64) @ torch.randn(12, 12, dtype=torch.float64)
+    basis = principal_basis(states.T @ states, 7)
+    torch.testing.assert_close(basis.vectors.T @ basis.vectors, torch.eye(7, dtype=torch.float64))
+    wide, narrow = torch.ones(12, dtype=torch.float64) / 12**0.5, torch.ones(7, dtype=torch.float64) / 7**0.5
+    torch.testing.assert_close(basis.narrow(wide), narrow)
+    assert 0.5 < basis.kept < 1.0
+
+
+def test_low_rank_is_best_where_the_data_lies() -> None:
+    x, y = (
+        torch.randn(300, 6, dtype=torch.float64) * torch.tensor([9, 5, 1, 1, 0.1, 0.1]),
+        torch.randn(300, 5).double(),
+    )
+    matrix = torch.randn(6, 5, dtype=torch.float64)
+    left, right = low_rank(matrix, 2, moment_root(x), moment_root(y))
+    plain_left, plain_right = low_rank(matrix, 2, torch.eye(6).double(), torch.eye(5).double())
+
+    def error(approximation: torch.Tensor) -> float:
+        return (x @ (matrix - approximation) @ y.T).square().sum().item()
+
+    assert error(left @ right.T) < error(plain_left @ plain_right.T)
+    whole = low_rank(matrix, 8, moment_root(x), moment_root(y))
+    torch.testing.assert_close(whole[0] @ whole[1].T, matrix)

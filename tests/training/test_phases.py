@@ -1,0 +1,146 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from tiny_models import bert
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer, TrainerCallback
+
+from tinybert_hf import FinetuneSettings, Phase, finetune, run_phases
+from tinybert_hf.errors import OutputFolderError, RecipeError
+
+QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
+PHASES = (
+    Phase("intermediate", epochs=2, learning_rate=1e-3, batch_size=8),
+    Phase("prediction", learning_rate=1e-3, batch_size=8),
+)
+
+
+def rows(count: int = 32) -> Dataset:
+    """Rows whose label can be read off the first token."""
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randint(5, 8, (count,), generator=generator).tolist()
+    ids = [[token, *torch.randint(8, 24, (4,), generator=generator).tolist()] for token in first]
+    return Dataset.from_dict(
+        {"input_ids": ids, "attention_mask": [[1] * 5] * count, "labels": [token - 5 for token in first]}
+    )
+
+
+class StopAt(TrainerCallback):
+    """Ctrl-C after a step of the second phase."""
+
+    def __init__(self, step: int, phase: str) -> None:
+        self.step, self.phase = step, phase
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if args.phase == self.phase and state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+@pytest.fixture
+def run(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Any:
+    def run(folder: str = "run", phases: tuple[Phase, ...] = PHASES, **options: Any) -> tuple[Any, Any]:
+        student = bert(vocab_size=64, hidden_dropout_prob=0.1)
+        teacher = bert(layers=4, hidden=32, vocab_size=64)
+        results = run_phases(
+            student,
+            teacher,
+            phases,
+            output_dir=tmp_path / folder,
+            train_dataset=rows(),
+            eval_dataset=rows(8),
+            processing_class=tiny_tokenizer,
+            training_arguments={**QUIET, "save_steps": 2, "logging_steps": 1},
+            **options,
+        )
+        return student, results
+
+    return run
+
+
+def test_each_phase_has_its_own_settings_and_result(run: Any, tmp_path: Path) -> None:
+    _, results = run()
+    assert [(r.name, r.steps) for r in results] == [("intermediate", 8), ("prediction", 4)]
+    assert set(results[0].losses) == {"loss", "attention_loss", "hidden_state_loss", "embedding_loss"}
+    assert set(results[1].losses) == {"loss", "prediction_loss"}
+    assert results[1].metrics["loss"] > 0
+    folder = tmp_path / "run" / "phases" / "1-prediction"
+    assert sorted(path.name for path in folder.iterdir()) == ["phase.json", "result.json", "student"]
+
+
+@pytest.mark.parametrize(("step", "phase"), [(3, "intermediate"), (8, "intermediate"), (2, "prediction")])
+def test_a_stopped_run_ends_like_an_uninterrupted_one(run: Any, step: int, phase: str) -> None:
+    expected, whole = run("whole")
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped", callbacks=[StopAt(step, phase)])
+    student, results = run("stopped")
+    for name, value in expected.state_dict().items():
+        assert torch.equal(student.state_dict()[name], value), name
+    assert [r.losses for r in results] == [r.losses for r in whole]
+
+
+def test_a_finished_run_is_not_run_again(run: Any) -> None:
+    expected, first = run()
+    student, again = run(callbacks=[StopAt(1, "intermediate"), StopAt(1, "prediction")])
+    assert again == first
+    assert all(torch.equal(value, expected.state_dict()[name]) for name, value in student.state_dict().items())
+
+
+def test_other_settings_in_the_same_folder_are_refused(run: Any) -> None:
+    run()
+    with pytest.raises(OutputFolderError, match="other settings of phase 1"):
+        run(phases=(PHASES[0], Phase("prediction", epochs=5, batch_size=8)))
+
+
+def test_consecutive_phases_share_their_projections(run: Any, monkeypatch: pytest.MonkeyPatch) -> None:
+    from tinybert_hf.training import phases
+
+    seen = []
+    make = phases.DistillationTrainer
+
+    def noting(*args: Any, **kwargs: Any) -> Any:
+        seen.append(kwargs["projections"])
+        return make(*args, **kwargs)
+
+    monkeypatch.setattr(phases, "DistillationTrainer", noting)
+    run(
+        phases=(
+            Phase("intermediate", batch_size=16),
+            Phase("joint", batch_size=16),
+            Phase("prediction", batch_size=16),
+        )
+    )
+    assert seen[0] is None
+    assert seen[1] is not None
+    assert seen[2] is None
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [{"epochs": 0}, {"learning_rate": -1}, {"batch_size": 0}, {"temperature": 0}, {"attention_loss_weight": -2}],
+)
+def test_a_wrong_phase_is_refused_when_it_is_written(wrong: dict[str, float]) -> None:
+    with pytest.raises(RecipeError, match=next(iter(wrong)).removesuffix("_weight")):
+        Phase("intermediate", **wrong)
+
+
+def test_finetuning_learns_and_leaves_a_whole_folder(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
+    model = bert(vocab_size=64, initializer_range=0.1)
+    metrics = finetune(
+        model,
+        FinetuneSettings(epochs=12, learning_rate=5e-3, batch_size=8),
+        output_dir=tmp_path / "teacher",
+        train_dataset=rows(),
+        eval_dataset=rows(),
+        processing_class=tiny_tokenizer,
+        compute_metrics=lambda p: {"accuracy": float((p.predictions.argmax(-1) == p.label_ids).mean())},
+        training_arguments=QUIET,
+    )
+    assert metrics["accuracy"] > 0.9
+    opened = AutoModelForSequenceClassification.from_pretrained(tmp_path / "teacher")
+    assert all(torch.equal(v, model.state_dict()[k]) for k, v in opened.state_dict().items())
+    assert len(AutoTokenizer.from_pretrained(tmp_path / "teacher")) == len(tiny_tokenizer)
+    assert [path.name for path in tmp_path.iterdir()] == ["teacher"]

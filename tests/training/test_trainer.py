@@ -1,0 +1,267 @@
+from __future__ import annotations
+
+import json
+from itertools import pairwise
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from safetensors.torch import load_file
+from tiny_models import bert
+from transformers import AutoModelForSequenceClassification, BertTokenizer
+
+from tinybert_hf import DistillationArguments, DistillationTrainer, distillation_losses
+from tinybert_hf.errors import CaptureError, OutputFolderError, RecipeError, TeacherError, TinyBertError
+from tinybert_hf.training.base import LengthGroupedSampler
+from tinybert_hf.training.trainer import PROJECTIONS_FILE
+
+QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
+
+
+def rows(count: int = 24, seed: int = 0) -> Dataset:
+    generator = torch.Generator().manual_seed(seed)
+    lengths = torch.randint(3, 12, (count,), generator=generator).tolist()
+    ids = [torch.randint(5, 24, (n,), generator=generator).tolist() for n in lengths]
+    return Dataset.from_dict(
+        {
+            "input_ids": ids,
+            "attention_mask": [[1] * n for n in lengths],
+            "token_type_ids": [[0] * n for n in lengths],
+            "labels": [i % 3 for i in range(count)],
+            "text": ["not for a model"] * count,
+        }
+    )
+
+
+@pytest.fixture
+def make_trainer(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Any:
+    def make(student: Any = None, teacher: Any = None, data: Dataset | None = None, **arguments: Any) -> Any:
+        options = {"output_dir": str(tmp_path / "out"), "per_device_train_batch_size": 8, "max_steps": 4, **QUIET}
+        options.update({"logging_steps": 1, "save_strategy": "no", "learning_rate": 1e-3, **arguments})
+        return DistillationTrainer(
+            student or bert(vocab_size=64),
+            teacher or bert(layers=4, hidden=32, vocab_size=64),
+            DistillationArguments(**options),
+            train_dataset=data or rows(),
+            eval_dataset=rows(9, seed=1),
+            processing_class=tiny_tokenizer,
+        )
+
+    return make
+
+
+def logged(trainer: Any, name: str) -> list[float]:
+    return [entry[name] for entry in trainer.state.log_history if name in entry]
+
+
+@pytest.mark.parametrize(
+    ("phase", "losses"),
+    [
+        ("intermediate", {"attention_loss", "hidden_state_loss", "embedding_loss"}),
+        ("prediction", {"prediction_loss"}),
+        ("joint", {"attention_loss", "hidden_state_loss", "embedding_loss", "prediction_loss"}),
+    ],
+)
+def test_a_phase_logs_its_losses_and_their_weighted_sum(make_trainer: Any, phase: str, losses: set[str]) -> None:
+    weights = {"attention_loss_weight": 0.5} if phase == "joint" else {}
+    trainer = make_trainer(phase=phase, **weights)
+    trainer.train()
+    first = trainer.state.log_history[0]
+    assert {name for name in first if name.endswith("_loss")} == losses
+    expected = sum(first[name] * (0.5 if phase == "joint" and name == "attention_loss" else 1.0) for name in losses)
+    assert first["loss"] == pytest.approx(expected, rel=1e-4)
+    assert logged(trainer, "loss")[-1] < first["loss"]
+
+
+def test_the_first_step_logs_what_the_public_function_says(make_trainer: Any) -> None:
+    data = rows(8)
+    trainer = make_trainer(data=data, phase="joint", max_steps=1, projection_start="random")
+    batch = trainer.data_collator([{k: v for k, v in row.items() if k not in ("text", "labels")} for row in data])
+    expected = distillation_losses(trainer.student, trainer.teacher, batch, projections=trainer.projections)
+    trainer.train()
+    for name, loss in expected.items():
+        assert logged(trainer, name)[0] == pytest.approx(loss.item(), rel=1e-4)
+
+
+def test_accumulation_gives_the_gradients_of_the_whole_batch(make_trainer: Any) -> None:
+    """Rows of unequal length: a mean of means would differ."""
+    data, results = rows(8), []
+    for size, steps in ((8, 1), (4, 2), (1, 8)):
+        trainer = make_trainer(
+            data=data, phase="joint", max_steps=1, per_device_train_batch_size=size, gradient_accumulation_steps=steps,
+            optim="sgd", max_grad_norm=0.0, lr_scheduler_type="constant", learning_rate=1.0,
+        )  # fmt: skip
+        trainer.train()
+        weights = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+        results.append((weights, logged(trainer, "loss")[0]))
+    for weights, loss in results[1:]:
+        torch.testing.assert_close(weights, results[0][0], rtol=1e-4, atol=1e-5)
+        assert loss == pytest.approx(results[0][1], rel=1e-5)
+
+
+def test_the_teacher_is_never_changed(make_trainer: Any) -> None:
+    teacher = bert(layers=4, hidden=32, vocab_size=64, hidden_dropout_prob=0.5).train()
+    before = {name: value.clone() for name, value in teacher.state_dict().items()}
+    trainer = make_trainer(teacher=teacher, phase="joint")
+    trainer.train()
+    assert all(torch.equal(value, before[name]) for name, value in teacher.state_dict().items())
+    assert all(p.grad is None for p in teacher.parameters())
+
+
+def test_the_intermediate_phase_leaves_the_head_alone_and_trains_the_projections(make_trainer: Any) -> None:
+    trainer = make_trainer(phase="intermediate", weight_decay=0.1, projection_start="random")
+    student = trainer.student
+    head = {n: p.clone() for n, p in student.named_parameters() if "classifier" in n or "pooler" in n}
+    maps = {n: p.clone() for n, p in trainer.projections.named_parameters()}
+    trainer.train()
+    parameters = dict(student.named_parameters())
+    assert all(torch.equal(parameters[name], value) for name, value in head.items())
+    assert all(p.requires_grad for p in parameters.values())
+    assert not any(torch.equal(p, maps[n]) for n, p in trainer.projections.named_parameters())
+
+
+def test_projections_have_their_own_learning_rate(make_trainer: Any) -> None:
+    trainer = make_trainer(phase="joint", projection_learning_rate=0.5, lr_scheduler_type="constant")
+    trainer.train()
+    own = {id(p) for p in trainer.projections.parameters()}
+    rates = {id(p): group["lr"] for group in trainer.optimizer.param_groups for p in group["params"]}
+    assert {rates[i] for i in own} == {0.5}
+    assert {rate for i, rate in rates.items() if i not in own} == {1e-3}
+    assert len(rates) == len(list(trainer.model.parameters()))
+
+
+def test_least_squares_projections_start_nearer(make_trainer: Any) -> None:
+    losses = {}
+    for start in ("least_squares", "random"):
+        trainer = make_trainer(phase="intermediate", projection_start=start, max_steps=1)
+        trainer.train()
+        losses[start] = logged(trainer, "hidden_state_loss")[0] + logged(trainer, "embedding_loss")[0]
+    assert losses["least_squares"] < 0.8 * losses["random"]
+
+
+def test_the_saved_student_is_an_ordinary_model(make_trainer: Any, tmp_path: Path) -> None:
+    trainer = make_trainer(phase="joint")
+    trainer.train()
+    trainer.save_model()
+    weights = load_file(tmp_path / "out" / "model.safetensors")
+    assert not [name for name in weights if "projection" in name or name.startswith("student.")]
+    assert not (tmp_path / "out" / PROJECTIONS_FILE).exists()
+    opened = AutoModelForSequenceClassification.from_pretrained(tmp_path / "out")
+    expected = trainer.student.state_dict()
+    assert all(torch.equal(value, expected[name]) for name, value in opened.state_dict().items())
+
+
+def test_a_stopped_run_goes_on_exactly(make_trainer: Any, tmp_path: Path) -> None:
+    options = {"phase": "joint", "max_steps": 6, "save_strategy": "steps", "save_steps": 3}
+    student = bert(vocab_size=64, hidden_dropout_prob=0.1)
+    start = {name: value.clone() for name, value in student.state_dict().items()}
+    whole = make_trainer(student=student, **options)
+    whole.train()
+    checkpoint = tmp_path / "out" / "checkpoint-3"
+    assert (checkpoint / PROJECTIONS_FILE).is_file()
+    assert AutoModelForSequenceClassification.from_pretrained(checkpoint).config.hidden_size == 24
+
+    other = bert(vocab_size=64, hidden_dropout_prob=0.1)
+    other.load_state_dict(start)
+    resumed = make_trainer(student=other, **options)
+    resumed.train(resume_from_checkpoint=str(checkpoint))
+    for name, value in whole.model.state_dict().items():
+        assert torch.equal(resumed.model.state_dict()[name], value), name
+    assert logged(resumed, "loss")[-3:] == logged(whole, "loss")[-3:]
+
+
+def test_a_checkpoint_that_was_not_finished_is_passed_over(make_trainer: Any, tmp_path: Path) -> None:
+    options = {"phase": "joint", "save_strategy": "steps", "save_steps": 2}
+    make_trainer(**options).train()
+    (tmp_path / "out" / "checkpoint-4" / "complete").unlink()
+    trainer = make_trainer(**options)
+    trainer.train(resume_from_checkpoint=True)
+    assert trainer.state.global_step == 4
+    for checkpoint in (tmp_path / "out").glob("checkpoint-*"):
+        (checkpoint / "complete").unlink()
+    with pytest.raises(OutputFolderError, match="none of which was written to the end"):
+        make_trainer(**options).train(resume_from_checkpoint=True)
+
+
+def test_lost_projections_are_not_made_anew(make_trainer: Any, tmp_path: Path) -> None:
+    options = {"phase": "joint", "save_strategy": "steps", "save_steps": 2}
+    make_trainer(**options).train()
+    (tmp_path / "out" / "checkpoint-4" / PROJECTIONS_FILE).unlink()
+    with pytest.raises(OutputFolderError, match=PROJECTIONS_FILE):
+        make_trainer(max_steps=6, **options).train(resume_from_checkpoint=True)
+
+
+def test_rows_are_grouped_by_length_in_an_order_of_the_seed_and_the_epoch() -> None:
+    lengths = torch.randint(1, 60, (1003,)).tolist()
+
+    def order(seed: int, epoch: int) -> list[int]:
+        sampler = LengthGroupedSampler(lengths, 8, seed)
+        sampler.set_epoch(epoch)
+        return list(sampler)
+
+    first = order(0, 1)
+    assert sorted(first) == list(range(1003))
+    assert first == order(0, 1)
+    assert first != order(0, 2)
+    assert first != order(1, 1)
+    groups = [[lengths[i] for i in first[k : k + 8]] for k in range(0, 1000, 8)]
+    padding = sum(8 * max(group) - sum(group) for group in groups) / sum(lengths)
+    assert padding < 0.06, "random groups of 8 pad by more than 60 %"
+    tops = [max(group) for group in groups]
+    assert sum(a > b for a, b in pairwise(tops)) > 40, "the groups themselves are in random order"
+
+
+def test_evaluation_is_the_students_own(make_trainer: Any) -> None:
+    trainer = make_trainer(phase="joint")
+    metrics = trainer.evaluate()
+    batch = trainer.data_collator([{k: v for k, v in row.items() if k != "text"} for row in rows(9, seed=1)])
+    with torch.no_grad():
+        expected = trainer.student.eval()(**batch).loss
+    assert metrics["eval_loss"] == pytest.approx(expected.item(), rel=1e-4)
+
+
+def test_a_teacher_gets_columns_that_the_student_has_no_use_for(make_trainer: Any) -> None:
+    from tiny_models import FAMILIES, make
+
+    student = make(FAMILIES["distilbert"]())
+    trainer = make_trainer(student=student, phase="prediction", data=rows())
+    seen = {}
+    trainer.teacher.register_forward_pre_hook(lambda _m, _a, kwargs: seen.update(kwargs), with_kwargs=True)
+    trainer.train()
+    assert "token_type_ids" in seen
+    assert "labels" not in seen
+
+
+def test_a_loss_that_is_not_finite_stops_the_run(make_trainer: Any) -> None:
+    teacher = bert(layers=4, hidden=32, vocab_size=64)
+    with torch.no_grad():
+        teacher.bert.encoder.layer[3].output.dense.bias.fill_(float("nan"))
+    with pytest.raises(TinyBertError, match="hidden_state_loss"):
+        make_trainer(teacher=teacher, phase="intermediate", projection_start="random").train()
+
+
+def test_what_does_not_fit_is_refused_before_training(make_trainer: Any) -> None:
+    from tiny_models import UNFIT, make
+
+    with pytest.raises(TeacherError, match="The tokenizer has 25 tokens, but the teacher embeds 20"):
+        make_trainer(teacher=bert(layers=4, vocab_size=20))
+    with pytest.raises(RecipeError, match="Unknown phase"):
+        make_trainer(phase="final")
+    with pytest.raises(RecipeError, match="weight is -1"):
+        make_trainer(attention_loss_weight=-1)
+    with pytest.raises(RecipeError, match="nothing to learn"):
+        make_trainer(phase="prediction", prediction_loss_weight=0)
+    with pytest.raises(RecipeError, match="projection is 'both'"):
+        make_trainer(projection="both")
+    trainer = make_trainer(teacher=make(UNFIT["deberta-v2"]()), phase="intermediate", layer_map="1:1,2:2")
+    with pytest.raises(CaptureError, match="DebertaV2"):
+        trainer.train()
+    assert trainer.state.global_step == 0
+
+
+def test_arguments_can_be_read_back(tmp_path: Path) -> None:
+    arguments = DistillationArguments(str(tmp_path), phase="intermediate", layer_map="1:2", **QUIET)
+    assert json.loads(arguments.to_json_string())["layer_map"] == "1:2"
+    assert arguments.loss_weights == {"attention_loss": 1.0, "hidden_state_loss": 1.0, "embedding_loss": 1.0}
