@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.recipes.fields import build, describe, unknown_name
 from tinybert_hf.recipes.overrides import apply_overrides, set_value
-from tinybert_hf.recipes.schema import Recipe
+
+if TYPE_CHECKING:
+    from tinybert_hf.recipes.schema import Recipe
 
 
 def shipped_recipes() -> dict[str, str]:
@@ -43,6 +45,8 @@ def load_recipe(
     Raises:
         RecipeError: no such recipe, a file that is not YAML, an unknown field, a value of the wrong type or range.
     """
+    from tinybert_hf.recipes.schema import Recipe  # brings the Trainer, which a list of recipes does not need
+
     mapping = read_recipe(name_or_path)
     mapping.setdefault("name", Path(name_or_path).stem)
     for path, value in (overrides or {}).items():
