@@ -194,7 +194,7 @@ def _that_fit(projections: Any, student: PreTrainedModel, teacher: PreTrainedMod
 
 
 def _last_losses(trainer: DistillationTrainer) -> dict[str, float]:
-    last = next((entry for entry in reversed(trainer.state.log_history) if "loss" in entry), {})
+    last: dict[str, Any] = next((entry for entry in reversed(trainer.state.log_history) if "loss" in entry), {})
     return {name: float(value) for name, value in last.items() if name.endswith("loss")}
 
 

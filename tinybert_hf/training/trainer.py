@@ -40,6 +40,8 @@ class DistillationTrainer(ResumableTrainer):
     `trainer.student` is the model that was given. The labels of a dataset are used in evaluation only.
     """
 
+    model: nn.Module
+    _signature_columns: list[str] | None
     # compute_loss divides by the counts of the whole batch, accumulation and processes included.
     loss_is_scaled_for_ga = True
 
@@ -213,8 +215,7 @@ class DistillationTrainer(ResumableTrainer):
         return optimizer
 
     def _set_signature_columns_if_needed(self) -> None:
-        """Keep the columns that either model takes: a teacher may need token_type_ids that the student has no use
-        for."""
+        """Keep the columns that either model takes: a teacher may need token_type_ids, and the student not."""
         if self._signature_columns is None:
             names = [*inspect.signature(self.student.forward).parameters]
             names += [*inspect.signature(self.teacher.forward).parameters]
