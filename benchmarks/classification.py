@@ -122,7 +122,10 @@ def planned_runs() -> dict[str, list[Run]]:
     alone = FinetuneSettings(epochs=2, learning_rate=1e-4)
     main = (Phase(**INTERMEDIATE, train_rows=16000), Phase(**PREDICTION))
     once = FinetuneSettings(epochs=1, learning_rate=1e-4)
-    small = (Phase(**INTERMEDIATE, epochs=2, train_rows=16000), Phase(**{**PREDICTION, "learning_rate": 2e-4}))
+    small = (
+        Phase(**INTERMEDIATE, epochs=2, train_rows=16000),
+        Phase(**{**PREDICTION, "learning_rate": 2e-4}, train_rows=32000),
+    )
     seeds = []
     for seed in SEEDS:
         seeds.append(Run(f"8k-distilled-{seed}", SUBSET, seed, phases=BOTH))

@@ -4,8 +4,9 @@
 
 The published procedure, written plainly: rows padded to 128, eager attention in both models, the score maps of every
 layer built and compared. Ours: `Objective`, sdpa attention, rows padded to the longest. The weights, the optimizer,
-the losses and the batches are the same; the rounds of the two alternate in one process. Peak memory is that of a process
-that runs only one of the two, above what it holds before its first step. Writes docs/results/step_time.json and .md.
+the losses and the batches are the same; the rounds of the two alternate in one process. Peak memory is that of a
+process that runs only one of the two, above what it holds before its first step. Writes
+docs/results/step_time.json and .md.
 """
 
 from __future__ import annotations

@@ -18,25 +18,21 @@ Where width, heads, depth and feed-forward size agree, the layers are copied as 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from tinybert_hf.distillation.bert_parts import EncoderParts, LayerParts, encoder_parts
-from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.compression import Basis, low_rank, moment_root, principal_basis
+from tinybert_hf.distillation.example_rows import ExampleRows
 from tinybert_hf.distillation.layer_map import LayerMapSpec, resolve_layer_map
-from tinybert_hf.distillation.objective import attention_mask, evaluation_mode
 from tinybert_hf.distillation.projections import least_squares
 from tinybert_hf.errors import TeacherError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from transformers import PreTrainedModel
 
 RIDGE = 1e-2
@@ -50,50 +46,6 @@ class StartReport:
     kept_variance: float
     tokens: int
     copied: tuple[str, ...]
-
-
-@dataclass(frozen=True)
-class _Example:
-    """Example rows, and how to run a model on them."""
-
-    batches: Sequence[Mapping[str, Any]]
-
-    def record(self, model: nn.Module, **wanted: tuple[nn.Module, str]) -> dict[str, Tensor]:
-        """Inputs or outputs of modules at real tokens: name -> (T, width), fp64."""
-        kept: dict[str, list[Tensor]] = {name: [] for name in wanted}
-        mask, row = torch.empty(0), 0
-
-        def keep(name: str, tensor: Tensor) -> None:
-            kept[name].append(tensor[mask].double())
-            if all(len(parts) > row for parts in kept.values()):
-                raise _EverythingSeen
-
-        with _hooks(wanted, keep), evaluation_mode(model), torch.no_grad():
-            for row, batch in enumerate(self.batches):  # noqa: B007 - read by `keep`
-                placed = {k: v.to(model.device) for k, v in model_inputs(model, batch).items()}
-                mask = attention_mask(placed).bool()
-                with suppress(_EverythingSeen):
-                    model(**placed)
-        return {name: torch.cat(parts) for name, parts in kept.items()}
-
-
-class _EverythingSeen(Exception):
-    """Ends a forward as soon as the last wanted module has been seen."""
-
-
-@contextmanager
-def _hooks(wanted: Mapping[str, tuple[nn.Module, str]], keep: Callable[[str, Tensor], None]) -> Iterator[None]:
-    handles = []
-    for name, (module, side) in wanted.items():
-        if side == "input":
-            handles.append(module.register_forward_pre_hook(lambda _m, args, name=name: keep(name, args[0])))
-        else:
-            handles.append(module.register_forward_hook(lambda _m, _args, output, name=name: keep(name, output)))
-    try:
-        yield
-    finally:
-        for handle in handles:
-            handle.remove()
 
 
 @torch.no_grad()
@@ -126,7 +78,7 @@ def initialize_from_teacher(
     ours, theirs = encoder_parts(student), encoder_parts(teacher)
     _check(student, teacher, ours, theirs, batches)
     pairs = resolve_layer_map(layer_map, len(ours.layers), len(theirs.layers)).pairs
-    example = _Example(batches)
+    example = ExampleRows.of(batches)
     states = _teacher_states(example, teacher, theirs, [n for _, n in pairs])
     basis = _common_basis(states, [n for _, n in pairs], student.config.hidden_size)
     copied = ["embeddings"]
@@ -168,7 +120,7 @@ def _check(
 
 
 def _teacher_states(
-    example: _Example, teacher: PreTrainedModel, parts: EncoderParts, layers: Sequence[int]
+    example: ExampleRows, teacher: PreTrainedModel, parts: EncoderParts, layers: Sequence[int]
 ) -> dict[str, Tensor]:
     wanted: dict[str, tuple[nn.Module, str]] = {"embedding_out": (parts.embedding_norm, "output")}
     for n in layers:
@@ -198,7 +150,7 @@ def _start_embeddings(
     student: PreTrainedModel,
     ours: EncoderParts,
     theirs: EncoderParts,
-    example: _Example,
+    example: ExampleRows,
     basis: Basis,
     states: Mapping[str, Tensor],
 ) -> None:
@@ -210,7 +162,8 @@ def _start_embeddings(
         types = torch.zeros(1, basis.vectors.shape[0]) if theirs.types is None else theirs.types.weight
         source = torch.arange(ours.types.weight.shape[0]).clamp(max=types.shape[0] - 1)
         ours.types.weight.copy_(basis.narrow(types.to(basis.vectors)[source]))
-    _fit_norm(student, ours.embedding_norm, theirs.embedding_norm, example, basis, states["embedding_out"])
+    sums = example.record(student, sum=(ours.embedding_norm, "input"))["sum"]
+    _fit_norm(ours.embedding_norm, theirs.embedding_norm, sums, basis, states["embedding_out"])
 
 
 def _start_layer(
@@ -220,7 +173,7 @@ def _start_layer(
     n: int,
     ours: EncoderParts,
     theirs: EncoderParts,
-    example: _Example,
+    example: ExampleRows,
     basis: Basis,
     states: Mapping[str, Tensor],
 ) -> None:
@@ -233,11 +186,11 @@ def _start_layer(
     else:
         _start_attention(target, source, ours.heads, theirs.heads, basis, states[f"in_{n}"])
         _start_neurons(target, source, basis, states[f"attention_out_{n}"], states[f"neurons_{n}"])
-    attention_sum = basis.narrow(states[f"attention_sum_{n}"])
-    _solve(student, target.attention_output, target.attention_norm, example, attention_sum)
-    _fit_norm(student, target.attention_norm, source.attention_norm, example, basis, states[f"attention_out_{n}"])
-    _solve(student, target.output, target.output_norm, example, basis.narrow(states[f"sum_{n}"]))
-    _fit_norm(student, target.output_norm, source.output_norm, example, basis, states[f"out_{n}"])
+    wanted = basis.narrow(states[f"attention_sum_{n}"])
+    sums = _solve(student, target.attention_output, target.attention_norm, example, wanted)
+    _fit_norm(target.attention_norm, source.attention_norm, sums, basis, states[f"attention_out_{n}"])
+    sums = _solve(student, target.output, target.output_norm, example, basis.narrow(states[f"sum_{n}"]))
+    _fit_norm(target.output_norm, source.output_norm, sums, basis, states[f"out_{n}"])
 
 
 def _same_shape(target: LayerParts, source: LayerParts, our_heads: int, their_heads: int) -> bool:
@@ -314,29 +267,31 @@ def _start_neurons(target: LayerParts, source: LayerParts, basis: Basis, enterin
     target.output.bias.copy_(basis.narrow(source.output.bias.double()))
 
 
-def _solve(student: PreTrainedModel, linear: nn.Linear, norm: nn.LayerNorm, example: _Example, wanted: Tensor) -> None:
-    """Set `linear`, whose output is added to a residual before `norm`, so that the sum comes near `wanted` (T, Hs)."""
+def _solve(
+    student: PreTrainedModel, linear: nn.Linear, norm: nn.LayerNorm, example: ExampleRows, wanted: Tensor
+) -> Tensor:
+    """Set `linear`, whose output is added to a residual before `norm`, so that the sum comes near `wanted` (T, Hs).
+
+    Returns:
+        The sum as it is now, (T, Hs).
+    """
     seen = example.record(student, entering=(linear, "input"), leaving=(linear, "output"), sum=(norm, "input"))
     residual = seen["sum"] - seen["leaving"]
     weight, bias = least_squares(seen["entering"], wanted - residual, RIDGE)
     linear.weight.copy_(weight)
     linear.bias.copy_(bias)
+    return seen["entering"] @ weight.T + bias + residual
 
 
-def _fit_norm(
-    student: PreTrainedModel,
-    norm: nn.LayerNorm,
-    source: nn.LayerNorm,
-    example: _Example,
-    basis: Basis,
-    wanted: Tensor,
-) -> None:
-    """Gain and bias of `norm`, feature by feature, so that its output comes near the teacher's (T, Ht), projected."""
+def _fit_norm(norm: nn.LayerNorm, source: nn.LayerNorm, sums: Tensor, basis: Basis, wanted: Tensor) -> None:
+    """Set gain and bias, feature by feature.
+
+    The norm's output for `sums` (T, Hs) then comes near the teacher's (T, Ht), projected.
+    """
     if norm.weight.shape == source.weight.shape:
         norm.weight.copy_(source.weight)
         norm.bias.copy_(source.bias)
         return
-    sums = example.record(student, sum=(norm, "input"))["sum"]
     normed = torch.nn.functional.layer_norm(sums, sums.shape[-1:], eps=norm.eps)
     target = basis.narrow(wanted)
     mean, target_mean = normed.mean(0), target.mean(0)

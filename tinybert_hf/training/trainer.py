@@ -6,7 +6,7 @@ import inspect
 import math
 import os
 from collections.abc import Callable, Mapping
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors.torch import load_file, save_file
@@ -131,7 +131,7 @@ class DistillationTrainer(ResumableTrainer):
             resume_from_checkpoint = complete_checkpoint(resume_from_checkpoint)
         self._place_teacher()
         batch = self._prepare_inputs(example_rows(self, rows=8))
-        idle = unreached_parameters(self.model, self.teacher, self.objective, batch)
+        idle = unreached_parameters(cast(DistillationModel, self.model), self.teacher, self.objective, batch)
         starts_fresh = not resume_from_checkpoint and self._projections_are_new
         if starts_fresh and self.args.projection_start == "least_squares":
             fit_projections(self)
