@@ -14,7 +14,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import resource
 import statistics
 import subprocess
 import sys
@@ -168,10 +167,17 @@ def measure_memory(case: str, data: Path, teacher: str, which: str) -> float:
     for parameter in [*models.student.parameters(), *models.projections.parameters()]:
         parameter.grad = torch.zeros_like(parameter)
     models.optimizer.step()
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    before = resident_megabytes("VmRSS")
+    Path("/proc/self/clear_refs").write_text("5")  # Linux: the peak is counted from here
     for _ in range(2):
         getattr(models, which)(pair[which == "ours"])
-    return (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024
+    return resident_megabytes("VmHWM") - before
+
+
+def resident_megabytes(field: str) -> float:
+    """VmRSS (now) or VmHWM (peak) of this process."""
+    lines = Path("/proc/self/status").read_text().splitlines()
+    return next(int(line.split()[1]) for line in lines if line.startswith(field)) / 1024
 
 
 def pretrained_folder() -> str:

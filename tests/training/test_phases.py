@@ -9,7 +9,14 @@ from datasets import Dataset
 from tiny_models import bert
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer, TrainerCallback
 
-from tinybert_hf import FinetuneSettings, Phase, finetune, run_phases
+from tinybert_hf import (
+    FinetuneSettings,
+    Phase,
+    TinyBertConfig,
+    TinyBertForSequenceClassification,
+    finetune,
+    run_phases,
+)
 from tinybert_hf.errors import OutputFolderError, RecipeError
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
@@ -144,3 +151,31 @@ def test_finetuning_learns_and_leaves_a_whole_folder(tmp_path: Path, tiny_tokeni
     assert all(torch.equal(v, model.state_dict()[k]) for k, v in opened.state_dict().items())
     assert len(AutoTokenizer.from_pretrained(tmp_path / "teacher")) == len(tiny_tokenizer)
     assert [path.name for path in tmp_path.iterdir()] == ["teacher"]
+
+
+@pytest.mark.parametrize("family", ["bert", "tinybert"])
+def test_finetuning_in_accumulated_batches_is_the_same(
+    family: str, tmp_path: Path, tiny_tokenizer: BertTokenizer
+) -> None:
+    weights = []
+    for size, steps in ((8, 1), (2, 4)):
+        model = bert(vocab_size=64)
+        if family == "tinybert":
+            shape = {"hidden_size": 24, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
+            torch.manual_seed(0)
+            config = TinyBertConfig(
+                vocab_size=64, num_labels=3, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, **shape
+            )
+            model = TinyBertForSequenceClassification(config)
+        finetune(
+            model,
+            FinetuneSettings(
+                epochs=1, learning_rate=1.0, batch_size=size, warmup_ratio=0.0, lr_scheduler_type="constant"
+            ),
+            output_dir=tmp_path / f"{family}-{size}",
+            train_dataset=rows(8),
+            processing_class=tiny_tokenizer,
+            training_arguments={**QUIET, "gradient_accumulation_steps": steps, "optim": "sgd", "max_grad_norm": 0.0},
+        )
+        weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
+    torch.testing.assert_close(weights[0], weights[1], rtol=1e-4, atol=1e-5)

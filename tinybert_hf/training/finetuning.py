@@ -30,8 +30,12 @@ class FinetuneSettings:
 class FinetuneTrainer(ResumableTrainer):
     """transformers' Trainer with the right loss under gradient accumulation."""
 
-    # The heads of BERT and its kin take `num_items_in_batch` and ignore it, so the mean has to be scaled here.
-    loss_is_scaled_for_ga = False
+    def __init__(self, model: PreTrainedModel, *args: Any, **kwargs: Any) -> None:
+        super().__init__(model, *args, **kwargs)
+        # The heads of BERT and its kin take `num_items_in_batch` and ignore it, so the mean has to be scaled here.
+        # A head that says itself whether it divides (TinyBERT's do) is left to the Trainer.
+        if getattr(model, "accepts_loss_kwargs", None) is None:
+            self.loss_is_scaled_for_ga = False
 
 
 def common_arguments(training_arguments: Mapping[str, Any] | None, *, has_eval: bool, seed: int) -> dict[str, Any]:
