@@ -27,7 +27,7 @@ def fenced_blocks(text: str, *languages: str) -> list[str]:
 def commands(text: str) -> list[list[str]]:
     """Every `tinybert ...` command of the shell blocks, as words; lines joined at a backslash, comments left out."""
     lines = "\n".join(fenced_blocks(text, "", "bash", "sh", "shell", "console")).replace("\\\n", " ").splitlines()
-    parts = [part.strip().removeprefix("$ ") for line in lines for part in re.split(r"&&|;", line)]
+    parts = [part.strip().removeprefix("$ ") for line in lines for part in re.split(r"&&|;", line.split(" > ")[0])]
     return [shlex.split(part, comments=True)[1:] for part in parts if part.startswith("tinybert ")]
 
 

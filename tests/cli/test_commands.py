@@ -14,7 +14,7 @@ from transformers import AutoModelForSequenceClassification
 from typer.testing import Result
 
 from tinybert_hf.cli import COMMANDS
-from tinybert_hf.recipes.loader import shipped_recipes
+from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
 
 Cli = Callable[..., Result]
 NAMES = [command.__name__ for command in COMMANDS]
@@ -39,6 +39,16 @@ def test_recipes_lists_each_with_its_description(tinybert: Cli) -> None:
     assert result.exit_code == 0
     for name, description in shipped_recipes().items():
         assert re.search(rf"^{name} +{re.escape(description)}$", result.output, flags=re.MULTILINE)
+
+
+def test_a_recipe_is_printed_as_a_start_for_ones_own(tinybert: Cli, tmp_path: Path) -> None:
+    own = tmp_path / "own.yaml"
+    own.write_text(tinybert("recipes", "sst2").output, encoding="utf-8")
+    assert (
+        load_recipe(str(own), {"teacher.model": "x", "output_dir": "y"}).phases
+        == load_recipe("sst2", {"teacher.model": "x", "output_dir": "y"}).phases
+    )
+    assert tinybert("recipes", "sst3").exit_code == 2
 
 
 def test_as_a_module() -> None:

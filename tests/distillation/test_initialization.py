@@ -7,7 +7,7 @@ from tiny_models import FAMILIES, batch_of, bert, make
 from tinybert_hf import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.distillation import distillation_losses, initialize_from_teacher
 from tinybert_hf.distillation.compression import low_rank, moment_root, principal_basis
-from tinybert_hf.errors import TeacherError
+from tinybert_hf.errors import DataError, TeacherError
 
 EXAMPLE = [batch_of([12] * 24, seed=seed) for seed in range(4)]
 UNSEEN = batch_of([12, 9, 5] * 8, seed=99)
@@ -117,3 +117,8 @@ def test_low_rank_is_best_where_the_data_lies() -> None:
     assert error(left @ right.T) < error(plain_left @ plain_right.T)
     whole = low_rank(matrix, 8, moment_root(x), moment_root(y))
     torch.testing.assert_close(whole[0] @ whole[1].T, matrix)
+
+
+def test_example_batches_without_rows_are_named() -> None:
+    with pytest.raises(DataError, match="Example batch 1 holds no rows"):
+        initialize_from_teacher(student_of(), bert(layers=4, hidden=32), [EXAMPLE[0], {"input_ids": [], "labels": []}])

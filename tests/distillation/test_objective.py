@@ -1,11 +1,13 @@
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
 from tiny_models import batch_of, bert
 from torch import nn
 
-from tinybert_hf.distillation import LOSSES, Projections, distillation_losses, label_order
+from tinybert_hf.distillation import LOSSES, Projections, distillation_losses, label_order, load_teacher
 from tinybert_hf.errors import CaptureError, LayerMapError, TeacherError
 
 
@@ -63,6 +65,8 @@ def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
         distillation_losses(bert(heads=4), bert(hidden=30, heads=6), batch)
     with pytest.raises(CaptureError, match="give a projection"):
         distillation_losses(bert(), bert(hidden=32), batch)
+    with pytest.raises(CaptureError, match=r"use nn.Linear\(24, 32\)"):
+        distillation_losses(bert(), bert(hidden=32), batch, projections=nn.Linear(32, 24))
     with pytest.raises(LayerMapError, match="no deeper"):
         distillation_losses(bert(layers=3), bert(layers=2), batch)
     with pytest.raises(CaptureError, match="Unknown loss 'hidden_loss'"):
@@ -115,3 +119,9 @@ def test_least_squares_finds_the_projection_that_is_there() -> None:
         Projections("none", 8, 12, (0, 1))
     with pytest.raises(LayerMapError, match="Unknown projection"):
         Projections("both", 8, 12, (0, 1))
+
+
+def test_a_teacher_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
+    bert(layers=2).save_pretrained(tmp_path)
+    with pytest.raises(TeacherError, match="comes without a tokenizer"):
+        load_teacher(str(tmp_path))

@@ -37,7 +37,9 @@ def answers_failures(command: Callable[Parameters, None]) -> Callable[Parameters
         try:
             command(*args, **kwargs)
         except KeyboardInterrupt:
-            _say("\nStopped. The same command goes on from the last checkpoint.")
+            _say(
+                "\nStopped. The same command goes on from the last checkpoint; a phase that has none yet begins again."
+            )
             raise typer.Exit(EXIT_INTERRUPTED) from None
         except Exception as error:
             message = explain(error)

@@ -229,7 +229,12 @@ def _compare_splits(
             continue
         parts = [f"only in {other.source}: {_show(unseen)}"] if unseen else []
         parts += [f"only in {train.source}: {_show(absent)}"] if absent else []
-        advice = "Mend the labels" if unseen else "Add such rows, or give label_names if labels may be absent there"
+        advice = (
+            "Mend the labels"
+            if unseen
+            else "Is it a typing error? Else add such rows, or name all labels if some may be absent there "
+            "(data.label_names of a recipe)"
+        )
         raise DataError(
             f"The labels of the two splits differ. {train.source}: {_show(names)}. "
             f"{other.source}: {_show(sorted(found))} ({'; '.join(parts)}). {advice}."

@@ -59,7 +59,9 @@ def check_columns(source: str, wanted: Sequence[str], present: Iterable[str]) ->
         hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
         raise DataError(
             f"{source} has no column {column!r}. Columns there: {', '.join(there) or 'none'}.{hint} "
-            "Name the columns with text_column, text_pair_column and label_column."
+            "Name the columns with --text-column, --text-pair-column and --label-column; in a recipe, "
+            "data.text_column "
+            "and so on."
         )
 
 

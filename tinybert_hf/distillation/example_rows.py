@@ -13,6 +13,7 @@ from torch.nn.utils.rnn import pad_sequence
 
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.objective import attention_mask, evaluation_mode
+from tinybert_hf.errors import DataError
 
 if TYPE_CHECKING:
     pass
@@ -72,7 +73,12 @@ def _hooks(wanted: Mapping[str, tuple[nn.Module, str]], keep: Callable[[str, Ten
 def _regrouped(batches: Sequence[Mapping[str, Any]]) -> list[dict[str, Tensor]]:
     """The same rows in batches of like length, without the padding that is not needed."""
     rows = []
-    for batch in batches:
+    for number, batch in enumerate(batches):
+        if not isinstance(batch.get("input_ids"), Tensor):
+            raise DataError(
+                f"Example batch {number} holds no rows of tokens: input_ids must be a tensor (B, L), as "
+                'tokenizer(..., padding=True, return_tensors="pt") makes it.'
+            )
         mask = attention_mask(batch).bool()
         names = [name for name, value in batch.items() if isinstance(value, Tensor) and value.shape == mask.shape]
         rows += [{name: batch[name][i][mask[i]] for name in names} for i in range(mask.shape[0]) if mask[i].any()]

@@ -34,7 +34,7 @@ def load_teacher(
         The model in eval mode and its tokenizer.
 
     Raises:
-        TeacherError: it cannot be opened, or its head is untrained.
+        TeacherError: it cannot be opened, has no tokenizer, or its head is untrained.
     """
     from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
@@ -55,6 +55,13 @@ def load_teacher(
             "(model and "
             "tokenizer) or the id of a sequence classifier on the Hub."
         ) from error
+    if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) == 0:
+        # transformers makes an empty tokenizer where the folder has none, and reads every word as unknown.
+        raise TeacherError(
+            f"The teacher {model!r} comes without a tokenizer: only {len(tokenizer)} special tokens are there, "
+            "and the "
+            f"model embeds {teacher.config.vocab_size}. Save its tokenizer into the same folder."
+        )
     missing = sorted(info["missing_keys"])
     if missing and not new_head:
         raise TeacherError(

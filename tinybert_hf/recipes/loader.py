@@ -66,20 +66,30 @@ def read_recipe(name_or_path: str) -> dict[str, Any]:
     Raises:
         RecipeError: no such recipe, or a file that is empty or broken, with the line.
     """
+    return _parse(recipe_text(name_or_path), name_or_path)
+
+
+def recipe_text(name_or_path: str) -> str:
+    """The YAML of a shipped recipe or of a file, as it is written.
+
+    Raises:
+        RecipeError: no such recipe, or a file that cannot be read.
+    """
     if name_or_path.endswith((".yaml", ".yml")) or "/" in name_or_path:
         try:
-            text = Path(name_or_path).read_text(encoding="utf-8")
+            return Path(name_or_path).read_text(encoding="utf-8")
         except FileNotFoundError:
-            raise RecipeError(f"recipe {name_or_path}: there is no such file") from None
+            raise RecipeError(
+                f"recipe {name_or_path}: there is no such file; `tinybert recipes sst2 > {name_or_path}` makes one to "
+                "change"
+            ) from None
         except (OSError, UnicodeDecodeError) as error:
             raise RecipeError(f"recipe {name_or_path}: the file cannot be read: {error}") from error
-    else:
-        shipped = files("tinybert_hf.recipes").joinpath(f"{name_or_path}.yaml")
-        if not shipped.is_file():
-            message = unknown_name("recipe", name_or_path, _shipped_names())
-            raise RecipeError(f"{message}. An own recipe is given as a file: my-recipe.yaml")
-        text = shipped.read_text(encoding="utf-8")
-    return _parse(text, name_or_path)
+    shipped = files("tinybert_hf.recipes").joinpath(f"{name_or_path}.yaml")
+    if not shipped.is_file():
+        message = unknown_name("recipe", name_or_path, _shipped_names())
+        raise RecipeError(f"{message}. An own recipe is given as a file: my-recipe.yaml")
+    return shipped.read_text(encoding="utf-8")
 
 
 class _Loader(yaml.SafeLoader):

@@ -34,6 +34,15 @@ def hidden_state_loss(
     Source:
         Jiao et al. 2020, TinyBERT, equations 8 and 9.
     """
+    if isinstance(projection, nn.Linear) and (projection.in_features, projection.out_features) != (
+        student.shape[-1],
+        teacher.shape[-1],
+    ):
+        raise CaptureError(
+            f"The projection maps {projection.in_features} to {projection.out_features}, but the student is "
+            f"{student.shape[-1]} wide and the teacher {teacher.shape[-1]}: use nn.Linear({student.shape[-1]}, "
+            f"{teacher.shape[-1]})."
+        )
     projected = student if projection is None else projection(student)
     if projected.shape != teacher.shape:
         raise CaptureError(
