@@ -121,6 +121,11 @@ def planned_runs() -> dict[str, list[Run]]:
     """Part -> runs."""
     alone = FinetuneSettings(epochs=2, learning_rate=1e-4)
     main = (Phase(**{**INTERMEDIATE, "learning_rate": 4e-4}), Phase(**PREDICTION, train_rows=16000))
+    longer = (
+        main[0],
+        Phase(**INTERMEDIATE, train_rows=40000),
+        Phase(**{**PREDICTION, "learning_rate": 2e-5}, train_rows=8000),
+    )
     other_way = (Phase(**INTERMEDIATE, train_rows=16000), Phase(**PREDICTION))
     once = FinetuneSettings(epochs=1, learning_rate=1e-4)
     small = (
@@ -143,6 +148,7 @@ def planned_runs() -> dict[str, list[Run]]:
     ablation.append(Run("8k-start-embeddings", SUBSET, start="embeddings", phases=BOTH))
     return {
         "main": [Run("all-distilled", None, phases=main)],
+        "longer": [Run("all-distilled-longer", None, phases=longer)],
         "other-way": [Run("all-distilled-prediction", None, phases=other_way)],
         "alone": [Run("all-alone", None, alone=once)],
         "seeds": seeds,
@@ -238,8 +244,9 @@ def tables(results: dict[str, Any]) -> list[str]:
     ]
     comparison = [
         row("teacher: 6 layers x 384, fine-tuned", "teacher"),
-        row("4l-312d distilled, prediction phase on 16,000 rows", "all-distilled"),
-        row("4l-312d distilled, intermediate phase on 16,000 rows only", "all-distilled-prediction"),
+        row("4l-312d distilled: intermediate all rows + 40,000, prediction 8,000 at 2e-5", "all-distilled-longer"),
+        row("4l-312d distilled: intermediate all rows, prediction 16,000 at 1e-4", "all-distilled"),
+        row("4l-312d distilled: intermediate 16,000, prediction all rows at 1e-4", "all-distilled-prediction"),
         row("4l-312d alone, from the same start", "all-alone"),
         row("4l-312d alone, from a random start", "all-alone-random"),
         row("2l-192d distilled", "all-small-distilled"),

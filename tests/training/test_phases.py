@@ -125,6 +125,16 @@ def test_consecutive_phases_share_their_projections(run: Any, monkeypatch: pytes
     assert seen[2] is None
 
 
+def test_projections_survive_a_stop_between_phases(run: Any) -> None:
+    phases = (Phase("intermediate", batch_size=8), Phase("joint", batch_size=8))
+    expected, _ = run("whole", phases=phases)
+    with pytest.raises(KeyboardInterrupt):
+        run("stopped", phases=phases, callbacks=[StopAt(1, "joint")])
+    student, _ = run("stopped", phases=phases)
+    for name, value in expected.state_dict().items():
+        assert torch.equal(student.state_dict()[name], value), name
+
+
 @pytest.mark.parametrize(
     "wrong",
     [{"epochs": 0}, {"learning_rate": -1}, {"batch_size": 0}, {"temperature": 0}, {"attention_loss_weight": -2}],

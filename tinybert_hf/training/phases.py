@@ -10,14 +10,16 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
-from safetensors.torch import load_file
+from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from tinybert_hf.distillation.objective import Objective
+from tinybert_hf.distillation.projections import Projections
 from tinybert_hf.errors import OutputFolderError, RecipeError
 from tinybert_hf.training.arguments import DistillationArguments, resolve_loss_weights
 from tinybert_hf.training.checkpoints import complete_checkpoint
 from tinybert_hf.training.finetuning import common_arguments, final_metrics, put_in_place
-from tinybert_hf.training.trainer import DistillationTrainer
+from tinybert_hf.training.trainer import PROJECTIONS_FILE, DistillationTrainer
 
 RESULT_FILE = "result.json"
 
@@ -130,12 +132,13 @@ def run_phases(
     folder = Path(output_dir) / "phases"
     _check_same_phases(folder, phases)
     results = []
-    projections = None
+    projections: Projections | None = None
     for index, phase in enumerate(phases):
         work = folder / f"{index}-{phase.name}"
         if (work / RESULT_FILE).is_file():
             student.load_state_dict(load_file(work / "student" / "model.safetensors"), strict=False)
             results.append(PhaseResult(**json.loads((work / RESULT_FILE).read_text(encoding="utf-8"))))
+            projections = _kept_projections(work, student, teacher, phase)
             continue
         work.mkdir(parents=True, exist_ok=True)
         (work / "phase.json").write_text(json.dumps(asdict(phase)), encoding="utf-8")
@@ -157,7 +160,7 @@ def run_phases(
         metrics = final_metrics(trainer, eval_dataset)
         result = PhaseResult(phase.name, seconds, trainer.state.global_step, metrics, _last_losses(trainer))
         if trainer.is_world_process_zero():
-            _finish(work, student, processing_class, result)
+            _finish(work, student, processing_class, trainer.projections, result)
         trainer.accelerator.wait_for_everyone()
         projections = trainer.projections
         results.append(result)
@@ -180,15 +183,30 @@ def _first_rows(dataset: Any, rows: int) -> Any:
     return dataset.select(range(min(rows, len(dataset))))
 
 
-def _that_fit(projections: Any, student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase) -> Any:
+def _projected_layers(student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase) -> tuple[int, ...]:
+    objective = Objective.between(student, teacher, losses=tuple(phase.loss_weights), layer_map=phase.layer_map)
+    return objective.projected_layers
+
+
+def _kept_projections(
+    work: Path, student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase
+) -> Projections | None:
+    """The projections that a finished phase ended with."""
+    if not (work / PROJECTIONS_FILE).is_file():
+        return None
+    layers = _projected_layers(student, teacher, phase)
+    projections = Projections(phase.projection, student.config.hidden_size, teacher.config.hidden_size, layers)
+    projections.load_state_dict(load_file(work / PROJECTIONS_FILE))
+    return projections
+
+
+def _that_fit(
+    projections: Projections | None, student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase
+) -> Projections | None:
     """The projections of the phase before, where this phase would make the same ones; else None."""
     if projections is None or phase.projection != projections.mode:
         return None
-    from tinybert_hf.distillation.objective import Objective
-
-    layers = Objective.between(
-        student, teacher, losses=tuple(phase.loss_weights), layer_map=phase.layer_map
-    ).projected_layers
+    layers = _projected_layers(student, teacher, phase)
     same = phase.projection == "shared" or sorted(projections.maps) == sorted(map(str, layers))
     return projections if layers and same else None
 
@@ -198,9 +216,13 @@ def _last_losses(trainer: DistillationTrainer) -> dict[str, float]:
     return {name: float(value) for name, value in last.items() if name.endswith("loss")}
 
 
-def _finish(work: Path, student: PreTrainedModel, processing_class: Any, result: PhaseResult) -> None:
+def _finish(
+    work: Path, student: PreTrainedModel, processing_class: Any, projections: Projections, result: PhaseResult
+) -> None:
     if not (work / "student").exists():
         put_in_place(student, processing_class, work / "student")
+    if len(projections.maps):
+        save_file(projections.state_dict(), work / PROJECTIONS_FILE)
     beside = work / f"{RESULT_FILE}.saving"
     beside.write_text(json.dumps(asdict(result)), encoding="utf-8")
     beside.replace(work / RESULT_FILE)
