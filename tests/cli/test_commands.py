@@ -53,7 +53,7 @@ def test_a_recipe_is_printed_as_a_start_for_ones_own(tinybert: Cli, tmp_path: Pa
 
 def test_as_a_module() -> None:
     process = subprocess.run(
-        [sys.executable, "-m", "tinybert_hf", "recipes"], capture_output=True, text=True, timeout=120, check=True
+        [sys.executable, "-m", "tinybert_hf", "recipes"], capture_output=True, text=True, timeout=280, check=True
     )
     assert "demo" in process.stdout
     assert process.stderr == ""

@@ -235,7 +235,7 @@ def test_a_killed_run_goes_on(work: Path, teacher: str) -> None:
         "module.run_phases = lambda *a, **k: phases(*a, **k, callbacks=[Kill()])\n"
         "module.run_recipe(build(Recipe, json.load(open('recipe.json'))))\n"
     )
-    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=120, check=False)
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=280, check=False)
     assert process.returncode == -9, process.stderr
     report = run_recipe(build(Recipe, mapping), Console(quiet=True))
     assert report.metrics["student"]
