@@ -94,9 +94,9 @@ def test_many_rows_take_seconds(tiny_tokenizer):
     from datasets import Dataset
 
     rows = Dataset.from_dict({"text": ["the plot is not very good"] * 20_000, "label": [0, 1] * 10_000})
-    start = time.perf_counter()
+    start = time.process_time()  # not the clock on the wall: other work on the machine does not count
     assert len(TASK.tokenize(rows, tiny_tokenizer, DataSettings())) == 20_000
-    assert time.perf_counter() - start < 10
+    assert time.process_time() - start < 10
 
 
 def test_missing_splits_are_named(files, write):
