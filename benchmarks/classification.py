@@ -249,7 +249,7 @@ def tables(results: dict[str, Any]) -> list[str]:
         row("4l-312d distilled: intermediate 16,000, prediction all rows at 1e-4", "all-distilled-prediction"),
         row("4l-312d alone, from the same start", "all-alone"),
         row("4l-312d alone, from a random start", "all-alone-random"),
-        row("2l-192d distilled", "all-small-distilled"),
+        row("2l-192d distilled: intermediate 16,000 twice, prediction 32,000 at 2e-4", "all-small-distilled"),
         row("4l-312d distilled", *seeds("8k-distilled")),
         row("4l-312d alone, from the same start", *seeds("8k-alone")),
         row("4l-312d alone, from a random start", *seeds("8k-alone-random")),
