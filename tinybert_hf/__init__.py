@@ -15,6 +15,7 @@ _MODULE_OF = {
     "TinyBertForMaskedLM": "tinybert_hf.model",
     "TinyBertForSequenceClassification": "tinybert_hf.model",
     "TinyBertForTokenClassification": "tinybert_hf.model",
+    "TinyBertForSeq2Seq": "tinybert_hf.model",
     "TinyBertForQuestionAnswering": "tinybert_hf.model",
     "TinyBertForMultipleChoice": "tinybert_hf.model",
     "DistillationTrainer": "tinybert_hf.training",

@@ -13,6 +13,7 @@ from tinybert_hf.model.modeling_tinybert import (
     TinyBertForTokenClassification,
     TinyBertModel,
 )
+from tinybert_hf.model.modeling_tinybert_seq2seq import TinyBertForSeq2Seq
 
 __all__ = [
     "AUTO_CLASSES",
@@ -21,6 +22,7 @@ __all__ = [
     "TinyBertForMaskedLM",
     "TinyBertForMultipleChoice",
     "TinyBertForQuestionAnswering",
+    "TinyBertForSeq2Seq",
     "TinyBertForSequenceClassification",
     "TinyBertForTokenClassification",
     "TinyBertModel",

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     # One line for each modeling file. Not for the type checker: transformers reads relative imports as text, and
     # brings these files along whenever it fetches or saves this one, so a checkpoint never loses part of its code.
     from .modeling_tinybert import TinyBertModel  # noqa: F401
+    from .modeling_tinybert_seq2seq import TinyBertForSeq2Seq  # noqa: F401
 
 AUTO_CLASSES: dict[str, str] = {
     "AutoConfig": "configuration_tinybert.TinyBertConfig",
@@ -27,6 +28,7 @@ AUTO_CLASSES: dict[str, str] = {
     "AutoModelForTokenClassification": "modeling_tinybert.TinyBertForTokenClassification",
     "AutoModelForQuestionAnswering": "modeling_tinybert.TinyBertForQuestionAnswering",
     "AutoModelForMultipleChoice": "modeling_tinybert.TinyBertForMultipleChoice",
+    "AutoModelForSeq2SeqLM": "modeling_tinybert_seq2seq.TinyBertForSeq2Seq",
 }
 """Auto class of transformers -> `file.Class`: registered when the package is imported, and every save's `auto_map`."""
 
@@ -34,14 +36,36 @@ _SHAPE_4L_312D = {"num_hidden_layers": 4, "hidden_size": 312, "intermediate_size
 _SHAPE_6L_768D = {"num_hidden_layers": 6, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
 _SHAPE_2L_192D = {"num_hidden_layers": 2, "hidden_size": 192, "intermediate_size": 768, "num_attention_heads": 12}
 
-PRESETS: dict[str, dict[str, int]] = {
+_SEQ2SEQ = {"is_encoder_decoder": True, "max_position_embeddings": 256, "type_vocab_size": 1, "eos_token_id": 1}
+
+PRESETS: dict[str, dict[str, Any]] = {
     "4l-312d": {**_SHAPE_4L_312D, "vocab_size": 30522},
     "6l-768d": {**_SHAPE_6L_768D, "vocab_size": 30522},
     "4l-312d-zh": {**_SHAPE_4L_312D, "vocab_size": 21128},
     "6l-768d-zh": {**_SHAPE_6L_768D, "vocab_size": 21128},
     "2l-192d": {**_SHAPE_2L_192D, "vocab_size": 30522},
+    "seq2seq-6-2-256d": {
+        **_SEQ2SEQ,
+        "num_hidden_layers": 6,
+        "num_decoder_layers": 2,
+        "hidden_size": 256,
+        "intermediate_size": 1536,
+        "num_attention_heads": 8,
+        "vocab_size": 32000,
+    },
+    "seq2seq-4-2-312d": {**_SEQ2SEQ, **_SHAPE_4L_312D, "num_decoder_layers": 2, "vocab_size": 32000},
+    "seq2seq-3-1-128d": {
+        **_SEQ2SEQ,
+        "num_hidden_layers": 3,
+        "num_decoder_layers": 1,
+        "hidden_size": 128,
+        "intermediate_size": 512,
+        "num_attention_heads": 4,
+        "vocab_size": 8000,
+    },
 }
-"""Shapes by name: the four published students (Jiao et al. 2020), and `2l-192d`, a tenth of a 6-layer BERT's work."""
+"""Shapes by name: the four published students (Jiao et al. 2020); `2l-192d`, a tenth of a 6-layer BERT's work; and
+translators with a deep encoder and a shallow decoder (Kasai et al. 2021), `seq2seq-ENCODER-DECODER-WIDTH`."""
 
 # Settings that are not fields but that every configuration takes.
 _FURTHER_SETTINGS = ("num_labels", "attn_implementation", "output_attentions", "name_or_path", "torch_dtype")
@@ -55,6 +79,15 @@ class TinyBertConfig(BertConfig):
         classifier_activation: What the sequence classifier does to the pooled output. None: dropout, as BERT in
             transformers. "relu": a rectifier and no dropout, as the published TinyBERT checkpoints, whose weights
             give other logits without it.
+        num_decoder_layers: Depth of the decoder of `TinyBertForSeq2Seq`; only with `is_encoder_decoder`. The fields
+            above describe its encoder.
+        decoder_hidden_size: Width of the decoder; None: as the encoder.
+        decoder_num_attention_heads: Heads of the decoder; None: as the encoder.
+        decoder_intermediate_size: Width of the decoder's feed-forward part; None: as the encoder.
+        decoder_vocab_size: Size of a target vocabulary of its own; None: source and target share one.
+        decoder_start_token_id: First token that the decoder reads; None: `pad_token_id`.
+        tie_embeddings: Which word embeddings are one matrix. "all": source, target and output; "target": target and
+            output; "none": none. None: "all" where the shapes agree, else "target".
     """
 
     model_type = "tinybert"
@@ -65,6 +98,48 @@ class TinyBertConfig(BertConfig):
     num_hidden_layers: int = 4
     intermediate_size: int = 1200
     classifier_activation: Literal["relu"] | None = None
+    num_decoder_layers: int | None = None
+    decoder_hidden_size: int | None = None
+    decoder_num_attention_heads: int | None = None
+    decoder_intermediate_size: int | None = None
+    decoder_vocab_size: int | None = None
+    decoder_start_token_id: int | None = None
+    tie_embeddings: Literal["all", "target", "none"] | None = None
+
+    @property
+    def tied_embeddings(self) -> str:
+        """Which word embeddings of a translator are one matrix: "all", "target" or "none"."""
+        if self.tie_embeddings is not None:
+            return self.tie_embeddings
+        return "all" if self._embeddings_agree() else "target"
+
+    def _embeddings_agree(self) -> bool:
+        return self.decoder_vocab_size in (None, self.vocab_size) and self.decoder_hidden_size in (
+            None,
+            self.hidden_size,
+        )
+
+    def decoder_config(self) -> "TinyBertConfig":
+        """The settings of the decoder of `TinyBertForSeq2Seq`, as those of a model of its own."""
+        own = {
+            "num_hidden_layers": self.num_decoder_layers,
+            "hidden_size": self.decoder_hidden_size,
+            "num_attention_heads": self.decoder_num_attention_heads,
+            "intermediate_size": self.decoder_intermediate_size,
+            "vocab_size": self.decoder_vocab_size,
+        }
+        given = {name: value for name, value in own.items() if value is not None}
+        none = dict.fromkeys([name for name in self.to_dict() if name.startswith(("decoder_", "num_decoder_"))])
+        flags = {"is_decoder": True, "add_cross_attention": True, "is_encoder_decoder": False, "tie_embeddings": None}
+        config = type(self)(**{**self.to_dict(), **none, **given, **flags})
+        config._attn_implementation_internal = self._attn_implementation_internal
+        return config
+
+    def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> "TinyBertConfig":
+        """The settings of the decoder where `generate` asks for them (the shape of its cache), else these."""
+        if decoder and not encoder and self.is_encoder_decoder and self.num_decoder_layers is not None:
+            return self.decoder_config()
+        return self
 
     @classmethod
     def from_preset(cls, name: str, **overrides: Any) -> "TinyBertConfig":
@@ -100,8 +175,13 @@ class TinyBertConfig(BertConfig):
             "intermediate_size",
             "max_position_embeddings",
             "type_vocab_size",
+            "num_decoder_layers",
+            "decoder_hidden_size",
+            "decoder_num_attention_heads",
+            "decoder_intermediate_size",
+            "decoder_vocab_size",
         ):
-            if getattr(self, name) < 1:
+            if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             share = getattr(self, name)
@@ -113,12 +193,21 @@ class TinyBertConfig(BertConfig):
     def validate_heads(self) -> None:
         """Refuse a width that the heads cannot share evenly."""
         width, heads = self.hidden_size, self.num_attention_heads
-        if width % heads:
-            fitting = [count for count in range(1, width + 1) if width % count == 0]
+        _check_heads("", width, heads)
+        if self.is_encoder_decoder:
+            _check_heads(
+                "decoder_", self.decoder_hidden_size or width, self.decoder_num_attention_heads or heads
+            )
+
+    def validate_decoder(self) -> None:
+        """Refuse embeddings that cannot be one matrix."""
+        if self.tie_embeddings == "all" and not self._embeddings_agree():
             raise ValueError(
-                f"hidden_size {width} is not a multiple of num_attention_heads {heads}. Set num_attention_heads to "
-                f"{min(fitting, key=lambda count: abs(count - heads))}, or hidden_size to "
-                f"{max(1, round(width / heads)) * heads}."
+                'tie_embeddings is "all", but the source embeddings '
+                f"({self.vocab_size} x {self.hidden_size}) and the target embeddings "
+                f"({self.decoder_vocab_size or self.vocab_size} x {self.decoder_hidden_size or self.hidden_size}) "
+                'have different shapes. Set tie_embeddings to "target", or decoder_vocab_size and '
+                "decoder_hidden_size to None."
             )
 
     def save_pretrained(
@@ -136,6 +225,17 @@ class TinyBertConfig(BertConfig):
         """
         self.auto_map = dict(AUTO_CLASSES)
         super().save_pretrained(os.fspath(save_directory), push_to_hub=push_to_hub, **kwargs)
+
+
+def _check_heads(prefix: str, width: int, heads: int) -> None:
+    if width % heads == 0:
+        return
+    fitting = [count for count in range(1, width + 1) if width % count == 0]
+    raise ValueError(
+        f"{prefix}hidden_size {width} is not a multiple of {prefix}num_attention_heads {heads}. Set "
+        f"{prefix}num_attention_heads to {min(fitting, key=lambda count: abs(count - heads))}, or {prefix}hidden_size "
+        f"to {max(1, round(width / heads)) * heads}."
+    )
 
 
 def _nearest(name: str, known: "dict[str, Any] | set[str]") -> str:
