@@ -126,6 +126,8 @@ def planned_runs() -> dict[str, list[Run]]:
         Phase(**INTERMEDIATE, train_rows=40000),
         Phase(**{**PREDICTION, "learning_rate": 2e-5}, train_rows=8000),
     )
+    # Sums of squared scores are ten times a cross-entropy, so the prediction loss gets a weight to be heard.
+    joint = (main[0], Phase(name="joint", learning_rate=2e-4, prediction_loss_weight=10.0))
     other_way = (Phase(**INTERMEDIATE, train_rows=16000), Phase(**PREDICTION))
     once = FinetuneSettings(epochs=1, learning_rate=1e-4)
     small = (
@@ -149,6 +151,7 @@ def planned_runs() -> dict[str, list[Run]]:
     return {
         "main": [Run("all-distilled", None, phases=main)],
         "longer": [Run("all-distilled-longer", None, phases=longer)],
+        "joint": [Run("all-distilled-joint", None, phases=joint)],
         "other-way": [Run("all-distilled-prediction", None, phases=other_way)],
         "alone": [Run("all-alone", None, alone=once)],
         "seeds": seeds,
@@ -246,6 +249,7 @@ def tables(results: dict[str, Any]) -> list[str]:
         row("teacher: 6 layers x 384, fine-tuned", "teacher"),
         row("4l-312d distilled: intermediate all rows + 40,000, prediction 8,000 at 2e-5", "all-distilled-longer"),
         row("4l-312d distilled: intermediate all rows, prediction 16,000 at 1e-4", "all-distilled"),
+        row("4l-312d distilled: intermediate all rows, then all losses at once, all rows", "all-distilled-joint"),
         row("4l-312d distilled: intermediate 16,000, prediction all rows at 1e-4", "all-distilled-prediction"),
         row("4l-312d alone, from the same start", "all-alone"),
         row("4l-312d alone, from a random start", "all-alone-random"),

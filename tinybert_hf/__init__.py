@@ -20,6 +20,8 @@ _MODULE_OF = {
     "TinyBertForMultipleChoice": "tinybert_hf.model",
     "DistillationTrainer": "tinybert_hf.training",
     "DistillationArguments": "tinybert_hf.training",
+    "Seq2SeqDistillationTrainer": "tinybert_hf.training",
+    "Seq2SeqDistillationArguments": "tinybert_hf.training",
     "Phase": "tinybert_hf.training",
     "FinetuneSettings": "tinybert_hf.training",
     "run_phases": "tinybert_hf.training",

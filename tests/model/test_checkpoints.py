@@ -8,21 +8,27 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, AutoTokenizer
+from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
 from transformers.dynamic_module_utils import get_imports, get_relative_import_files
 
 import tinybert_hf.model as family
-from tinybert_hf.model import AUTO_CLASSES, TinyBertConfig, TinyBertForSequenceClassification, TinyBertModel
+from tinybert_hf.model import (
+    AUTO_CLASSES,
+    TinyBertConfig,
+    TinyBertForSeq2Seq,
+    TinyBertForSequenceClassification,
+    TinyBertModel,
+)
 
 FOLDER = Path(family.__file__).parent
-CODE = sorted(path.name for path in FOLDER.glob("*_tinybert*.py"))
+CODE = ["configuration_tinybert.py", *sorted(path.name for path in FOLDER.glob("modeling_*.py"))]
+WRITES = "AutoModelForSeq2SeqLM"
+OPEN_AN_ENCODER = {name: reference for name, reference in AUTO_CLASSES.items() if name != WRITES}
 
 
-def _carries_its_code(folder: Path) -> bool:
+def _carries_its_code(folder: Path, classes: dict[str, str]) -> bool:
     auto_map = json.loads((folder / "config.json").read_text())["auto_map"]
-    return auto_map == AUTO_CLASSES and all(
-        (folder / name).read_bytes() == (FOLDER / name).read_bytes() for name in CODE
-    )
+    return auto_map == classes and all((folder / name).read_bytes() == (FOLDER / name).read_bytes() for name in CODE)
 
 
 def test_every_bit_comes_back(head, tiny_config, tmp_path):
@@ -39,7 +45,7 @@ def test_every_bit_comes_back(head, tiny_config, tmp_path):
     assert (tmp_path / "model.safetensors").exists()
 
 
-@pytest.mark.parametrize("auto_class", [name for name in AUTO_CLASSES if name != "AutoConfig"])
+@pytest.mark.parametrize("auto_class", [name for name in OPEN_AN_ENCODER if name != "AutoConfig"])
 def test_every_auto_class_opens_a_classifier(auto_class, tiny_config, tmp_path):
     model = TinyBertForSequenceClassification(tiny_config(num_labels=4))
     model.save_pretrained(tmp_path)
@@ -50,13 +56,27 @@ def test_every_auto_class_opens_a_classifier(auto_class, tiny_config, tmp_path):
     assert type(made) is type(opened)
 
 
-def test_saves_carry_the_code_and_the_whole_map(head, tiny_config, tmp_path):
+def test_a_classifier_is_not_opened_as_a_translator(tiny_config, tmp_path):
+    TinyBertForSequenceClassification(tiny_config()).save_pretrained(tmp_path)
+    with pytest.raises(ValueError, match="has no decoder"):
+        AutoModelForSeq2SeqLM.from_pretrained(tmp_path)
+
+
+def test_saves_carry_the_code_and_the_map_of_what_opens_them(head, tiny_config, tmp_path):
     head.tinybert(tiny_config()).save_pretrained(tmp_path / "first")
-    assert _carries_its_code(tmp_path / "first")
+    assert _carries_its_code(tmp_path / "first", OPEN_AN_ENCODER)
     AutoModel.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
-    assert _carries_its_code(tmp_path / "second")
+    assert _carries_its_code(tmp_path / "second", OPEN_AN_ENCODER)
     AutoConfig.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "third")
-    assert _carries_its_code(tmp_path / "third")
+    assert _carries_its_code(tmp_path / "third", OPEN_AN_ENCODER)
+
+
+def test_saves_of_a_translator_name_the_class_that_writes(tiny_config, tmp_path):
+    config = tiny_config(is_encoder_decoder=True, num_decoder_layers=1)
+    TinyBertForSeq2Seq(config).save_pretrained(tmp_path / "first")
+    assert _carries_its_code(tmp_path / "first", AUTO_CLASSES)
+    AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "first").save_pretrained(tmp_path / "second")
+    assert _carries_its_code(tmp_path / "second", AUTO_CLASSES)
 
 
 @pytest.mark.parametrize("kind", ["model", "config", "pushed model"])
@@ -90,8 +110,10 @@ def test_the_code_can_travel():
     carried = {Path(name).name for name in get_relative_import_files(FOLDER / "configuration_tinybert.py")}
     assert carried | {"configuration_tinybert.py"} == set(CODE)
     assert {f"{reference.partition('.')[0]}.py" for reference in AUTO_CLASSES.values()} == set(CODE)
-    needed = {name for file in CODE for name in get_imports(FOLDER / file)}
-    assert needed & {"torch", "transformers", "huggingface_hub", "tinybert_hf"} == {
+    alone = "tokenization_tinybert_seq2seq.py"  # travels with a tokenizer, and with no other file
+    assert not get_relative_import_files(FOLDER / alone)
+    needed = {name for file in (*CODE, alone) for name in get_imports(FOLDER / file)}
+    assert needed & {"torch", "transformers", "huggingface_hub", "tinybert_hf", "tokenizers"} == {
         "torch",
         "transformers",
         "huggingface_hub",

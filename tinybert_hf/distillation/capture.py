@@ -19,6 +19,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.errors import CaptureError
 
 _PREFIX = "tinybert_recording_"
@@ -29,11 +30,11 @@ _STILL_WORKS = (
 
 @dataclass(frozen=True)
 class AttentionRecord:
-    """Queries and keys of one self-attention layer; the scores are `scaling * query @ key.T`.
+    """Queries and keys of one attention layer; the scores are `scaling * query @ key.T`.
 
     Attributes:
         query: (B, A, L, D).
-        key: (B, A, L, D).
+        key: (B, A, K, D); K = L in self-attention, the source's length in cross-attention.
         scaling: the factor of the scores, usually D ** -0.5.
     """
 
@@ -43,18 +44,48 @@ class AttentionRecord:
 
 
 @dataclass(frozen=True)
+class Wanted:
+    """What is to be kept of one forward.
+
+    Attributes:
+        attention: layers (from 1) whose queries and keys are kept; of the encoder where the model has two halves.
+        hidden_states: layers (0 is the embedding output) whose hidden states are kept; likewise.
+        decoder_attention: layers of the decoder whose own queries and keys are kept.
+        cross_attention: layers of the decoder whose queries, and the source's keys, are kept.
+        decoder_hidden_states: layers of the decoder whose hidden states are kept.
+    """
+
+    attention: Collection[int] = ()
+    hidden_states: Collection[int] = ()
+    decoder_attention: Collection[int] = ()
+    cross_attention: Collection[int] = ()
+    decoder_hidden_states: Collection[int] = ()
+
+    @property
+    def any_attention(self) -> bool:
+        """Whether the attention has to be recorded."""
+        return bool(self.attention or self.decoder_attention or self.cross_attention)
+
+
+@dataclass(frozen=True)
 class Capture:
     """What one forward left behind.
 
     Attributes:
-        attention: layer number (from 1) -> queries and keys.
-        hidden_states: layer number (0 is the embedding output) -> (B, L, H).
+        attention: layer number (from 1) -> queries and keys; of the encoder where the model has two halves.
+        hidden_states: layer number (0 is the embedding output) -> (B, L, H); likewise.
+        decoder_attention: decoder layer -> queries and keys of the target.
+        cross_attention: decoder layer -> queries of the target, keys of the source.
+        decoder_hidden_states: decoder layer -> (B, T, H).
         logits: (B, C) or (B, L, C); None for a model without a head.
         output: the model's own output.
     """
 
     attention: dict[int, AttentionRecord] = field(default_factory=dict)
     hidden_states: dict[int, Tensor] = field(default_factory=dict)
+    decoder_attention: dict[int, AttentionRecord] = field(default_factory=dict)
+    cross_attention: dict[int, AttentionRecord] = field(default_factory=dict)
+    decoder_hidden_states: dict[int, Tensor] = field(default_factory=dict)
     logits: Tensor | None = None
     output: Any = None
 
@@ -65,14 +96,16 @@ def capture(
     *,
     attention_layers: Collection[int] = (),
     hidden_state_layers: Collection[int] = (),
+    wanted: Wanted | None = None,
 ) -> Capture:
     """Run `model` once and keep what the losses need of it.
 
     Args:
-        model: an encoder of transformers, with or without a head.
+        model: an encoder or an encoder-decoder of transformers, with or without a head.
         inputs: what its forward takes; use `model_inputs` to choose them from a batch.
-        attention_layers: layers (from 1) whose queries and keys are kept.
-        hidden_state_layers: layers (0 is the embedding output) whose hidden states are kept.
+        attention_layers: layers (from 1) whose queries and keys are kept; short for `wanted`.
+        hidden_state_layers: layers (0 is the embedding output) whose hidden states are kept; short for `wanted`.
+        wanted: all that is to be kept.
 
     Returns:
         The kept tensors, in the autograd graph of the forward where gradients are on.
@@ -80,18 +113,25 @@ def capture(
     Raises:
         CaptureError: the model does not show what was asked for; the message says why and what still works.
     """
-    wanted = sorted(hidden_state_layers)
-    kwargs: dict[str, Any] = {"output_hidden_states": wanted} if wanted else {}
-    if attention_layers:
+    if wanted is None:
+        wanted = Wanted(attention_layers, hidden_state_layers)
+    two_halves = is_translator(model)
+    kwargs: dict[str, Any] = {"use_cache": False} if two_halves else {}
+    if wanted.hidden_states or wanted.decoder_hidden_states:
+        # An encoder keeps only the layers that it is asked for; of two halves each has numbers of its own.
+        kwargs["output_hidden_states"] = True if two_halves else sorted(wanted.hidden_states)
+    if wanted.any_attention:
         with _recording(model) as calls:
             output = model(**inputs, **kwargs)
-        attention = _select_attention(model, calls, sorted(attention_layers))
     else:
-        output = model(**inputs, **kwargs)
-        attention = {}
+        calls, output = [], model(**inputs, **kwargs)
+    prefix = "encoder_" if two_halves else ""
     return Capture(
-        attention=attention,
-        hidden_states=_select_hidden_states(model, output, wanted),
+        **_select_attention(model, calls, wanted),
+        hidden_states=_select_hidden_states(model, output, f"{prefix}hidden_states", sorted(wanted.hidden_states)),
+        decoder_hidden_states=_select_hidden_states(
+            model, output, "decoder_hidden_states", sorted(wanted.decoder_hidden_states)
+        ),
         logits=getattr(output, "logits", None),
         output=output,
     )
@@ -109,11 +149,25 @@ def model_inputs(model: nn.Module, batch: Mapping[str, Any], *, labels: bool = F
         The chosen entries, unchanged.
     """
     names = set(inspect.signature(model.forward).parameters)
-    return {
+    chosen = {
         name: value
         for name, value in batch.items()
         if name in names and (labels or name not in ("labels", "start_positions", "end_positions"))
     }
+    # Each translator has a first token of its own, so each makes what its decoder reads from the labels.
+    if is_translator(model) and batch.get("labels") is not None and not labels:
+        chosen["decoder_input_ids"] = _decoder_inputs(model, batch["labels"])
+    return chosen
+
+
+def _decoder_inputs(model: nn.Module, labels: Tensor) -> Tensor:
+    if not hasattr(model, "prepare_decoder_input_ids_from_labels"):
+        raise CaptureError(
+            f"{type(model).__name__} cannot make its decoder's input from labels, so what it predicts for them is not "
+            "known. Sequence-level distillation still works for it: `tinybert pseudo-label`."
+        )
+    shifted: Tensor = model.prepare_decoder_input_ids_from_labels(labels=labels)  # type: ignore[operator]
+    return shifted
 
 
 # One forward runs at a time in a process, so the calls of the running one stand in a plain list.
@@ -179,29 +233,56 @@ def _refuse_other_scores(module: nn.Module, query: Tensor, kwargs: Mapping[str, 
         reason = "caps its attention scores"
     elif kwargs.get("sliding_window") is not None and kwargs["sliding_window"] < query.shape[-2]:
         reason = "attends within a sliding window in this layer"
-    elif getattr(module, "is_causal", False):
-        reason = "is causal, and the attention loss compares encoders, which see every position"
     if reason is not None:
         raise CaptureError(f"{type(module).__name__} {reason}; its scores are not comparable. {_STILL_WORKS}")
 
 
-def _select_attention(
-    model: nn.Module, calls: list[tuple[nn.Module, Tensor, Tensor, float]], layers: list[int]
+Call = tuple[nn.Module, Tensor, Tensor, float]
+
+
+def _select_attention(model: nn.Module, calls: list[Call], wanted: Wanted) -> dict[str, dict[int, AttentionRecord]]:
+    if not wanted.any_attention:
+        return {}
+    if not is_translator(model):
+        return {
+            "attention": _records(model, calls, encoder_shape(model.config).layers, wanted.attention, causal=False)
+        }
+    encoder, decoder = set(model.get_encoder().modules()), set(model.get_decoder().modules())  # type: ignore[operator]
+    read = [call for call in calls if call[0] in encoder]
+    written = [call for call in calls if call[0] in decoder and call[0] not in encoder]
+    # Each layer of a decoder looks at the target first and at the source then.
+    layers = decoder_shape(model.config).layers
+    return {
+        "attention": _records(model, read, encoder_shape(model.config).layers, wanted.attention, causal=False),
+        "decoder_attention": _records(model, written[0::2], layers, wanted.decoder_attention, causal=True),
+        "cross_attention": _records(model, written[1::2], layers, wanted.cross_attention, causal=False),
+    }
+
+
+def _records(
+    model: nn.Module, calls: list[Call], layers: int, wanted: Collection[int], *, causal: bool
 ) -> dict[int, AttentionRecord]:
-    depth = model.config.num_hidden_layers  # type: ignore[union-attr]
-    if len(calls) != depth:
+    if not wanted:
+        return {}
+    if len(calls) != layers:
         raise CaptureError(
-            f"{type(model).__name__} has {depth} layers, but its forward called the attention interface {len(calls)} "
+            f"{type(model).__name__} has {layers} layers, but its forward called the attention interface {len(calls)} "
             f"times, so the layers cannot be told apart. {_STILL_WORKS}"
         )
     records = {}
-    for layer in layers:
+    for layer in sorted(wanted):
         module, query, key, scaling = calls[layer - 1]
+        if bool(getattr(module, "is_causal", False)) != causal:
+            reason = (
+                "sees later positions, and the decoder's attention loss leaves them out"
+                if causal
+                else "is causal, and this attention loss compares layers that see every position"
+            )
+            raise CaptureError(f"{type(module).__name__} {reason}; its scores are not comparable. {_STILL_WORKS}")
         if torch.is_grad_enabled() and not query.requires_grad and any(p.requires_grad for p in module.parameters()):
             raise CaptureError(
                 f"The queries of {type(model).__name__} carry no gradient: reentrant activation checkpointing "
-                "cuts it. "
-                'Use gradient_checkpointing_kwargs={"use_reentrant": False}.'
+                'cuts it. Use gradient_checkpointing_kwargs={"use_reentrant": False}.'
             )
         if key.shape[1] != query.shape[1]:  # grouped-query attention: one key head serves several query heads
             key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
@@ -209,13 +290,12 @@ def _select_attention(
     return records
 
 
-def _select_hidden_states(model: nn.Module, output: Any, layers: list[int]) -> dict[int, Tensor]:
-    states = getattr(output, "hidden_states", None) if layers else None
+def _select_hidden_states(model: nn.Module, output: Any, name: str, layers: list[int]) -> dict[int, Tensor]:
+    states = getattr(output, name, None) if layers else None
     if layers and (states is None or len(states) <= max(layers) or any(states[layer] is None for layer in layers)):
         raise CaptureError(
-            f"{type(model).__name__} gave hidden states for {0 if states is None else len(states)} layers (the "
-            "embedding "
-            f"output included), but layers {layers} are needed. The prediction loss still works for it: set the other "
-            "loss weights to 0."
+            f"{type(model).__name__} gave {name.replace('_', ' ')} for {0 if states is None else len(states)} layers "
+            f"(the embedding output included), but layers {layers} are needed. The prediction loss still works for "
+            "it: set the other loss weights to 0."
         )
     return {layer: states[layer] for layer in layers} if states is not None else {}

@@ -11,8 +11,9 @@ import torch
 from torch import Tensor, nn
 from torch.nn.utils.rnn import pad_sequence
 
+from tinybert_hf.distillation.batches import attention_mask
 from tinybert_hf.distillation.capture import model_inputs
-from tinybert_hf.distillation.objective import attention_mask, evaluation_mode
+from tinybert_hf.distillation.objective import evaluation_mode
 from tinybert_hf.errors import DataError
 
 if TYPE_CHECKING:

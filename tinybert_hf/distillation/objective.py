@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -10,33 +10,42 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.distillation.capture import Capture, capture, model_inputs
+from tinybert_hf.distillation.batches import Counts
+from tinybert_hf.distillation.capture import AttentionRecord, Capture, Wanted, capture, model_inputs
 from tinybert_hf.distillation.layer_map import LayerMap, LayerMapSpec, resolve_layer_map
-from tinybert_hf.distillation.losses import LOSSES, attention_loss, embedding_loss, hidden_state_loss, prediction_loss
+from tinybert_hf.distillation.losses import (
+    DECODER_LOSSES,
+    LOSSES,
+    attention_loss,
+    embedding_loss,
+    hidden_state_loss,
+    label_loss,
+    prediction_loss,
+)
 from tinybert_hf.distillation.losses.attention import common_heads
-from tinybert_hf.distillation.projections import Projections, as_lookup
+from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.teacher import label_order, problem_type_of
 from tinybert_hf.errors import CaptureError
 
 if TYPE_CHECKING:
-    from collections.abc import Iterator
-
     from transformers import PreTrainedModel
 
 
 @dataclass(frozen=True)
-class Counts:
-    """What the means divide by: the number of rows, of real tokens, and of real (query, key) pairs."""
+class DecoderMaps:
+    """The layer maps between two decoders: for hidden states, their own attention, and attention to the source."""
 
-    rows: Tensor | float
-    tokens: Tensor | float
-    pairs: Tensor | float
+    layer_map: LayerMap
+    attention_layer_map: LayerMap
+    cross_attention_layer_map: LayerMap
 
-    @classmethod
-    def of(cls, mask: Tensor) -> Counts:
-        """The counts of one batch, from its mask (B, L)."""
-        lengths = mask.sum(-1)
-        return cls(rows=float(mask.shape[0]), tokens=lengths.sum(), pairs=lengths.square().sum())
+
+@dataclass(frozen=True)
+class Masks:
+    """Which tokens are real: of the source (B, L), and of the target (B, T) where there is one."""
+
+    source: Tensor
+    target: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -45,8 +54,9 @@ class Objective:
 
     Attributes:
         losses: names out of LOSSES.
-        layer_map: for hidden states.
-        attention_layer_map: for attention scores.
+        layer_map: for hidden states; of the encoders where the models have two halves.
+        attention_layer_map: for attention scores; likewise.
+        decoder: the maps between the decoders; None between encoders.
         problem_type: of the prediction loss.
         label_order: teacher index of each student label.
         temperature: of the prediction loss.
@@ -55,6 +65,7 @@ class Objective:
     losses: tuple[str, ...]
     layer_map: LayerMap
     attention_layer_map: LayerMap
+    decoder: DecoderMaps | None = None
     problem_type: str = "single_label_classification"
     label_order: tuple[int, ...] | None = None
     temperature: float = 1.0
@@ -65,9 +76,12 @@ class Objective:
         student: PreTrainedModel,
         teacher: PreTrainedModel,
         *,
-        losses: Collection[str] = tuple(LOSSES),
+        losses: Collection[str] | None = None,
         layer_map: LayerMapSpec = "uniform",
         attention_layer_map: LayerMapSpec | None = None,
+        decoder_layer_map: LayerMapSpec = "uniform",
+        decoder_attention_layer_map: LayerMapSpec | None = None,
+        cross_attention_layer_map: LayerMapSpec | None = None,
         temperature: float = 1.0,
     ) -> Objective:
         """Resolve maps and labels for two models.
@@ -75,34 +89,44 @@ class Objective:
         Args:
             student: the model that learns.
             teacher: the model that it learns from.
-            losses: names out of LOSSES.
+            losses: names out of LOSSES; None: all that these models have, without the label loss.
             layer_map: any form that `resolve_layer_map` reads.
             attention_layer_map: the same for attention; None: as `layer_map`.
+            decoder_layer_map: the same for the decoders' hidden states.
+            decoder_attention_layer_map: for the decoders' own attention; None: as `decoder_layer_map`.
+            cross_attention_layer_map: for the decoders' attention to the source; None: as `decoder_layer_map`.
             temperature: of the prediction loss, above 0.
 
         Raises:
             LayerMapError: a map does not fit the two depths.
             TeacherError: the labels of the two models cannot be matched by name.
-            CaptureError: an unknown loss, a temperature that is not above 0, or head counts that do not divide.
+            CaptureError: an unknown loss, a temperature that is not above 0, head counts that do not divide, or a
+                translator and an encoder.
         """
-        unknown = sorted(set(losses) - set(LOSSES))
-        if unknown:
-            raise CaptureError(f"Unknown loss {unknown[0]!r}; the losses are {', '.join(LOSSES)}.")
+        two_halves = _same_kind(student, teacher)
+        losses = _known(losses, two_halves)
         if not temperature > 0:
             raise CaptureError(f"The temperature must be above 0, not {temperature}.")
-        depths = student.config.num_hidden_layers, teacher.config.num_hidden_layers
-        resolved = resolve_layer_map(layer_map, *depths)
+        ours, theirs = encoder_shape(student.config), encoder_shape(teacher.config)
+        resolved = resolve_layer_map(layer_map, ours.layers, theirs.layers)
         if "attention_loss" in losses:
-            common_heads(student.config.num_attention_heads, teacher.config.num_attention_heads)
-        predicts = "prediction_loss" in losses
+            common_heads(ours.heads, theirs.heads)
+        matched = "prediction_loss" in losses and not two_halves
         return cls(
-            losses=tuple(name for name in LOSSES if name in losses),
+            losses=losses,
             layer_map=resolved,
             attention_layer_map=(
-                resolved if attention_layer_map is None else resolve_layer_map(attention_layer_map, *depths)
+                resolved
+                if attention_layer_map is None
+                else resolve_layer_map(attention_layer_map, ours.layers, theirs.layers)
             ),
-            problem_type=problem_type_of(student.config),
-            label_order=tuple(label_order(student.config, teacher.config)) if predicts else None,
+            decoder=_decoder_maps(
+                student, teacher, losses, decoder_layer_map, decoder_attention_layer_map, cross_attention_layer_map
+            )
+            if two_halves
+            else None,
+            problem_type="single_label_classification" if two_halves else problem_type_of(student.config),
+            label_order=tuple(label_order(student.config, teacher.config)) if matched else None,
             temperature=temperature,
         )
 
@@ -113,46 +137,75 @@ class Objective:
         hidden = self.layer_map.student_layers if "hidden_state_loss" in self.losses else ()
         return (0, *hidden) if "embedding_loss" in self.losses else hidden
 
+    @property
+    def projected_decoder_layers(self) -> tuple[int, ...]:
+        """The student's decoder layers whose states are compared."""
+        if self.decoder is None or "decoder_hidden_state_loss" not in self.losses:
+            return ()
+        return self.decoder.layer_map.student_layers
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether any loss looks at the teacher."""
+        return any(name != "label_loss" for name in self.losses)
+
+    def wanted(self, whose: str) -> Wanted:
+        """What has to be kept of a forward.
+
+        Args:
+            whose: "student" or "teacher".
+        """
+
+        def layers(layer_map: LayerMap, loss: str) -> set[int]:
+            if loss not in self.losses:
+                return set()
+            return set(layer_map.student_layers if whose == "student" else layer_map.teacher_layers)
+
+        decoder = self.decoder
+        return Wanted(
+            attention=layers(self.attention_layer_map, "attention_loss"),
+            hidden_states=layers(self.layer_map, "hidden_state_loss")
+            | ({0} if "embedding_loss" in self.losses else set()),
+            decoder_attention=layers(decoder.attention_layer_map, "decoder_attention_loss") if decoder else (),
+            cross_attention=layers(decoder.cross_attention_layer_map, "cross_attention_loss") if decoder else (),
+            decoder_hidden_states=layers(decoder.layer_map, "decoder_hidden_state_loss") if decoder else (),
+        )
+
     def capture_student(self, student: nn.Module, batch: Mapping[str, Any]) -> Capture:
         """One forward of the student, with gradient, keeping what the losses need."""
-        return self._capture(student, batch, self.layer_map.student_layers, self.attention_layer_map.student_layers)
+        return capture(student, model_inputs(student, batch), wanted=self.wanted("student"))
 
     def capture_teacher(self, teacher: nn.Module, batch: Mapping[str, Any]) -> Capture:
-        """One forward of the teacher in eval mode and without gradient, keeping what the losses need."""
-        with evaluation_mode(teacher), torch.no_grad():
-            return self._capture(
-                teacher, batch, self.layer_map.teacher_layers, self.attention_layer_map.teacher_layers
-            )
+        """One forward of the teacher in eval mode and without gradient, keeping what the losses need.
 
-    def _capture(
-        self, model: nn.Module, batch: Mapping[str, Any], hidden: Sequence[int], attention: Sequence[int]
-    ) -> Capture:
-        layers = {0} if "embedding_loss" in self.losses else set()
-        if "hidden_state_loss" in self.losses:
-            layers.update(hidden)
-        return capture(
-            model,
-            model_inputs(model, batch),
-            attention_layers=set(attention) if "attention_loss" in self.losses else (),
-            hidden_state_layers=layers,
-        )
+        Without any loss that looks at the teacher, nothing is run.
+        """
+        if not self.needs_teacher:
+            return Capture()
+        with evaluation_mode(teacher), torch.no_grad():
+            return capture(teacher, model_inputs(teacher, batch), wanted=self.wanted("teacher"))
 
     def compute(
         self,
         student: Capture,
         teacher: Capture,
-        mask: Tensor,
+        masks: Masks | Tensor,
         projections: Mapping[int, nn.Module | None],
         counts: Counts | None = None,
+        *,
+        decoder_projections: Mapping[int, nn.Module | None] | None = None,
+        labels: Tensor | None = None,
     ) -> dict[str, Tensor]:
         """The losses by name, each the plain sum over mapped layers, unweighted.
 
         Args:
             student: from `capture_student`.
             teacher: from `capture_teacher`, of the same batch.
-            mask: (B, L), true at real tokens.
+            masks: of source and target; a tensor (B, L) is the source's, where there is no target.
             projections: student layer -> module, or None where the widths agree.
             counts: what the means divide by; None: the counts of this batch.
+            decoder_projections: student decoder layer -> module, or None where the widths agree.
+            labels: of the label loss.
 
         Returns:
             Name -> scalar.
@@ -160,121 +213,185 @@ class Objective:
         Raises:
             CaptureError: shapes or tokens that do not fit, or a model without the logits that are needed.
         """
-        counts = Counts.of(mask) if counts is None else counts
-        parts: dict[str, Tensor] = {}
+        masks = Masks(masks) if isinstance(masks, Tensor) else masks
+        counts = Counts.of(masks.source, masks.target) if counts is None else counts
+        parts = self._encoder_losses(student, teacher, masks.source, projections, counts)
+        if self.decoder is not None:
+            parts |= self._decoder_losses(student, teacher, masks, decoder_projections or {}, counts)
+        if "prediction_loss" in self.losses:
+            parts["prediction_loss"] = self._prediction(student, teacher, masks, counts)
+        if "label_loss" in self.losses:
+            parts["label_loss"] = self._label(student, masks, labels, counts)
+        return parts
+
+    def _encoder_losses(
+        self,
+        student: Capture,
+        teacher: Capture,
+        mask: Tensor,
+        projections: Mapping[int, nn.Module | None],
+        counts: Counts,
+    ) -> dict[str, Tensor]:
+        parts = {}
         if "attention_loss" in self.losses:
-            parts["attention_loss"] = torch.stack(
-                [
-                    attention_loss(student.attention[m], teacher.attention[n], mask, pair_count=counts.pairs)
-                    for m, n in self.attention_layer_map.pairs
-                ]
-            ).sum()
+            parts["attention_loss"] = _attention(
+                self.attention_layer_map, student.attention, teacher.attention, mask, pair_count=counts.pairs
+            )
         if "hidden_state_loss" in self.losses:
-            parts["hidden_state_loss"] = torch.stack(
-                [
-                    hidden_state_loss(
-                        student.hidden_states[m],
-                        teacher.hidden_states[n],
-                        mask,
-                        projections[m],
-                        token_count=counts.tokens,
-                    )
-                    for m, n in self.layer_map.pairs
-                ]
-            ).sum()
+            parts["hidden_state_loss"] = _hidden_states(
+                self.layer_map, student.hidden_states, teacher.hidden_states, mask, projections, counts.tokens
+            )
         if "embedding_loss" in self.losses:
             parts["embedding_loss"] = embedding_loss(
                 student.hidden_states[0], teacher.hidden_states[0], mask, projections[0], token_count=counts.tokens
             )
-        if "prediction_loss" in self.losses:
-            parts["prediction_loss"] = self._prediction(student, teacher, mask, counts)
         return parts
 
-    def _prediction(self, student: Capture, teacher: Capture, mask: Tensor, counts: Counts) -> Tensor:
-        if student.logits is None or teacher.logits is None:
-            raise CaptureError(
-                "The prediction loss needs logits from both models, but one of them has no head. Load it with its "
-                "AutoModelFor... class, or leave the prediction loss out."
+    def _decoder_losses(
+        self,
+        student: Capture,
+        teacher: Capture,
+        masks: Masks,
+        projections: Mapping[int, nn.Module | None],
+        counts: Counts,
+    ) -> dict[str, Tensor]:
+        assert self.decoder is not None
+        target, parts = _target(masks), {}
+        if "decoder_attention_loss" in self.losses:
+            parts["decoder_attention_loss"] = _attention(
+                self.decoder.attention_layer_map,
+                student.decoder_attention,
+                teacher.decoder_attention,
+                target,
+                causal=True,
+                pair_count=counts.target_pairs,
             )
-        logits = teacher.logits
-        if self.label_order is not None and list(self.label_order) != list(range(logits.shape[-1])):
-            logits = logits[..., list(self.label_order)]
-        per_token = student.logits.dim() == 3
+        if "cross_attention_loss" in self.losses:
+            parts["cross_attention_loss"] = _attention(
+                self.decoder.cross_attention_layer_map,
+                student.cross_attention,
+                teacher.cross_attention,
+                target,
+                key_mask=masks.source,
+                pair_count=counts.cross_pairs,
+            )
+        if "decoder_hidden_state_loss" in self.losses:
+            parts["decoder_hidden_state_loss"] = _hidden_states(
+                self.decoder.layer_map,
+                student.decoder_hidden_states,
+                teacher.decoder_hidden_states,
+                target,
+                projections,
+                counts.target_tokens,
+            )
+        return parts
+
+    def _prediction(self, student: Capture, teacher: Capture, masks: Masks, counts: Counts) -> Tensor:
+        ours, theirs = _logits(student), _logits(teacher)
+        if self.label_order is not None and list(self.label_order) != list(range(theirs.shape[-1])):
+            theirs = theirs[..., list(self.label_order)]
+        if ours.shape[:-1] == theirs.shape[:-1] and ours.dim() == 3:
+            # Only real tokens are looked at: padding would cost a softmax over the vocabulary each.
+            real = (masks.source if self.decoder is None else _target(masks)).bool()
+            ours, theirs = ours[real], theirs[real]
+            count = counts.tokens if self.decoder is None else counts.target_tokens
+        else:
+            count = counts.rows
         return prediction_loss(
-            student.logits,
-            logits,
-            mask if per_token else None,
-            problem_type=self.problem_type,
-            temperature=self.temperature,
-            row_count=counts.tokens if per_token else counts.rows,
+            ours, theirs, problem_type=self.problem_type, temperature=self.temperature, row_count=count
         )
 
+    def _label(self, student: Capture, masks: Masks, labels: Tensor | None, counts: Counts) -> Tensor:
+        if labels is None:
+            raise CaptureError("The label loss needs labels in the batch. Give rows with labels, or leave it out.")
+        logits, count = _logits(student), counts.rows
+        if logits.dim() == 3:
+            real = labels != -100
+            logits, labels, count = logits[real], labels[real], counts.target_tokens
+        return label_loss(logits, labels, problem_type=self.problem_type, row_count=count)
 
-def distillation_losses(
+
+def _same_kind(student: PreTrainedModel, teacher: PreTrainedModel) -> bool:
+    """Whether both models have a decoder."""
+    kinds = is_translator(student), is_translator(teacher)
+    if kinds[0] != kinds[1]:
+        raise CaptureError(
+            f"The student is {'a translator' if kinds[0] else 'an encoder'} ({type(student).__name__}) and the "
+            f"teacher {'a translator' if kinds[1] else 'an encoder'} ({type(teacher).__name__}); both must be of one "
+            "kind."
+        )
+    return kinds[0]
+
+
+def _known(losses: Collection[str] | None, two_halves: bool) -> tuple[str, ...]:
+    """The names in the order of LOSSES."""
+    if losses is None:
+        losses = [name for name in LOSSES if name != "label_loss" and (two_halves or name not in DECODER_LOSSES)]
+    unknown = sorted(set(losses) - set(LOSSES))
+    if unknown:
+        raise CaptureError(f"Unknown loss {unknown[0]!r}; the losses are {', '.join(LOSSES)}.")
+    misplaced = sorted(set(losses) & set(DECODER_LOSSES))
+    if misplaced and not two_halves:
+        raise CaptureError(f"{misplaced[0]} compares decoders, and these models have none; set its weight to 0.")
+    return tuple(name for name in LOSSES if name in losses)
+
+
+def _decoder_maps(
     student: PreTrainedModel,
     teacher: PreTrainedModel,
-    batch: Mapping[str, Any],
-    layer_map: LayerMapSpec = "uniform",
-    projections: Projections | nn.Module | Sequence[nn.Module] | Mapping[int, nn.Module] | None = None,
-    *,
-    attention_layer_map: LayerMapSpec | None = None,
-    temperature: float = 1.0,
-    losses: Collection[str] = tuple(LOSSES),
-) -> dict[str, Tensor]:
-    """How far a student is from its teacher on one batch; what the trainer computes in every step.
-
-    Each model runs once, with its own attention implementation; the teacher in eval mode and without gradient. Both
-    are
-    left as they were found.
-
-    Args:
-        student: an encoder of transformers, usually a TinyBERT.
-        teacher: another, with the same tokenizer.
-        batch: `input_ids` (B, L), `attention_mask` (B, L) and what else the models take; labels are not used.
-        layer_map: "uniform", "top", "bottom", a list of teacher layers, or pairs such as "1:3,2:6".
-        projections: student width -> teacher width: None where the widths agree, one `nn.Linear` for all layers, or
-            one
-            for the embedding output and each mapped layer.
-        attention_layer_map: the map for attention scores; None: as `layer_map`.
-        temperature: of the prediction loss.
-        losses: which to compute; by default all.
-
-    Returns:
-        `attention_loss`, `hidden_state_loss`, `embedding_loss`, `prediction_loss`: each the plain sum over mapped
-        layers
-        of the mean over that layer, unweighted, with gradient to the student and the projections.
-
-    Raises:
-        CaptureError: something cannot be taken from a model; names the model, the reason, and what still works.
-        LayerMapError: the map does not fit.
-        TeacherError: the labels of the two models cannot be matched.
-
-    Source:
-        Jiao et al. 2020, TinyBERT, equations 7 to 10.
-    """
-    objective = Objective.between(
-        student,
-        teacher,
-        losses=losses,
-        layer_map=layer_map,
-        attention_layer_map=attention_layer_map,
-        temperature=temperature,
-    )
-    mask = attention_mask(batch)
-    seen = objective.capture_teacher(teacher, batch)
-    made = objective.capture_student(student, batch)
-    return objective.compute(made, seen, mask, as_lookup(projections, objective.layer_map))
+    losses: Collection[str],
+    hidden: LayerMapSpec,
+    attention: LayerMapSpec | None,
+    cross: LayerMapSpec | None,
+) -> DecoderMaps:
+    ours, theirs = decoder_shape(student.config), decoder_shape(teacher.config)
+    if {"decoder_attention_loss", "cross_attention_loss"} & set(losses):
+        common_heads(ours.heads, theirs.heads)
+    specs = (hidden, hidden if attention is None else attention, hidden if cross is None else cross)
+    return DecoderMaps(*(resolve_layer_map(spec, ours.layers, theirs.layers) for spec in specs))
 
 
-def attention_mask(batch: Mapping[str, Any]) -> Tensor:
-    """The mask (B, L) of a batch; all ones where the batch has none."""
-    if batch.get("attention_mask") is not None:
-        mask: Tensor = batch["attention_mask"]
-        return mask
-    tokens = batch.get("input_ids")
-    if tokens is None:
-        raise CaptureError(f"The batch has neither attention_mask nor input_ids, only {', '.join(sorted(batch))}.")
-    return torch.ones_like(tokens)
+def _attention(
+    layer_map: LayerMap,
+    student: Mapping[int, AttentionRecord],
+    teacher: Mapping[int, AttentionRecord],
+    mask: Tensor,
+    **options: Any,
+) -> Tensor:
+    each = [attention_loss(student[m], teacher[n], mask, **options) for m, n in layer_map.pairs]
+    return torch.stack(each).sum()
+
+
+def _hidden_states(
+    layer_map: LayerMap,
+    student: Mapping[int, Tensor],
+    teacher: Mapping[int, Tensor],
+    mask: Tensor,
+    projections: Mapping[int, nn.Module | None],
+    count: Tensor | float,
+) -> Tensor:
+    each = [
+        hidden_state_loss(student[m], teacher[n], mask, projections[m], token_count=count) for m, n in layer_map.pairs
+    ]
+    return torch.stack(each).sum()
+
+
+def _target(masks: Masks) -> Tensor:
+    if masks.target is None:
+        raise CaptureError(
+            "The batch has no target: a translation batch needs labels (or decoder_input_ids and "
+            "decoder_attention_mask)."
+        )
+    return masks.target
+
+
+def _logits(capture: Capture) -> Tensor:
+    if capture.logits is None:
+        raise CaptureError(
+            "The prediction loss needs logits from both models, but one of them has no head. Load it with its "
+            "AutoModelFor... class, or leave the prediction loss out."
+        )
+    return capture.logits
 
 
 @contextmanager

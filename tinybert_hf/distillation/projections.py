@@ -7,7 +7,6 @@ from collections.abc import Mapping, Sequence
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.distillation.layer_map import LayerMap
 from tinybert_hf.errors import LayerMapError
 
 PROJECTIONS = ("per_layer", "shared", "none")
@@ -20,7 +19,14 @@ class Projections(nn.Module):
     layer).
     """
 
-    def __init__(self, mode: str, student_width: int, teacher_width: int, layers: Sequence[int]) -> None:
+    def __init__(
+        self,
+        mode: str,
+        student_width: int,
+        teacher_width: int,
+        layers: Sequence[int],
+        decoder: Projections | None = None,
+    ) -> None:
         """Make the maps with PyTorch's own random start.
 
         Args:
@@ -28,6 +34,7 @@ class Projections(nn.Module):
             student_width: Hs.
             teacher_width: Ht.
             layers: the student layers that will be projected, 0 included where the embedding loss is on.
+            decoder: the maps between the decoders of two translators.
 
         Raises:
             LayerMapError: an unknown mode, or "none" between different widths.
@@ -43,6 +50,17 @@ class Projections(nn.Module):
         self.mode = mode
         keys = {"per_layer": [str(layer) for layer in layers], "shared": ["shared"], "none": []}[mode]
         self.maps = nn.ModuleDict({key: nn.Linear(student_width, teacher_width) for key in keys})
+        self.decoder = decoder
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is projected, so that nothing has to be kept."""
+        return not any(True for _ in self.parameters())
+
+    def same_as(self, other: Projections) -> bool:
+        """Whether both project the same layers in the same way, so that one can go on where the other ended."""
+        mine = {name: tensor.shape for name, tensor in self.state_dict().items()}
+        return self.mode == other.mode and mine == {n: t.shape for n, t in other.state_dict().items()}
 
     def of_layer(self, layer: int) -> nn.Module | None:
         """The map of a student layer; None where the widths agree and nothing is projected."""
@@ -89,20 +107,19 @@ def least_squares(x: Tensor, y: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
 
 
 def as_lookup(
-    projections: Projections | nn.Module | Sequence[nn.Module] | Mapping[int, nn.Module] | None, layer_map: LayerMap
+    projections: Projections | nn.Module | Sequence[nn.Module] | Mapping[int, nn.Module] | None,
+    layers: Sequence[int],
 ) -> Mapping[int, nn.Module | None]:
     """Read any way of giving projections as student layer -> module.
 
     Args:
-        projections: None; one module for all layers; one for layer 0 and each mapped layer in order; a mapping from
-            the
-            student layer; or `Projections`.
-        layer_map: the mapped layers.
+        projections: None; one module for all layers; one for each layer in order; a mapping from the student layer;
+            or `Projections`.
+        layers: the student layers; 0 is the embedding output.
 
     Raises:
         LayerMapError: a sequence of the wrong length, or a mapping without a layer that is needed.
     """
-    layers = (0, *layer_map.student_layers)
     if projections is None:
         return dict.fromkeys(layers)
     if isinstance(projections, Projections):
@@ -112,9 +129,8 @@ def as_lookup(
     if isinstance(projections, Sequence | nn.ModuleList):
         if len(projections) != len(layers):
             raise LayerMapError(
-                f"{len(projections)} projections were given for {len(layers)} layers: one for the embedding "
-                "output and "
-                f"one for each mapped student layer ({', '.join(map(str, layer_map.student_layers))})."
+                f"{len(projections)} projections were given for {len(layers)} layers, one for each: "
+                f"{', '.join(map(str, layers))} (0 is the embedding output, the others are the mapped student layers)."
             )
         return dict(zip(layers, projections, strict=True))
     return dict.fromkeys(layers, projections)

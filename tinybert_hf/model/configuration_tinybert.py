@@ -30,7 +30,7 @@ AUTO_CLASSES: dict[str, str] = {
     "AutoModelForMultipleChoice": "modeling_tinybert.TinyBertForMultipleChoice",
     "AutoModelForSeq2SeqLM": "modeling_tinybert_seq2seq.TinyBertForSeq2Seq",
 }
-"""Auto class of transformers -> `file.Class`: registered when the package is imported, and every save's `auto_map`."""
+"""Auto class of transformers -> `file.Class`: registered when the package is imported, and a save's `auto_map`."""
 
 _SHAPE_4L_312D = {"num_hidden_layers": 4, "hidden_size": 312, "intermediate_size": 1200, "num_attention_heads": 12}
 _SHAPE_6L_768D = {"num_hidden_layers": 6, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
@@ -195,9 +195,7 @@ class TinyBertConfig(BertConfig):
         width, heads = self.hidden_size, self.num_attention_heads
         _check_heads("", width, heads)
         if self.is_encoder_decoder:
-            _check_heads(
-                "decoder_", self.decoder_hidden_size or width, self.decoder_num_attention_heads or heads
-            )
+            _check_heads("decoder_", self.decoder_hidden_size or width, self.decoder_num_attention_heads or heads)
 
     def validate_decoder(self) -> None:
         """Refuse embeddings that cannot be one matrix."""
@@ -210,10 +208,14 @@ class TinyBertConfig(BertConfig):
                 "decoder_hidden_size to None."
             )
 
+    def _fits(self, auto_class: str) -> bool:
+        """Whether an Auto class can open a checkpoint of this shape: without a decoder, none that writes."""
+        return self.num_decoder_layers is not None or auto_class != "AutoModelForSeq2SeqLM"
+
     def save_pretrained(
         self, save_directory: str | os.PathLike[str], push_to_hub: bool = False, **kwargs: Any
     ) -> None:
-        """Write config.json with the whole `auto_map`, and the code of the family beside it.
+        """Write config.json with every Auto class that fits in its `auto_map`, and the code of the family beside it.
 
         transformers itself would name only the class that is being saved, so `AutoModel` could not open the
         checkpoint of a classifier.
@@ -223,7 +225,7 @@ class TinyBertConfig(BertConfig):
             push_to_hub: Also upload the folder.
             **kwargs: As for `PreTrainedConfig.save_pretrained`.
         """
-        self.auto_map = dict(AUTO_CLASSES)
+        self.auto_map = {name: file for name, file in AUTO_CLASSES.items() if self._fits(name)}
         super().save_pretrained(os.fspath(save_directory), push_to_hub=push_to_hub, **kwargs)
 
 

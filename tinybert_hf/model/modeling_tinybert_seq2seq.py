@@ -145,17 +145,17 @@ class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
             if decoder_input_ids is None and decoder_inputs_embeds is None:
                 decoder_input_ids = self.prepare_decoder_input_ids_from_labels(labels)
         if encoder_outputs is None:
-            encoder_outputs = self.tinybert(
+            read = self.tinybert(
                 input_ids, attention_mask=attention_mask, inputs_embeds=inputs_embeds, return_dict=True, **kwargs
             )
-        elif not isinstance(encoder_outputs, BaseModelOutput) and isinstance(encoder_outputs, tuple):
-            encoder_outputs = BaseModelOutput(*encoder_outputs[:3])
+        else:
+            read = BaseModelOutput(*encoder_outputs[:3]) if isinstance(encoder_outputs, tuple) else encoder_outputs
         outputs = self.decoder(
             decoder_input_ids,
             attention_mask=decoder_attention_mask,
             position_ids=decoder_position_ids,
             inputs_embeds=decoder_inputs_embeds,
-            encoder_hidden_states=self.bridge(encoder_outputs.last_hidden_state),
+            encoder_hidden_states=self.bridge(read.last_hidden_state),
             encoder_attention_mask=attention_mask,
             past_key_values=past_key_values,
             use_cache=use_cache,
@@ -170,9 +170,9 @@ class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
             decoder_hidden_states=outputs.hidden_states,
             decoder_attentions=outputs.attentions,
             cross_attentions=outputs.cross_attentions,
-            encoder_last_hidden_state=encoder_outputs.last_hidden_state,
-            encoder_hidden_states=encoder_outputs.hidden_states,
-            encoder_attentions=encoder_outputs.attentions,
+            encoder_last_hidden_state=read.last_hidden_state,
+            encoder_hidden_states=read.hidden_states,
+            encoder_attentions=read.attentions,
         )
 
 

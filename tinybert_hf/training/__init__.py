@@ -1,8 +1,9 @@
 """Training: the arguments, the distilling Trainer, phases, and plain fine-tuning."""
 
-from tinybert_hf.training.arguments import DistillationArguments
+from tinybert_hf.training.arguments import DistillationArguments, Seq2SeqDistillationArguments
 from tinybert_hf.training.finetuning import FinetuneSettings, finetune
 from tinybert_hf.training.phases import Phase, PhaseResult, run_phases
+from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
 from tinybert_hf.training.trainer import DistillationTrainer
 
 __all__ = [
@@ -11,6 +12,8 @@ __all__ = [
     "FinetuneSettings",
     "Phase",
     "PhaseResult",
+    "Seq2SeqDistillationArguments",
+    "Seq2SeqDistillationTrainer",
     "finetune",
     "run_phases",
 ]

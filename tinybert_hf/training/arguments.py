@@ -3,28 +3,31 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, ClassVar
 
-from transformers import TrainingArguments
+from transformers import Seq2SeqTrainingArguments, TrainingArguments
 
+from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES, LOSSES
 from tinybert_hf.distillation.projections import PROJECTIONS
 from tinybert_hf.errors import RecipeError
 
 # What a phase computes where no weight is given: Jiao et al. 2020, section 3.2; "joint" does both phases at once.
+_BETWEEN_LAYERS = tuple(ENCODER_LOSSES)
 PHASE_LOSSES = {
-    "intermediate": ("attention_loss", "hidden_state_loss", "embedding_loss"),
+    "intermediate": _BETWEEN_LAYERS,
     "prediction": ("prediction_loss",),
-    "joint": ("attention_loss", "hidden_state_loss", "embedding_loss", "prediction_loss"),
+    "joint": (*_BETWEEN_LAYERS, "prediction_loss"),
 }
 PROJECTION_STARTS = ("least_squares", "random")
 
 
-def resolve_loss_weights(phase: str, given: dict[str, float | None]) -> dict[str, float]:
+def resolve_loss_weights(phase: str, given: dict[str, float | None], *, has_decoder: bool = False) -> dict[str, float]:
     """The weight of each loss that is computed.
 
     Args:
         phase: "intermediate", "prediction" or "joint".
         given: loss name -> weight; None: 1 where the phase has that loss, else 0.
+        has_decoder: the models are translators: phases with losses between layers have those between the decoders'.
 
     Returns:
         The losses with a weight above 0.
@@ -34,13 +37,19 @@ def resolve_loss_weights(phase: str, given: dict[str, float | None]) -> dict[str
     """
     if phase not in PHASE_LOSSES:
         raise RecipeError(f"Unknown phase {phase!r}; choose one of {', '.join(PHASE_LOSSES)}.")
+    usual = PHASE_LOSSES[phase]
+    if has_decoder and phase != "prediction":
+        usual = (*usual, *DECODER_LOSSES)
     weights = {}
     for name, weight in given.items():
-        value = float(name in PHASE_LOSSES[phase]) if weight is None else float(weight)
+        value = float(name in usual) if weight is None else float(weight)
         if not 0 <= value < float("inf"):
             raise RecipeError(f"{name}_weight is {weight}; a weight is 0 (not computed) or above.")
         if value > 0:
             weights[name] = value
+    misplaced = sorted(set(weights) & set(DECODER_LOSSES))
+    if misplaced and not has_decoder:
+        raise RecipeError(f"{misplaced[0]}_weight is for translators; an encoder has no decoder. Leave it out.")
     if not weights:
         raise RecipeError(f"Every loss of the phase {phase!r} has weight 0, so there is nothing to learn.")
     return weights
@@ -55,6 +64,7 @@ class DistillationArguments(TrainingArguments):
             "joint".
         attention_loss_weight: 0 leaves the loss out of the computation; None takes what the phase says. So for the
             others.
+        label_loss_weight: of the student's loss on the labels themselves; no phase has it unless a weight is given.
         temperature: of the prediction loss.
         layer_map: "uniform", "top", "bottom", or "1:3,2:6".
         attention_layer_map: the map for attention scores; None: as `layer_map`.
@@ -64,11 +74,14 @@ class DistillationArguments(TrainingArguments):
         train_sampling_strategy: batches of rows of like length, so that little padding is computed.
     """
 
+    has_decoder: ClassVar[bool] = False
+
     phase: str = field(default="joint", metadata={"help": "intermediate, prediction or joint"})
     attention_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
     hidden_state_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
     embedding_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
     prediction_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
+    label_loss_weight: float | None = field(default=None, metadata={"help": "None: not computed"})
     temperature: float = field(default=1.0, metadata={"help": "softens the predictions of both models"})
     layer_map: str = field(default="uniform", metadata={"help": 'uniform, top, bottom or pairs "1:3,2:6"'})
     attention_layer_map: str | None = field(default=None, metadata={"help": "None: as layer_map"})
@@ -93,5 +106,39 @@ class DistillationArguments(TrainingArguments):
     @property
     def loss_weights(self) -> dict[str, float]:
         """The losses that are computed, with their weights."""
-        given: dict[str, Any] = {name: getattr(self, f"{name}_weight") for name in PHASE_LOSSES["joint"]}
-        return resolve_loss_weights(self.phase, given)
+        given: dict[str, Any] = {name: getattr(self, f"{name}_weight", None) for name in LOSSES}
+        return resolve_loss_weights(self.phase, given, has_decoder=self.has_decoder)
+
+    @property
+    def layer_maps(self) -> dict[str, Any]:
+        """The layer maps, by the names that `Objective.between` has for them."""
+        return {"layer_map": self.layer_map, "attention_layer_map": self.attention_layer_map}
+
+
+@dataclass
+class Seq2SeqDistillationArguments(DistillationArguments, Seq2SeqTrainingArguments):
+    """DistillationArguments for translators: the losses between the decoders, with layer maps of their own.
+
+    Attributes:
+        decoder_attention_loss_weight: the target's own attention, later places left out. 0, None: as above.
+        cross_attention_loss_weight: attention of the target to the source.
+        decoder_hidden_state_loss_weight: hidden states of the decoder's layers.
+        decoder_layer_map: as `layer_map`, for the decoders.
+        decoder_attention_layer_map: None: as `decoder_layer_map`.
+        cross_attention_layer_map: None: as `decoder_layer_map`.
+    """
+
+    has_decoder: ClassVar[bool] = True
+
+    decoder_attention_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase"})
+    cross_attention_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase"})
+    decoder_hidden_state_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase"})
+    decoder_layer_map: str = field(default="uniform", metadata={"help": "as layer_map, of the decoders"})
+    decoder_attention_layer_map: str | None = field(default=None, metadata={"help": "None: as decoder_layer_map"})
+    cross_attention_layer_map: str | None = field(default=None, metadata={"help": "None: as decoder_layer_map"})
+
+    @property
+    def layer_maps(self) -> dict[str, Any]:
+        """The layer maps, by the names that `Objective.between` has for them."""
+        names = ("decoder_layer_map", "decoder_attention_layer_map", "cross_attention_layer_map")
+        return {**super().layer_maps, **{name: getattr(self, name) for name in names}}

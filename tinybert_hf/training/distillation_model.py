@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import Tensor, nn
+from torch import nn
 from transformers import PreTrainedModel
 
+from tinybert_hf.distillation.batches import Counts
 from tinybert_hf.distillation.capture import Capture
-from tinybert_hf.distillation.objective import Counts, Objective
+from tinybert_hf.distillation.objective import Masks, Objective
 from tinybert_hf.distillation.projections import Projections, as_lookup
 
 
@@ -38,7 +39,7 @@ class DistillationModel(nn.Module):
     def forward(
         self,
         teacher_capture: Capture | None = None,
-        mask: Tensor | None = None,
+        masks: Masks | None = None,
         counts: Counts | None = None,
         **inputs: Any,
     ) -> Any:
@@ -46,13 +47,20 @@ class DistillationModel(nn.Module):
 
         Args:
             teacher_capture: from `Objective.capture_teacher`, of the same batch.
-            mask: (B, L), true at real tokens.
+            masks: of source and target.
             counts: what the means divide by.
-            **inputs: the student's inputs.
+            **inputs: the student's inputs; with a capture, `labels` are for the label loss and the decoder's input.
         """
         if teacher_capture is None:
             return self.student(**inputs)
-        assert mask is not None
-        made = self.objective.capture_student(self.student, inputs)
-        lookup = as_lookup(self.projections, self.objective.layer_map)
-        return self.objective.compute(made, teacher_capture, mask, lookup, counts)
+        assert masks is not None
+        objective, projections = self.objective, self.projections
+        return objective.compute(
+            objective.capture_student(self.student, inputs),
+            teacher_capture,
+            masks,
+            as_lookup(projections, objective.projected_layers),
+            counts,
+            decoder_projections=as_lookup(projections.decoder, objective.projected_decoder_layers),
+            labels=inputs.get("labels"),
+        )

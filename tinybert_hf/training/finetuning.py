@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from transformers import PreTrainedModel, Trainer, TrainingArguments
+from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, TrainingArguments
 
+from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint
 
@@ -105,6 +106,7 @@ def finetune(
         eval_dataset=eval_dataset,
         processing_class=processing_class,
         compute_metrics=compute_metrics,
+        data_collator=DataCollatorForSeq2Seq(processing_class, model=model) if is_translator(model) else None,
     )
     trainer.train(resume_from_checkpoint=complete_checkpoint(work))
     metrics = final_metrics(trainer, eval_dataset)

@@ -6,19 +6,27 @@ import json
 import shutil
 import time
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from tinybert_hf.distillation.losses import LOSSES
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import Projections
+from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.errors import OutputFolderError, RecipeError
-from tinybert_hf.training.arguments import DistillationArguments, resolve_loss_weights
+from tinybert_hf.training.arguments import (
+    DistillationArguments,
+    Seq2SeqDistillationArguments,
+    resolve_loss_weights,
+)
 from tinybert_hf.training.checkpoints import complete_checkpoint
 from tinybert_hf.training.finetuning import common_arguments, final_metrics, put_in_place
+from tinybert_hf.training.preparation import new_projections
+from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
 from tinybert_hf.training.trainer import PROJECTIONS_FILE, DistillationTrainer
 
 RESULT_FILE = "result.json"
@@ -26,7 +34,10 @@ RESULT_FILE = "result.json"
 
 @dataclass(frozen=True)
 class Phase:
-    """One phase of a run. A weight of None takes what the phase's name says; 0 leaves the loss out."""
+    """One phase of a run. A weight of None takes what the phase's name says; 0 leaves the loss out.
+
+    The losses and layer maps of a decoder are for translators.
+    """
 
     name: str
     epochs: float = 1.0
@@ -41,39 +52,61 @@ class Phase:
     hidden_state_loss_weight: float | None = None
     embedding_loss_weight: float | None = None
     prediction_loss_weight: float | None = None
+    label_loss_weight: float | None = None
+    decoder_attention_loss_weight: float | None = None
+    cross_attention_loss_weight: float | None = None
+    decoder_hidden_state_loss_weight: float | None = None
     temperature: float = 1.0
     layer_map: str | list[int] = "uniform"
     attention_layer_map: str | list[int] | None = None
+    decoder_layer_map: str | list[int] = "uniform"
+    decoder_attention_layer_map: str | list[int] | None = None
+    cross_attention_layer_map: str | list[int] | None = None
     projection: str = "per_layer"
     projection_start: str = "least_squares"
     train_rows: int | None = None
+    """Only the first rows; None: all."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "learning_rate", "batch_size", "gradient_accumulation_steps", "temperature"):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"Phase {self.name!r}: {name} is {getattr(self, name)}; it must be above 0.")
-        self.loss_weights  # noqa: B018 - raises early on a wrong weight or name
+        self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
 
-    @property
-    def loss_weights(self) -> dict[str, float]:
-        """The losses that this phase computes, with their weights."""
-        names = ("attention_loss", "hidden_state_loss", "embedding_loss", "prediction_loss")
-        return resolve_loss_weights(self.name, {name: getattr(self, f"{name}_weight") for name in names})
+    def loss_weights(self, *, has_decoder: bool = False) -> dict[str, float]:
+        """The losses that this phase computes, with their weights.
+
+        Args:
+            has_decoder: between translators.
+
+        Raises:
+            RecipeError: a weight that is none, no loss left, or a decoder's loss between encoders.
+        """
+        given = {name: getattr(self, f"{name}_weight") for name in LOSSES}
+        return resolve_loss_weights(self.name, given, has_decoder=has_decoder)
 
     def arguments(
-        self, output_dir: str | Path, *, seed: int, has_eval: bool, training_arguments: Mapping[str, Any] | None = None
+        self,
+        output_dir: str | Path,
+        *,
+        seed: int,
+        has_eval: bool,
+        has_decoder: bool = False,
+        training_arguments: Mapping[str, Any] | None = None,
     ) -> DistillationArguments:
         """The trainer's arguments for this phase."""
         own = asdict(self)
         for name in ("name", "epochs", "batch_size", "warmup_ratio", "train_rows"):
             own.pop(name)
-        return DistillationArguments(
+        kind = Seq2SeqDistillationArguments if has_decoder else DistillationArguments
+        known = {field.name for field in fields(kind)}
+        return kind(
             output_dir=str(output_dir),
             phase=self.name,
             num_train_epochs=self.epochs,
             per_device_train_batch_size=self.batch_size,
             warmup_steps=self.warmup_ratio,
-            **own,
+            **{name: value for name, value in own.items() if name in known},
             **common_arguments(training_arguments, has_eval=has_eval, seed=seed),
         )
 
@@ -143,10 +176,18 @@ def run_phases(
         work.mkdir(parents=True, exist_ok=True)
         (work / "phase.json").write_text(json.dumps(asdict(phase)), encoding="utf-8")
         rows = train_dataset if phase.train_rows is None else _first_rows(train_dataset, phase.train_rows)
-        trainer = DistillationTrainer(
+        has_decoder = is_translator(student)
+        arguments = phase.arguments(
+            work,
+            seed=seed,
+            has_eval=eval_dataset is not None,
+            has_decoder=has_decoder,
+            training_arguments=training_arguments,
+        )
+        trainer = (Seq2SeqDistillationTrainer if has_decoder else DistillationTrainer)(
             student,
             teacher,
-            phase.arguments(work, seed=seed, has_eval=eval_dataset is not None, training_arguments=training_arguments),
+            arguments,
             projections=_that_fit(projections, student, teacher, phase),
             train_dataset=rows,
             eval_dataset=eval_dataset,
@@ -183,9 +224,17 @@ def _first_rows(dataset: Any, rows: int) -> Any:
     return dataset.select(range(min(rows, len(dataset))))
 
 
-def _projected_layers(student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase) -> tuple[int, ...]:
-    objective = Objective.between(student, teacher, losses=tuple(phase.loss_weights), layer_map=phase.layer_map)
-    return objective.projected_layers
+def _projections_of(student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase) -> Projections:
+    """New projections as this phase makes them."""
+    has_decoder = is_translator(student)
+    names = ("layer_map", "decoder_layer_map")
+    objective = Objective.between(
+        student,
+        teacher,
+        losses=tuple(phase.loss_weights(has_decoder=has_decoder)),
+        **{name: getattr(phase, name) for name in names},
+    )
+    return new_projections(phase.projection, student, teacher, objective)
 
 
 def _kept_projections(
@@ -194,8 +243,7 @@ def _kept_projections(
     """The projections that a finished phase ended with."""
     if not (work / PROJECTIONS_FILE).is_file():
         return None
-    layers = _projected_layers(student, teacher, phase)
-    projections = Projections(phase.projection, student.config.hidden_size, teacher.config.hidden_size, layers)
+    projections = _projections_of(student, teacher, phase)
     projections.load_state_dict(load_file(work / PROJECTIONS_FILE))
     return projections
 
@@ -204,11 +252,9 @@ def _that_fit(
     projections: Projections | None, student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase
 ) -> Projections | None:
     """The projections of the phase before, where this phase would make the same ones; else None."""
-    if projections is None or phase.projection != projections.mode:
+    if projections is None or projections.is_empty:
         return None
-    layers = _projected_layers(student, teacher, phase)
-    same = phase.projection == "shared" or sorted(projections.maps) == sorted(map(str, layers))
-    return projections if layers and same else None
+    return projections if projections.same_as(_projections_of(student, teacher, phase)) else None
 
 
 def _last_losses(trainer: DistillationTrainer) -> dict[str, float]:
@@ -221,7 +267,7 @@ def _finish(
 ) -> None:
     if not (work / "student").exists():
         put_in_place(student, processing_class, work / "student")
-    if len(projections.maps):
+    if not projections.is_empty:
         save_file(projections.state_dict(), work / PROJECTIONS_FILE)
     beside = work / f"{RESULT_FILE}.saving"
     beside.write_text(json.dumps(asdict(result)), encoding="utf-8")

@@ -12,11 +12,16 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tinybert_hf.distillation.batches import attention_mask, target_mask
 from tinybert_hf.distillation.capture import model_inputs
-from tinybert_hf.distillation.objective import Objective, attention_mask, evaluation_mode
+from tinybert_hf.distillation.objective import Masks, Objective, evaluation_mode
+from tinybert_hf.distillation.projections import Projections
+from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
 from tinybert_hf.errors import DataError
 
 if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
     from tinybert_hf.training.distillation_model import DistillationModel
     from tinybert_hf.training.trainer import DistillationTrainer
 
@@ -67,20 +72,47 @@ def unreached_parameters(
     """
     with unchanged_randomness():
         seen = objective.capture_teacher(teacher, batch)
-        parts = model(teacher_capture=seen, mask=attention_mask(batch), **model_inputs(model.student, batch))
+        parts = model(teacher_capture=seen, masks=masks_of(batch), **model_inputs(model.student, batch, labels=True))
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         gradients = torch.autograd.grad(torch.stack(list(parts.values())).sum(), trainable, allow_unused=True)
     return [parameter for parameter, gradient in zip(trainable, gradients, strict=True) if gradient is None]
 
 
+def masks_of(batch: Mapping[str, Any]) -> Masks:
+    """Which tokens of a batch are real."""
+    return Masks(attention_mask(batch), target_mask(batch))
+
+
+def new_projections(
+    mode: str, student: PreTrainedModel, teacher: PreTrainedModel, objective: Objective
+) -> Projections:
+    """The maps between the widths of two models, for the layers that are compared, not yet fitted.
+
+    Raises:
+        LayerMapError: mode "none" between different widths.
+    """
+
+    def half(layers: tuple[int, ...], ours: int, theirs: int, decoder: Projections | None = None) -> Projections:
+        # Where no state is compared, nothing is projected, whatever the widths are.
+        return Projections(mode if layers else "none", ours, theirs if layers else ours, layers, decoder)
+
+    decoder = None
+    if objective.projected_decoder_layers:
+        widths = decoder_shape(student.config).width, decoder_shape(teacher.config).width
+        decoder = half(objective.projected_decoder_layers, *widths)
+    widths = encoder_shape(student.config).width, encoder_shape(teacher.config).width
+    return half(objective.projected_layers, *widths, decoder=decoder)
+
+
 def fit_projections(trainer: DistillationTrainer) -> None:
     """Solve the projections by least squares on the first rows of the training set."""
     projections, objective = trainer.projections, trainer.objective
-    if not len(projections.maps):
+    if projections.is_empty:
         return
-    pairs = {0: 0, **dict(objective.layer_map.pairs)}
-    ours: dict[int, list[Tensor]] = {layer: [] for layer in objective.projected_layers}
-    theirs: dict[int, list[Tensor]] = {layer: [] for layer in objective.projected_layers}
+    encoders = _States(dict(objective.layer_map.pairs) | {0: 0}, objective.projected_layers)
+    decoders = _States(
+        dict(objective.decoder.layer_map.pairs) if objective.decoder else {}, objective.projected_decoder_layers
+    )
     tokens = row = 0
     with torch.no_grad(), evaluation_mode(trainer.student):
         while tokens < PROJECTION_TOKENS and row < PROJECTION_ROWS:
@@ -89,14 +121,33 @@ def fit_projections(trainer: DistillationTrainer) -> None:
             except DataError:
                 break
             row += 32
-            mask = attention_mask(batch).bool()
-            tokens += int(mask.sum())
+            masks = masks_of(batch)
+            tokens += int(masks.source.sum())
             seen = objective.capture_teacher(trainer.teacher, batch)
             made = objective.capture_student(trainer.student, batch)
-            for layer in ours:
-                ours[layer].append(made.hidden_states[layer][mask].float())
-                theirs[layer].append(seen.hidden_states[pairs[layer]][mask].float())
-    projections.fit(
-        {layer: torch.cat(parts) for layer, parts in ours.items()},
-        {layer: torch.cat(parts) for layer, parts in theirs.items()},
-    )
+            encoders.note(made.hidden_states, seen.hidden_states, masks.source)
+            if masks.target is not None:
+                decoders.note(made.decoder_hidden_states, seen.decoder_hidden_states, masks.target)
+    encoders.fit(projections)
+    if projections.decoder is not None:
+        decoders.fit(projections.decoder)
+
+
+class _States:
+    """States of the same tokens in both models, layer by layer."""
+
+    def __init__(self, pairs: Mapping[int, int], layers: tuple[int, ...]) -> None:
+        self.pairs = {layer: pairs[layer] for layer in layers}
+        self.ours: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+        self.theirs: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+
+    def note(self, student: Mapping[int, Tensor], teacher: Mapping[int, Tensor], mask: Tensor) -> None:
+        real = mask.bool()
+        for layer, other in self.pairs.items():
+            self.ours[layer].append(student[layer][real].float())
+            self.theirs[layer].append(teacher[other][real].float())
+
+    def fit(self, projections: Projections) -> None:
+        if self.pairs:
+            ours = {layer: torch.cat(parts) for layer, parts in self.ours.items()}
+            projections.fit(ours, {layer: torch.cat(parts) for layer, parts in self.theirs.items()})

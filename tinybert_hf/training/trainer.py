@@ -15,15 +15,23 @@ from transformers import PreTrainedModel
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils.generic import find_labels
 
+from tinybert_hf.distillation.batches import Counts
 from tinybert_hf.distillation.capture import model_inputs
-from tinybert_hf.distillation.objective import Counts, Objective, attention_mask
+from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import Projections
+from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.errors import OutputFolderError, TeacherError, TinyBertError
 from tinybert_hf.training.arguments import DistillationArguments
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint
 from tinybert_hf.training.distillation_model import DistillationModel
-from tinybert_hf.training.preparation import example_rows, fit_projections, unreached_parameters
+from tinybert_hf.training.preparation import (
+    example_rows,
+    fit_projections,
+    masks_of,
+    new_projections,
+    unreached_parameters,
+)
 
 PROJECTIONS_FILE = "projections.safetensors"
 
@@ -69,23 +77,17 @@ class DistillationTrainer(ResumableTrainer):
         """
         self.student = model
         self.teacher = teacher
+        _check_kind(model, args)
         self._check_vocabularies(kwargs.get("processing_class"))
         self.objective = Objective.between(
             model,
             teacher,
             losses=tuple(args.loss_weights),
-            layer_map=args.layer_map,
-            attention_layer_map=args.attention_layer_map,
             temperature=args.temperature,
+            **args.layer_maps,
         )
-        layers = self.objective.projected_layers
         self._projections_are_new = projections is None
-        self.projections = projections or Projections(
-            args.projection if layers else "none",
-            model.config.hidden_size,
-            teacher.config.hidden_size if layers else model.config.hidden_size,
-            layers,
-        )
+        self.projections = projections or new_projections(args.projection, model, teacher, self.objective)
         super().__init__(DistillationModel(model, self.projections, self.objective), args, **kwargs)
         if self.args.n_gpu > 1:
             raise TinyBertError(
@@ -99,20 +101,31 @@ class DistillationTrainer(ResumableTrainer):
         self._parts_since = 0
 
     def _check_vocabularies(self, tokenizer: Any) -> None:
-        sizes = {"student": self.student.config.vocab_size, "teacher": self.teacher.config.vocab_size}
-        if tokenizer is not None and hasattr(tokenizer, "__len__"):
-            short = [f"the {whose} embeds {size}" for whose, size in sizes.items() if size < len(tokenizer)]
-            if short:
+        """Refuse two models that cannot read the same tokens."""
+        halves = [("source", _vocabulary)]
+        if is_translator(self.student):
+            halves.append(("target", _target_vocabulary))
+        for which, size_of in halves:
+            sizes = {"student": size_of(self.student), "teacher": size_of(self.teacher)}
+            if which == "source" and tokenizer is not None and hasattr(tokenizer, "__len__"):
+                short = [f"the {whose} embeds {size}" for whose, size in sizes.items() if size < len(tokenizer)]
+                if short:
+                    raise TeacherError(
+                        f"The tokenizer has {len(tokenizer)} tokens, but {' and '.join(short)}. Both models must read "
+                        "the teacher's tokenizer: make the student with vocab_size=teacher.config.vocab_size."
+                    )
+            elif sizes["student"] != sizes["teacher"]:
                 raise TeacherError(
-                    f"The tokenizer has {len(tokenizer)} tokens, but {' and '.join(short)}. Both models must read the "
-                    "teacher's tokenizer: make the student with vocab_size=teacher.config.vocab_size."
+                    f"The student embeds {sizes['student']} tokens and the teacher {sizes['teacher']}"
+                    f"{' of the target' if which == 'target' else ''}: they do not read the same tokenizer. Make the "
+                    "student with the vocabulary sizes of the teacher."
+                    + (
+                        " With a tokenizer of its own it can still learn from the teacher's translations: "
+                        "`tinybert pseudo-label`."
+                        if is_translator(self.student)
+                        else ""
+                    )
                 )
-        elif sizes["student"] != sizes["teacher"]:
-            raise TeacherError(
-                f"The student embeds {sizes['student']} tokens and the teacher {sizes['teacher']}: they do not "
-                "read the "
-                "same tokenizer. Make the student with vocab_size=teacher.config.vocab_size."
-            )
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """Train, or go on from a checkpoint; see transformers' Trainer.
@@ -157,10 +170,10 @@ class DistillationTrainer(ResumableTrainer):
         """The weighted sum of the losses; in evaluation the student's own loss on the labels."""
         if not model.training:
             return super().compute_loss(model, model_inputs(self.student, inputs, labels=True), return_outputs)
-        mask = attention_mask(inputs)
         counts = num_items_in_batch if isinstance(num_items_in_batch, Counts) else None
         seen = self.objective.capture_teacher(self.teacher, inputs)
-        parts = model(teacher_capture=seen, mask=mask, counts=counts, **model_inputs(self.student, inputs))
+        student_inputs = model_inputs(self.student, inputs, labels=True)
+        parts = model(teacher_capture=seen, masks=masks_of(inputs), counts=counts, **student_inputs)
         weights = self.args.loss_weights
         loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         self._note_parts(parts)
@@ -172,8 +185,8 @@ class DistillationTrainer(ResumableTrainer):
         """Counts over all batches of an optimizer step, in all processes."""
         if not batch_samples:
             return None
-        each = [Counts.of(attention_mask(batch)) for batch in batch_samples]
-        totals = torch.stack([torch.tensor([c.rows, c.tokens, c.pairs], dtype=torch.float64) for c in each]).sum(0)
+        masks = [masks_of(batch) for batch in batch_samples]
+        totals = torch.stack([Counts.of(each.source, each.target).as_tensor() for each in masks]).sum(0)
         if self.args.world_size > 1:
             totals = self.accelerator.reduce(totals.to(device, torch.float32), "sum")
         return Counts(*totals.to(device, torch.float32).unbind())
@@ -230,12 +243,12 @@ class DistillationTrainer(ResumableTrainer):
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save the student as an ordinary model; in a checkpoint, the projections beside it."""
         super().save_model(output_dir, _internal_call)
-        if _internal_call and self.args.should_save and output_dir is not None and len(self.projections.maps):
+        if _internal_call and self.args.should_save and output_dir is not None and not self.projections.is_empty:
             save_file(self.projections.state_dict(), os.path.join(output_dir, PROJECTIONS_FILE))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model if model is not None else self.student)
-        if len(self.projections.maps):
+        if not self.projections.is_empty:
             path = os.path.join(resume_from_checkpoint, PROJECTIONS_FILE)
             if not os.path.isfile(path):
                 raise OutputFolderError(
@@ -255,3 +268,21 @@ class DistillationTrainer(ResumableTrainer):
             return method(*args)
         finally:
             self.model = wrapped
+
+
+def _check_kind(student: PreTrainedModel, args: DistillationArguments) -> None:
+    if is_translator(student) != args.has_decoder:
+        kind, prefix = ("a translator", "Seq2Seq") if not args.has_decoder else ("an encoder", "")
+        raise TinyBertError(
+            f"{type(student).__name__} is {kind}: use {prefix}DistillationTrainer with {prefix}DistillationArguments."
+        )
+
+
+def _vocabulary(model: PreTrainedModel) -> int:
+    return int(model.config.vocab_size)
+
+
+def _target_vocabulary(model: PreTrainedModel) -> int:
+    """Of a translator's output; an encoder has one vocabulary only."""
+    size = getattr(model.config, "decoder_vocab_size", None) if is_translator(model) else None
+    return _vocabulary(model) if size is None else int(size)

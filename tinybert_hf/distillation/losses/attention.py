@@ -10,7 +10,13 @@ from tinybert_hf.errors import CaptureError
 
 
 def attention_loss(
-    student: AttentionRecord, teacher: AttentionRecord, mask: Tensor, *, pair_count: Tensor | float | None = None
+    student: AttentionRecord,
+    teacher: AttentionRecord,
+    mask: Tensor,
+    *,
+    key_mask: Tensor | None = None,
+    causal: bool = False,
+    pair_count: Tensor | float | None = None,
 ) -> Tensor:
     """Mean squared error between the student's and the teacher's attention scores, before the softmax.
 
@@ -20,10 +26,15 @@ def attention_loss(
     than Ds+Dt the product itself is smaller and exact. Where one head count divides the other, the scores of
     consecutive heads are averaged in groups, which is the same product over the concatenated heads.
 
+    Self-attention of an encoder by default; `causal` leaves out the keys after each query, for the self-attention of
+    a decoder; `key_mask` is for cross-attention, whose keys are of another text.
+
     Args:
-        student: queries and keys, each (B, A, L, Ds).
+        student: queries (B, A, L, Ds) and keys (B, A, K, Ds), with K = L unless `key_mask` is given.
         teacher: the same with its own head count and width, without gradient.
-        mask: (B, L), true at real tokens.
+        mask: (B, L), true at real query tokens.
+        key_mask: (B, K), true at real key tokens; None: `mask`.
+        causal: compare a query with the keys up to its own place only.
         pair_count: number of real (query, key) pairs to divide by; None: those of this batch.
 
     Returns:
@@ -36,24 +47,53 @@ def attention_loss(
         Jiao et al. 2020, TinyBERT, equation 7.
     """
     heads = common_heads(student.query.shape[1], teacher.query.shape[1])
-    if student.query.shape[-2] != teacher.query.shape[-2]:
+    key_mask = mask if key_mask is None else key_mask
+    if student.query.shape[-2] != teacher.query.shape[-2] or student.key.shape[-2] != teacher.key.shape[-2]:
         raise CaptureError(
             f"The student saw rows of {student.query.shape[-2]} tokens and the teacher rows of "
             f"{teacher.query.shape[-2]}. Both must read the same tokens: give them one tokenizer and one batch."
         )
     # Under autocast a matrix product would run in half precision, where a small difference of large scores is lost.
     with torch.autocast(student.query.device.type, enabled=False):
-        real = mask.to(torch.bool)[:, None, :, None]
         query = torch.cat([_grouped_query(student, heads), _grouped_query(teacher, heads)], dim=-1)
         key = torch.cat([_grouped(student.key, heads), -_grouped(teacher.key, heads)], dim=-1)
-        query, key = query.masked_fill(~real, 0.0), key.masked_fill(~real, 0.0)
-        if query.shape[-2] <= query.shape[-1]:
-            total = (query @ key.transpose(-1, -2)).square().sum()
-        else:
-            total = ((query.transpose(-1, -2) @ query) * (key.transpose(-1, -2) @ key)).sum()
+        query = query.masked_fill(~mask.to(torch.bool)[:, None, :, None], 0.0)
+        key = key.masked_fill(~key_mask.to(torch.bool)[:, None, :, None], 0.0)
+        total = _causal_square(query, key) if causal else _square(query, key)
     if pair_count is None:
-        pair_count = mask.sum(-1).square().sum()
+        pair_count = causal_pairs(mask) if causal else (mask.sum(-1) * key_mask.sum(-1)).sum()
     return total / (heads * pair_count)
+
+
+def causal_pairs(mask: Tensor) -> Tensor:
+    """The number of (query, key) pairs of real tokens in which the key does not come after the query.
+
+    Args:
+        mask: (B, L), true at real tokens.
+    """
+    lengths = mask.sum(-1)
+    return (lengths * (lengths + 1) // 2).sum()
+
+
+def _square(query: Tensor, key: Tensor) -> Tensor:
+    """The sum of squares of query @ key.T, (B, G, L, W) and (B, G, K, W), by the smaller of two equal products."""
+    if min(query.shape[-2], key.shape[-2]) <= query.shape[-1]:
+        return (query @ key.transpose(-1, -2)).square().sum()
+    return ((query.transpose(-1, -2) @ query) * (key.transpose(-1, -2) @ key)).sum()
+
+
+def _causal_square(query: Tensor, key: Tensor) -> Tensor:
+    """The same over the lower triangle: its blocks on the diagonal, and all keys before a block as one Gram matrix."""
+    width = query.shape[-1]
+    total = query.new_zeros(())
+    before: Tensor | None = None
+    for block, keys in zip(query.split(width, dim=-2), key.split(width, dim=-2), strict=True):
+        total = total + (block @ keys.transpose(-1, -2)).tril().square().sum()
+        if before is not None:
+            total = total + ((block.transpose(-1, -2) @ block) * before).sum()
+        gram = keys.transpose(-1, -2) @ keys
+        before = gram if before is None else before + gram
+    return total
 
 
 def common_heads(student_heads: int, teacher_heads: int) -> int:

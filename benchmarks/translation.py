@@ -1,0 +1,382 @@
+"""Distillation of a translator: the tables of docs/results/translation.md.
+
+    python benchmarks/translation.py --data FOLDER [--work FOLDER] [--pairs en-de en-zh] [--parts PART ...]
+
+FOLDER holds multi30k/{train,test_2016_flickr}.jsonl.gz (columns en, de) and en_zh/{train,validation}.jsonl.gz (en,
+zh). No translation model is downloaded: the teacher is a Marian model of transformers, made and trained here on the
+training pairs. Every run is kept in the work folder and is not repeated, so the parts can be run one by one; `report`
+writes the JSON and the tables of what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import time
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MarianConfig, MarianMTModel, PreTrainedModel, set_seed
+
+from tinybert_hf import TinyBertConfig, TinyBertForSeq2Seq
+from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings
+from tinybert_hf.data.pseudo_labels import read_pseudo_labels, write_pseudo_labels
+from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.data.tasks import TASKS
+from tinybert_hf.data.translation_tokenizer import train_translation_tokenizer
+from tinybert_hf.evaluation.translation import evaluate_translation
+from tinybert_hf.evaluation.translation_speed import TranslationContestant, measure_translation_costs
+from tinybert_hf.evaluation.worst_sentences import write_worst_sentences
+from tinybert_hf.training import FinetuneSettings, Phase, finetune, run_phases
+
+QUIET = {"disable_tqdm": True, "log_level": "warning", "logging_steps": 100, "save_strategy": "no"}
+BEAMS = 5
+LENGTH = 64
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A pair of languages: its files, the vocabularies, and the shapes of teacher and student."""
+
+    source: str
+    target: str
+    train: str
+    test: str
+    vocab_size: int
+    target_vocab_size: int | None
+    student_width: int
+    teacher_epochs: float
+
+
+PAIRS = {
+    "en-de": Pair("en", "de", "multi30k/train.jsonl.gz", "multi30k/test_2016_flickr.jsonl.gz", 4000, None, 128, 10),
+    "en-zh": Pair("en", "zh", "en_zh/train.jsonl.gz", "en_zh/validation.jsonl.gz", 4000, 6000, 96, 8),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One student: the targets that it sees and the losses that it learns from."""
+
+    name: str
+    title: str
+    targets: str  # "references", "pseudo-labels" or "both"
+    phase: Phase
+
+
+def planned_runs(epochs: float, rate: float) -> list[Run]:
+    """From references alone to everything."""
+    common = {"epochs": epochs, "learning_rate": rate, "batch_size": 64}
+    labels = {"name": "prediction", "prediction_loss_weight": 0.0, "label_loss_weight": 1.0}
+    both = {"name": "prediction", "prediction_loss_weight": 1.0, "label_loss_weight": 1.0}
+    no_cross = {"cross_attention_loss_weight": 0.0}
+    # Losses between layers are sums over layers of squared scores; these weights bring them to the size of the others.
+    layers = {
+        "name": "joint",
+        "label_loss_weight": 1.0,
+        "attention_loss_weight": 0.1,
+        "decoder_attention_loss_weight": 0.1,
+        "cross_attention_loss_weight": 0.1,
+        "hidden_state_loss_weight": 1.0,
+        "decoder_hidden_state_loss_weight": 1.0,
+        "embedding_loss_weight": 1.0,
+    }
+    return [
+        Run("references", "references alone (no teacher)", "references", Phase(**labels, **common)),
+        Run("word-level", "+ word-level, on references", "references", Phase(**both, **common)),
+        Run("sequence-level", "sequence-level (its translations)", "pseudo-labels", Phase(**labels, **common)),
+        Run("sequence-word", "sequence-level + word-level", "pseudo-labels", Phase(**both, **common)),
+        Run("layers", "+ losses between layers", "pseudo-labels", Phase(**{**layers, **no_cross}, **common)),
+        Run("cross", "+ cross-attention", "pseudo-labels", Phase(**layers, **common)),
+    ]
+
+
+@dataclass(frozen=True)
+class World:
+    """What all runs of a pair share."""
+
+    name: str
+    pair: Pair
+    data: Path
+    work: Path
+
+    def settings(self) -> DataSettings:
+        """Where the training pairs are."""
+        return DataSettings(
+            train_file=str(self.data / self.pair.train),
+            validation_file=str(self.data / self.pair.test),
+            source_column=self.pair.source,
+            target_column=self.pair.target,
+            max_length=LENGTH,
+        )
+
+    def keep(self, name: str, result: dict[str, Any]) -> None:
+        """Write one result into the work folder."""
+        path = self.work / "results" / f"{name}.json"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(json.dumps(result, indent=1, ensure_ascii=False))
+        print(self.name, name, {k: v for k, v in result.items() if k != "hypotheses"}, flush=True)
+
+    def has(self, name: str) -> bool:
+        """Whether a result is there."""
+        return (self.work / "results" / f"{name}.json").exists()
+
+
+def make_teacher(world: World) -> None:
+    """A Marian model, trained on the references."""
+    if (world.work / "teacher").exists():
+        return
+    settings, pair = world.settings(), world.pair
+    rows = TASKS["translation"].load(settings, need_validation=False).train
+    tokenizer = train_translation_tokenizer(
+        rows["source"],
+        rows["target"],
+        vocab_size=pair.vocab_size,
+        target_vocab_size=pair.target_vocab_size,
+        max_length=LENGTH,
+    )
+    set_seed(0)
+    shared = pair.target_vocab_size is None
+    model = MarianMTModel(
+        MarianConfig(
+            vocab_size=pair.vocab_size,
+            decoder_vocab_size=pair.vocab_size if shared else pair.target_vocab_size,
+            share_encoder_decoder_embeddings=shared,
+            d_model=192,
+            encoder_layers=2,
+            decoder_layers=2,
+            encoder_attention_heads=4,
+            decoder_attention_heads=4,
+            encoder_ffn_dim=1024,
+            decoder_ffn_dim=1024,
+            max_position_embeddings=2 * LENGTH,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            decoder_start_token_id=tokenizer.pad_token_id,
+            forced_eos_token_id=None,
+            scale_embedding=True,
+            dropout=0.1,
+        )
+    )
+    started = time.perf_counter()
+    finetune(
+        model,
+        FinetuneSettings(epochs=pair.teacher_epochs, learning_rate=1e-3, batch_size=64),
+        output_dir=world.work / "teacher",
+        train_dataset=TASKS["translation"].tokenize(rows, tokenizer, settings),
+        processing_class=tokenizer,
+        seed=0,
+        training_arguments={**QUIET, "label_smoothing_factor": 0.1},
+    )
+    world.keep("teacher-training", {"seconds": time.perf_counter() - started, "epochs": pair.teacher_epochs})
+
+
+def open_teacher(world: World) -> tuple[PreTrainedModel, Any]:
+    """The trained teacher."""
+    folder = world.work / "teacher"
+    return AutoModelForSeq2SeqLM.from_pretrained(folder).eval(), AutoTokenizer.from_pretrained(folder)
+
+
+def test_pairs(world: World) -> tuple[list[str], list[str]]:
+    """The test sentences and their references."""
+    rows = TASKS["translation"].load(world.settings(), need_train=False).validation
+    return rows["source"][:], rows["target"][:]
+
+
+def measure(world: World, name: str, model: PreTrainedModel, tokenizer: Any, beams: int, **more: Any) -> None:
+    """Translate the test set and keep the scores."""
+    sources, references = test_pairs(world)
+    result = evaluate_translation(
+        model, tokenizer, sources, references, target_language=world.pair.target, beams=beams, batch_size=32
+    )
+    world.keep(name, {**result, "beams": beams, "parameters": model.num_parameters(), **more})
+
+
+def make_pseudo_labels(world: World) -> None:
+    """The teacher's beam translations of the training sources."""
+    model, tokenizer = open_teacher(world)
+    settings = PseudoLabelSettings(
+        str(world.data / world.pair.train), world.pair.source, target_column=world.pair.target, beams=BEAMS
+    )
+    report = write_pseudo_labels(model, tokenizer, settings, world.work / "pseudo", batch_size=64)
+    if not world.has("pseudo-labels"):
+        world.keep("pseudo-labels", asdict(report))
+
+
+def train_rows(world: World, targets: str) -> Any:
+    """Checked pairs: the references, the teacher's translations, or both."""
+    from datasets import concatenate_datasets
+
+    references = TASKS["translation"].load(world.settings(), need_validation=False).train
+    if targets == "references":
+        return references
+    pseudo = read_pseudo_labels(world.work / "pseudo").select_columns(["source", "target"])
+    return pseudo if targets == "pseudo-labels" else concatenate_datasets([pseudo, references])
+
+
+def carry_out(world: World, run: Run) -> None:
+    """Train one student and keep its scores."""
+    teacher, tokenizer = open_teacher(world)
+    set_seed(0)
+    student = TinyBertForSeq2Seq(
+        TinyBertConfig.from_preset(
+            "seq2seq-3-1-128d",
+            num_hidden_layers=2,
+            hidden_size=world.pair.student_width,
+            intermediate_size=320,
+            vocab_size=world.pair.vocab_size,
+            decoder_vocab_size=world.pair.target_vocab_size,
+            max_position_embeddings=2 * LENGTH,
+            pad_token_id=tokenizer.pad_token_id,
+            eos_token_id=tokenizer.eos_token_id,
+            hidden_dropout_prob=0.05,
+            attention_probs_dropout_prob=0.05,
+        )
+    )
+    rows = TASKS["translation"].tokenize(train_rows(world, run.targets), tokenizer, world.settings())
+    started = time.perf_counter()
+    done = run_phases(
+        student,
+        teacher,
+        (run.phase,),
+        output_dir=world.work / run.name,
+        train_dataset=rows,
+        processing_class=tokenizer,
+        seed=0,
+        training_arguments=QUIET,
+    )
+    seconds = time.perf_counter() - started
+    measure(
+        world,
+        run.name,
+        student,
+        tokenizer,
+        1,
+        title=run.title,
+        rows=len(rows),
+        train_seconds=seconds,
+        phase=asdict(run.phase),
+        losses=done[-1].losses,
+    )
+
+
+def measure_speed(world: World, best: str, sentences: int) -> None:
+    """Teacher at its own beam against the greedy student, batch 1 and 32, and the worst sentences side by side."""
+    teacher, tokenizer = open_teacher(world)
+    folder = world.work / best / "phases" / "0-joint" / "student"
+    if not folder.exists():
+        folder = world.work / best / "phases" / "0-prediction" / "student"
+    student = TinyBertForSeq2Seq.from_pretrained(folder).eval()
+    sources, references = test_pairs(world)
+    costs = measure_translation_costs(
+        {
+            "teacher": TranslationContestant(teacher, tokenizer, BEAMS),
+            "student": TranslationContestant(student, tokenizer, 1),
+        },
+        sources[:sentences],
+    )
+    world.keep("speed", {"run": best, "sentences": sentences, **{k: asdict(v) for k, v in costs.items()}})
+    kept = {name: json.loads((world.work / "results" / f"{name}.json").read_text()) for name in ("teacher", best)}
+    write_worst_sentences(
+        world.work / "worst.md", sources, references, kept["teacher"]["hypotheses"], kept[best]["hypotheses"]
+    )
+
+
+def report(works: dict[str, Path], output: Path) -> None:
+    """Write the JSON and the tables of what has been run."""
+    results: dict[str, Any] = {}
+    for name, work in works.items():
+        found = {path.stem: json.loads(path.read_text()) for path in sorted((work / "results").glob("*.json"))}
+        results[name] = {
+            key: {field: value for field, value in result.items() if field != "hypotheses"}
+            for key, result in found.items()
+        }
+    output.mkdir(parents=True, exist_ok=True)
+    (output / "translation.json").write_text(json.dumps(results, indent=1, ensure_ascii=False) + "\n")
+    lines = [
+        "# Translation: what each part of distillation brings",
+        "",
+        "Written by `python benchmarks/translation.py --data FOLDER`; every run and its settings, and the signatures",
+        "of BLEU and chrF, stand in translation.json. The teacher is a small Marian model trained here, searched",
+        f"with {BEAMS} beams; every student is searched greedily. One seed. Minutes are wall time of one thread on a",
+        "shared machine without a GPU, for orientation only.",
+    ]
+    for name, kept in results.items():
+        lines += ["", f"## {name}", "", *table(name, kept)]
+    (output / "translation.md").write_text("\n".join(lines) + "\n")
+    print("\n".join(lines))
+
+
+def table(name: str, kept: dict[str, Any]) -> list[str]:
+    """Markdown: the scores of a pair, and the speed."""
+    lines = [
+        "| model | parameters | BLEU | chrF | against the teacher | minutes |",
+        "| --- | --- | --- | --- | --- | --- |",
+    ]
+    teacher = kept.get("teacher")
+    titles = {run.name: run.title for run in planned_runs(1, 1)}
+    for key, title in {"teacher": f"teacher, {BEAMS} beams", "teacher-greedy": "teacher, greedy", **titles}.items():
+        if key in kept and teacher is not None:
+            one = kept[key]
+            minutes = one.get("train_seconds") or kept.get("teacher-training", {}).get("seconds", 0.0)
+            lines.append(
+                f"| {title} | {one['parameters'] / 1e6:.2f} M | {one['bleu']:.1f} | {one['chrf']:.1f} | "
+                f"{one['bleu'] - teacher['bleu']:+.1f} | {minutes / 60:.0f} |"
+            )
+    if "speed" in kept:
+        lines += ["", speed_line(kept["speed"])]
+    return lines
+
+
+def speed_line(speed: dict[str, Any]) -> str:
+    """One sentence on size and speed."""
+    student, teacher = speed["student"], speed["teacher"]
+    ratios = " and ".join(
+        f"{spread['median']:.1f} ({spread['lowest']:.1f} to {spread['highest']:.1f}) at batch {size}"
+        for size, spread in student["speedup"].items()
+    )
+    return (
+        f"The student ({speed['run']}) translates {ratios} times as many sentences per second as the teacher with "
+        f"{teacher['beams']} beams, in one run of {speed['sentences']} sentences. It has {student['size_ratio']:.2f} "
+        f"of the teacher's parameters: {student['megabytes']:.1f} MB in fp32, {student['int8_megabytes']:.1f} MB in "
+        "int8 (computed)."
+    )
+
+
+def main() -> None:
+    """Read the arguments and carry out the parts."""
+    steps = ("teacher", "pseudo-labels", *(run.name for run in planned_runs(1, 1)), "speed", "report")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("runs/translation"))
+    parser.add_argument("--pairs", nargs="+", choices=tuple(PAIRS), default=tuple(PAIRS))
+    parser.add_argument("--parts", nargs="+", choices=steps, default=steps)
+    parser.add_argument("--epochs", type=float, default=8.0)
+    parser.add_argument("--learning-rate", type=float, default=2e-3)
+    parser.add_argument("--best", default="cross", help="the student whose speed is measured")
+    parser.add_argument("--output", type=Path, default=Path("docs/results"))
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    worlds = {name: World(name, PAIRS[name], arguments.data, arguments.work / name) for name in arguments.pairs}
+    for world in worlds.values():
+        if "teacher" in arguments.parts:
+            make_teacher(world)
+            for name, beams in (("teacher", BEAMS), ("teacher-greedy", 1)):
+                if not world.has(name):
+                    measure(world, name, *open_teacher(world), beams)
+        if "pseudo-labels" in arguments.parts:
+            make_pseudo_labels(world)
+        for run in planned_runs(arguments.epochs, arguments.learning_rate):
+            if run.name in arguments.parts and not world.has(run.name):
+                carry_out(world, run)
+        if "speed" in arguments.parts and not world.has("speed"):
+            measure_speed(world, arguments.best, 100)
+    if "report" in arguments.parts:
+        report({name: arguments.work / name for name in PAIRS}, arguments.output)
+
+
+if __name__ == "__main__":
+    main()

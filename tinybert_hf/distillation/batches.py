@@ -1,0 +1,73 @@
+"""What a batch says: which tokens are real, and what the means of the losses divide by."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import astuple, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from tinybert_hf.distillation.losses.attention import causal_pairs
+from tinybert_hf.errors import CaptureError
+
+
+def attention_mask(batch: Mapping[str, Any]) -> Tensor:
+    """The mask (B, L) of a batch; all ones where the batch has none."""
+    if batch.get("attention_mask") is not None:
+        mask: Tensor = batch["attention_mask"]
+        return mask
+    tokens = batch.get("input_ids")
+    if tokens is None:
+        raise CaptureError(f"The batch has neither attention_mask nor input_ids, only {', '.join(sorted(batch))}.")
+    return torch.ones_like(tokens)
+
+
+def target_mask(batch: Mapping[str, Any]) -> Tensor | None:
+    """The mask (B, T) of the target of a translation batch: where there are labels; None without a target."""
+    labels, given = batch.get("labels"), batch.get("decoder_attention_mask")
+    if given is not None:
+        decoder: Tensor = given
+        return decoder
+    if isinstance(labels, Tensor) and labels.dim() == 2 and not labels.is_floating_point():
+        return labels != -100
+    tokens = batch.get("decoder_input_ids")
+    return None if tokens is None else torch.ones_like(tokens)
+
+
+@dataclass(frozen=True)
+class Counts:
+    """What the means divide by: rows, real tokens, real (query, key) pairs; the same of the target, and across."""
+
+    rows: Tensor | float
+    tokens: Tensor | float
+    pairs: Tensor | float
+    target_tokens: Tensor | float = 0.0
+    target_pairs: Tensor | float = 0.0
+    cross_pairs: Tensor | float = 0.0
+
+    @classmethod
+    def of(cls, mask: Tensor, target: Tensor | None = None) -> Counts:
+        """The counts of one batch.
+
+        Args:
+            mask: (B, L), true at real tokens.
+            target: (B, T), true at real tokens of the target; None where there is none.
+        """
+        lengths = mask.sum(-1)
+        source = cls(rows=float(mask.shape[0]), tokens=lengths.sum(), pairs=lengths.square().sum())
+        if target is None:
+            return source
+        return cls(
+            source.rows,
+            source.tokens,
+            source.pairs,
+            target_tokens=target.sum(),
+            target_pairs=causal_pairs(target),
+            cross_pairs=(lengths * target.sum(-1)).sum(),
+        )
+
+    def as_tensor(self) -> Tensor:
+        """All counts as one vector of float64, to be added up."""
+        return torch.tensor([float(count) for count in astuple(self)], dtype=torch.float64)
