@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from transformers import EvalPrediction
+from transformers import BertConfig, BertForSequenceClassification, EvalPrediction
 
 from tinybert_hf import TinyBertForMaskedLM, TinyBertForSequenceClassification
 from tinybert_hf.data import TASKS, DataSettings
@@ -118,6 +118,19 @@ class TestRefused:
         tiny_tokenizer.save_pretrained(tmp_path / "pretrained")
         with pytest.raises(TinyBertError, match=r"not trained as a text classifier.*classifier\.weight"):
             evaluate_checkpoint(str(tmp_path / "pretrained"), settings)
+
+    def test_no_tokenizer(self, checkpoint, settings):
+        # transformers makes an empty one, which reads every word as unknown.
+        for file in Path(checkpoint).glob("token*"):
+            file.unlink()
+        with pytest.raises(TinyBertError, match="has no tokenizer"):
+            evaluate_checkpoint(checkpoint, settings)
+
+    def test_empty_tokenizer(self, tmp_path, settings):
+        config = BertConfig(vocab_size=30, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
+        BertForSequenceClassification(config).save_pretrained(tmp_path / "bert")
+        with pytest.raises(TinyBertError, match="has no tokenizer: only 5 special tokens"):
+            evaluate_checkpoint(str(tmp_path / "bert"), settings)
 
     def test_broken_weights(self, checkpoint, settings):
         weights = Path(checkpoint) / "model.safetensors"

@@ -1,15 +1,47 @@
 """How good a model is, and what it costs."""
 
+from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
 from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model
 from tinybert_hf.evaluation.metrics import load_metric, main_metric, metrics_for
+from tinybert_hf.evaluation.translation import (
+    TranslationResult,
+    evaluate_translation,
+    evaluate_translation_checkpoint,
+    open_translator,
+)
+from tinybert_hf.evaluation.translation_scores import TranslationScores, sentence_chrf, translation_scores
+from tinybert_hf.evaluation.translation_speed import (
+    TranslationContestant,
+    TranslationCost,
+    int8_megabytes,
+    measure_translation_costs,
+    parameter_count,
+)
+from tinybert_hf.evaluation.worst_sentences import worst_sentences, write_worst_sentences
 
 __all__ = [
     "ModelCost",
+    "TranslationContestant",
+    "TranslationCost",
+    "TranslationResult",
+    "TranslationScores",
+    "evaluate_any_checkpoint",
     "evaluate_checkpoint",
     "evaluate_model",
+    "evaluate_translation",
+    "evaluate_translation_checkpoint",
+    "holds_translator",
+    "int8_megabytes",
     "load_metric",
     "main_metric",
     "measure_costs",
+    "measure_translation_costs",
     "metrics_for",
+    "open_translator",
+    "parameter_count",
+    "sentence_chrf",
+    "translation_scores",
+    "worst_sentences",
+    "write_worst_sentences",
 ]

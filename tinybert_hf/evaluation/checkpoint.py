@@ -2,13 +2,13 @@
 
 from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.settings import REGRESSION, SINGLE_LABEL, DataSettings
 from tinybert_hf.data.tasks import TASKS
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.metrics import metrics_for
+from tinybert_hf.evaluation.open_checkpoint import check_folder, open_model
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -80,8 +80,8 @@ def evaluate_checkpoint(
 
     if task not in TASKS:
         raise TinyBertError(f"The task {task!r} is unknown; known are {', '.join(TASKS)}.")
-    _check_folder(path)
-    model, tokenizer = _open(path)
+    check_folder(path)
+    model, tokenizer = open_model(path, "AutoModelForSequenceClassification", "a text classifier")
     problem = _problem_type(model.config, settings)
     names = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
     positions = getattr(model.config, "max_position_embeddings", settings.max_length)
@@ -89,7 +89,7 @@ def evaluate_checkpoint(
     data = TASKS[task].load(settings, need_train=False, label_names=names)
     assert data.validation is not None  # asked for above
     rows = TASKS[task].tokenize(data.validation, tokenizer, settings)
-    model.to(torch.device(device or ("cuda" if torch.cuda.is_available() else "cpu")))
+    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return evaluate_model(model, rows, tokenizer, problem, batch_size)
 
 
@@ -102,46 +102,6 @@ def _batches(dataset: "Dataset", processing_class: Any, batch_size: int) -> Iter
         rows = order[start : start + batch_size]
         batch = {name: [values[row] for row in rows] for name, values in columns.items()}
         yield rows, processing_class.pad(batch, padding=True, return_tensors="pt")
-
-
-def _check_folder(path: str) -> None:
-    folder = Path(path)
-    if not folder.exists():
-        if path.startswith((".", "/", "~")) or path.count("/") > 1 or "/" not in path:
-            raise TinyBertError(f"{path} does not exist (looked from {Path.cwd()}). Give the folder of a saved model.")
-        return  # it may be an id on the Hub
-    if folder.is_file():
-        raise TinyBertError(f"{path} is a file. Give the folder that holds config.json and the weights.")
-    if not (folder / "config.json").is_file():
-        inside = sorted(item.name for item in folder.iterdir())[:8]
-        checkpoints = [name for name in inside if (folder / name / "config.json").is_file()]
-        hint = f" Did you mean {folder / checkpoints[-1]}?" if checkpoints else ""
-        raise TinyBertError(
-            f"{path} is not a checkpoint: it has no config.json. It holds: {', '.join(inside) or 'nothing'}.{hint}"
-        )
-
-
-def _open(path: str) -> tuple[Any, Any]:
-    """Opens model and tokenizer, and refuses a model whose head would be random."""
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
-
-    import tinybert_hf  # noqa: F401  # registers the family with the Auto classes
-
-    try:
-        model, report = AutoModelForSequenceClassification.from_pretrained(path, output_loading_info=True)
-        tokenizer = AutoTokenizer.from_pretrained(path)
-    except Exception as error:  # transformers, safetensors and the Hub raise many kinds for a folder that does not fit
-        reason = " ".join(str(error).split())
-        raise TinyBertError(
-            f"{path} cannot be opened as a text classifier: {type(error).__name__}: {reason:.400}"
-        ) from error
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise TinyBertError(
-            f"{path} was not trained as a text classifier: its weights lack {', '.join(missing[:5])}"
-            f"{' and more' if len(missing) > 5 else ''}, which would be random. Fine-tune or distil it first."
-        )
-    return model, tokenizer
 
 
 def _problem_type(config: Any, settings: DataSettings) -> str:

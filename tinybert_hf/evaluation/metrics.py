@@ -4,26 +4,30 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL
+from tinybert_hf.data.tasks.translation import TRANSLATION
 from tinybert_hf.evaluation.scores import multi_label_scores, regression_scores, single_label_scores
 
 if TYPE_CHECKING:
     from transformers import EvalPrediction
 
-_MAIN_METRICS = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "f1_micro", REGRESSION: "pearson"}
+_MAIN_METRICS = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "f1_micro", REGRESSION: "pearson", TRANSLATION: "bleu"}
 
 
 def main_metric(problem_type: str) -> str:
     """Names the figure that decides between two models; a higher one is better.
 
+    Args:
+        problem_type: as transformers calls it, or "translation".
+
     Raises:
         ValueError: an unknown problem type.
     """
-    _check(problem_type)
+    _check(problem_type, (*PROBLEM_TYPES, TRANSLATION))
     return _MAIN_METRICS[problem_type]
 
 
 def metrics_for(problem_type: str, num_labels: int) -> "Callable[[EvalPrediction], dict[str, float]]":
-    """Makes the `compute_metrics` of a Trainer.
+    """Makes the `compute_metrics` of a Trainer for a classifier; for a translator see `evaluate_translation`.
 
     Args:
         problem_type: as transformers calls it.
@@ -51,27 +55,32 @@ def metrics_for(problem_type: str, num_labels: int) -> "Callable[[EvalPrediction
     return compute_metrics
 
 
-def load_metric(problem_type: str, num_labels: int = 2) -> Any:
+def load_metric(problem_type: str, num_labels: int = 2, target_language: str | None = None) -> Any:
     """Makes the same figures as an `evaluate.Metric`, for code that adds batches or combines metrics.
 
     It needs no network. Importing `evaluate` takes seconds, which is why the Trainer's way does not.
 
     Args:
-        problem_type: as transformers calls it.
+        problem_type: as transformers calls it, or "translation".
         num_labels: width of the classifier.
+        target_language: of translations; it chooses how BLEU cuts words. None looks at the references' script.
 
     Returns:
-        The metric; it takes class ids, 0/1 lists or numbers, not logits.
+        The metric; it takes class ids, 0/1 lists, numbers, or detokenized texts, not logits.
 
     Raises:
         ValueError: an unknown problem type.
     """
-    _check(problem_type)
+    _check(problem_type, (*PROBLEM_TYPES, TRANSLATION))
+    if problem_type == TRANSLATION:
+        from tinybert_hf.evaluation.translation_metrics import translation_metric
+
+        return translation_metric(target_language)
     from tinybert_hf.evaluation.evaluate_metrics import METRICS
 
     return METRICS[problem_type](num_labels=num_labels)
 
 
-def _check(problem_type: str) -> None:
-    if problem_type not in PROBLEM_TYPES:
-        raise ValueError(f"problem_type is {problem_type!r}; known are {', '.join(PROBLEM_TYPES)}.")
+def _check(problem_type: str, known: tuple[str, ...] = PROBLEM_TYPES) -> None:
+    if problem_type not in known:
+        raise ValueError(f"problem_type is {problem_type!r}; known are {', '.join(known)}.")

@@ -1,0 +1,103 @@
+"""Opens a saved model to measure it, and says what is wrong with a folder that holds none."""
+
+from pathlib import Path
+from typing import Any
+
+from tinybert_hf.errors import TinyBertError
+
+
+def check_folder(path: str) -> None:
+    """Refuses a place that holds no saved model. What may be an id on the Hub passes.
+
+    Raises:
+        TinyBertError: nothing is there, it is a file, or the folder has no config.json.
+    """
+    folder = Path(path)
+    if not folder.exists():
+        if path.startswith((".", "/", "~")) or path.count("/") > 1 or "/" not in path:
+            raise TinyBertError(f"{path} does not exist (looked from {Path.cwd()}). Give the folder of a saved model.")
+        return  # it may be an id on the Hub
+    if folder.is_file():
+        raise TinyBertError(f"{path} is a file. Give the folder that holds config.json and the weights.")
+    if not (folder / "config.json").is_file():
+        inside = sorted(item.name for item in folder.iterdir())[:8]
+        checkpoints = [name for name in inside if (folder / name / "config.json").is_file()]
+        hint = f" Did you mean {folder / checkpoints[-1]}?" if checkpoints else ""
+        raise TinyBertError(
+            f"{path} is not a checkpoint: it has no config.json. It holds: {', '.join(inside) or 'nothing'}.{hint}"
+        )
+
+
+def open_config(path: str, kind: str) -> Any:
+    """Opens the configuration of a checkpoint that `check_folder` let pass.
+
+    Args:
+        path: a folder, or an id on the Hub.
+        kind: what the checkpoint should be, with its article; for the message.
+
+    Raises:
+        TinyBertError: config.json cannot be read.
+    """
+    from transformers import AutoConfig
+
+    import tinybert_hf  # noqa: F401  # registers the family with the Auto classes
+
+    try:
+        return AutoConfig.from_pretrained(path)
+    except Exception as error:  # transformers and the Hub raise many kinds
+        raise _cannot_be_opened(path, kind, error) from error
+
+
+def open_model(path: str, auto_class: str, kind: str) -> tuple[Any, Any]:
+    """Opens model and tokenizer, and refuses what would answer at random.
+
+    Args:
+        path: a folder, or an id on the Hub.
+        auto_class: the class of transformers that opens it.
+        kind: what the checkpoint should be, with its article; for the messages.
+
+    Raises:
+        TinyBertError: it cannot be opened, weights are missing, or it has no tokenizer of its own.
+    """
+    import transformers
+
+    import tinybert_hf  # noqa: F401  # registers the family with the Auto classes
+
+    try:
+        model, report = getattr(transformers, auto_class).from_pretrained(path, output_loading_info=True)
+    except Exception as error:  # transformers, safetensors and the Hub raise many kinds for a folder that does not fit
+        raise _cannot_be_opened(path, kind, error) from error
+    missing = sorted(report["missing_keys"])
+    if missing:
+        raise TinyBertError(
+            f"{path} was not trained as {kind}: its weights lack {', '.join(missing[:5])}"
+            f"{' and more' if len(missing) > 5 else ''}, which would be random. Fine-tune or distil it first."
+        )
+    return model, _open_tokenizer(path)
+
+
+def _open_tokenizer(path: str) -> Any:
+    from transformers import AutoTokenizer
+
+    try:
+        tokenizer = AutoTokenizer.from_pretrained(path)
+    except Exception as error:  # as above
+        raise TinyBertError(
+            f"{path} has no tokenizer that can be opened: {_reason(error)}\nSave the tokenizer of the model into the "
+            "same folder."
+        ) from error
+    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+        # transformers makes an empty tokenizer where the folder has none, and reads every word as unknown.
+        raise TinyBertError(
+            f"{path} has no tokenizer: only {len(tokenizer)} special tokens were found. "
+            "Save the tokenizer of the model into the same folder."
+        )
+    return tokenizer
+
+
+def _cannot_be_opened(path: str, kind: str, error: Exception) -> TinyBertError:
+    return TinyBertError(f"{path} cannot be opened as {kind}: {_reason(error)}")
+
+
+def _reason(error: Exception) -> str:
+    return f"{type(error).__name__}: {' '.join(str(error).split()):.400}"
