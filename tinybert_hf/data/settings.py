@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from tinybert_hf.errors import DataError
 
 DEMO_SENTIMENT = "demo-sentiment"
+DEMO_TRANSLATION = "demo-translation"
 SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
@@ -18,7 +19,8 @@ class DataSettings:
     Files win over `dataset`: as soon as one file is given, every split comes from a file.
 
     Attributes:
-        dataset: id of a dataset on the Hub, or "demo-sentiment" for the generator of this package.
+        dataset: id of a dataset on the Hub, or "demo-sentiment" or "demo-translation" for the generators of this
+            package.
         dataset_config: name of the configuration on the Hub ("sst2" of "glue").
         train_split: split of the Hub dataset to train on.
         validation_split: split of the Hub dataset to measure on.
@@ -29,7 +31,12 @@ class DataSettings:
         label_column: name of the column with the label.
         label_names: the labels in order; text labels must be among them, whole numbers are places in this list.
         problem_type: None finds it from the labels: fractions make regression, lists multi-label, others single label.
-        max_length: tokens to keep of a row.
+        source_column: name of the column with the text to translate; the task "translation" reads this one and the
+            next, and no other. "translation.en" is the value of "en" in a column of dictionaries, as many datasets on
+            the Hub have it.
+        target_column: name of the column with its translation.
+        max_length: tokens to keep of a row; of its source in translation.
+        max_target_length: tokens to keep of a translation. None: as max_length.
         max_train_rows: take only the first rows.
         max_validation_rows: take only the first rows.
     """
@@ -45,7 +52,10 @@ class DataSettings:
     label_column: str = "label"
     label_names: tuple[str, ...] | None = None
     problem_type: str | None = None
+    source_column: str = "source"
+    target_column: str = "target"
     max_length: int = 128
+    max_target_length: int | None = None
     max_train_rows: int | None = None
     max_validation_rows: int | None = None
 
@@ -53,14 +63,17 @@ class DataSettings:
         """Refuses values that no data could satisfy.
 
         Raises:
-            DataError: an unknown problem type, a count below one, a name that is there twice.
+            DataError: an unknown problem type, a count below one, a name that is there twice, a column that would be
+                both sides of a translation.
         """
         if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
             raise DataError(f"problem_type is {self.problem_type!r}; known are {', '.join(PROBLEM_TYPES)}.")
-        for field in ("max_length", "max_train_rows", "max_validation_rows"):
+        for field in ("max_length", "max_target_length", "max_train_rows", "max_validation_rows"):
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise DataError(f"{field} is {value}; it must be 1 or more.")
+        if self.source_column == self.target_column:
+            raise DataError(f"source_column and target_column are both {self.source_column!r}; they must differ.")
         if self.label_names is not None:
             object.__setattr__(self, "label_names", tuple(str(name) for name in self.label_names))
             if len(set(self.label_names)) < len(self.label_names):

@@ -19,13 +19,15 @@ class TaskData:
         train: rows to learn from, or None where they were not asked for.
         validation: rows to measure on, or None where they were not asked for.
         label_names: in the order of their ids; one name for regression.
-        problem_type: as transformers calls it.
+        problem_type: as transformers calls it; "translation" for pairs of sentences.
+        notes: what a user should know about the rows, a sentence each: what was left out, what looks wrong.
     """
 
     train: "Dataset | None"
     validation: "Dataset | None"
     label_names: tuple[str, ...]
     problem_type: str
+    notes: tuple[str, ...] = ()
 
     @property
     def num_labels(self) -> int:
@@ -64,5 +66,22 @@ class Task(Protocol):
             rows: from `load`.
             tokenizer: of the model.
             settings: says how many tokens to keep.
+
+        Returns:
+            The columns of the model. What a user should know about them is in `tokenizing_notes`.
         """
         ...
+
+
+def add_tokenizing_notes(rows: "Dataset", notes: "Sequence[str]") -> None:
+    """Leaves notes, a line each, on rows that a task has tokenized."""
+    rows.info.description = "\n".join(notes)
+
+
+def tokenizing_notes(rows: "Dataset") -> tuple[str, ...]:
+    """What a user should know about tokenized rows, such as how many texts were cut.
+
+    Args:
+        rows: from the `tokenize` of a task.
+    """
+    return tuple(rows.info.description.splitlines())

@@ -1,0 +1,60 @@
+"""In which script a text is written, and which one a language's name lets expect."""
+
+import re
+from collections import Counter
+from collections.abc import Iterable
+
+LATIN, CHINESE = "Latin letters", "Chinese or Japanese characters"
+RANGES = {
+    LATIN: "A-Za-z\u00aa\u00ba\u00c0-\u00d6\u00d8-\u00f6\u00f8-\u024f\u1e00-\u1eff\uff21-\uff3a\uff41-\uff5a",
+    CHINESE: "\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\uf900-\ufaff\U00020000-\U0003ffff",
+    "Cyrillic letters": "\u0400-\u052f",
+    "Arabic letters": "\u0620-\u064a\u066e-\u06d3\u0750-\u077f",
+    "Greek letters": "\u0370-\u03ff\u1f00-\u1fff",
+    "Hebrew letters": "\u05d0-\u05ea",
+    "Korean letters": "\u1100-\u11ff\u3130-\u318f\uac00-\ud7af",
+    "Devanagari letters": "\u0904-\u0939\u0958-\u0961",
+    "Thai letters": "\u0e01-\u0e33\u0e40-\u0e46",
+}
+"""Script -> the ranges of its letters, as they stand between the brackets of a regular expression."""
+
+_LETTERS = {script: re.compile(f"[{letters}]") for script, letters in RANGES.items()}
+_LANGUAGES = {
+    LATIN: "en eng english de deu ger german fr fra french es spa spanish it ita italian pt por portuguese nl dutch "
+    "sv swedish da danish fi finnish pl polish cs czech ro romanian hu hungarian tr turkish vi vietnamese indonesian",
+    CHINESE: "zh zho chi chinese cmn ja jpn jp japanese",
+    "Cyrillic letters": "ru rus russian uk ukr ukrainian bg bulgarian",
+    "Arabic letters": "ar ara arabic fa persian ur urdu",
+    "Greek letters": "el ell greek",
+    "Hebrew letters": "he heb hebrew",
+    "Korean letters": "ko kor korean",
+    "Devanagari letters": "hi hin hindi",
+    "Thai letters": "th tha thai",
+}
+_SCRIPT_OF_LANGUAGE = {language: script for script, names in _LANGUAGES.items() for language in names.split()}
+_LOOKED_AT = 80  # characters: enough to tell, and a text may be a book
+
+
+def script_of(text: str) -> str | None:
+    """The script of most letters at the start of a text; None where there is no letter or none has the majority."""
+    start = text[:_LOOKED_AT]
+    if start.isascii():
+        return LATIN if _LETTERS[LATIN].search(start) else None
+    counts = {script: len(letters.findall(start)) for script, letters in _LETTERS.items()}
+    most = max(counts, key=lambda script: counts[script])
+    return most if 2 * counts[most] > sum(counts.values()) else None
+
+
+def usual_script(scripts: Iterable[str | None]) -> str | None:
+    """The script of more than half of the texts that have one; None where no script has as many."""
+    counts = Counter(script for script in scripts if script is not None)
+    if not counts:
+        return None
+    script, count = counts.most_common(1)[0]
+    return script if 2 * count > counts.total() else None
+
+
+def script_of_language(name: str) -> str | None:
+    """The script that a column's name lets expect: of "zh", "en_text" or "translation.de"; None for other names."""
+    words = re.split(r"[^a-z]+", name.lower())
+    return next((_SCRIPT_OF_LANGUAGE[word] for word in reversed(words) if word in _SCRIPT_OF_LANGUAGE), None)
