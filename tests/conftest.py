@@ -7,6 +7,7 @@ os.environ["TRANSFORMERS_OFFLINE"] = "1"
 os.environ["TOKENIZERS_PARALLELISM"] = "false"
 
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -50,3 +51,26 @@ def tiny_config() -> Callable[..., TinyBertConfig]:
 def tiny_tokenizer() -> BertTokenizer:
     """A WordPiece tokenizer of fewer than 64 pieces."""
     return BertTokenizer(vocab={piece: index for index, piece in enumerate(PIECES)}, model_max_length=64)
+
+
+@pytest.fixture(scope="session")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a small BERT with a trained head for negative and positive; tests read it and do not change it."""
+    from tiny_run import make_teacher  # brings the recipes, which tests of models do not need
+
+    return make_teacher(tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="session")
+def headless(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The same, pretrained only."""
+    from tiny_run import make_teacher
+
+    return make_teacher(tmp_path_factory.mktemp("headless"), head=False)
+
+
+@pytest.fixture
+def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """An empty current folder."""
+    monkeypatch.chdir(tmp_path)
+    return tmp_path

@@ -66,6 +66,25 @@ def test_labels_of_train_and_validation_differ(distill: Cli, work: Path) -> None
     assert_refused(distill("--validation-file", "other.jsonl"), "negative, positive", "no, yes")
 
 
+def test_a_message_names_the_flag_before_the_field_of_a_recipe(distill: Cli, work: Path) -> None:
+    write_rows(work / "lacks.jsonl", [row for row in rows(16) if row["label"] == "positive"])
+    fractions = write_rows(work / "fractions.jsonl", [{**row, "label": 0.5 * i} for i, row in enumerate(rows(16))])
+    for words, flag, field in (
+        (["--validation-file", "lacks.jsonl"], '--label-names "negative,positive"', "data.label_names"),
+        (["--train-file", "lacks.jsonl"], "--label-column", "data.label_column"),
+        (["--train-file", fractions, "--validation-file", fractions], "--label-column", "data.problem_type"),
+        (["--text-column", "txt"], "--text-column", "data.text_column"),
+    ):
+        wanted = ["--set", "data.problem_type=single_label_classification"] if "problem" in field else []
+        result = distill(*words, *wanted)
+        assert_refused(result, flag, field)
+        assert result.stderr.index(flag) < result.stderr.index(field)
+    # Doing what the first of them says helps.
+    assert (
+        distill("--validation-file", "lacks.jsonl", "--label-names", "negative,positive", "--dry-run").exit_code == 0
+    )
+
+
 def test_a_missing_file_and_its_neighbour(distill: Cli) -> None:
     assert_refused(distill("--train-file", "trian.jsonl"), "trian.jsonl does not exist", "Did you mean train.jsonl?")
 
@@ -157,7 +176,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr("tinybert_hf.recipes.run.run_phases", fail)
+    monkeypatch.setattr("tinybert_hf.recipes.stages.run_phases", fail)
 
 
 def test_ctrl_c_says_how_to_go_on(distill: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -200,7 +219,7 @@ def test_debug_keeps_the_traceback(tinybert: Cli, work: Path, monkeypatch: pytes
         (DataError("row 3 is odd"), "row 3 is odd"),
         (RuntimeError("I/O error: No space left on device (os error 28)"), "the disk is full"),
         (PermissionError(errno.EACCES, "Permission denied", "/x"), "Permission denied: '/x'"),
-        (MemoryError(), "smaller batch_size"),
+        (MemoryError(), "smaller --batch-size or --max-length; in a recipe, batch_size"),
         (RuntimeError("PytorchStreamWriter failed writing file data/0"), None),
         (KeyError("x"), None),
     ],

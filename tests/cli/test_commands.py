@@ -5,7 +5,9 @@ import re
 import subprocess
 import sys
 from collections.abc import Callable
+from importlib import metadata
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -17,7 +19,7 @@ from tinybert_hf.cli import COMMANDS
 from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
 
 Cli = Callable[..., Result]
-NAMES = [command.__name__ for command in COMMANDS]
+NAMES = [command.__name__.replace("_", "-") for command in COMMANDS]
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -32,6 +34,20 @@ def test_wrong_flag(tinybert: Cli, name: str) -> None:
     result = tinybert(name, "--no-such-flag")
     assert result.exit_code == 2
     assert "No such option" in result.output
+
+
+def test_a_mistyped_option_or_command_gets_the_nearest(tinybert: Cli) -> None:
+    assert "--train-file" in tinybert("distill", "--trainfile", "x").output
+    assert "distill" in tinybert("distil").output
+
+
+def test_version(tinybert: Cli) -> None:
+    result = tinybert("--version")
+    assert result.exit_code == 0
+    own, others = result.output.splitlines()
+    assert own == f"tinybert_hf {metadata.version('tinybert_hf')}"
+    for package in ("torch", "transformers"):
+        assert f"{package} {metadata.version(package)}" in others
 
 
 def test_recipes_lists_each_with_its_description(tinybert: Cli) -> None:
@@ -77,7 +93,9 @@ def test_distill_files_then_evaluate(tinybert: Cli, work: Path, files: list[str]
     options += ["--set", "phases.0.epochs=0.5", "--set", "phases.1.epochs=1"]
     result = tinybert("distill", *files, *options)
     assert result.exit_code == 0, result.output
-    assert 'pipeline("text-classification", "out")' in result.output
+    assert 'Load it: pipeline("text-classification", "out")' in result.output
+    assert "epoch 1.00" in result.stdout
+    assert "%|" not in result.output, "a progress bar, and standard error is no terminal"
     assert AutoModelForSequenceClassification.from_pretrained(work / "out").config.hidden_size == 16
     # The columns need not be named again: run.json knows them.
     measured = tinybert("evaluate", "out", "--validation-file", "b.jsonl", "--json")
@@ -94,6 +112,108 @@ def test_dry_run_prints_the_run_and_writes_nothing(tinybert: Cli, work: Path, fi
     recipe = yaml.safe_load(result.output.split("\n\n")[0])
     assert recipe["teacher"]["model"] == teacher
     assert recipe["data"]["max_length"] == 16
+
+
+def planned(result: Result) -> dict[str, Any]:
+    """The recipe that a dry run prints."""
+    assert result.exit_code == 0, result.output
+    recipe: dict[str, Any] = yaml.safe_load(result.stdout.split("\n\n")[0])
+    return recipe
+
+
+def test_epochs_and_batch_size_of_every_phase(tinybert: Cli, work: Path, files: list[str], teacher: str) -> None:
+    words = ["distill", *files, "--max-length", "16", "--set", SMALL, "--dry-run"]
+    both = ["--epochs", "1.5", "--batch-size", "8"]
+    recipe = planned(tinybert(*words, "--teacher", teacher, *both))
+    assert [(phase["epochs"], phase["batch_size"]) for phase in recipe["phases"]] == [(1.5, 8), (1.5, 8)]
+    # The same number of rows seen, so that the two can be compared.
+    assert (recipe["baseline"]["epochs"], recipe["baseline"]["batch_size"]) == (3.0, 8)
+    assert "finetune" not in recipe["teacher"]
+    # Learning rates and all else stay what the recipe says, and --set wins.
+    unchanged = planned(tinybert(*words, "--teacher", teacher))
+    assert [phase["learning_rate"] for phase in recipe["phases"]] == [
+        phase["learning_rate"] for phase in unchanged["phases"]
+    ]
+    recipe = planned(tinybert(*words, "--teacher", teacher, *both, "--set", "phases.1.epochs=7", "--no-baseline"))
+    assert [phase["epochs"] for phase in recipe["phases"]] == [1.5, 7.0]
+    assert "baseline" not in recipe
+    recipe = planned(tinybert(*words, "--teacher", teacher, "--finetune-teacher", *both))
+    assert (recipe["teacher"]["finetune"]["epochs"], recipe["teacher"]["finetune"]["batch_size"]) == (3.0, 8)
+
+
+def test_epochs_of_a_recipe_that_names_no_phases(tinybert: Cli, work: Path, teacher: str) -> None:
+    mapping = recipe_mapping(work, teacher)
+    for name in ("phases", "baseline"):
+        del mapping[name]
+    (work / "mine.yaml").write_text(yaml.safe_dump(mapping))
+    recipe = planned(tinybert("distill", "mine.yaml", "--epochs", "4", "--dry-run"))
+    assert [(phase["name"], phase["epochs"]) for phase in recipe["phases"]] == [
+        ("intermediate", 4.0),
+        ("prediction", 4.0),
+    ]
+    assert "baseline" not in recipe
+    recipe = planned(tinybert("distill", "mine.yaml", "--epochs", "4", "--baseline", "--dry-run"))
+    assert recipe["baseline"]["epochs"] == 8.0
+
+
+@pytest.mark.parametrize(
+    "words",
+    [["distill", "demo", "--epochs", "0"], ["distill", "demo", "--epochs", "-1"], ["distill", "--epochs", "x"]],
+)
+def test_epochs_that_are_none(tinybert: Cli, words: list[str]) -> None:
+    result = tinybert(*words)
+    assert result.exit_code == 2
+    assert "--epochs" in result.output
+
+
+def test_distill_finds_the_obvious_columns_and_says_which(tinybert: Cli, work: Path, teacher: str) -> None:
+    words = ["--max-length", "16", "--set", SMALL, "--teacher", teacher, "--dry-run"]
+
+    def files(name: str, text: str, label: str, **more: str) -> list[str]:
+        made = [{text: row["text"], label: row["label"], **more} for row in rows(16)]
+        file = write_rows(work / name, made)
+        return ["distill", "--train-file", file, "--validation-file", file]
+
+    result = tinybert(*files("a.jsonl", "sentence", "labels"), *words)
+    assert (planned(result)["data"]["text_column"], planned(result)["data"]["label_column"]) == ("sentence", "labels")
+    assert "The text is taken from the column 'sentence' (--text-column names another)." in result.stderr
+    assert "The label is taken from the column 'labels' (--label-column names another)." in result.stderr
+    result = tinybert(*files("b.jsonl", "text", "label", sentence="another text"), *words)
+    assert planned(result)["data"]["text_column"] == "text"
+    assert "is taken from" not in result.stderr
+    # What is named stays, on the command line and with --set.
+    both = files("c.jsonl", "sentence", "label")
+    for named in (["--text-column", "text"], ["--set", "data.text_column=text"]):
+        result = tinybert(*both, *words, *named)
+        assert result.exit_code == 2
+        assert "no column 'text'" in result.stderr
+
+
+def test_label_names(tinybert: Cli, work: Path, teacher: str) -> None:
+    file = write_rows(work / "numbers.jsonl", rows(16, labels=(0, 1)))
+    words = ["--train-file", file, "--validation-file", file, "--max-length", "16", "--label-names"]
+    distil = ["distill", *words, "negative, positive", "--set", SMALL, "--teacher", teacher, "--dry-run"]
+    result = tinybert(*distil)
+    assert planned(result)["data"]["label_names"] == ["negative", "positive"]
+    assert "labels: negative, positive" in result.output
+    tuned = ["finetune", *words, "bad,good", "--model", teacher, "--epochs", "1", "--output-dir", "tuned", "--cpu"]
+    assert tinybert(*tuned).exit_code == 0
+    assert AutoModelForSequenceClassification.from_pretrained(work / "tuned").config.id2label == {0: "bad", 1: "good"}
+    for wrong in ("positive", "", "a,,b"):
+        refused = tinybert("distill", *words, wrong)
+        assert refused.exit_code == 2
+        assert "separated by commas" in refused.output
+
+
+def test_columns_of_a_translation(tinybert: Cli, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen: list[Any] = []
+    monkeypatch.setattr("tinybert_hf.recipes.plan.make_plan", lambda recipe: seen.append(recipe))
+    monkeypatch.setattr("tinybert_hf.recipes.description.describe_plan", str)
+    words = ["translation", "--train-file", write_rows(work / "pairs.jsonl", [{"en": "a", "de": "b"}])]
+    result = tinybert("distill", *words, "--source-column", "en", "--target-column", "de", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert (seen[0].data.source_column, seen[0].data.target_column) == ("en", "de")
+    assert result.stderr == ""
 
 
 def test_the_demo_can_be_planned_without_anything(tinybert: Cli, work: Path) -> None:
@@ -135,9 +255,34 @@ def test_finetune_makes_a_teacher(tinybert: Cli, work: Path, files: list[str], h
 
 def test_evaluate_finds_the_obvious_columns(tinybert: Cli, work: Path, teacher: str) -> None:
     write_rows(work / "b.jsonl", [{"sentence": row["text"], "label": row["label"]} for row in rows(16)])
-    result = tinybert("evaluate", teacher, "--validation-file", "b.jsonl", "--max-length", "16")
+    result = tinybert("evaluate", teacher, "--validation-file", "b.jsonl", "--max-length", "16", "--json")
     assert result.exit_code == 0, result.output
+    assert "column 'sentence'" in result.stderr
+    assert json.loads(result.stdout)["accuracy"] >= 0
     write_rows(work / "c.jsonl", [{"review": row["text"], "label": row["label"]} for row in rows(16)])
     result = tinybert("evaluate", teacher, "--validation-file", "c.jsonl", "--max-length", "16")
     assert result.exit_code == 2
     assert "review" in result.stderr
+
+
+@pytest.mark.parametrize(("words", "device"), [([], None), (["--cpu"], "cpu")])
+def test_evaluate_on_the_cpu(
+    tinybert: Cli, files: list[str], monkeypatch: pytest.MonkeyPatch, words: list[str], device: str | None
+) -> None:
+    seen: list[str | None] = []
+
+    def measure(*args: Any, device: str | None, **kwargs: Any) -> dict[str, float]:
+        seen.append(device)
+        return {"accuracy": 1.0}
+
+    monkeypatch.setattr("tinybert_hf.evaluation.evaluate_checkpoint", measure)
+    assert tinybert("evaluate", "some/model", "--validation-file", "b.jsonl", *words).exit_code == 0
+    assert seen == [device]
+
+
+def test_evaluate_beside_a_run_that_cannot_be_read(tinybert: Cli, work: Path, files: list[str]) -> None:
+    (work / "out").mkdir()
+    (work / "out" / "run.json").write_text("{")
+    result = tinybert("evaluate", "out", "--validation-file", "b.jsonl")
+    assert result.exit_code == 2
+    assert "run.json does not say which columns" in result.stderr

@@ -24,6 +24,7 @@ import torch  # noqa: E402
 import transformers  # noqa: E402
 
 torch.set_num_threads(1)
+WRITTEN = 8  # tokens that a translator writes, its start token included
 
 
 def _open(auto_class: str, folder: Path, again: Path) -> tuple[str, dict[str, torch.Tensor]]:
@@ -32,8 +33,11 @@ def _open(auto_class: str, folder: Path, again: Path) -> tuple[str, dict[str, to
     inputs = torch.load(folder / "inputs.pt")
     if auto_class == "AutoModelForMultipleChoice" and inputs["input_ids"].dim() == 2:
         inputs = {key: value.unsqueeze(1) for key, value in inputs.items()}
+    source = {key: value for key, value in inputs.items() if key != "labels"}
     with torch.no_grad():
-        outputs = model(**inputs)
+        outputs = model(**(inputs if auto_class == "AutoModelForSeq2SeqLM" else source))
+    if auto_class == "AutoModelForSeq2SeqLM":
+        outputs["written"] = model.generate(**source, max_length=WRITTEN, no_repeat_ngram_size=1)
     model.save_pretrained(again)
     torch.save(inputs, again / "inputs.pt")
     root, *_, file = type(model).__module__.split(".")
@@ -53,10 +57,11 @@ def main() -> None:
     """Do the job and write the report."""
     job = json.loads(Path(sys.argv[1]).read_text())
     again, outputs, classes, tokenizers = Path(job["again"]), {}, {}, {}
-    report: dict[str, Any] = {"package": _package()}
+    report: dict[str, Any] = {"package": _package(), "ids": {}}
     for name, folder in ((name, Path(folder)) for name, folder in job["folders"].items()):
         tokenizer = transformers.AutoTokenizer.from_pretrained(folder, trust_remote_code=True)
-        tokenizers[name], report["ids"] = type(tokenizer).__name__, tokenizer("a good film").input_ids
+        tokenizers[name] = type(tokenizer).__name__
+        report["ids"][name] = [tokenizer("a good film").input_ids, tokenizer(text_target="a good film").input_ids]
         config = transformers.AutoConfig.from_pretrained(folder, trust_remote_code=True)
         config.save_pretrained(again / name / "AutoConfig")
         for auto_class in job["opened"][name]:

@@ -11,11 +11,15 @@ import pytest
 import torch
 
 from tinybert_hf import model as family
-from tinybert_hf.model import AUTO_CLASSES
+from tinybert_hf.data import train_translation_tokenizer
+from tinybert_hf.model import AUTO_CLASSES, TinyBertForSeq2Seq
 
 SCRIPT = Path(__file__).with_name("open_without_package.py")
-CODE = sorted(Path(family.__file__).parent.glob("*_tinybert*.py"))
-AUTO_MODELS = [name for name in AUTO_CLASSES if name != "AutoConfig"]
+FOLDER = Path(family.__file__).parent
+CODE = [FOLDER / "configuration_tinybert.py", *sorted(FOLDER.glob("modeling_*.py"))]
+WRITES = "AutoModelForSeq2SeqLM"
+OPEN_AN_ENCODER = {name: reference for name, reference in AUTO_CLASSES.items() if name != WRITES}
+AUTO_MODELS = [name for name in OPEN_AN_ENCODER if name != "AutoConfig"]
 
 
 def _run(place: Path, opened: dict[str, list[str]], folders: dict[str, Path]) -> dict:
@@ -58,11 +62,32 @@ def runs(tmp_path_factory, tiny_config, tiny_tokenizer, heads):
             if head.name == "SequenceClassification":
                 expected["AutoModel"] = dict(model.tinybert(**inputs).items())
         opened[head.name] = [f"AutoModelFor{head.name}"]
+    folders["Seq2SeqLM"], opened["Seq2SeqLM"] = root / "saved" / "Seq2SeqLM", [WRITES, "AutoModel"]
+    expected["Seq2SeqLM"], ids = _save_translator(tiny_config, folders["Seq2SeqLM"])
     first = _run(root / "first", {**opened, "SequenceClassification": AUTO_MODELS}, folders)
     shutil.rmtree(root / "saved")
     saved_there = {name: first["again"] / name / auto_classes[0] for name, auto_classes in opened.items()}
     second = _run(root / "second", opened, saved_there)
-    return {"expected": expected, "first": first, "second": second}
+    return {"expected": expected, "ids": ids, "first": first, "second": second}
+
+
+def _save_translator(tiny_config, folder: Path) -> tuple[dict[str, torch.Tensor], list[list[int]]]:
+    """Save a translator with a vocabulary for each side; give what it computes and writes, and what its tokens are."""
+    tokenizer = train_translation_tokenizer(["a good film"] * 2, ["ein guter Film"] * 2, target_vocab_size=8000)
+    torch.manual_seed(0)
+    halves = {"is_encoder_decoder": True, "num_decoder_layers": 1, "decoder_hidden_size": 24, "eos_token_id": 1}
+    sizes = {"vocab_size": len(tokenizer), "decoder_vocab_size": tokenizer.target_vocab_size}
+    model = TinyBertForSeq2Seq(tiny_config(**halves, **sizes)).eval()
+    model.save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    source = {"input_ids": torch.randint(4, 40, (3, 6)), "attention_mask": torch.ones(3, 6, dtype=torch.long)}
+    source["attention_mask"][1, 4:] = 0
+    inputs = {**source, "labels": torch.randint(4, 40, (3, 5))}
+    torch.save(inputs, folder / "inputs.pt")
+    with torch.no_grad():
+        outputs = {key: value for key, value in model(**inputs).items() if isinstance(value, torch.Tensor)}
+        outputs["written"] = model.generate(**source, max_length=8, no_repeat_ngram_size=1)
+    return outputs, [tokenizer("a good film").input_ids, tokenizer(text_target="a good film").input_ids]
 
 
 @pytest.mark.parametrize("turn", ["first", "second"])
@@ -71,6 +96,20 @@ def test_each_head_computes_the_same(turn, runs, head):
     assert runs["expected"][head.name]
     for key, value in runs["expected"][head.name].items():
         torch.testing.assert_close(outputs[key], value, rtol=0, atol=1e-6)
+
+
+@pytest.mark.parametrize("turn", ["first", "second"])
+def test_a_translator_computes_and_writes_the_same(turn, runs):
+    outputs, expected = runs[turn]["outputs"][f"Seq2SeqLM/{WRITES}"], runs["expected"]["Seq2SeqLM"]
+    assert torch.equal(outputs["written"], expected["written"])
+    assert {"loss", "logits", "encoder_last_hidden_state"} < set(expected)
+    for key, value in expected.items():
+        torch.testing.assert_close(outputs[key], value, rtol=0, atol=1e-5)
+
+
+def test_auto_model_opens_the_encoder_of_a_translator(runs):
+    outputs, expected = runs["first"]["outputs"]["Seq2SeqLM/AutoModel"], runs["expected"]["Seq2SeqLM"]
+    torch.testing.assert_close(outputs["last_hidden_state"], expected["encoder_last_hidden_state"], rtol=0, atol=1e-5)
 
 
 def test_auto_model_opens_a_classifier(runs):
@@ -84,19 +123,28 @@ def test_every_auto_class_opens_a_classifier(auto_class, runs):
     assert runs["first"]["report"]["classes"][f"SequenceClassification/{auto_class}"] == AUTO_CLASSES[auto_class]
 
 
-@pytest.mark.parametrize("auto_class", list(AUTO_CLASSES))
-def test_saves_made_there_carry_the_code(auto_class, runs):
-    folder = runs["first"]["again"] / "SequenceClassification" / auto_class
-    assert json.loads((folder / "config.json").read_text())["auto_map"] == AUTO_CLASSES
+@pytest.mark.parametrize(
+    ("name", "auto_class", "auto_map"),
+    [
+        *(("SequenceClassification", auto_class, OPEN_AN_ENCODER) for auto_class in OPEN_AN_ENCODER),
+        *(("Seq2SeqLM", auto_class, AUTO_CLASSES) for auto_class in ("AutoConfig", WRITES)),
+    ],
+)
+def test_saves_made_there_carry_the_code(name, auto_class, auto_map, runs):
+    folder = runs["first"]["again"] / name / auto_class
+    assert json.loads((folder / "config.json").read_text())["auto_map"] == auto_map
     for path in CODE:
         assert (folder / path.name).read_bytes() == path.read_bytes()
 
 
 @pytest.mark.parametrize("turn", ["first", "second"])
-def test_tokenizer_opens_there(turn, runs, tiny_tokenizer):
+def test_tokenizer_opens_there(turn, runs, tiny_tokenizer, heads):
     report = runs[turn]["report"]
+    assert report["tokenizers"].pop("Seq2SeqLM") == "TinyBertSeq2SeqTokenizer"
+    assert report["ids"].pop("Seq2SeqLM") == runs["ids"]
     assert set(report["tokenizers"].values()) == {"BertTokenizer"}
-    assert report["ids"] == tiny_tokenizer("a good film").input_ids
+    ids = tiny_tokenizer("a good film").input_ids
+    assert list(report["ids"].values()) == [[ids, ids]] * len(heads)
 
 
 def test_pipeline_runs_there(runs):

@@ -1,25 +1,11 @@
-"""Teachers that several tests read and none changes."""
-
-from pathlib import Path
+"""A teacher that translates, for every test of a translation run."""
 
 import pytest
-from tiny_run import make_teacher
 
 
 @pytest.fixture(scope="session")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A small BERT with a trained head for negative and positive."""
-    return make_teacher(tmp_path_factory.mktemp("teacher"))
+def translator(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a small Marian model that has learnt to exchange words; tests read it and do not change it."""
+    from tiny_translator import save_translator
 
-
-@pytest.fixture(scope="session")
-def headless(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The same, pretrained only."""
-    return make_teacher(tmp_path_factory.mktemp("headless"), head=False)
-
-
-@pytest.fixture
-def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """An empty current folder."""
-    monkeypatch.chdir(tmp_path)
-    return tmp_path
+    return save_translator(tmp_path_factory.mktemp("translator"))

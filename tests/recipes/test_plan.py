@@ -43,7 +43,7 @@ def test_a_dry_run_tells_shapes_maps_and_rows(work: Path, teacher: str) -> None:
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("task=translation", r"task: there is no 'translation'"),
+        ("task=summary", r"task: there is no 'summary'"),
         ("teacher.model=null", r"teacher\.model: no teacher is given.*--teacher"),
         ("teacher.model=nowhere/at-all", r"teacher nowhere/at-all: there is no such folder"),
         ("teacher.model=empty", r"teacher empty: the folder holds no model"),

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import ModuleType
 from typing import Any
 
 import pytest
@@ -15,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
-from tinybert_hf.recipes import run as run_module
+from tinybert_hf.recipes import run_classification, stages
 from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.overrides import apply_overrides
 from tinybert_hf.recipes.report import RunReport
@@ -76,9 +77,12 @@ def whole(tmp_path_factory: pytest.TempPathFactory, headless: str) -> Path:
     return folder / "out"
 
 
-@pytest.mark.parametrize("stop_in", ["make_start", "run_phases", "measure_costs"])
+@pytest.mark.parametrize(
+    ("module", "stop_in"),
+    [(run_classification, "make_start"), (stages, "run_phases"), (run_classification, "measure_costs")],
+)
 def test_a_stopped_run_goes_on_and_ends_the_same(
-    work: Path, whole: Path, headless: str, monkeypatch: pytest.MonkeyPatch, stop_in: str
+    work: Path, whole: Path, headless: str, monkeypatch: pytest.MonkeyPatch, module: ModuleType, stop_in: str
 ) -> None:
     settings = with_finetuning(headless)
 
@@ -86,7 +90,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run_module, stop_in, stop)
+        patch.setattr(module, stop_in, stop)
         with pytest.raises(KeyboardInterrupt):
             run(work, headless, teacher=settings)
     stopped = work / "out"
@@ -94,13 +98,13 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
     assert (stopped / "teacher" / "config.json").exists()
     # The finished stages are not run again.
     tuned: list[str] = []
-    finetune = run_module.finetune
+    finetune = stages.finetune
 
     def counting(*args: Any, **kwargs: Any) -> Any:
         tuned.append(Path(kwargs["output_dir"]).name)
         return finetune(*args, **kwargs)
 
-    monkeypatch.setattr(run_module, "finetune", counting)
+    monkeypatch.setattr(stages, "finetune", counting)
     report, printed = run(work, headless, teacher=settings)
     assert tuned == ([] if stop_in == "measure_costs" else ["baseline"])
     assert "Going on with the run" in printed
@@ -135,8 +139,8 @@ def test_the_baseline_begins_where_the_student_began(
 
         return noting
 
-    monkeypatch.setattr(run_module, "run_phases", note("student", run_module.run_phases))
-    monkeypatch.setattr(run_module, "finetune", note("baseline", run_module.finetune))
+    monkeypatch.setattr(stages, "run_phases", note("student", stages.run_phases))
+    monkeypatch.setattr(stages, "finetune", note("baseline", stages.finetune))
     run(work, teacher)
     torch.testing.assert_close(begins["student"], begins["baseline"], rtol=0, atol=0)
 
@@ -174,7 +178,7 @@ def test_a_student_with_another_vocabulary_is_refused(work: Path, teacher: str) 
 def test_a_teacher_that_cannot_be_captured_is_refused_before_its_fine_tuning(
     work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(run_module, "finetune", lambda *a, **k: pytest.fail("trained before the check"))
+    monkeypatch.setattr(stages, "finetune", lambda *a, **k: pytest.fail("trained before the check"))
     from transformers import DebertaV2Config, DebertaV2ForSequenceClassification
 
     size = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 64}
@@ -223,7 +227,8 @@ def test_a_killed_run_goes_on(work: Path, teacher: str) -> None:
     script = (
         "import json, os, signal, torch\n"
         "from transformers import TrainerCallback\n"
-        "import tinybert_hf.recipes.run as module\n"
+        "from tinybert_hf.recipes import stages\n"
+        "from tinybert_hf.recipes.run import run_recipe\n"
         "from tinybert_hf.recipes.fields import build\n"
         "from tinybert_hf.recipes.schema import Recipe\n"
         "torch.set_num_threads(1)\n"
@@ -231,9 +236,9 @@ def test_a_killed_run_goes_on(work: Path, teacher: str) -> None:
         "    def on_step_end(self, args, state, control, **kwargs):\n"
         "        if state.global_step == 2:\n"
         "            os.kill(os.getpid(), signal.SIGKILL)\n"
-        "phases = module.run_phases\n"
-        "module.run_phases = lambda *a, **k: phases(*a, **k, callbacks=[Kill()])\n"
-        "module.run_recipe(build(Recipe, json.load(open('recipe.json'))))\n"
+        "phases = stages.run_phases\n"
+        "stages.run_phases = lambda *a, **k: phases(*a, **k, callbacks=[Kill()])\n"
+        "run_recipe(build(Recipe, json.load(open('recipe.json'))))\n"
     )
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=280, check=False)
     assert process.returncode == -9, process.stderr

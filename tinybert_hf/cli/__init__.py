@@ -6,11 +6,14 @@ import typer
 
 from tinybert_hf.cli.distill import distill
 from tinybert_hf.cli.evaluate import evaluate
-from tinybert_hf.cli.failures import EXIT_INTERRUPTED, show_traceback
+from tinybert_hf.cli.failures import show_traceback
 from tinybert_hf.cli.finetune import finetune
+from tinybert_hf.cli.interruption import EXIT_INTERRUPTED, answers_ctrl_c
+from tinybert_hf.cli.pseudo_label import pseudo_label
 from tinybert_hf.cli.recipes import recipes
+from tinybert_hf.cli.translate import translate
 
-COMMANDS = (distill, finetune, evaluate, recipes)
+COMMANDS = (distill, finetune, evaluate, translate, pseudo_label, recipes)
 
 app = typer.Typer(
     name="tinybert",
@@ -24,8 +27,27 @@ for command in COMMANDS:
     app.command()(command)
 
 
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        from tinybert_hf.recipes.report import versions
+
+        own, *others = versions().items()
+        print(" ".join(own))
+        print(", ".join(" ".join(one) for one in others))
+        raise typer.Exit
+
+
 @app.callback()
 def common(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version",
+            callback=_show_version,
+            is_eager=True,
+            help="Print the versions of this package and of those it stands on.",
+        ),
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", envvar="TINYBERT_DEBUG", help="Show the traceback of an error.")
     ] = False,
@@ -37,6 +59,7 @@ def common(
 def main() -> None:
     """Entry point of the command `tinybert`."""
     try:
-        app()
+        with answers_ctrl_c():
+            app()
     except KeyboardInterrupt:  # before a command has begun
         raise SystemExit(EXIT_INTERRUPTED) from None

@@ -2,79 +2,144 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tinybert_hf.cli.failures import answers_failures
+from tinybert_hf.cli.model_folders import opens_models
 from tinybert_hf.cli.options import (
     Bf16,
     Cpu,
     LabelColumn,
+    LabelNames,
     MaxLength,
     OutputDir,
     Seed,
+    SourceColumn,
+    TargetColumn,
     TextColumn,
     TextPairColumn,
     TrainFile,
+    UnlabelledColumn,
+    UnlabelledFile,
     ValidationFile,
+    above_zero,
+    choose_columns,
     data_overrides,
     training_overrides,
 )
+from tinybert_hf.cli.phase_options import phase_overrides
 
-DEFAULT_RECIPE = "text-classification"
+if TYPE_CHECKING:
+    from collections.abc import Collection
+
+    from tinybert_hf.recipes.schema import Recipe
+
+DEFAULT_RECIPE, TRANSLATION_RECIPE = "text-classification", "translation"
 _MODELS = "Models"
+_TRAINING = "Training"
 
 
 @answers_failures
 def distill(
     recipe: Annotated[
         str | None,
-        typer.Argument(help="A shipped recipe (see `tinybert recipes`) or a YAML file; not needed with --train-file."),
+        typer.Argument(
+            help="A shipped recipe (`tinybert recipes` lists them) or a YAML file. Not given, with --train-file: "
+            "text-classification, or translation where --source-column or --target-column is given."
+        ),
     ] = None,
     teacher: Annotated[
-        str | None, typer.Option(help="Folder or Hub id of the model to learn from.", rich_help_panel=_MODELS)
+        str | None,
+        typer.Option(
+            help="Folder or Hub id of the model to learn from, fine-tuned for your task.", rich_help_panel=_MODELS
+        ),
     ] = None,
     finetune_teacher: Annotated[
         bool,
         typer.Option(
-            "--finetune-teacher", help="The teacher is pretrained only: fine-tune it first.", rich_help_panel=_MODELS
+            "--finetune-teacher",
+            help="The teacher is pretrained only: fine-tune it on the training rows first.",
+            rich_help_panel=_MODELS,
         ),
     ] = False,
     student: Annotated[
         str | None,
-        typer.Option(help="A preset such as 4l-312d, or a folder or Hub id of a TinyBERT.", rich_help_panel=_MODELS),
+        typer.Option(
+            help="A preset (4l-312d, 6l-768d, seq2seq-6-2-256d, ...), or folder or Hub id of a TinyBERT.",
+            rich_help_panel=_MODELS,
+        ),
     ] = None,
     start: Annotated[
         str | None,
-        typer.Option(help="Where the student's first weights come from: teacher or random.", rich_help_panel=_MODELS),
+        typer.Option(
+            metavar="teacher|random",
+            help="Where the first weights of a student from a preset come from. Translators: random only.",
+            rich_help_panel=_MODELS,
+        ),
     ] = None,
     train_file: TrainFile = None,
     validation_file: ValidationFile = None,
     text_column: TextColumn = None,
     text_pair_column: TextPairColumn = None,
     label_column: LabelColumn = None,
+    label_names: LabelNames = None,
+    source_column: SourceColumn = None,
+    target_column: TargetColumn = None,
+    unlabelled_file: UnlabelledFile = None,
+    unlabelled_column: UnlabelledColumn = None,
     max_length: MaxLength = None,
-    output_dir: OutputDir = None,
+    epochs: Annotated[
+        float | None,
+        typer.Option(
+            callback=above_zero,
+            help="Epochs of each phase of the distillation. A baseline gets as many as all phases together; the "
+            "fine-tuning of a teacher keeps its own (--set teacher.finetune.epochs=...).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    batch_size: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Rows of a step, in every training of the run; fewer where memory is short.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
     baseline: Annotated[
         bool | None,
-        typer.Option(help="Also train the student without the teacher, to compare.", rich_help_panel="Run"),
+        typer.Option(
+            help="Also train the student without the teacher, to compare. Default: as the recipe says.",
+            rich_help_panel=_TRAINING,
+        ),
     ] = None,
+    bf16: Bf16 = False,
+    output_dir: OutputDir = None,
     seed: Seed = None,
     cpu: Cpu = False,
-    bf16: Bf16 = False,
     assignments: Annotated[
         list[str] | None,
-        typer.Option("--set", metavar="PATH=VALUE", help="Any field of the recipe: phases.0.learning_rate=1e-4"),
+        typer.Option(
+            "--set",
+            metavar="PATH=VALUE",
+            help="Any field of the recipe, any number of times: phases.0.learning_rate=1e-4. Wins over the options.",
+        ),
     ] = None,
     dry_run: Annotated[
-        bool, typer.Option("--dry-run", help="Check everything, print the resolved run, train nothing.")
+        bool,
+        typer.Option("--dry-run", help="Check everything, print the whole recipe and the layer map, train nothing."),
     ] = False,
 ) -> None:
     """Distil a teacher into a TinyBERT.
 
-    `tinybert distill demo` needs nothing but this package. A run that was stopped goes on with the same command.
+    `tinybert distill demo` needs nothing but this package.
+
+    What no option says is as the recipe says: --dry-run shows the whole run.
+
+    A run that was stopped goes on with the same command.
     """
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.recipes.loader import load_recipe
@@ -83,28 +148,40 @@ def distill(
         raise typer.BadParameter(
             "give a recipe (`tinybert recipes` lists them, `demo` needs no data) or --train-file and --validation-file"
         )
-    overrides: dict[str, Any] = {
-        f"data.{name}": value
-        for name, value in data_overrides(
-            train_file, validation_file, text_column, text_pair_column, label_column, max_length
-        ).items()
-    }
-    overrides |= {f"training_arguments.{name}": value for name, value in training_overrides(cpu, bf16).items()}
+    name = recipe or (DEFAULT_RECIPE if source_column is None and target_column is None else TRANSLATION_RECIPE)
+    given = data_overrides(
+        train_file,
+        validation_file,
+        text_column,
+        text_pair_column,
+        label_column,
+        max_length,
+        label_names,
+        source_column,
+        target_column,
+    )
+    overrides: dict[str, Any] = {f"data.{field}": value for field, value in given.items()}
+    overrides |= {f"training_arguments.{field}": value for field, value in training_overrides(cpu, bf16).items()}
+    unlabelled = {"unlabelled_file": unlabelled_file, "unlabelled_column": unlabelled_column}
+    overrides |= {f"pseudo_labels.{field}": value for field, value in unlabelled.items() if value is not None}
     overrides |= _model_overrides(teacher, finetune_teacher, student, start)
     if baseline is False:
         overrides["baseline"] = None
-    overrides |= {name: value for name, value in (("seed", seed), ("output_dir", output_dir)) if value is not None}
-    resolved = load_recipe(recipe or DEFAULT_RECIPE, overrides, assignments or (), with_baseline=baseline is True)
+    overrides |= phase_overrides(name, overrides, epochs, batch_size, with_baseline=baseline is True)
+    overrides |= {field: value for field, value in (("seed", seed), ("output_dir", output_dir)) if value is not None}
+    resolved = load_recipe(name, overrides, assignments or (), with_baseline=baseline is True)
+    resolved = _with_columns(resolved, [*given, *_data_fields(assignments or ())])
     quiet_libraries()
-    if dry_run:
-        from tinybert_hf.recipes.description import describe_plan
-        from tinybert_hf.recipes.plan import make_plan
+    with opens_models(resolved.teacher.model, resolved.student.model):
+        if dry_run:
+            from tinybert_hf.recipes.description import describe_plan
+            from tinybert_hf.recipes.plan import make_plan
 
-        print(describe_plan(make_plan(resolved)))
-        return
-    from tinybert_hf.recipes.run import run_recipe
+            print(describe_plan(make_plan(resolved)))
+            return
+        from tinybert_hf.recipes.run import run_recipe
 
-    run_recipe(resolved)
+        run_recipe(resolved)
 
 
 def _model_overrides(
@@ -125,3 +202,16 @@ def _model_overrides(
     if start is not None:
         overrides["student.start"] = start
     return overrides
+
+
+def _data_fields(assignments: Collection[str]) -> list[str]:
+    """The fields of the data that --set names."""
+    paths = [assignment.partition("=")[0].strip() for assignment in assignments]
+    return [path.removeprefix("data.") for path in paths if path.startswith("data.")]
+
+
+def _with_columns(recipe: Recipe, named: Collection[str]) -> Recipe:
+    """The recipe with the columns that its file has, where it is about texts and labels."""
+    if recipe.task != DEFAULT_RECIPE:
+        return recipe
+    return replace(recipe, data=choose_columns(recipe.data, named))

@@ -11,14 +11,20 @@ from typing import ParamSpec
 
 import typer
 
+from tinybert_hf.cli.interruption import EXIT_INTERRUPTED, ctrl_c_came, inside_command, is_interrupt
 from tinybert_hf.errors import TinyBertError
 
 Parameters = ParamSpec("Parameters")
 
 EXIT_FAILED = 2
-EXIT_INTERRUPTED = 130
 # torch reports a full disk as a writer's RuntimeError that names neither the disk nor the error number.
 _ALMOST_NOTHING = 20e6
+_FROM_CHECKPOINT = "The same command goes on from the last checkpoint; a phase that has none yet begins again."
+_GOES_ON = {
+    "distill": _FROM_CHECKPOINT,
+    "finetune": _FROM_CHECKPOINT,
+    "pseudo_label": "The same command goes on where it was.",
+}
 
 _debug = False
 
@@ -35,13 +41,15 @@ def answers_failures(command: Callable[Parameters, None]) -> Callable[Parameters
     @functools.wraps(command)
     def answering(*args: Parameters.args, **kwargs: Parameters.kwargs) -> None:
         try:
-            command(*args, **kwargs)
-        except KeyboardInterrupt:
-            _say(
-                "\nStopped. The same command goes on from the last checkpoint; a phase that has none yet begins again."
-            )
-            raise typer.Exit(EXIT_INTERRUPTED) from None
-        except Exception as error:
+            with inside_command():
+                command(*args, **kwargs)
+        except typer.Exit:
+            raise
+        except BaseException as error:
+            # An interrupt that a library turned into an error of its own may leave only the note that it came.
+            if is_interrupt(error) or ctrl_c_came():
+                _say(f"\nStopped. {_GOES_ON.get(command.__name__, '')}".rstrip())
+                raise typer.Exit(EXIT_INTERRUPTED) from None
             message = explain(error)
             if message is None or _debug:
                 raise
@@ -63,7 +71,10 @@ def explain(error: BaseException) -> str | None:
     if isinstance(error, OSError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
-        return "the memory is full. Set a smaller batch_size for each phase, or a smaller data.max_length."
+        return (
+            "the memory is full. Give a smaller --batch-size or --max-length; in a recipe, batch_size of each phase, "
+            "of baseline and of teacher.finetune, and data.max_length."
+        )
     return None
 
 

@@ -2,28 +2,88 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any
+from collections.abc import Collection
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+if TYPE_CHECKING:
+    from tinybert_hf.data import DataSettings
+
 _DATA = "Data"
 _RUN = "Run"
+_TRAINING = "Training"
+
+
+def above_zero(value: float | None) -> float | None:
+    """Refuse what no training could do."""
+    if value is not None and not value > 0:
+        raise typer.BadParameter(f"{value:g} is not above 0.")
+    return value
+
 
 TrainFile = Annotated[
     str | None,
     typer.Option(help="Rows to learn from: .jsonl, .json, .csv, .tsv, .parquet, also .gz.", rich_help_panel=_DATA),
 ]
-ValidationFile = Annotated[str | None, typer.Option(help="Rows to measure on.", rich_help_panel=_DATA)]
-TextColumn = Annotated[str | None, typer.Option(help="Column with the text.", rich_help_panel=_DATA)]
-TextPairColumn = Annotated[
-    str | None, typer.Option(help="Column with the second text of a pair.", rich_help_panel=_DATA)
+ValidationFile = Annotated[str | None, typer.Option(help="Rows to measure on, likewise.", rich_help_panel=_DATA)]
+TextColumn = Annotated[
+    str | None,
+    typer.Option(help="Column with the text. Not named: text, or else sentence.", rich_help_panel=_DATA),
 ]
-LabelColumn = Annotated[str | None, typer.Option(help="Column with the label.", rich_help_panel=_DATA)]
-MaxLength = Annotated[int | None, typer.Option(help="Tokens of a row that are read.", rich_help_panel=_DATA)]
-OutputDir = Annotated[str | None, typer.Option(help="Folder for the result; new or empty.", rich_help_panel=_RUN)]
-Seed = Annotated[int | None, typer.Option(help="Of every random choice.", rich_help_panel=_RUN)]
+TextPairColumn = Annotated[
+    str | None, typer.Option(help="Column with the second text, where rows are pairs.", rich_help_panel=_DATA)
+]
+LabelColumn = Annotated[
+    str | None,
+    typer.Option(help="Column with the label. Not named: label, or else labels.", rich_help_panel=_DATA),
+]
+LabelNames = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME,NAME,...",
+        help="All labels, in order; numbers in the data count in this list, from 0. Not given: those of the rows.",
+        rich_help_panel=_DATA,
+    ),
+]
+SourceColumn = Annotated[
+    str | None, typer.Option(help="Translation: column with the text to translate.", rich_help_panel=_DATA)
+]
+TargetColumn = Annotated[
+    str | None, typer.Option(help="Translation: column with its translation.", rich_help_panel=_DATA)
+]
+UnlabelledFile = Annotated[
+    str | None,
+    typer.Option(
+        help="Translation: further texts without a translation, for the teacher to translate.", rich_help_panel=_DATA
+    ),
+]
+UnlabelledColumn = Annotated[
+    str | None,
+    typer.Option(help="Their column. Default: as --source-column.", rich_help_panel=_DATA),
+]
+MaxLength = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        help="Tokens of a row that are read; the rest is cut off. Default: 128, or what the recipe or the trained "
+        "model says.",
+        rich_help_panel=_DATA,
+    ),
+]
+OutputDir = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder for the result: new, empty, or of the same run, which then goes on. Default: runs/RECIPE.",
+        rich_help_panel=_RUN,
+    ),
+]
+Seed = Annotated[
+    int | None,
+    typer.Option(min=0, help="Seed of every random choice. Default: the recipe's, else 42.", rich_help_panel=_RUN),
+]
 Cpu = Annotated[bool, typer.Option("--cpu", help="Use no accelerator.", rich_help_panel=_RUN)]
-Bf16 = Annotated[bool, typer.Option("--bf16", help="Train in bfloat16 mixed precision.", rich_help_panel=_RUN)]
+Bf16 = Annotated[bool, typer.Option("--bf16", help="Train in bfloat16 mixed precision.", rich_help_panel=_TRAINING)]
 
 
 def data_overrides(
@@ -33,6 +93,9 @@ def data_overrides(
     text_pair_column: str | None = None,
     label_column: str | None = None,
     max_length: int | None = None,
+    label_names: str | None = None,
+    source_column: str | None = None,
+    target_column: str | None = None,
 ) -> dict[str, Any]:
     """The fields of DataSettings that were given on the command line."""
     given = {
@@ -42,6 +105,9 @@ def data_overrides(
         "text_pair_column": text_pair_column,
         "label_column": label_column,
         "max_length": max_length,
+        "label_names": None if label_names is None else _names(label_names),
+        "source_column": source_column,
+        "target_column": target_column,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -49,3 +115,25 @@ def data_overrides(
 def training_overrides(cpu: bool, bf16: bool) -> dict[str, Any]:
     """The fields of TrainingArguments that were given on the command line."""
     return {name: True for name, given in (("use_cpu", cpu), ("bf16", bf16)) if given}
+
+
+def choose_columns(settings: DataSettings, named: Collection[str]) -> DataSettings:
+    """Take the obvious columns where none are named, and say which, so that nothing happens in silence."""
+    from tinybert_hf.data.columns import OBVIOUS_COLUMNS, with_obvious_columns
+
+    chosen = with_obvious_columns(settings, named)
+    for field in OBVIOUS_COLUMNS:
+        column = getattr(chosen, field)
+        if column != getattr(settings, field):
+            kind = field.removesuffix("_column")
+            typer.echo(f"The {kind} is taken from the column {column!r} (--{kind}-column names another).", err=True)
+    return chosen
+
+
+def _names(text: str) -> tuple[str, ...]:
+    names = tuple(name.strip() for name in text.split(","))
+    if len(names) < 2 or not all(names):
+        raise typer.BadParameter(
+            f'--label-names {text!r}: give two names or more, separated by commas: "negative,positive"'
+        )
+    return names

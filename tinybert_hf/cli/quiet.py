@@ -13,9 +13,13 @@ _LEFT_OUT = ("grad_norm", "total_flos", "runtime", "_per_second", "train_loss", 
 
 
 def quiet_libraries() -> None:
-    """Silence the notes of transformers, datasets and torch, apart from errors; make the Trainer's lines readable."""
+    """Silence the notes of transformers, datasets and torch, apart from errors; make the Trainer's lines readable.
+
+    Where standard error is no terminal there are no progress bars either: a log file would keep every state of them.
+    """
     import datasets
     import transformers
+    from huggingface_hub.utils.tqdm import disable_progress_bars
     from transformers import trainer
 
     transformers.utils.logging.set_verbosity_error()
@@ -24,19 +28,19 @@ def quiet_libraries() -> None:
     for name in ("httpx", "huggingface_hub", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    trainer.DEFAULT_PROGRESS_CALLBACK = _readable_progress()
+    if sys.stderr.isatty():
+        trainer.DEFAULT_PROGRESS_CALLBACK = _readable_bar()
+    else:
+        datasets.disable_progress_bars()  # of tokenizing and downloading
+        disable_progress_bars()  # of downloading models
+        trainer.DEFAULT_PROGRESS_CALLBACK = _lines_only()
 
 
-def _readable_progress() -> type:
+def _readable_bar() -> type:
     from transformers.trainer_callback import ProgressCallback
 
     class ReadableProgress(ProgressCallback):
         """The Trainer's progress bar; what it logs as a line of names and numbers."""
-
-        def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-            super().on_train_begin(args, state, control, **kwargs)
-            if self.training_bar is not None and not sys.stderr.isatty():
-                self.training_bar.mininterval = 30  # a log file keeps every state of the bar
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
             line = log_line(logs or {})
@@ -44,6 +48,20 @@ def _readable_progress() -> type:
                 self.training_bar.write(line)
 
     return ReadableProgress
+
+
+def _lines_only() -> type:
+    from transformers import TrainerCallback
+
+    class LinesOnly(TrainerCallback):
+        """What the Trainer logs as a line of names and numbers, without a bar."""
+
+        def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:
+            line = log_line(logs or {})
+            if state.is_world_process_zero and line:
+                print(line, flush=True)
+
+    return LinesOnly
 
 
 def log_line(logs: Mapping[str, Any]) -> str:

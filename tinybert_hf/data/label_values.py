@@ -70,7 +70,8 @@ def problem_of(kind: str, wanted: str | None, tables: Sequence[RawRows], column:
     first = tables[0].columns[column][0]
     raise DataError(
         f"problem_type is {wanted}, but column {column!r} of {tables[0].source} holds labels such as {first!r:.60}, "
-        f"which are {found}. Change problem_type or the labels."
+        f"which are {found}. Is it the right column (--label-column; in a recipe, data.label_column)? Else change the "
+        "labels, or what they are to be (--set data.problem_type=...; in a recipe, data.problem_type)."
     )
 
 

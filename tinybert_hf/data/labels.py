@@ -103,7 +103,7 @@ def _regression(tables: Sequence[RawRows], column: str, model_names: Sequence[st
     if model_names is not None and len(model_names) != 1:
         raise DataError(
             f"{tables[0].source}: column {column!r} holds numbers (regression), but the model has the labels "
-            f"{_show(model_names)}. Whole numbers with problem_type single_label_classification would be classes."
+            f"{_show(model_names)}. Is it the right column (--label-column)? Classes are names or whole numbers."
         )
     for table in tables:
         for row, value in _rows(table, column):
@@ -211,7 +211,8 @@ def _refuse_one_label(table: RawRows, column: str) -> None:
     only = table.columns[column][0]
     raise DataError(
         f"{table.source}: column {column!r} holds one label only ({only!r:.60}) in {len(table)} rows; there is "
-        "nothing to learn. Is it the right column, and are the first rows all of one class (max_train_rows)?"
+        "nothing to learn. Is it the right column (--label-column; in a recipe, data.label_column), and are the "
+        "first rows all of one class (data.max_train_rows)?"
     )
 
 
@@ -233,7 +234,7 @@ def _compare_splits(
             "Mend the labels"
             if unseen
             else "Is it a typing error? Else add such rows, or name all labels if some may be absent there "
-            "(data.label_names of a recipe)"
+            f'(--label-names "{",".join(names[:3])}{",..." if len(names) > 3 else ""}"; in a recipe, data.label_names)'
         )
         raise DataError(
             f"The labels of the two splits differ. {train.source}: {_show(names)}. "

@@ -59,9 +59,8 @@ def check_columns(source: str, wanted: Sequence[str], present: Iterable[str]) ->
         hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
         raise DataError(
             f"{source} has no column {column!r}. Columns there: {', '.join(there) or 'none'}.{hint} "
-            "Name the columns with --text-column, --text-pair-column and --label-column; in a recipe, "
-            "data.text_column "
-            "and so on."
+            "Name the columns with --text-column, --text-pair-column and --label-column, those of a translation with "
+            "--source-column and --target-column; in a recipe, data.text_column and so on."
         )
 
 

@@ -27,6 +27,10 @@ _STILL_WORKS = (
     "The hidden-state, embedding and prediction losses still work for it: set the attention loss weight to 0."
 )
 
+NO_TARGET = (
+    "The batch has no target: a translation batch needs labels (or decoder_input_ids and decoder_attention_mask)."
+)
+
 
 @dataclass(frozen=True)
 class AttentionRecord:
@@ -116,6 +120,8 @@ def capture(
     if wanted is None:
         wanted = Wanted(attention_layers, hidden_state_layers)
     two_halves = is_translator(model)
+    if two_halves and not {"labels", "decoder_input_ids", "decoder_inputs_embeds"} & set(inputs):
+        raise CaptureError(NO_TARGET)
     kwargs: dict[str, Any] = {"use_cache": False} if two_halves else {}
     if wanted.hidden_states or wanted.decoder_hidden_states:
         # An encoder keeps only the layers that it is asked for; of two halves each has numbers of its own.
@@ -161,13 +167,23 @@ def model_inputs(model: nn.Module, batch: Mapping[str, Any], *, labels: bool = F
 
 
 def _decoder_inputs(model: nn.Module, labels: Tensor) -> Tensor:
-    if not hasattr(model, "prepare_decoder_input_ids_from_labels"):
+    """The labels one place to the right, behind the start token of the model's family."""
+    own: Any = getattr(model, "prepare_decoder_input_ids_from_labels", None)
+    start: Any = getattr(model.config, "decoder_start_token_id", None)
+    padding: Any = getattr(model.config, "pad_token_id", None)
+    try:
+        if own is not None:
+            shifted: Tensor = own(labels=labels)
+            return shifted
+        # M2M100 and NLLB do this within their forward, and only where they compute a loss.
+        shifted = labels.roll(1, dims=-1)
+        shifted[:, 0] = start
+        return shifted.masked_fill(shifted == -100, padding)
+    except (TypeError, ValueError) as error:
         raise CaptureError(
-            f"{type(model).__name__} cannot make its decoder's input from labels, so what it predicts for them is not "
-            "known. Sequence-level distillation still works for it: `tinybert pseudo-label`."
-        )
-    shifted: Tensor = model.prepare_decoder_input_ids_from_labels(labels=labels)  # type: ignore[operator]
-    return shifted
+            f"{type(model).__name__} cannot make its decoder's input from labels: its configuration has "
+            f"decoder_start_token_id {start} and pad_token_id {padding}. Set both to those that it was trained with."
+        ) from error
 
 
 # One forward runs at a time in a process, so the calls of the running one stand in a plain list.

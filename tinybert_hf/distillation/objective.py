@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tinybert_hf.distillation.batches import Counts
-from tinybert_hf.distillation.capture import AttentionRecord, Capture, Wanted, capture, model_inputs
+from tinybert_hf.distillation.capture import NO_TARGET, AttentionRecord, Capture, Wanted, capture, model_inputs
 from tinybert_hf.distillation.layer_map import LayerMap, LayerMapSpec, resolve_layer_map
 from tinybert_hf.distillation.losses import (
     DECODER_LOSSES,
@@ -378,10 +378,7 @@ def _hidden_states(
 
 def _target(masks: Masks) -> Tensor:
     if masks.target is None:
-        raise CaptureError(
-            "The batch has no target: a translation batch needs labels (or decoder_input_ids and "
-            "decoder_attention_mask)."
-        )
+        raise CaptureError(NO_TARGET)
     return masks.target
 
 

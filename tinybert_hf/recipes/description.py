@@ -3,39 +3,94 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 import yaml
 
-from tinybert_hf.recipes.plan import Plan
+from tinybert_hf.distillation import Objective
+from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
+from tinybert_hf.recipes.plan import ClassificationPlan, TranslationPlan
+from tinybert_hf.training import Phase
 
 
-def describe_plan(plan: Plan) -> str:
-    """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer map of each phase."""
+def describe_plan(plan: ClassificationPlan | TranslationPlan) -> str:
+    """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer maps of each phase."""
     recipe = _said(json.loads(json.dumps(plan.recipe.as_dict())))
+    translates = isinstance(plan, TranslationPlan)
+    if not translates:
+        recipe.pop("evaluation")
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
     for name, config in (("teacher", plan.teacher_config), ("student", plan.student_config)):
-        lines.append(
-            f"{name}: {config.model_type}, {config.num_hidden_layers} layers of width {config.hidden_size}, "
-            f"{config.num_attention_heads} heads, vocabulary {config.vocab_size}"
-        )
-    labels = ", ".join(str(plan.student_config.id2label[index]) for index in range(plan.student_config.num_labels))
-    lines.append(f"labels: {labels} ({plan.data.problem_type})")
+        lines.append(f"{name}: {config.model_type}, {_shape(config, translates)}")
+    if not translates:
+        labels = ", ".join(str(plan.student_config.id2label[index]) for index in range(plan.student_config.num_labels))
+        lines.append(f"labels: {labels} ({plan.data.problem_type})")
     assert plan.data.train is not None
     assert plan.data.validation is not None
     lines.append(f"rows: {len(plan.data.train)} train, {len(plan.data.validation)} validation")
-    for index, (phase, (hidden, attention)) in enumerate(zip(plan.recipe.phases, plan.layer_maps, strict=True)):
-        losses = " + ".join(f"{weight:g} x {name}" for name, weight in phase.loss_weights.items())
-        lines.append(f"phase {index} ({phase.name}): {losses}")
-        if "prediction_loss" not in phase.loss_weights or len(phase.loss_weights) > 1:
-            other = "" if attention == hidden else f"; attention: {attention}"
-            lines.append(f"  layer map (student<-teacher): {hidden}{other}")
+    lines += _translation(plan) if isinstance(plan, TranslationPlan) else _classification(plan)
+    lines += [f"note: {note}" for note in plan.notes]
     lines.append(f"output folder: {plan.folder.path}")
     return "\n".join(lines)
+
+
+def _shape(config: Any, translates: bool) -> str:
+    encoder = encoder_shape(config)
+    if not translates:
+        layers, vocabulary = f"{encoder.layers} layers", str(config.vocab_size)
+    else:
+        layers = f"{encoder.layers} + {decoder_shape(config).layers} layers"
+        target = getattr(config, "decoder_vocab_size", None) or config.vocab_size
+        vocabulary = f"{config.vocab_size}" if target == config.vocab_size else f"{config.vocab_size} and {target}"
+    return f"{layers} of width {encoder.width}, {encoder.heads} heads, vocabulary {vocabulary}"
+
+
+def _classification(plan: ClassificationPlan) -> Iterator[str]:
+    for index, (phase, (hidden, attention)) in enumerate(zip(plan.recipe.phases, plan.layer_maps, strict=True)):
+        losses = phase.loss_weights()
+        yield _phase(index, phase, losses)
+        if "prediction_loss" not in losses or len(losses) > 1:
+            other = "" if attention == hidden else f"; attention: {attention}"
+            yield f"  layer map (student<-teacher): {hidden}{other}"
+
+
+def _translation(plan: TranslationPlan) -> Iterator[str]:
+    recipe = plan.recipe
+    learned = "the references"
+    if recipe.pseudo_labels is not None:
+        more = f" and of {plan.unlabelled_rows} unlabelled sources" if plan.unlabelled_rows else ""
+        also = " and the references" if recipe.pseudo_labels.references else ""
+        learned = f"the teacher's translations of the train rows{more} ({recipe.pseudo_labels.beams} beams){also}"
+    yield f"the student learns from: {learned}"
+    for index, (phase, objective) in enumerate(zip(recipe.phases, plan.objectives, strict=True)):
+        yield _phase(index, phase, phase.loss_weights(has_decoder=True))
+        if objective is not None:
+            yield from _maps(objective)
+    yield f"measured with: {recipe.teacher_beams} beams (teacher), {recipe.evaluation.student_beams} (student)"
+
+
+def _maps(objective: Objective) -> Iterator[str]:
+    """The layer maps that a loss of the objective uses."""
+    assert objective.decoder is not None
+    by_loss = {
+        "hidden_state_loss": ("encoder", objective.layer_map),
+        "attention_loss": ("encoder attention", objective.attention_layer_map),
+        "decoder_hidden_state_loss": ("decoder", objective.decoder.layer_map),
+        "decoder_attention_loss": ("decoder attention", objective.decoder.attention_layer_map),
+        "cross_attention_loss": ("cross-attention", objective.decoder.cross_attention_layer_map),
+    }
+    used = "; ".join(f"{half}: {layers}" for loss, (half, layers) in by_loss.items() if loss in objective.losses)
+    if used:
+        yield f"  layer maps (student<-teacher): {used}"
+
+
+def _phase(index: int, phase: Phase, losses: dict[str, float]) -> str:
+    return f"phase {index} ({phase.name}): " + " + ".join(f"{weight:g} x {name}" for name, weight in losses.items())
 
 
 def _said(value: Any) -> Any:
     """Without the fields that say nothing."""
     if isinstance(value, dict):
-        return {name: _said(one) for name, one in value.items() if one is not None and one != {}}
+        return {name: _said(one) for name, one in value.items() if one is not None and one not in ({}, "")}
     return [_said(one) for one in value] if isinstance(value, list) else value

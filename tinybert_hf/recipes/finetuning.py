@@ -1,22 +1,42 @@
-"""Fine-tune a pretrained model on the labels of a data set: a teacher, or a student without one."""
+"""Train a model on the labels of a data set, without a teacher: a classifier, or a translator."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data import TASKS, DataSettings
-from tinybert_hf.evaluation import evaluate_model
+from tinybert_hf.data import TASKS, DataSettings, TaskData, tokenizing_notes
+from tinybert_hf.errors import TeacherError
+from tinybert_hf.evaluation import evaluate_model, evaluate_translation, holds_translator, open_translator
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan import check_training_arguments
+from tinybert_hf.recipes.plan_base import check_length
 from tinybert_hf.recipes.report import SCREEN, versions
+from tinybert_hf.recipes.schema import TRANSLATION
 from tinybert_hf.recipes.teachers import open_pretrained
+from tinybert_hf.recipes.translators import made_translator, new_translator
 from tinybert_hf.training import FinetuneSettings, finetune
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+SMALL_TRANSLATOR: dict[str, Any] = {
+    "d_model": 256,
+    "encoder_layers": 3,
+    "decoder_layers": 3,
+    "encoder_attention_heads": 4,
+    "decoder_attention_heads": 4,
+    "encoder_ffn_dim": 1024,
+    "decoder_ffn_dim": 1024,
+    "max_position_embeddings": 256,
+    "scale_embedding": True,
+    "dropout": 0.1,
+}
+"""Fields of the MarianConfig of a translator that is made from random weights."""
+_LABEL_SMOOTHING = 0.1
 
 
 def finetune_pretrained(
@@ -28,7 +48,7 @@ def finetune_pretrained(
     seed: int = 42,
     training_arguments: Mapping[str, Any] | None = None,
     console: Console | None = None,
-) -> dict[str, float]:
+) -> dict[str, Any]:
     """Fine-tune a sequence classifier and leave it in `output_dir`; called again after a stop, it goes on.
 
     Args:
@@ -46,36 +66,140 @@ def finetune_pretrained(
     Raises:
         TinyBertError: data, model or folder cannot be used.
     """
-    if console is None:
-        from rich.console import Console
 
-        console = Console()
-    arguments = dict(training_arguments or {})
-    check_training_arguments(arguments)
-    identity = {"finetune": asdict(settings), "model": model, "data": asdict(data), "seed": seed, **arguments}
-    folder = RunFolder(output_dir, identity, data)
-    folder.check()
-    task = TASKS["text-classification"]
-    rows = task.load(data)
-    if folder.is_finished:
-        console.print(f"{folder.path} holds this run already, complete; delete the folder to run it again.")
-        return dict(folder.read_report()["metrics"])
-    network, tokenizer = open_pretrained(model, rows, seed)
-    folder.claim()
-    train, validation = (task.tokenize(split, tokenizer, data) for split in (rows.train, rows.validation))
-    if not (folder.work / "model").exists():
-        finetune(
-            network,
-            settings,
-            output_dir=folder.work / "model",
-            train_dataset=train,
-            processing_class=tokenizer,
-            seed=seed,
-            training_arguments={**SCREEN, **arguments},
+    def open_model(rows: TaskData) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        return open_pretrained(model, rows, seed)
+
+    def measure(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TaskData) -> dict[str, Any]:
+        validation = TASKS["text-classification"].tokenize(rows.validation, tokenizer, data)
+        return evaluate_model(network, validation, tokenizer, rows.problem_type)
+
+    tuning = _Tuning("text-classification", {"model": model}, data, settings, seed, dict(training_arguments or {}))
+    return tuning.carry_out(output_dir, open_model, measure, console)
+
+
+def finetune_translator(
+    model: str | None,
+    data: DataSettings,
+    settings: FinetuneSettings,
+    output_dir: str | Path,
+    *,
+    vocabulary_size: int = 8000,
+    target_vocabulary_size: int | None = None,
+    beams: int = 5,
+    seed: int = 42,
+    training_arguments: Mapping[str, Any] | None = None,
+    console: Console | None = None,
+) -> dict[str, Any]:
+    """Train a translator on sentence pairs, as `finetune_pretrained` trains a classifier.
+
+    Args:
+        model: folder or Hub id of a sequence-to-sequence model; None: a small Marian model from random weights
+            (`SMALL_TRANSLATOR`), with a tokenizer that is trained on the pairs.
+        data: the pairs.
+        settings: epochs, learning rate and the like.
+        output_dir: new, empty, or an earlier start of the same run.
+        vocabulary_size: of a new model's source, or of both sides where they share a vocabulary.
+        target_vocabulary_size: of a new model's target; None: both sides share a vocabulary.
+        beams: width of the search when it is measured.
+        seed: of new weights, the order of the rows and dropout.
+        training_arguments: further fields of TrainingArguments; label_smoothing_factor is 0.1 unless they say another.
+        console: where to print; None: standard output.
+
+    Returns:
+        BLEU and chrF on the validation pairs, with their signatures.
+
+    Raises:
+        TinyBertError: data, model or folder cannot be used.
+    """
+    if model is not None and not holds_translator(model):
+        raise TeacherError(
+            f"{model} is no translator, so it cannot be trained on pairs. Give a sequence-to-sequence model, or none: "
+            "then a small one is made."
         )
-    else:
-        network, tokenizer = type(network).from_pretrained(folder.work / "model"), tokenizer
-    metrics = evaluate_model(network, validation, tokenizer, rows.problem_type)
-    folder.place("model")
-    folder.finish({"metrics": metrics, "versions": versions(), "recipe": {"data": asdict(data)}})
-    return metrics
+
+    def open_model(rows: TaskData) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        assert rows.train is not None
+        if model is None:
+            config, tokenizer = made_translator(SMALL_TRANSLATOR, rows.train, vocabulary_size, target_vocabulary_size)
+            network = new_translator(config, seed)
+        else:
+            network, tokenizer = open_translator(model)
+        check_length("max_length", data.max_length, model=network.config)
+        check_length("max_target_length", data.max_target_length or 0, model=network.config)
+        return network, tokenizer
+
+    def measure(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TaskData) -> dict[str, Any]:
+        assert rows.validation is not None
+        sources, references = (list(rows.validation[side]) for side in ("source", "target"))
+        result = evaluate_translation(network, tokenizer, sources, references, beams=beams)
+        names = ("bleu", "chrf", "bleu_signature", "chrf_signature", "cut_off", "truncated")
+        return {name: result[name] for name in names}  # type: ignore[literal-required]
+
+    what: dict[str, Any] = {"model": model}
+    if model is None:
+        what |= {"made": SMALL_TRANSLATOR, "vocabularies": [vocabulary_size, target_vocabulary_size]}
+    arguments = {"label_smoothing_factor": _LABEL_SMOOTHING, **(training_arguments or {})}
+    tuning = _Tuning(TRANSLATION, what, data, settings, seed, arguments)
+    return tuning.carry_out(output_dir, open_model, measure, console)
+
+
+Opened = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
+
+
+@dataclass(frozen=True)
+class _Tuning:
+    """One training: what it is about, and what makes two of them the same."""
+
+    task: str
+    what: dict[str, Any]
+    data: DataSettings
+    settings: FinetuneSettings
+    seed: int
+    arguments: dict[str, Any]
+
+    def carry_out(
+        self,
+        output_dir: str | Path,
+        open_model: Callable[[TaskData], Opened],
+        measure: Callable[[PreTrainedModel, PreTrainedTokenizerBase, TaskData], dict[str, Any]],
+        console: Console | None,
+    ) -> dict[str, Any]:
+        """Train, measure, and put the model into `output_dir`; what an earlier start has done is not done again."""
+        if console is None:
+            from rich.console import Console
+
+            console = Console()
+        check_training_arguments(self.arguments)
+        identity = {"finetune": asdict(self.settings), "data": asdict(self.data), "seed": self.seed}
+        folder = RunFolder(output_dir, {**identity, **self.what, **self.arguments}, self.data)
+        folder.check()
+        task = TASKS[self.task]
+        rows = task.load(self.data)
+        if folder.is_finished:
+            console.print(f"{folder.path} holds this run already, complete; delete the folder to run it again.")
+            return dict(folder.read_report()["metrics"])
+        if folder.is_started:
+            console.print(f"Going on with the run in {folder.path}.")
+        network, tokenizer = open_model(rows)
+        folder.claim()
+        train = task.tokenize(rows.train, tokenizer, self.data)
+        notes = [*rows.notes, *(tokenizing_notes(train) if self.task == TRANSLATION else ())]
+        for note in notes:
+            console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
+        if not (folder.work / "model").exists():
+            finetune(
+                network,
+                self.settings,
+                output_dir=folder.work / "model",
+                train_dataset=train,
+                processing_class=tokenizer,
+                seed=self.seed,
+                training_arguments={**SCREEN, **self.arguments},
+            )
+        else:
+            network = type(network).from_pretrained(folder.work / "model")
+        metrics = measure(network, tokenizer, rows)
+        folder.place("model")
+        folder.finish({"metrics": metrics, "versions": versions(), "recipe": {"data": asdict(self.data)}})
+        return metrics

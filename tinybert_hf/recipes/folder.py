@@ -6,7 +6,7 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +25,20 @@ class RunFolder:
     written and `.run/` is removed.
     """
 
-    def __init__(self, path: str | Path, settings: Mapping[str, Any], data: DataSettings) -> None:
+    def __init__(
+        self, path: str | Path, settings: Mapping[str, Any], data: DataSettings, further_files: Sequence[str] = ()
+    ) -> None:
         """Name the folder; nothing is written yet.
 
         Args:
             path: the folder.
             settings: two runs are the same when these and the content of the data files are.
             data: names the files.
+            further_files: whose content counts too.
         """
         self.path = Path(path)
         self.work = self.path / WORK_FOLDER
-        self._identity = _identity(settings, data)
+        self._identity = _identity(settings, (data.train_file, data.validation_file, *further_files))
 
     @property
     def is_started(self) -> bool:
@@ -123,17 +126,17 @@ class RunFolder:
 
     def read_report(self) -> dict[str, Any]:
         """run.json of the finished run."""
-        return _read_json(self.path / RUN_FILE)
+        return read_json(self.path / RUN_FILE)
 
     def _stages(self) -> dict[str, Any]:
         file = self.work / "stages.json"
-        return _read_json(file) if file.exists() else {}
+        return read_json(file) if file.exists() else {}
 
     def _identity_there(self) -> dict[str, Any] | None:
         if (self.path / RUN_FILE).exists():
-            return _read_json(self.path / RUN_FILE).get("identity")
+            return read_json(self.path / RUN_FILE).get("identity")
         file = self.work / "recipe.json"
-        return _read_json(file) if file.exists() else None
+        return read_json(file) if file.exists() else None
 
 
 def refuse_filled(path: Path) -> None:
@@ -163,7 +166,12 @@ def write_json(path: Path, content: Mapping[str, Any]) -> None:
     os.replace(beside, path)
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """What `write_json` has written.
+
+    Raises:
+        OutputFolderError: it is not there, or it is broken.
+    """
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
@@ -175,8 +183,8 @@ def _read_json(path: Path) -> dict[str, Any]:
     return content
 
 
-def _identity(settings: Mapping[str, Any], data: DataSettings) -> dict[str, Any]:
-    files = [Path(file) for file in (data.train_file, data.validation_file) if file]
+def _identity(settings: Mapping[str, Any], names: Iterable[str | None]) -> dict[str, Any]:
+    files = [Path(name) for name in names if name]
     content = {f"content of {file}": _digest(file) for file in files if file.is_file()}
     identity: dict[str, Any] = json.loads(json.dumps({**settings, **content}, default=str))
     return identity

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ if TYPE_CHECKING:
 # Four lines of losses for each training, and a progress bar, which transformers would leave out where it is quiet.
 SCREEN = {"logging_steps": 0.25, "disable_tqdm": False}
 TEACHER, STUDENT, BASELINE = "teacher", "student", "baseline"
-_TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, alone"}
+TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, alone"}
 _PACKAGES = ("tinybert_hf", "torch", "transformers", "accelerate", "datasets")
 
 
@@ -36,8 +36,8 @@ class RunReport:
 
     folder: str
     main_metric: str
-    metrics: dict[str, dict[str, float]]
-    costs: dict[str, dict[str, float]]
+    metrics: dict[str, dict[str, Any]]
+    costs: dict[str, dict[str, Any]]
     phases: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = "cpu"
@@ -46,7 +46,7 @@ class RunReport:
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:
         """From the content of run.json."""
-        names = ("main_metric", "metrics", "costs", "phases", "seconds", "device", "warnings")
+        names = [one.name for one in fields(cls) if one.name != "folder"]
         return cls(folder=folder, **{name: content[name] for name in names})
 
     @property
@@ -59,13 +59,13 @@ class RunReport:
         """Print the table, the warnings, and how to load the student."""
         console.print(self._table())
         for warning in self.warnings:
-            console.print(f"[yellow]Note:[/yellow] {warning}", highlight=False)
-        console.print(
-            f'The student is in {self.folder} :  pipeline("text-classification", "{self.folder}")',
-            highlight=False,
-            markup=False,
-            soft_wrap=True,
-        )
+            show_warning(console, warning)
+        for line in self._last_lines():
+            console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+    def _last_lines(self) -> list[str]:
+        """Where the student is, and what can be done with it."""
+        return [f"The student is in {self.folder}.", f'Load it: pipeline("text-classification", "{self.folder}")']
 
     def _table(self) -> Table:
         from rich.table import Table
@@ -79,7 +79,7 @@ class RunReport:
         for name, metrics in self.metrics.items():
             value, cost = metrics[self.main_metric], self.costs[name]
             table.add_row(
-                _TITLES[name],
+                TITLES[name],
                 f"{value:.4f}",
                 f"{value / teacher:.1%}" if teacher else "-",
                 f"{cost['parameters'] / 1e6:.2f} M",
@@ -89,12 +89,19 @@ class RunReport:
         return table
 
 
+def show_warning(console: Console, warning: str) -> None:
+    """Print what must not be overlooked, as a paragraph of its own."""
+    from rich.markup import escape
+
+    console.print(f"\n[bold red]WARNING:[/bold red] {escape(warning)}\n", highlight=False, soft_wrap=True)
+
+
 def versions() -> dict[str, str]:
-    """The versions that a run was made with."""
-    found = {"python": platform.python_version()}
+    """The versions that a run was made with; "not installed" where a package is imported from its sources."""
+    found = {}
     for package in _PACKAGES:
         try:
             found[package] = version(package)
         except PackageNotFoundError:
-            continue
-    return found
+            found[package] = "not installed"
+    return {**found, "python": platform.python_version()}

@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
 
 from tinybert_hf.data.settings import DataSettings
-from tinybert_hf.distillation.projections import PROJECTIONS
-from tinybert_hf.errors import RecipeError
-from tinybert_hf.model import PRESETS
-from tinybert_hf.recipes.fields import unknown_name
+from tinybert_hf.recipes.values import check_values
 from tinybert_hf.training import FinetuneSettings, Phase
-from tinybert_hf.training.arguments import PROJECTION_STARTS
 
-STARTS = ("teacher", "random")
-DTYPES = ("float32", "float16", "bfloat16")
+TRANSLATION = "translation"
+USUAL_BEAMS = 5
 
 
 @dataclass(frozen=True)
@@ -26,9 +21,18 @@ class TeacherSettings:
     model: str | None = None
     """Folder or Hub id."""
     config: dict[str, Any] | None = None
-    """Instead of `model`: fields of a BertConfig. A small BERT with random weights is made and fine-tuned here."""
+    """Instead of `model`: fields of a BertConfig, or of a MarianConfig for translation. A small model with random
+    weights is made and fine-tuned here."""
     vocabulary_size: int = 4000
     """Of the tokenizer that is trained on the training text where the teacher is made from `config`."""
+    target_vocabulary_size: int | None = None
+    """Translation: of a vocabulary of its own for the target. None: source and target share one."""
+    prefix: str = ""
+    """Translation: what this teacher wants before each source, such as ">>cmn_Hans<< "; the student needs none."""
+    source_language: str | None = None
+    """Translation: of a multilingual teacher (NLLB, M2M100, mBART), as its tokenizer calls it."""
+    target_language: str | None = None
+    """Likewise."""
     finetune: FinetuneSettings | None = None
     """Fine-tune the teacher on the training rows first. None: it is fine-tuned already."""
     dtype: str | None = None
@@ -45,8 +49,47 @@ class StudentSettings:
     """Instead of `preset`: folder or Hub id of a TinyBERT that exists, for example a generally distilled one."""
     overrides: dict[str, Any] = field(default_factory=dict)
     """Fields of the TinyBertConfig that differ from the preset."""
-    start: str = "teacher"
-    """teacher: weights are taken from the teacher (layers copied, or projected down). random: they are drawn."""
+    start: str | None = None
+    """teacher: weights are taken from the teacher (layers copied, or projected down). random: they are drawn.
+    None: teacher; for translation random, since translators have no other start."""
+
+
+@dataclass(frozen=True)
+class PseudoLabels:
+    """Sequence-level distillation: the student learns the teacher's translations in place of the references."""
+
+    beams: int = USUAL_BEAMS
+    """Width of the teacher's search."""
+    select: str = "best"
+    """best of the beam, or nearest: the hypothesis of the beam that is nearest to the reference by chrF."""
+    references: bool = False
+    """Learn from the references as well."""
+    unlabelled_file: str | None = None
+    """Further source text without references, for the teacher to translate."""
+    unlabelled_column: str | None = None
+    """Its column; None: as data.source_column."""
+    max_length_factor: float = 2.0
+    """How far from the usual the length of a translation may be; 0: any length."""
+    max_repeats: int = 3
+    """How often four words may stand in a translation; 0: any number of times."""
+    batch_size: int = 32
+    """Texts that the teacher translates at once."""
+
+
+@dataclass(frozen=True)
+class TranslationEvaluation:
+    """How translators are measured."""
+
+    teacher_beams: int | None = None
+    """Width of the teacher's search; None: as pseudo_labels.beams, or 5 without."""
+    student_beams: int = 1
+    """Width of the student's search; 1 is greedy, which is what makes it fast."""
+    batch_size: int = 32
+    """Texts that are translated at once."""
+    target_language: str | None = None
+    """Name or code; it chooses how BLEU cuts words. None looks at the script of the references."""
+    worst_sentences: int = 50
+    """How many sentences worst_sentences.md shows."""
 
 
 @dataclass(frozen=True)
@@ -60,11 +103,16 @@ class Recipe:
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     student: StudentSettings = field(default_factory=StudentSettings)
     phases: tuple[Phase, ...] = (Phase("intermediate"), Phase("prediction"))
+    pseudo_labels: PseudoLabels | None = None
+    """Translation only. None: no sequence-level distillation, the phases learn on the references."""
+    evaluation: TranslationEvaluation = field(default_factory=TranslationEvaluation)
+    """Translation only."""
     baseline: FinetuneSettings | None = None
     """Train the same student from the same start without a teacher, to compare. None: leave that out."""
     seed: int = 42
     training_arguments: dict[str, Any] = field(default_factory=dict)
-    """Further fields of transformers.TrainingArguments for every training of the run: bf16, report_to, ..."""
+    """Further fields of transformers.TrainingArguments for every training of the run: bf16, report_to, ...
+    label_smoothing_factor holds for the trainings on labels alone: of a teacher, and of the baseline."""
     output_dir: str | None = None
 
     def __post_init__(self) -> None:
@@ -73,17 +121,18 @@ class Recipe:
         Raises:
             RecipeError: a value outside its range, or a name that is not known.
         """
-        _check_models(self.teacher, self.student)
-        if not self.phases:
-            raise RecipeError("phases: a run needs at least one; the usual ones are intermediate and prediction")
-        for index, phase in enumerate(self.phases):
-            _check_phase(phase, f"phases.{index}")
-        if self.teacher.finetune is not None:
-            _check_training(self.teacher.finetune, "teacher.finetune")
-        if self.baseline is not None:
-            _check_training(self.baseline, "baseline")
-        if not 0 <= self.seed < 2**32:
-            raise RecipeError(f"seed: expected a whole number from 0 to {2**32 - 1}, found {self.seed}")
+        check_values(self)
+
+    @property
+    def is_translation(self) -> bool:
+        """Whether the models read one language and write another."""
+        return self.task == TRANSLATION
+
+    @property
+    def teacher_beams(self) -> int:
+        """Width of the teacher's search where it is measured."""
+        own = self.evaluation.teacher_beams
+        return own or (self.pseudo_labels.beams if self.pseudo_labels is not None else USUAL_BEAMS)
 
     @property
     def folder(self) -> str:
@@ -93,56 +142,3 @@ class Recipe:
     def as_dict(self) -> dict[str, Any]:
         """The recipe as plain values, as YAML or JSON can hold them."""
         return dataclasses.asdict(self)
-
-
-def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
-    if teacher.model is not None and teacher.config is not None:
-        raise RecipeError("teacher: `model` and `config` exclude each other; set one of them to null")
-    if teacher.config is not None and teacher.finetune is None:
-        raise RecipeError("teacher.finetune: a teacher made from `config` has random weights, so it has to be trained")
-    _at_least(100, "teacher", teacher, "vocabulary_size")
-    if teacher.dtype is not None:
-        _one_of(teacher.dtype, DTYPES, "teacher.dtype")
-    if (student.preset is None) == (student.model is None):
-        raise RecipeError("student: set either `preset` or `model`" + (" and not both" if student.preset else ""))
-    if student.preset is not None:
-        _one_of(student.preset, PRESETS, "student.preset")
-    if student.model is not None and student.overrides:
-        raise RecipeError("student.overrides: these belong to a preset; the shape of `student.model` is what it is")
-    _one_of(student.start, STARTS, "student.start")
-
-
-def _check_phase(phase: Phase, path: str) -> None:
-    # What a Phase checks itself (its name, weights, temperature) was refused before.
-    _one_of(phase.projection, PROJECTIONS, f"{path}.projection")
-    _one_of(phase.projection_start, PROJECTION_STARTS, f"{path}.projection_start")
-    _check_training(phase, path)
-    _at_least(1, path, phase, "train_rows")
-    _above_zero(path, phase, "projection_learning_rate")
-
-
-def _check_training(settings: Phase | FinetuneSettings, path: str) -> None:
-    _above_zero(path, settings, "epochs", "learning_rate")
-    _at_least(1, path, settings, "batch_size")
-    _at_least(0, path, settings, "weight_decay", "warmup_ratio")
-    if settings.warmup_ratio >= 1:
-        raise RecipeError(f"{path}.warmup_ratio: expected a share of the steps below 1, found {settings.warmup_ratio}")
-
-
-def _one_of(value: str, known: Iterable[str], path: str) -> None:
-    if value not in known:
-        raise RecipeError(unknown_name(path, value, known))
-
-
-def _at_least(least: int, path: str, settings: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value < least:
-            raise RecipeError(f"{path}.{name}: expected {least} or more, found {value}")
-
-
-def _above_zero(path: str, settings: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value <= 0:
-            raise RecipeError(f"{path}.{name}: expected more than 0, found {value}")

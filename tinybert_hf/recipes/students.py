@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from tinybert_hf.distillation import initialize_from_teacher
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.model import TinyBertForSequenceClassification
-from tinybert_hf.recipes.plan import Plan
+from tinybert_hf.recipes.plan_classification import ClassificationPlan
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,7 +23,7 @@ _BATCH = 32
 
 
 def make_start(
-    plan: Plan, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, train: Dataset
+    plan: ClassificationPlan, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, train: Dataset
 ) -> TinyBertForSequenceClassification:
     """The student before the first step: opened, projected down from the teacher, or drawn."""
     from transformers import set_seed
@@ -35,7 +35,7 @@ def make_start(
             settings.model, config=plan.student_config, ignore_mismatched_sizes=True
         )
     student = TinyBertForSequenceClassification(plan.student_config)
-    if settings.start == "teacher":
+    if plan.starts_from_teacher:
         layer_map, _ = plan.layer_maps[0]
         rows = train.shuffle(seed=plan.recipe.seed)
         batches = list(unlabelled_batches(rows, tokenizer, teacher, _START_ROWS, _START_TOKENS))
@@ -67,7 +67,7 @@ def unlabelled_batches(
             return
 
 
-def check_vocabularies(plan: Plan, teacher_tokenizer: PreTrainedTokenizerBase) -> None:
+def check_vocabularies(plan: ClassificationPlan, teacher_tokenizer: PreTrainedTokenizerBase) -> None:
     """Refuse a student that gives the teacher's token ids another meaning. A student from a preset has no meaning yet.
 
     Raises:

@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TaskData
 from tinybert_hf.distillation import load_teacher
-from tinybert_hf.recipes.plan import Plan
+from tinybert_hf.recipes.plan_classification import ClassificationPlan
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def open_teacher(plan: Plan) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def open_teacher(plan: ClassificationPlan) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The teacher as the recipe names it: fine-tuned already, or about to be.
 
     Raises:

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from torch.utils.data import Sampler
+from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer
 
 from tinybert_hf.training.checkpoints import mark_complete
@@ -64,6 +64,12 @@ class ResumableTrainer(Trainer):
             return super()._get_train_sampler(train_dataset)
         group = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
         return LengthGroupedSampler(row_lengths(rows, self.args.length_column_name), group, self.args.seed)
+
+    def _get_eval_sampler(self, eval_dataset: Any) -> Any:
+        # transformers would group these by length too, and predictions would come in another order than their rows.
+        if self.args.world_size > 1 or not hasattr(eval_dataset, "__len__"):
+            return None
+        return SequentialSampler(eval_dataset)
 
     def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
         super()._save_checkpoint(*args, **kwargs)

@@ -33,10 +33,25 @@ class FinetuneTrainer(ResumableTrainer):
 
     def __init__(self, model: PreTrainedModel, *args: Any, **kwargs: Any) -> None:
         super().__init__(model, *args, **kwargs)
-        # The heads of BERT and its kin take `num_items_in_batch` and ignore it, so the mean has to be scaled here.
-        # A head that says itself whether it divides (TinyBERT's do) is left to the Trainer.
-        if getattr(model, "accepts_loss_kwargs", None) is None:
+        # Most heads take `num_items_in_batch` and ignore it, so the mean of a batch has to be scaled here: by the
+        # number of batches, or by their target tokens. A head that says itself whether it divides (TinyBERT's do) is
+        # left to the Trainer.
+        ignores = getattr(model, "accepts_loss_kwargs", None) is None
+        self._mean_over_tokens = ignores and is_translator(model)
+        if ignores and not self._mean_over_tokens:
             self.loss_is_scaled_for_ga = False
+
+    def compute_loss(
+        self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
+    ) -> Any:
+        """As in transformers; a translator's mean over its own batch becomes its share of the accumulated batch's."""
+        if not self._mean_over_tokens or num_items_in_batch is None:
+            return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
+        tokens = (inputs["labels"] != -100).sum()
+        loss, outputs = super().compute_loss(model, inputs, True)
+        processes = self.accelerator.num_processes if self.args.average_tokens_across_devices else 1
+        loss = loss * processes * tokens / num_items_in_batch
+        return (loss, outputs) if return_outputs else loss
 
 
 def common_arguments(training_arguments: Mapping[str, Any] | None, *, has_eval: bool, seed: int) -> dict[str, Any]:

@@ -1,0 +1,52 @@
+"""Columns that nobody named: the obvious ones, where the file has them."""
+
+import json
+from pathlib import Path
+
+import pytest
+
+from tinybert_hf.data.columns import with_obvious_columns
+from tinybert_hf.data.settings import DataSettings
+
+
+def settings(folder: Path, *columns: str, **given: str) -> DataSettings:
+    file = folder / "rows.jsonl"
+    file.write_text(json.dumps(dict.fromkeys(columns, "x")) + "\n", encoding="utf-8")
+    return DataSettings(train_file=str(file), **given)
+
+
+@pytest.mark.parametrize(
+    ("there", "given", "chosen"),
+    [
+        (("text", "label"), {}, ("text", "label")),
+        (("sentence", "labels"), {}, ("sentence", "labels")),
+        (("sentence", "text", "labels", "label"), {}, ("text", "label")),
+        # What the settings say comes first, whatever else there is.
+        (("text", "sentence", "label"), {"text_column": "sentence"}, ("sentence", "label")),
+        (("text", "label"), {"text_column": "sentence"}, ("text", "label")),
+        # A name that is not obvious was chosen by somebody: reading the file then says that it is not there.
+        (("text", "label"), {"text_column": "review"}, ("review", "label")),
+        (("review", "stars"), {}, ("text", "label")),
+    ],
+)
+def test_chosen_columns(
+    tmp_path: Path, there: tuple[str, ...], given: dict[str, str], chosen: tuple[str, str]
+) -> None:
+    found = with_obvious_columns(settings(tmp_path, *there, **given))
+    assert (found.text_column, found.label_column) == chosen
+
+
+def test_named_columns_stay(tmp_path: Path) -> None:
+    found = with_obvious_columns(settings(tmp_path, "sentence", "labels"), named=["text_column"])
+    assert (found.text_column, found.label_column) == ("text", "labels")
+
+
+def test_the_validation_file_where_there_is_no_other(tmp_path: Path) -> None:
+    train = settings(tmp_path, "sentence", "label")
+    alone = DataSettings(validation_file=train.train_file)
+    assert with_obvious_columns(alone).text_column == "sentence"
+
+
+def test_without_a_readable_file_nothing_changes() -> None:
+    for one in (DataSettings(dataset="demo-sentiment"), DataSettings(train_file="nowhere.jsonl")):
+        assert with_obvious_columns(one) == one

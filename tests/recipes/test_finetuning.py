@@ -1,0 +1,42 @@
+"""A fine-tuning run of its own: stopped, it goes on, and says so."""
+
+import io
+from pathlib import Path
+
+import pytest
+from rich.console import Console
+from tiny_run import rows, write_rows
+
+from tinybert_hf.data import DataSettings
+from tinybert_hf.recipes import finetuning
+from tinybert_hf.training import FinetuneSettings
+
+
+def tune(folder: Path, model: str) -> str:
+    console = Console(record=True, width=120, file=io.StringIO())
+    data = DataSettings(
+        train_file=write_rows(folder / "train.jsonl", rows(16)),
+        validation_file=write_rows(folder / "validation.jsonl", rows(16)),
+        max_length=16,
+    )
+    settings = FinetuneSettings(epochs=1, batch_size=16)
+    finetuning.finetune_pretrained(
+        model, data, settings, folder / "tuned", training_arguments={"use_cpu": True}, console=console
+    )
+    return console.export_text()
+
+
+def test_a_stopped_run_says_that_it_goes_on(work: Path, headless: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def stop(*args: object, **kwargs: object) -> None:
+        raise KeyboardInterrupt
+
+    with monkeypatch.context() as patch:
+        patch.setattr(finetuning, "evaluate_model", stop)
+        with pytest.raises(KeyboardInterrupt):
+            tune(work, headless)
+    assert "Going on with the run in" in tune(work, headless)
+    assert "holds this run already" in tune(work, headless)
+
+
+def test_a_new_run_does_not_say_so(work: Path, headless: str) -> None:
+    assert "Going on" not in tune(work, headless)

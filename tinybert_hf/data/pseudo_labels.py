@@ -1,0 +1,243 @@
+"""Sequence-level distillation: the teacher's translations, written as a data set that a student learns from."""
+
+import hashlib
+import json
+import os
+import shutil
+from collections import Counter
+from collections.abc import Callable, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.data.files import read_file
+from tinybert_hf.data.generation import decoder_start_token
+from tinybert_hf.data.pseudo_label_filters import LengthBand
+from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings, RowMaker
+from tinybert_hf.data.shard_folder import (
+    MANIFEST,
+    ShardFolder,
+    file_digest,
+    merge_shards,
+    read_manifest,
+    refuse_other_settings,
+)
+from tinybert_hf.data.source_texts import texts_or_blank
+from tinybert_hf.errors import DataError, OutputFolderError
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from transformers import PreTrainedModel
+
+FORMATS = {"jsonl": ".jsonl.gz", "parquet": ".parquet"}
+SINGLE_FILES = (".jsonl", ".jsonl.gz", ".parquet")
+_PARTS = ".parts"
+# What differs between two copies of one model, and does not change what it writes.
+_UNIMPORTANT = ("_name_or_path", "transformers_version", "architectures", "auto_map", "dtype")
+
+
+@dataclass(frozen=True)
+class PseudoLabelReport:
+    """What a run wrote.
+
+    Attributes:
+        output: the folder or the file.
+        rows_read: source rows.
+        rows_written: rows with a translation to learn from.
+        filtered: reason -> rows that were left out for it; their sum and rows_written make rows_read.
+        seconds: time the teacher took, over all starts of the run.
+        length_ratio: characters of a reference per character of its source, the median; None without references.
+    """
+
+    output: str
+    rows_read: int
+    rows_written: int
+    filtered: dict[str, int]
+    seconds: float
+    length_ratio: float | None
+
+
+def write_pseudo_labels(
+    model: "PreTrainedModel",
+    tokenizer: Any,
+    settings: PseudoLabelSettings,
+    output: str | Path,
+    *,
+    file_format: str | None = None,
+    batch_size: int = 32,
+    progress: Callable[[int, int], None] | None = None,
+) -> PseudoLabelReport:
+    """Translates a file with the teacher and writes what is fit to learn from.
+
+    The rows have the columns source and target, in the order of the file. A run that was stopped, even killed, goes on
+    with the same call and ends with the same rows; a complete one is not repeated.
+
+    Args:
+        model: the teacher, on its device.
+        tokenizer: of the teacher; a multilingual one with its languages set (`set_languages`).
+        settings: what decides the rows.
+        output: a folder for shards; or one file, ending in .jsonl, .jsonl.gz or .parquet.
+        file_format: "jsonl" or "parquet"; None takes that of the file, and "jsonl" for a folder.
+        batch_size: texts at once. It may change from one start to the next, for instance when memory was short.
+        progress: called with (rows done, rows in all) at the start and after each batch.
+
+    Returns:
+        The counts, which manifest.json keeps as well.
+
+    Raises:
+        DataError: the file cannot be used, or no translation passes the filters.
+        TeacherError: the teacher cannot translate.
+        OutputFolderError: the output holds something else, or rows written with other settings.
+    """
+    output = Path(output)
+    suffix = _shard_suffix(output, file_format)
+    decoder_start_token(model)
+    sources, references = _read(settings)
+    count = -(-len(sources) // settings.shard_rows)
+    identity = {
+        **{name: value for name, value in asdict(settings).items() if name != "input_file"},
+        "format": suffix,
+        "content of input_file": file_digest(Path(settings.input_file))[:16],
+        "teacher": model_fingerprint(model, tokenizer),
+    }
+    single = output.name.lower().endswith(SINGLE_FILES)
+    finished = _finished_file(output, identity) if single else None
+    if finished is not None:
+        shutil.rmtree(_beside(output, _PARTS), ignore_errors=True)
+        return _report(output, finished)
+    folder = ShardFolder.claim(_beside(output, _PARTS) if single else output, identity, suffix, count)
+    band = LengthBand.from_references(sources, references, settings.max_length_factor)
+    maker = RowMaker(model, tokenizer, settings, batch_size, band)
+    done = len(sources) - sum(len(sources[_rows_of(index, settings)]) for index in folder.missing)
+
+    def advance(rows: int) -> None:
+        nonlocal done
+        done += rows
+        if progress is not None:
+            progress(done, len(sources))
+
+    advance(0)
+    for index in folder.missing:
+        own = _rows_of(index, settings)
+        rows, notes = maker.make(sources[own], references[own] if references else None, advance)
+        folder.write(index, rows, notes)
+    if not folder.manifest["complete"]:
+        named = {"input_file": settings.input_file, "teacher_name": model.config.name_or_path}
+        ratio = None if band.in_tokens else round(band.ratio, 4)
+        folder.note(**named, rows_read=len(sources), length_ratio=ratio, complete=True)
+    report = _report(output, folder.manifest)
+    if report.rows_written == 0:
+        raise DataError(f"{output}: no translation is fit to learn from ({_counts(report.filtered)}).")
+    if single:
+        _place_single(folder, output)
+    return report
+
+
+def read_pseudo_labels(folder: str | Path) -> "Dataset":
+    """Reads the rows that `write_pseudo_labels` wrote to a folder.
+
+    Args:
+        folder: with manifest.json and shards.
+
+    Returns:
+        A dataset with the columns source and target, in the order of the file that was translated.
+
+    Raises:
+        DataError: no such folder, not complete, changed, or without a row.
+    """
+    from datasets import Dataset, Features, Value
+
+    files = ShardFolder.open_complete(Path(folder)).files()
+    if not files:
+        raise DataError(f"{folder} has no rows: every translation was filtered out; {MANIFEST} counts the reasons.")
+    columns: dict[str, list[str]] = {"source": [], "target": []}
+    for file in files:
+        rows = read_file(str(file), list(columns))
+        for name, values in columns.items():
+            values.extend(rows.columns[name])
+    return Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))
+
+
+def model_fingerprint(model: "PreTrainedModel", tokenizer: Any) -> str:
+    """16 hex digits that change with the weights, the settings or the vocabulary, not with name, place or device."""
+    import torch
+
+    config = {name: value for name, value in model.config.to_dict().items() if name not in _UNIMPORTANT}
+    generation = {name: value for name, value in model.generation_config.to_dict().items() if name not in _UNIMPORTANT}
+    languages = [getattr(tokenizer, name, None) for name in ("src_lang", "tgt_lang")]
+    vocabularies = [tokenizer.get_vocab()]
+    if hasattr(tokenizer, "get_target_vocab"):
+        vocabularies.append(tokenizer.get_target_vocab())
+    described = [type(model).__name__, config, generation, languages, vocabularies]
+    digest = hashlib.sha256(json.dumps(described, default=str, sort_keys=True).encode())
+    for name, tensor in sorted(model.state_dict().items()):
+        digest.update(name.encode())
+        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+    return digest.hexdigest()[:16]
+
+
+def _read(settings: PseudoLabelSettings) -> tuple[list[str], list[str] | None]:
+    columns = [settings.source_column] + ([settings.target_column] if settings.target_column else [])
+    rows = read_file(str(settings.input_file), columns, settings.max_rows)
+    texts = [texts_or_blank(rows, column) for column in columns]
+    return texts[0], texts[1] if settings.target_column else None
+
+
+def _rows_of(index: int, settings: PseudoLabelSettings) -> slice:
+    return slice(index * settings.shard_rows, (index + 1) * settings.shard_rows)
+
+
+def _shard_suffix(output: Path, file_format: str | None) -> str:
+    if file_format is not None and file_format not in FORMATS:
+        raise OutputFolderError(f"the format {file_format!r} is unknown; known are {', '.join(FORMATS)}.")
+    if not output.name.lower().endswith(SINGLE_FILES):
+        return FORMATS[file_format or "jsonl"]
+    own = "parquet" if output.name.lower().endswith(".parquet") else "jsonl"
+    if file_format not in (None, own):
+        raise OutputFolderError(f"output {output} ends in {output.suffix}, but the format is {file_format}.")
+    return FORMATS[own]
+
+
+def _beside(output: Path, ending: str) -> Path:
+    return output.with_name(output.name + ending)
+
+
+def _finished_file(output: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
+    """The manifest of a single file that the same settings have written; None where there is no such file yet."""
+    if output.is_dir():
+        raise OutputFolderError(f"output {output} is a folder, but its name is that of a file; choose another name.")
+    if not output.exists():
+        return None
+    beside = _beside(output, "." + MANIFEST)
+    if beside.exists():
+        manifest = read_manifest(beside, OutputFolderError)
+        refuse_other_settings(str(output), manifest, json.loads(json.dumps(identity)))
+        return manifest
+    if not (_beside(output, _PARTS) / MANIFEST).exists():
+        raise OutputFolderError(f"output {output} exists and was not written by this command; choose another name.")
+    return None  # stopped after the file and before its manifest: the parts make it again
+
+
+def _place_single(folder: ShardFolder, output: Path) -> None:
+    merge_shards(folder.files(), output)
+    os.replace(folder.path / MANIFEST, _beside(output, "." + MANIFEST))
+    shutil.rmtree(folder.path, ignore_errors=True)
+
+
+def _counts(filtered: Mapping[str, int]) -> str:
+    return ", ".join(f"{reason}: {count}" for reason, count in filtered.items())
+
+
+def _report(output: Path, manifest: Mapping[str, Any]) -> PseudoLabelReport:
+    shards = manifest["shards"]
+    filtered: Counter[str] = Counter()
+    for shard in shards:
+        filtered.update(shard["filtered"])
+    return PseudoLabelReport(
+        output=str(output),
+        rows_read=manifest["rows_read"],
+        rows_written=sum(shard["rows"] for shard in shards),
+        filtered=dict(filtered.most_common()),
+        seconds=round(sum(shard["seconds"] for shard in shards), 2),
+        length_ratio=manifest["length_ratio"],
+    )

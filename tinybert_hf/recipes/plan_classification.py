@@ -1,0 +1,151 @@
+"""The plan of a classification."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
+from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
+from tinybert_hf.distillation.losses.attention import common_heads
+from tinybert_hf.errors import RecipeError, TinyBertError
+from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
+from tinybert_hf.recipes.folder import RunFolder
+from tinybert_hf.recipes.plan_base import (
+    Plan,
+    bytes_needed,
+    check_length,
+    in_phase,
+    made_config,
+    open_student_config,
+    open_teacher_config,
+    preset_config,
+)
+from tinybert_hf.recipes.schema import Recipe
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+
+@dataclass(frozen=True)
+class ClassificationPlan(Plan):
+    """A plan with what classifiers need.
+
+    Attributes:
+        layer_maps: for each phase, the map of the hidden states and the map of the attention.
+    """
+
+    layer_maps: tuple[tuple[LayerMap, LayerMap], ...]
+
+    @property
+    def label_order(self) -> list[int]:
+        """The teacher's index of each of the student's labels."""
+        return label_order(self.student_config, self.teacher_config)
+
+    @property
+    def starts_from_teacher(self) -> bool:
+        """Whether the student's first weights are computed from the teacher's."""
+        student = self.recipe.student
+        return student.model is None and student.start in (None, "teacher")
+
+
+def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan:
+    """Check a classification against the world.
+
+    Raises:
+        TinyBertError: anything that would stop the run later.
+    """
+    data = TASKS[recipe.task].load(recipe.data)
+    teacher_config, tokenizer = _teacher_config(recipe, data), None
+    if recipe.teacher.config is not None:
+        positions = teacher_config.max_position_embeddings
+        tokenizer = train_wordpiece_tokenizer(_texts_of(data), recipe.teacher.vocabulary_size, max_length=positions)
+        teacher_config.vocab_size = len(tokenizer)
+    student_config = _student_config(recipe, data, teacher_config)
+    maps = _layer_maps(recipe, student_config, teacher_config)
+    plan = ClassificationPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps)
+    check_length("max_length", recipe.data.max_length, teacher=teacher_config, student=student_config)
+    _check_start(plan)
+    label_order(student_config, teacher_config)
+    folder.check(bytes_needed=_bytes_needed(plan))
+    return plan
+
+
+def labels_of(names: tuple[str, ...]) -> dict[str, Any]:
+    """The two label tables of a configuration."""
+    return {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
+
+
+def _teacher_config(recipe: Recipe, data: TaskData) -> PreTrainedConfig:
+    from transformers import BertConfig
+
+    teacher, new = recipe.teacher, {**labels_of(data.label_names), "problem_type": data.problem_type}
+    if teacher.config is not None:
+        return made_config(BertConfig, teacher.config, {"num_attention_heads": "hidden_size"}, **new)
+    assert teacher.model is not None
+    return open_teacher_config(teacher.model, **(new if teacher.finetune is not None else {}))
+
+
+def _student_config(recipe: Recipe, data: TaskData, teacher: PreTrainedConfig) -> TinyBertConfig:
+    generic = tuple(f"LABEL_{index}" for index in range(data.num_labels))
+    names = data.label_names
+    if names == generic and teacher.num_labels == len(names):
+        # Numbers without names: what the teacher calls its outputs is what the student learns to say.
+        names = tuple(str(teacher.id2label[index]) for index in range(len(names)))
+    labels = {**labels_of(names), "problem_type": data.problem_type}
+    if recipe.student.model is not None:
+        return open_student_config(recipe.student.model, **labels)
+    from_teacher = {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id}
+    return preset_config(recipe, from_teacher, **labels)
+
+
+def _layer_maps(
+    recipe: Recipe, student: TinyBertConfig, teacher: PreTrainedConfig
+) -> tuple[tuple[LayerMap, LayerMap], ...]:
+    depths = student.num_hidden_layers, teacher.num_hidden_layers
+    maps = []
+    for index, phase in enumerate(recipe.phases):
+        attention = phase.layer_map if phase.attention_layer_map is None else phase.attention_layer_map
+        try:
+            maps.append((resolve_layer_map(phase.layer_map, *depths), resolve_layer_map(attention, *depths)))
+            losses = phase.loss_weights()
+            if "attention_loss" in losses:
+                common_heads(student.num_attention_heads, teacher.num_attention_heads)
+        except TinyBertError as error:
+            raise in_phase(index, phase.name, error) from error
+        compared = {"hidden_state_loss", "embedding_loss"} & losses.keys()
+        if phase.projection == "none" and compared and student.hidden_size != teacher.hidden_size:
+            raise RecipeError(
+                f"phases.{index}.projection: 'none' needs equal widths, but the student has {student.hidden_size} and "
+                f"the teacher {teacher.hidden_size}; choose per_layer or shared"
+            )
+    return tuple(maps)
+
+
+def _texts_of(data: TaskData) -> Iterator[str]:
+    """Every training text, second texts of pairs included."""
+    assert data.train is not None
+    for column in ("text", "text_pair"):
+        if column in data.train.column_names:
+            yield from data.train[column]
+
+
+def _check_start(plan: ClassificationPlan) -> None:
+    student, teacher = plan.student_config, plan.teacher_config
+    if plan.starts_from_teacher and student.hidden_size > teacher.hidden_size:
+        raise RecipeError(
+            f"student.start: the student is {student.hidden_size} wide and the teacher only {teacher.hidden_size}, so "
+            "the student cannot start from it. Take a narrower student, or student.start: random (--start random)."
+        )
+
+
+def _bytes_needed(plan: ClassificationPlan) -> int:
+    from torch import device
+
+    with device("meta"):
+        student = TinyBertForSequenceClassification(plan.student_config)
+    config = plan.teacher_config
+    width, depth = config.hidden_size, config.num_hidden_layers
+    teacher = config.vocab_size * width + 12 * depth * width * width
+    return bytes_needed(plan.recipe, sum(parameter.numel() for parameter in student.parameters()), teacher)

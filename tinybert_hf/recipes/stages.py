@@ -1,0 +1,281 @@
+"""Carry out a plan in stages. Every finished stage is kept, so that a stopped run goes on after the last of them."""
+
+from __future__ import annotations
+
+import os
+import time
+from abc import ABC, abstractmethod
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Generic, TypeVar
+
+from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
+from tinybert_hf.evaluation import main_metric
+from tinybert_hf.recipes.plan_base import Plan
+from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
+from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.training import FinetuneSettings, Phase, finetune, run_phases
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+    from rich.console import Console
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+PlanT = TypeVar("PlanT", bound=Plan)
+
+
+class Run(ABC, Generic[PlanT]):
+    """One run: what its stages hand to each other. Stages that are finished are read back.
+
+    A task says how its models are opened, measured and reported; the order of the stages is the same for all.
+
+    Attributes:
+        teacher: on its device.
+        tokenizer: of the teacher.
+    """
+
+    teacher: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    def __init__(self, plan: PlanT, console: Console) -> None:
+        self.plan, self.recipe, self.folder, self.console = plan, plan.recipe, plan.folder, console
+        self.metric = main_metric(plan.data.problem_type)
+        self.device = _device(plan.recipe)
+        self.training_arguments: dict[str, Any] = {**SCREEN, **plan.recipe.training_arguments}
+
+    def carry_out(self) -> RunReport:
+        """Do what is not done yet, and write run.json."""
+        self.say_notes(self.plan.notes)
+        self._open_teacher()
+        self.folder.claim()  # from here on something is written
+        self._finetune_teacher()
+        self._teacher_metrics()
+        self.prepare_rows()
+        self._start()
+        self._distil()
+        if self.recipe.baseline is not None:
+            self._train_baseline(self.recipe.baseline)
+        report = self.report()
+        data = {"label_names": self.plan.data.label_names, "problem_type": self.plan.data.problem_type}
+        content = {**asdict(report), "data": data, "versions": versions(), "recipe": self.recipe.as_dict()}
+        self.folder.finish(content)
+        return report
+
+    @property
+    @abstractmethod
+    def teacher_rows(self) -> Dataset:
+        """Tokenised rows that a teacher is fine-tuned on."""
+
+    @property
+    @abstractmethod
+    def distillation_rows(self) -> Dataset:
+        """Tokenised rows that the phases learn from."""
+
+    @property
+    @abstractmethod
+    def baseline_rows(self) -> Dataset:
+        """Tokenised rows that the student learns from alone."""
+
+    @property
+    @abstractmethod
+    def validation_rows(self) -> Dataset:
+        """Tokenised rows to measure on."""
+
+    @property
+    def student_tokenizer(self) -> PreTrainedTokenizerBase:
+        """Usually the teacher's."""
+        return self.tokenizer
+
+    @property
+    def phases(self) -> Sequence[Phase]:
+        """Of the recipe."""
+        return self.recipe.phases
+
+    @property
+    def phase_arguments(self) -> dict[str, Any]:
+        """TrainingArguments for the phases, besides what a phase says itself."""
+        return self.training_arguments
+
+    @property
+    def compute_metrics(self) -> Any:
+        """As for transformers' Trainer, at the end of each epoch of a phase."""
+        return None
+
+    @abstractmethod
+    def open_teacher(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """The teacher that the recipe names."""
+
+    @abstractmethod
+    def reopen_teacher(self, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        """The teacher that was fine-tuned in this run."""
+
+    @abstractmethod
+    def check_teacher(self) -> None:
+        """Refuse a teacher that cannot serve, before anything is trained."""
+
+    def prepare_rows(self) -> None:
+        """Make the rows that the phases learn from, where they are not the rows as they are."""
+
+    @abstractmethod
+    def make_start(self) -> PreTrainedModel:
+        """The student before the first step."""
+
+    @abstractmethod
+    def open_student(self, folder: Path) -> PreTrainedModel:
+        """A student that this run has saved."""
+
+    def guide(self) -> PreTrainedModel:
+        """The model that the losses of the phases look at."""
+        return self.teacher
+
+    @abstractmethod
+    def measure(self, who: str, model: PreTrainedModel) -> dict[str, Any]:
+        """The figures of a model on the validation rows."""
+
+    @abstractmethod
+    def in_words(self, metrics: Mapping[str, Any]) -> str:
+        """The figures that matter most, for a line on the screen."""
+
+    @abstractmethod
+    def teacher_warnings(self) -> list[str]:
+        """What is odd about the teacher's figures."""
+
+    @abstractmethod
+    def report(self) -> RunReport:
+        """All figures, once every stage is finished."""
+
+    def _open_teacher(self) -> None:
+        place = self.folder.path / TEACHER
+        self.teacher, self.tokenizer = self.reopen_teacher(place) if place.exists() else self.open_teacher()
+        self.teacher.to(self.device)
+        self.check_teacher()
+
+    def _finetune_teacher(self) -> None:
+        settings, place = self.recipe.teacher.finetune, self.folder.path / TEACHER
+        if settings is not None and not place.exists():
+            with self.stage(TEACHER, f"Fine-tuning the teacher ({size_of(self.teacher)})"):
+                self._finetune(TEACHER, self.teacher, settings, self.teacher_rows, self.tokenizer)
+            self.teacher, self.tokenizer = self.reopen_teacher(place)
+            self.teacher.to(self.device)
+
+    def _teacher_metrics(self) -> None:
+        if self.folder.result_of("teacher metrics") is None:
+            self.folder.finish_stage("teacher metrics", self.measure(TEACHER, self.teacher))
+        self.say(f"Teacher ({size_of(self.teacher)}): {self.in_words(self.folder.result_of('teacher metrics'))}")
+        for warning in self.teacher_warnings():
+            show_warning(self.console, warning)
+
+    def _start(self) -> None:
+        """Keep the weights before the first step: the distilled student and the baseline both begin there."""
+        if self.folder.result_of("start") is not None:
+            return
+        with self.stage("start", "Making the student"):
+            student = self.make_start()
+            student.save_pretrained(self.folder.work / "start")
+        self.folder.finish_stage("start", {"parameters": student.num_parameters()})
+
+    def _distil(self) -> None:
+        if self.folder.result_of(STUDENT) is None:
+            student = self.open_student(self.folder.work / "start").to(self.device)
+            with self.stage(STUDENT, f"Distilling into {size_of(student)}"):
+                results = run_phases(
+                    student,
+                    self.guide(),
+                    self.phases,
+                    output_dir=self.folder.path,
+                    train_dataset=self.distillation_rows,
+                    eval_dataset=self.validation_rows,
+                    processing_class=self.student_tokenizer,
+                    compute_metrics=self.compute_metrics,
+                    seed=self.recipe.seed,
+                    training_arguments=self.phase_arguments,
+                )
+            student.save_pretrained(self.folder.work / STUDENT)
+            self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
+            metrics = self.measure(STUDENT, student)
+            self.folder.finish_stage(STUDENT, {"metrics": metrics, "phases": [asdict(one) for one in results]})
+        self.folder.place(STUDENT)
+        self.say(f"Student: {self.in_words(self.folder.result_of(STUDENT)['metrics'])}")
+
+    def _train_baseline(self, settings: FinetuneSettings) -> None:
+        if self.folder.result_of(BASELINE) is None:
+            student = self.open_student(self.folder.work / "start")
+            with self.stage(BASELINE, "Training the same student without the teacher, to compare"):
+                self._finetune(BASELINE, student, settings, self.baseline_rows, self.student_tokenizer)
+            self.folder.finish_stage(BASELINE, self.measure(BASELINE, student.to(self.device)))
+        self.say(f"Student trained alone: {self.in_words(self.folder.result_of(BASELINE))}")
+
+    def _finetune(
+        self,
+        name: str,
+        model: PreTrainedModel,
+        settings: FinetuneSettings,
+        rows: Dataset,
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> None:
+        """Train on the labels; the folder `name` appears when it is whole."""
+        if (self.folder.path / name).exists():
+            return
+        finetune(
+            model,
+            settings,
+            output_dir=self.folder.work / name,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            seed=self.recipe.seed,
+            training_arguments=self.training_arguments,
+        )
+        os.replace(self.folder.work / name, self.folder.path / name)
+
+    @contextmanager
+    def stage(self, name: str, title: str) -> Iterator[None]:
+        """Say what begins, and keep how long it took."""
+        self.console.print(f"[bold]{title}[/bold]", highlight=False)
+        started = time.perf_counter()
+        yield
+        seconds = {**(self.folder.result_of("seconds") or {}), name: round(time.perf_counter() - started, 1)}
+        self.folder.finish_stage("seconds", seconds)
+
+    def collected(self) -> dict[str, Any]:
+        """The figures of all models and stages, by the names that a RunReport has for them."""
+        stages = {name: self.folder.result_of(name) for name in (STUDENT, BASELINE, "seconds")}
+        metrics = {TEACHER: self.folder.result_of("teacher metrics"), STUDENT: stages[STUDENT]["metrics"]}
+        if stages[BASELINE] is not None:
+            metrics[BASELINE] = stages[BASELINE]
+        return {
+            "folder": str(self.folder.path),
+            "main_metric": self.metric,
+            "metrics": metrics,
+            "phases": stages[STUDENT]["phases"],
+            "seconds": stages["seconds"] or {},
+            "device": self.device,
+            "warnings": self.teacher_warnings(),
+        }
+
+    def say_notes(self, notes: Iterable[str]) -> None:
+        """Print what a user should know, a line each."""
+        self.say(*(f"Note: {note}" for note in notes))
+
+    def say(self, *lines: str) -> None:
+        """Print lines as they are."""
+        for line in lines:
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def size_of(model: PreTrainedModel) -> str:
+    """Depth, width and parameters of a model, in words."""
+    encoder = encoder_shape(model.config)
+    layers = f"{encoder.layers}"
+    if is_translator(model):
+        layers += f" + {decoder_shape(model.config).layers}"
+    return f"{layers} layers of width {encoder.width}, {model.num_parameters() / 1e6:.1f} M"
+
+
+def _device(recipe: Recipe) -> str:
+    """Where the Trainer of transformers will train."""
+    import torch
+
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return "cpu" if recipe.training_arguments.get("use_cpu") or accelerator is None else accelerator.type

@@ -1,0 +1,156 @@
+"""Whether the values of a recipe lie in their ranges. Their types have been checked by then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.data.pseudo_label_rows import BEST, NEAREST
+from tinybert_hf.distillation.projections import PROJECTIONS
+from tinybert_hf.errors import RecipeError
+from tinybert_hf.model import PRESETS
+from tinybert_hf.recipes.fields import unknown_name
+from tinybert_hf.training.arguments import PROJECTION_STARTS
+
+if TYPE_CHECKING:
+    from tinybert_hf.recipes.schema import (
+        PseudoLabels,
+        Recipe,
+        StudentSettings,
+        TeacherSettings,
+        TranslationEvaluation,
+    )
+    from tinybert_hf.training import FinetuneSettings, Phase
+
+STARTS = ("teacher", "random")
+DTYPES = ("float32", "float16", "bfloat16")
+
+
+def check_values(recipe: Recipe) -> None:
+    """Refuse what no run could do.
+
+    Raises:
+        RecipeError: a value outside its range, or a name that is not known.
+    """
+    _check_models(recipe.teacher, recipe.student)
+    if not recipe.phases:
+        raise RecipeError("phases: a run needs at least one; the usual ones are intermediate and prediction")
+    for index, phase in enumerate(recipe.phases):
+        _check_phase(phase, f"phases.{index}")
+    if recipe.teacher.finetune is not None:
+        _check_training(recipe.teacher.finetune, "teacher.finetune")
+    if recipe.baseline is not None:
+        _check_training(recipe.baseline, "baseline")
+    if not 0 <= recipe.seed < 2**32:
+        raise RecipeError(f"seed: expected a whole number from 0 to {2**32 - 1}, found {recipe.seed}")
+    if recipe.is_translation:
+        _check_translation(recipe)
+    else:
+        _refuse_translation(recipe)
+
+
+def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
+    if teacher.model is not None and teacher.config is not None:
+        raise RecipeError("teacher: `model` and `config` exclude each other; set one of them to null")
+    if teacher.config is not None and teacher.finetune is None:
+        raise RecipeError("teacher.finetune: a teacher made from `config` has random weights, so it has to be trained")
+    _at_least(100, "teacher", teacher, "vocabulary_size")
+    if teacher.dtype is not None:
+        _one_of(teacher.dtype, DTYPES, "teacher.dtype")
+    if (student.preset is None) == (student.model is None):
+        raise RecipeError("student: set either `preset` or `model`" + (" and not both" if student.preset else ""))
+    if student.preset is not None:
+        _one_of(student.preset, PRESETS, "student.preset")
+    if student.model is not None and student.overrides:
+        raise RecipeError("student.overrides: these belong to a preset; the shape of `student.model` is what it is")
+    if student.start is not None:
+        _one_of(student.start, STARTS, "student.start")
+
+
+def _check_translation(recipe: Recipe) -> None:
+    student, teacher = recipe.student, recipe.teacher
+    if student.start == "teacher":
+        raise RecipeError(
+            "student.start: 'teacher' is not available for translators: the start is computed for encoders that are "
+            "built like BERT, and no such way is known here for a decoder and its attention to the source. Leave it "
+            "out, or say random (--start random)"
+        )
+    if student.preset is not None and not _has_decoder(student):
+        translators = ", ".join(name for name, shape in PRESETS.items() if shape.get("is_encoder_decoder"))
+        raise RecipeError(
+            f"student.preset: {student.preset} has no decoder, so it cannot translate; choose one of {translators}"
+        )
+    _at_least(1, "teacher", teacher, "target_vocabulary_size")
+    if recipe.pseudo_labels is not None:
+        _check_pseudo_labels(recipe.pseudo_labels)
+    evaluation: TranslationEvaluation = recipe.evaluation
+    _at_least(1, "evaluation", evaluation, "teacher_beams", "student_beams", "batch_size", "worst_sentences")
+
+
+def _check_pseudo_labels(settings: PseudoLabels) -> None:
+    path = "pseudo_labels"
+    _one_of(settings.select, (BEST, NEAREST), f"{path}.select")
+    _at_least(1, path, settings, "beams", "batch_size")
+    _at_least(0, path, settings, "max_length_factor", "max_repeats")
+    if 0 < settings.max_length_factor < 1:
+        raise RecipeError(
+            f"{path}.max_length_factor: expected 0 (off) or at least 1, found {settings.max_length_factor:g}"
+        )
+    if settings.unlabelled_column is not None and settings.unlabelled_file is None:
+        raise RecipeError(f"{path}.unlabelled_column: there is no unlabelled_file (--unlabelled-file) that has it")
+
+
+def _has_decoder(student: StudentSettings) -> bool:
+    assert student.preset is not None
+    shape = {**PRESETS[student.preset], **student.overrides}
+    return bool(shape.get("is_encoder_decoder")) and shape.get("num_decoder_layers") is not None
+
+
+def _refuse_translation(recipe: Recipe) -> None:
+    """Refuse what only translators have, where it would be passed over in silence."""
+    if recipe.pseudo_labels is not None:
+        raise RecipeError("pseudo_labels: these are translations, so they need `task: translation`")
+    for name in ("target_vocabulary_size", "prefix", "source_language", "target_language"):
+        if getattr(recipe.teacher, name):
+            raise RecipeError(f"teacher.{name}: only a translator has one (task: translation)")
+    if recipe.student.preset is not None and _has_decoder(recipe.student):
+        raise RecipeError(
+            f"student.preset: {recipe.student.preset} is a translator, and the task is {recipe.task}; choose an "
+            "encoder such as 4l-312d, or set `task: translation`"
+        )
+
+
+def _check_phase(phase: Phase, path: str) -> None:
+    # What a Phase checks itself (its name, weights, temperature) was refused before.
+    _one_of(phase.projection, PROJECTIONS, f"{path}.projection")
+    _one_of(phase.projection_start, PROJECTION_STARTS, f"{path}.projection_start")
+    _check_training(phase, path)
+    _at_least(1, path, phase, "train_rows")
+    _above_zero(path, phase, "projection_learning_rate")
+
+
+def _check_training(settings: Phase | FinetuneSettings, path: str) -> None:
+    _above_zero(path, settings, "epochs", "learning_rate")
+    _at_least(1, path, settings, "batch_size")
+    _at_least(0, path, settings, "weight_decay", "warmup_ratio")
+    if settings.warmup_ratio >= 1:
+        raise RecipeError(f"{path}.warmup_ratio: expected a share of the steps below 1, found {settings.warmup_ratio}")
+
+
+def _one_of(value: str, known: Iterable[str], path: str) -> None:
+    if value not in known:
+        raise RecipeError(unknown_name(path, value, known))
+
+
+def _at_least(least: int, path: str, settings: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value < least:
+            raise RecipeError(f"{path}.{name}: expected {least} or more, found {value}")
+
+
+def _above_zero(path: str, settings: Any, *names: str) -> None:
+    for name in names:
+        value = getattr(settings, name)
+        if value is not None and value <= 0:
+            raise RecipeError(f"{path}.{name}: expected more than 0, found {value}")
