@@ -185,3 +185,19 @@ def test_a_multilingual_model_asks_for_its_languages(tinybert: Cli, work: Path) 
     assert_refused(refused, "--source-language eng_Latn --target-language zho_Hans")
     options = ["--source-language", "eng_Latn", "--target-language", "zho_Hans"]
     assert tinybert("translate", "nllb", "--cpu", "--text", "dog", *options).exit_code == 0
+
+
+def test_evaluate_measures_a_translator(tinybert: Cli, translator: str, tmp_path: Path) -> None:
+    pairs = tmp_path / "pairs.jsonl"
+    pairs.write_text(
+        '{"en": "the cat sees", "xx": "das Katze sieht"}\n{"en": "dog", "xx": "Hund"}\n', encoding="utf-8"
+    )
+    columns = ["--source-column", "en", "--target-column", "xx"]
+    done = tinybert("evaluate", translator, "--validation-file", str(pairs), *columns, "--json", "--cpu")
+    assert done.exit_code == 0, done.output
+    metrics = json.loads(done.stdout.strip().splitlines()[-1])
+    assert metrics["chrf"] == pytest.approx(100)
+    assert "tok:13a" in metrics["bleu_signature"]
+    missing = tinybert("evaluate", translator, "--validation-file", str(pairs), "--source-column", "english")
+    assert missing.exit_code == 2
+    assert "english" in missing.stderr

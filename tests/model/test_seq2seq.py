@@ -391,7 +391,8 @@ class TestSaving:
         assert words is model.decoder.embeddings.word_embeddings.weight
         logits = model(**_source(), labels=_labels()).logits
         torch.testing.assert_close(logits[..., :40], before, rtol=0, atol=1e-5)
-        assert logits.shape[-1] == model.config.vocab_size == 45
+        assert logits.shape[-1] == model.config.vocab_size == model.decoder.config.vocab_size == 45
+        assert model.decoder.embeddings.word_embeddings.num_embeddings == 45
         with torch.no_grad():
             words[40:] = 0
             words[42] = 100 * words[41]
