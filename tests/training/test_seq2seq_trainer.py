@@ -254,6 +254,9 @@ class TestRefused:
     def test_the_trainer_of_the_other_kind(self, make_trainer: Any, tokenizer: Any, tmp_path: Path) -> None:
         with pytest.raises(TinyBertError, match=r"TinyBertForSeq2Seq is a translator: use Seq2SeqDistillationTrainer"):
             DistillationTrainer(student(tokenizer), teacher(tokenizer), DistillationArguments(str(tmp_path), **QUIET))
+        for_translators = Seq2SeqDistillationArguments(str(tmp_path), **QUIET)
+        with pytest.raises(TinyBertError, match=r"use Seq2SeqDistillationTrainer"):
+            DistillationTrainer(student(tokenizer), teacher(tokenizer), for_translators)
         with pytest.raises(
             TinyBertError, match=r"BertForSequenceClassification is an encoder: use DistillationTrainer"
         ):

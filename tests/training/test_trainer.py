@@ -255,6 +255,8 @@ def test_what_does_not_fit_is_refused_before_training(make_trainer: Any) -> None
         make_trainer(phase="prediction", prediction_loss_weight=0)
     with pytest.raises(RecipeError, match="projection is 'both'"):
         make_trainer(projection="both")
+    with pytest.raises(RecipeError, match=r"label_smoothing_factor is 0\.1"):
+        make_trainer(label_smoothing_factor=0.1)
     trainer = make_trainer(teacher=make(UNFIT["deberta-v2"]()), phase="intermediate", layer_map="1:1,2:2")
     with pytest.raises(CaptureError, match="DebertaV2"):
         trainer.train()

@@ -95,6 +95,11 @@ class DistillationArguments(TrainingArguments):
         super().__post_init__()
         if not self.temperature > 0:
             raise RecipeError(f"temperature is {self.temperature}; it must be above 0.")
+        if self.label_smoothing_factor:
+            raise RecipeError(
+                f"label_smoothing_factor is {self.label_smoothing_factor}, and distillation has no use for it: the "
+                "teacher's own probabilities are the soft labels. Leave it out, or raise the temperature."
+            )
         for name, value, known in (
             ("projection", self.projection, PROJECTIONS),
             ("projection_start", self.projection_start, PROJECTION_STARTS),

@@ -11,7 +11,7 @@ from typing import Any, cast
 import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel
+from transformers import PreTrainedModel, Seq2SeqTrainer
 from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils.generic import find_labels
 
@@ -77,7 +77,7 @@ class DistillationTrainer(ResumableTrainer):
         """
         self.student = model
         self.teacher = teacher
-        _check_kind(model, args)
+        _check_kind(model, args, isinstance(self, Seq2SeqTrainer))
         self._check_vocabularies(kwargs.get("processing_class"))
         self.objective = Objective.between(
             model,
@@ -270,9 +270,10 @@ class DistillationTrainer(ResumableTrainer):
             self.model = wrapped
 
 
-def _check_kind(student: PreTrainedModel, args: DistillationArguments) -> None:
-    if is_translator(student) != args.has_decoder:
-        kind, prefix = ("a translator", "Seq2Seq") if not args.has_decoder else ("an encoder", "")
+def _check_kind(student: PreTrainedModel, args: DistillationArguments, for_translators: bool) -> None:
+    translates = is_translator(student)
+    if translates != args.has_decoder or translates != for_translators:
+        kind, prefix = ("a translator", "Seq2Seq") if translates else ("an encoder", "")
         raise TinyBertError(
             f"{type(student).__name__} is {kind}: use {prefix}DistillationTrainer with {prefix}DistillationArguments."
         )
