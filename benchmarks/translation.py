@@ -503,8 +503,8 @@ def speed_line(speed: dict[str, Any], where: str) -> str:
     return (
         f"On {where} the student ({speed['run']}) translates {ratios} times as many sentences per second as the "
         f"teacher with {teacher['beams']} beams, in one run of {speed['sentences']} sentences. It has "
-        f"{student['size_ratio']:.2f} of the teacher's parameters: {student['megabytes']:.1f} MB in fp32, {student['int8_megabytes']:.1f} MB in "
-        "int8 (computed)."
+        f"{student['size_ratio']:.2f} of the teacher's parameters: {student['megabytes']:.1f} MB in fp32, "
+        f"{student['int8_megabytes']:.1f} MB in int8 (computed)."
     )
 
 

@@ -96,6 +96,23 @@ def test_a_finished_run_is_not_run_again(run: Any) -> None:
     assert all(torch.equal(value, expected.state_dict()[name]) for name, value in student.state_dict().items())
 
 
+@pytest.mark.parametrize("name", ["student/model.safetensors", "projections.safetensors", "result.json"])
+def test_a_finished_phase_that_was_damaged_is_not_gone_on_from(run: Any, tmp_path: Path, name: str) -> None:
+    phases = (Phase("intermediate", batch_size=16), Phase("joint", batch_size=16))
+    run(phases=phases)
+    path = tmp_path / "run" / "phases" / "0-intermediate" / name
+    content = bytearray(path.read_bytes())
+    content[1 if path.suffix == ".json" else -2] ^= 1
+    path.write_bytes(content)
+    with pytest.raises(OutputFolderError, match=rf"{path.name} .*to repeat the phase"):
+        run(phases=phases)
+    path.unlink()
+    if name == "result.json":
+        return
+    with pytest.raises(OutputFolderError, match=rf"{path.name} is missing"):
+        run(phases=phases)
+
+
 def test_other_settings_in_the_same_folder_are_refused(run: Any) -> None:
     run()
     with pytest.raises(OutputFolderError, match="other settings of phase 1"):

@@ -13,7 +13,7 @@ from tiny_models import bert
 from transformers import AutoModelForSequenceClassification, BertTokenizer
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, distillation_losses
-from tinybert_hf.errors import CaptureError, OutputFolderError, RecipeError, TeacherError, TinyBertError
+from tinybert_hf.errors import CaptureError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.training.base import LengthGroupedSampler
 from tinybert_hf.training.trainer import PROJECTIONS_FILE
 
@@ -170,27 +170,6 @@ def test_a_stopped_run_goes_on_exactly(make_trainer: Any, tmp_path: Path) -> Non
     for name, value in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], value), name
     assert logged(resumed, "loss")[-3:] == logged(whole, "loss")[-3:]
-
-
-def test_a_checkpoint_that_was_not_finished_is_passed_over(make_trainer: Any, tmp_path: Path) -> None:
-    options = {"phase": "joint", "save_strategy": "steps", "save_steps": 2}
-    make_trainer(**options).train()
-    (tmp_path / "out" / "checkpoint-4" / "complete").unlink()
-    trainer = make_trainer(**options)
-    trainer.train(resume_from_checkpoint=True)
-    assert trainer.state.global_step == 4
-    for checkpoint in (tmp_path / "out").glob("checkpoint-*"):
-        (checkpoint / "complete").unlink()
-    with pytest.raises(OutputFolderError, match="none of which was written to the end"):
-        make_trainer(**options).train(resume_from_checkpoint=True)
-
-
-def test_lost_projections_are_not_made_anew(make_trainer: Any, tmp_path: Path) -> None:
-    options = {"phase": "joint", "save_strategy": "steps", "save_steps": 2}
-    make_trainer(**options).train()
-    (tmp_path / "out" / "checkpoint-4" / PROJECTIONS_FILE).unlink()
-    with pytest.raises(OutputFolderError, match=PROJECTIONS_FILE):
-        make_trainer(max_steps=6, **options).train(resume_from_checkpoint=True)
 
 
 def test_rows_are_grouped_by_length_in_an_order_of_the_seed_and_the_epoch() -> None:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import functools
 import shutil
+import signal
 import sys
 from collections.abc import Callable
 from typing import ParamSpec
@@ -17,6 +18,7 @@ from tinybert_hf.errors import TinyBertError
 Parameters = ParamSpec("Parameters")
 
 EXIT_FAILED = 2
+EXIT_TERMINATED = 128 + signal.SIGTERM
 # torch reports a full disk as a writer's RuntimeError that names neither the disk nor the error number.
 _ALMOST_NOTHING = 20e6
 _FROM_CHECKPOINT = "The same command goes on from the last checkpoint; a phase that has none yet begins again."
@@ -44,6 +46,10 @@ def answers_failures(command: Callable[Parameters, None]) -> Callable[Parameters
             with inside_command():
                 command(*args, **kwargs)
         except typer.Exit:
+            raise
+        except SystemExit as error:
+            if error.code == EXIT_TERMINATED:
+                _say(f"\nTerminated (SIGTERM). {_GOES_ON.get(command.__name__, '')}".rstrip())
             raise
         except BaseException as error:
             # An interrupt that a library turned into an error of its own may leave only the note that it came.

@@ -71,6 +71,7 @@ class DistillationArguments(TrainingArguments):
         projection: "per_layer", "shared", or "none" where the widths agree.
         projection_start: "least_squares" (solved on the first rows) or "random".
         projection_learning_rate: None: as `learning_rate`.
+        logging_nan_inf_filter: off: the trainer stops at a loss that is not finite instead of hiding it from the log.
         train_sampling_strategy: batches of rows of like length, so that little padding is computed.
     """
 
@@ -89,6 +90,7 @@ class DistillationArguments(TrainingArguments):
     projection_start: str = field(default="least_squares", metadata={"help": "least_squares or random"})
     projection_learning_rate: float | None = field(default=None, metadata={"help": "None: as learning_rate"})
     learning_rate: float = field(default=3e-4, metadata={"help": "peak learning rate of the student"})
+    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "the trainer stops at such a loss"})
     train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "see TrainingArguments"})
 
     def __post_init__(self) -> None:

@@ -1,16 +1,33 @@
-"""What both trainers of this package have in common: batches of like length, and checkpoints known to be whole."""
+"""What all trainers of this package have in common: batches of like length, whole checkpoints, finite numbers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import json
+import os
+import warnings
+from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
+from torch import Tensor, nn
 from torch.utils.data import Sampler, SequentialSampler
-from transformers import Trainer
+from transformers import Trainer, TrainerCallback
+from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
+from transformers.trainer_jit_checkpoint import JITCheckpointCallback
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint, rotate_checkpoints
 
-from tinybert_hf.training.checkpoints import mark_complete
+from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.training.checkpoints import (
+    SAVING_FOLDER,
+    checked_checkpoint,
+    complete_checkpoint,
+    put_checkpoint,
+    remove_unfinished,
+)
+from tinybert_hf.training.collation import SeededCollator
+from tinybert_hf.training.finite import FiniteWatch, check_weights, rows_like
+from tinybert_hf.training.termination import EXIT_TERMINATED, SaveOnTermination
 
 # Rows of this many batches are sorted together: little padding, and still mostly random batches.
 WINDOW = 50
@@ -56,7 +73,190 @@ class LengthGroupedSampler(Sampler[int]):
 
 
 class ResumableTrainer(Trainer):
-    """transformers' Trainer with the sampler above, and a mark on every checkpoint that was written to the end."""
+    """transformers' Trainer, made fit for long runs.
+
+    Rows are sampled as above. A checkpoint is written beside, sealed and renamed; a run goes on from a whole one only,
+    and ends with the same weights and the same log as a run that was not stopped. A loss, a gradient or a weight that
+    is not finite stops it, and is not saved. SIGTERM ends it after the step, with a checkpoint.
+    """
+
+    data_collator: Any
+
+    def __init__(self, *args: Any, **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.remove_callback(JITCheckpointCallback)
+        self._termination = SaveOnTermination()
+        self._watch = FiniteWatch(self._stop_not_finite)
+        self._loss_parts: dict[str, Tensor] = {}
+        self._is_saving = False
+        self._late_push: str | None = None
+        self._resumed_from: str | None = None
+        self.add_callback(_Reminders(self))
+        self.add_callback(self._termination)
+
+    # -- going on ----------------------------------------------------------------------------------------------------
+
+    def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
+        """Train, or go on from a checkpoint; see transformers' Trainer.
+
+        Args:
+            resume_from_checkpoint: True: the newest whole checkpoint in the output folder; a path: this checkpoint, or
+                the newest whole one in this folder.
+            **kwargs: as for transformers' Trainer.
+
+        Raises:
+            OutputFolderError: there is no whole checkpoint, or the chosen one is damaged; the message names the file.
+            TinyBertError: a loss, a gradient or a weight is not finite; the message names it, the step and the rows.
+            SystemExit: SIGTERM came, and a checkpoint was written.
+        """
+        self._resumed_from = self._whole_checkpoint(resume_from_checkpoint)
+        if self.args.should_save:
+            remove_unfinished(self.args.output_dir)
+        self.accelerator.wait_for_everyone()
+        self._watch.forget()
+        try:
+            result = super().train(resume_from_checkpoint=self._resumed_from, **kwargs)
+            self._watch.settle()
+            check_weights(self.model, "training ended")
+        finally:
+            self._termination.give_back()
+        if self._termination.came and self.state.global_step < self.state.max_steps:
+            raise SystemExit(EXIT_TERMINATED)
+        return result
+
+    def _whole_checkpoint(self, wanted: str | bool | None) -> str | None:
+        if not wanted:
+            return None
+        folder = self.args.output_dir if wanted is True else wanted
+        if wanted is True or get_last_checkpoint(folder) is not None:
+            found = complete_checkpoint(folder)
+            if found is None:
+                raise OutputFolderError(f"There is no checkpoint in {folder} to go on from.")
+            folder = found
+        sharded = self.is_fsdp_enabled or self.is_deepspeed_enabled
+        checked = checked_checkpoint(folder, () if sharded else (OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME))
+        if not (Path(checked) / self._of_this_process("rng_state", ".pth")).is_file():
+            warnings.warn(
+                f"{checked} was written by another number of processes than this run's {self.args.world_size}: the "
+                "run goes on with other random numbers than it would have had.",
+                stacklevel=3,
+            )
+        return checked
+
+    def _of_this_process(self, stem: str, suffix: str) -> str:
+        return f"{stem}{f'_{self.args.process_index}' if self.args.world_size > 1 else ''}{suffix}"
+
+    def running_sums(self) -> dict[str, Any]:
+        """What the next log will be made of, apart from the steps to come."""
+        return {"loss": float(self._tr_loss), "last_logged": self._globalstep_last_logged}
+
+    def set_running_sums(self, sums: Mapping[str, Any]) -> None:
+        """Go on with the sums of a checkpoint, so that its next log is that of a run that was not stopped."""
+        self._tr_loss += sums["loss"]
+        self._total_loss_scalar -= sums["loss"]  # the mean over this call's steps is to be of these alone
+        self._globalstep_last_logged = sums["last_logged"]
+
+    def _restore_running_sums(self) -> None:
+        if self._resumed_from is not None and self.state.global_step >= self.state.max_steps:
+            self._load_rng_state(self._resumed_from)  # no step is left that would do it
+        path = Path(self._resumed_from or "") / self._of_this_process("running_sums", ".json")
+        if self._resumed_from is not None and path.is_file():
+            self.set_running_sums(json.loads(path.read_text(encoding="utf-8")))
+
+    # -- checkpoints -------------------------------------------------------------------------------------------------
+
+    def _get_output_dir(self, trial: Any) -> str:
+        folder = str(super()._get_output_dir(trial))
+        return os.path.join(folder, SAVING_FOLDER) if self._is_saving else folder
+
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"
+        self._watch.settle()
+        check_weights(self.model, f"{name} was to be written")
+        folder = Path(self._get_output_dir(trial))
+        try:
+            self._is_saving = True
+            try:
+                super()._save_checkpoint(model, trial)
+            finally:
+                self._is_saving = False
+            self.accelerator.wait_for_everyone()
+            if self.args.should_save:
+                self._put_in_place(folder, name)
+        except Exception as error:
+            if self.args.should_save:
+                remove_unfinished(folder)
+            if isinstance(error, TinyBertError):
+                raise
+            raise OutputFolderError(
+                f"{folder / name} could not be written: {str(error) or type(error).__name__}. The checkpoints before "
+                "it are whole: make room, and go on from them."
+            ) from error
+        self.accelerator.wait_for_everyone()
+        if self._late_push is not None:
+            self._late_push = None
+            super()._push_from_checkpoint(str(folder / name))
+
+    def _put_in_place(self, folder: Path, name: str) -> None:
+        written = folder / SAVING_FOLDER / name
+        best = self.state.best_model_checkpoint
+        if best is not None and Path(best) == written:
+            self.state.best_model_checkpoint = str(folder / name)
+            self.state.save_to_json(str(written / TRAINER_STATE_NAME))
+        put_checkpoint(written, folder / name)
+        remove_unfinished(folder)
+        rotate_checkpoints(
+            output_dir=str(folder),
+            save_total_limit=self.args.save_total_limit,
+            best_model_checkpoint=self.state.best_model_checkpoint,
+        )
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)  # every process writes its own
+        path = Path(output_dir) / self._of_this_process("running_sums", ".json")
+        path.write_text(json.dumps(self.running_sums()), encoding="utf-8")
+
+    def _push_from_checkpoint(self, checkpoint_folder: str) -> None:
+        self._late_push = checkpoint_folder  # pushed once it is in its place
+
+    # -- what is not finite ------------------------------------------------------------------------------------------
+
+    def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
+        """As in transformers; the losses are looked at before the optimizer's step."""
+        loss: Tensor = super().training_step(model, inputs, num_items_in_batch)
+        self._watch.note({**self._loss_parts, "loss": loss}, self.state.global_step + 1, inputs)
+        self._loss_parts = {}
+        return loss
+
+    def _get_grad_norm(self, model: nn.Module, grad_norm: Any = None) -> Any:
+        norm = super()._get_grad_norm(model, grad_norm)
+        # fp16 finds out by an overflow that its scale is too large, and takes the step back by itself.
+        if isinstance(norm, Tensor) and self.accelerator.scaler is None:
+            self._watch.note({"the norm of the gradients": norm}, self.state.global_step + 1, {})
+        return norm
+
+    def _stop_not_finite(self, names: list[str], step: int, inputs: Mapping[str, Any]) -> None:
+        rows = rows_like(self.train_dataset, inputs)
+        last = get_last_checkpoint(self.args.output_dir) if os.path.isdir(self.args.output_dir) else None
+        raise TinyBertError(
+            f"{' and '.join(names)} became NaN or infinite in step {step}"
+            + (f", in the batch of rows {', '.join(map(str, rows))} (from 0) of the training set" if rows else "")
+            + ". Nothing of it was saved. "
+            + (f"Go on from {last}" if last else "Start anew")
+            + " with a lower learning rate (and bf16 instead of fp16), and look at these rows and at the teacher."
+        )
+
+    # -- rows --------------------------------------------------------------------------------------------------------
+
+    def get_train_dataloader(self) -> Any:
+        """As in transformers; whatever the collator draws depends on the rows and the epoch alone."""
+        plain: Any = self.data_collator
+        self._collator = SeededCollator(plain, self.args.seed)
+        self.data_collator = self._collator
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.data_collator = plain
 
     def _get_train_sampler(self, train_dataset: Any = None) -> Any:
         rows = self.train_dataset if train_dataset is None else train_dataset
@@ -71,10 +271,18 @@ class ResumableTrainer(Trainer):
             return None
         return SequentialSampler(eval_dataset)
 
-    def _save_checkpoint(self, *args: Any, **kwargs: Any) -> None:
-        super()._save_checkpoint(*args, **kwargs)
-        if self.args.should_save:
-            mark_complete(Path(self.args.output_dir) / f"checkpoint-{self.state.global_step}")
+
+class _Reminders(TrainerCallback):
+    """Tells the trainer when a run and when an epoch begins."""
+
+    def __init__(self, trainer: ResumableTrainer) -> None:
+        self.trainer = trainer
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.trainer._restore_running_sums()
+
+    def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.trainer._collator.set_epoch(int(state.epoch or 0))
 
 
 def row_lengths(rows: Any, length_column: str) -> list[int]:

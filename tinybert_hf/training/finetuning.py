@@ -63,6 +63,7 @@ def common_arguments(training_arguments: Mapping[str, Any] | None, *, has_eval: 
         "save_steps": 0.2,  # a fifth of the run
         "save_total_limit": 1,
         "logging_steps": 50,
+        "logging_nan_inf_filter": False,  # the trainer stops there; the filter would wait for the GPU in every step
         "per_device_eval_batch_size": 64,
         "train_sampling_strategy": "group_by_length",
         "dataloader_pin_memory": torch.cuda.is_available(),

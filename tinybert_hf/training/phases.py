@@ -13,6 +13,7 @@ from typing import Any
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
+from tinybert_hf.data.shard_folder import file_digest
 from tinybert_hf.distillation.losses import LOSSES
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import Projections
@@ -30,6 +31,7 @@ from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
 from tinybert_hf.training.trainer import PROJECTIONS_FILE, DistillationTrainer
 
 RESULT_FILE = "result.json"
+STUDENT_WEIGHTS = "student/model.safetensors"
 
 
 @dataclass(frozen=True)
@@ -135,6 +137,7 @@ def run_phases(
     seed: int = 42,
     training_arguments: Mapping[str, Any] | None = None,
     callbacks: Sequence[Any] = (),
+    data_collator: Any = None,
 ) -> list[PhaseResult]:
     """Distil `teacher` into `student`, phase after phase.
 
@@ -154,6 +157,8 @@ def run_phases(
         seed: of shuffling and dropout.
         training_arguments: further fields of TrainingArguments; they win.
         callbacks: as for transformers' Trainer.
+        data_collator: makes batches of rows; None: pads them. It may draw random numbers (masking): a resumed run
+            draws the same.
 
     Returns:
         One result a phase.
@@ -169,8 +174,8 @@ def run_phases(
     for index, phase in enumerate(phases):
         work = folder / f"{index}-{phase.name}"
         if (work / RESULT_FILE).is_file():
-            student.load_state_dict(load_file(work / "student" / "model.safetensors"), strict=False)
-            results.append(PhaseResult(**json.loads((work / RESULT_FILE).read_text(encoding="utf-8"))))
+            results.append(_finished(work))
+            student.load_state_dict(load_file(work / STUDENT_WEIGHTS), strict=False)
             projections = _kept_projections(work, student, teacher, phase)
             continue
         work.mkdir(parents=True, exist_ok=True)
@@ -194,6 +199,7 @@ def run_phases(
             processing_class=processing_class,
             compute_metrics=compute_metrics,
             callbacks=list(callbacks),
+            data_collator=data_collator,
         )
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=complete_checkpoint(work))
@@ -218,6 +224,24 @@ def _check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
                     "or remove "
                     f"{folder} to start anew."
                 )
+
+
+def _finished(work: Path) -> PhaseResult:
+    """The result of a phase that was finished, its files checked."""
+    try:
+        content = json.loads((work / RESULT_FILE).read_text(encoding="utf-8"))
+        digests: dict[str, str] = content.pop("sha256")
+        result = PhaseResult(**content)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise OutputFolderError(
+            f"{work / RESULT_FILE} is damaged ({error}). Remove {work} to repeat the phase."
+        ) from None
+    for name, digest in digests.items():
+        path = work / name
+        if not path.is_file() or file_digest(path) != digest:
+            what = "has been changed since it was written" if path.is_file() else "is missing"
+            raise OutputFolderError(f"{path} {what}. Remove {work} to repeat the phase.")
+    return result
 
 
 def _first_rows(dataset: Any, rows: int) -> Any:
@@ -265,12 +289,15 @@ def _last_losses(trainer: DistillationTrainer) -> dict[str, float]:
 def _finish(
     work: Path, student: PreTrainedModel, processing_class: Any, projections: Projections, result: PhaseResult
 ) -> None:
-    if not (work / "student").exists():
-        put_in_place(student, processing_class, work / "student")
+    shutil.rmtree(work / "student", ignore_errors=True)  # of a run that was stopped right here
+    put_in_place(student, processing_class, work / "student")
+    written = [STUDENT_WEIGHTS]
     if not projections.is_empty:
         save_file(projections.state_dict(), work / PROJECTIONS_FILE)
+        written.append(PROJECTIONS_FILE)
+    digests = {name: file_digest(work / name) for name in written}
     beside = work / f"{RESULT_FILE}.saving"
-    beside.write_text(json.dumps(asdict(result)), encoding="utf-8")
+    beside.write_text(json.dumps({**asdict(result), "sha256": digests}), encoding="utf-8")
     beside.replace(work / RESULT_FILE)
     for checkpoint in work.glob("checkpoint-*"):
         shutil.rmtree(checkpoint, ignore_errors=True)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import inspect
-import math
 import os
 from collections.abc import Callable, Mapping
 from typing import Any, cast
@@ -12,7 +11,6 @@ import torch
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel, Seq2SeqTrainer
-from transformers.trainer_utils import get_last_checkpoint
 from transformers.utils.generic import find_labels
 
 from tinybert_hf.distillation.batches import Counts
@@ -23,7 +21,6 @@ from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.errors import OutputFolderError, TeacherError, TinyBertError
 from tinybert_hf.training.arguments import DistillationArguments
 from tinybert_hf.training.base import ResumableTrainer
-from tinybert_hf.training.checkpoints import complete_checkpoint
 from tinybert_hf.training.distillation_model import DistillationModel
 from tinybert_hf.training.preparation import (
     example_rows,
@@ -136,12 +133,8 @@ class DistillationTrainer(ResumableTrainer):
 
         Raises:
             CaptureError: something cannot be taken from a model.
-            OutputFolderError: the checkpoint to resume from is incomplete.
+            TinyBertError: as ResumableTrainer.
         """
-        if resume_from_checkpoint is True:
-            resume_from_checkpoint = complete_checkpoint(self.args.output_dir)
-        elif isinstance(resume_from_checkpoint, str) and get_last_checkpoint(resume_from_checkpoint) is not None:
-            resume_from_checkpoint = complete_checkpoint(resume_from_checkpoint)
         self._place_teacher()
         batch = self._prepare_inputs(example_rows(self, rows=8))
         idle = unreached_parameters(cast(DistillationModel, self.model), self.teacher, self.objective, batch)
@@ -194,25 +187,28 @@ class DistillationTrainer(ResumableTrainer):
     def _note_parts(self, parts: Mapping[str, Tensor]) -> None:
         if not self._part_sums:
             self._parts_since = self.state.global_step
+        self._loss_parts = dict(parts)
         for name, part in parts.items():
             self._part_sums[name] = self._part_sums.get(name, 0.0) + part.detach()
 
+    def running_sums(self) -> dict[str, Any]:
+        """The losses one by one, too."""
+        parts = {name: float(value) for name, value in self._part_sums.items()}
+        return {**super().running_sums(), "parts": parts, "parts_since": self._parts_since}
+
+    def set_running_sums(self, sums: Mapping[str, Any]) -> None:
+        """The losses one by one, too."""
+        super().set_running_sums(sums)
+        self._part_sums = {name: torch.tensor(value, device=self.args.device) for name, value in sums["parts"].items()}
+        self._parts_since = sums["parts_since"]
+
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
-        """Add the losses one by one to the training log; stop where one of them is not finite."""
+        """Add the losses one by one to the training log."""
         steps = self.state.global_step - self._parts_since
         if "loss" in logs and self._part_sums and steps > 0:
             sums = self.accelerator.reduce(torch.stack(list(self._part_sums.values())), "sum") / steps
-            parts = dict(zip(self._part_sums, sums.tolist(), strict=True))
+            logs = {**logs, **dict(zip(self._part_sums, sums.tolist(), strict=True))}
             self._part_sums = {}
-            broken = [name for name, value in parts.items() if not math.isfinite(value)]
-            if broken:
-                raise TinyBertError(
-                    f"{' and '.join(broken)} became {parts[broken[0]]} before step {self.state.global_step}; the "
-                    "student is "
-                    f"spoilt and is not saved. Go on from the last checkpoint in {self.args.output_dir} with a "
-                    "lower learning rate."
-                )
-            logs = {**logs, **parts}
         super().log(logs, *args, **kwargs)
 
     def create_optimizer(self, model: nn.Module | None = None) -> torch.optim.Optimizer:

@@ -1,0 +1,319 @@
+"""Runs that are killed, terminated, or find their checkpoints damaged or the disk full."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import resource
+import shutil
+import signal
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import killed_runs
+import pytest
+import torch
+from tiny_models import bert
+from transformers import BertTokenizer, TrainerCallback
+
+from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, finetune
+from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.training.checkpoints import MANIFEST_FILE, SAVING_FOLDER, complete_checkpoint, damage, seal
+from tinybert_hf.training.collation import SeededCollator
+
+QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
+
+needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
+
+
+@pytest.fixture
+def make_trainer(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Callable[..., DistillationTrainer]:
+    def make(
+        folder: str = "out", student: Any = None, callbacks: Any = (), eval_dataset: Any = None, **arguments: Any
+    ) -> Any:
+        options = {"phase": "joint", "per_device_train_batch_size": 8, "max_steps": 6, "learning_rate": 1e-3, **QUIET}
+        options.update({"save_steps": 2, "logging_steps": 4, **arguments})
+        return DistillationTrainer(
+            bert(vocab_size=64, hidden_dropout_prob=0.1),
+            bert(layers=4, hidden=32, vocab_size=64),
+            DistillationArguments(str(tmp_path / folder), **options),
+            train_dataset=killed_runs.rows(),
+            eval_dataset=eval_dataset,
+            processing_class=tiny_tokenizer,
+            callbacks=list(callbacks),
+        )
+
+    return make
+
+
+def ends(trainer: DistillationTrainer) -> Any:
+    """Weights and log."""
+    log = [{k: v for k, v in entry.items() if "loss" in k} for entry in trainer.state.log_history if "loss" in entry]
+    return {name: value.clone() for name, value in trainer.model.state_dict().items()}, log
+
+
+def assert_same(first: Any, second: Any) -> None:
+    assert first[1] == second[1]
+    for name, value in first[0].items():
+        assert torch.equal(second[0][name], value), name
+
+
+class At(TrainerCallback):
+    """Does something after a step."""
+
+    def __init__(self, step: int, action: Callable[[], None]) -> None:
+        self.step, self.action = step, action
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == self.step:
+            self.action()
+
+
+@needs_fork
+@pytest.mark.parametrize("cases", [3, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_killed_run_ends_like_one_that_was_not(cases: int, tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
+    writes = killed_runs.count_writes(tmp_path / "whole", tiny_tokenizer)
+    expected = killed_runs.outcome(tmp_path / "whole")
+    chosen = random.Random(cases)
+    for case in range(cases):
+        folder = tmp_path / f"case {case}"
+        number = chosen.randint(1, writes)
+        assert killed_runs.kill_at_write(folder, tiny_tokenizer, number) == -signal.SIGKILL
+        again = killed_runs.wait(killed_runs.in_child(lambda folder=folder: killed_runs.train(folder, tiny_tokenizer)))
+        assert again == 0, f"killed at write {number} of {writes}, the run did not go on"
+        assert killed_runs.outcome(folder) == expected, f"killed at write {number} of {writes}"
+
+
+def test_sigterm_finishes_the_step_and_saves(make_trainer: Any) -> None:
+    whole = make_trainer("whole")
+    whole.train()
+    before = signal.getsignal(signal.SIGTERM)
+    stopped = make_trainer(callbacks=[At(3, lambda: os.kill(os.getpid(), signal.SIGTERM))])
+    with pytest.raises(SystemExit) as stop:
+        stopped.train()
+    assert stop.value.code == 128 + signal.SIGTERM
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert damage(Path(stopped.args.output_dir) / "checkpoint-3") is None
+    resumed = make_trainer()
+    resumed.train(resume_from_checkpoint=True)
+    assert_same(ends(whole), ends(resumed))
+
+
+@pytest.fixture(scope="module")
+def two_checkpoints(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: BertTokenizer) -> Path:
+    folder = tmp_path_factory.mktemp("run")
+    DistillationTrainer(
+        bert(vocab_size=64),
+        bert(layers=4, hidden=32, vocab_size=64),
+        DistillationArguments(str(folder), max_steps=4, save_steps=2, per_device_train_batch_size=8, **QUIET),
+        train_dataset=killed_runs.rows(),
+        processing_class=tiny_tokenizer,
+    ).train()
+    return folder
+
+
+def _remove(path: Path) -> None:
+    path.unlink()
+
+
+def _cut(path: Path) -> None:
+    path.write_bytes(path.read_bytes()[:-1])
+
+
+def _empty(path: Path) -> None:
+    path.write_bytes(b"")
+
+
+def _flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[len(content) // 2] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("harm", [_remove, _cut, _empty, _flip])
+def test_a_damaged_checkpoint_is_named_and_the_one_before_it_is_used(
+    two_checkpoints: Path, tmp_path: Path, harm: Callable[[Path], None]
+) -> None:
+    names = sorted(path.name for path in (two_checkpoints / "checkpoint-4").iterdir())
+    needed = {"config.json", "model.safetensors", "projections.safetensors", "optimizer.pt", "scheduler.pt"}
+    needed |= {"rng_state.pth", "trainer_state.json", "training_args.bin", "running_sums.json", MANIFEST_FILE}
+    assert needed <= set(names)
+    for name in names:
+        run = tmp_path / name
+        shutil.copytree(two_checkpoints, run)
+        harm(run / "checkpoint-4" / name)
+        named = "" if name == MANIFEST_FILE else name  # a changed hash speaks of the file that it belongs to
+        with pytest.warns(UserWarning, match=rf"checkpoint-4 cannot be used: .*{named}.*goes on from checkpoint-2"):
+            assert complete_checkpoint(run) == str(run / "checkpoint-2")
+
+
+def test_without_a_whole_checkpoint_nothing_is_guessed(make_trainer: Any, two_checkpoints: Path) -> None:
+    trainer = make_trainer()
+    with pytest.raises(OutputFolderError, match="no checkpoint in"):
+        trainer.train(resume_from_checkpoint=True)
+    run = Path(trainer.args.output_dir)
+    shutil.copytree(two_checkpoints, run, dirs_exist_ok=True)
+    _flip(run / "checkpoint-2" / "optimizer.pt")
+    with pytest.raises(OutputFolderError, match=r"optimizer\.pt has been changed"):
+        trainer.train(resume_from_checkpoint=str(run / "checkpoint-2"))
+    _remove(run / "checkpoint-4" / MANIFEST_FILE)
+    with pytest.raises(OutputFolderError, match=r"No checkpoint .* is whole.*not written to the end.*optimizer\.pt"):
+        trainer.train(resume_from_checkpoint=True)
+    assert trainer.state.global_step == 0
+
+
+def test_a_checkpoint_saved_without_the_optimizer_is_not_gone_on_from(make_trainer: Any) -> None:
+    make_trainer(save_only_model=True).train()
+    with pytest.raises(OutputFolderError, match=r"saved without optimizer\.pt"):
+        make_trainer(max_steps=8).train(resume_from_checkpoint=True)
+
+
+def test_files_that_came_later_do_no_harm(two_checkpoints: Path, tmp_path: Path) -> None:
+    run = tmp_path / "run"
+    shutil.copytree(two_checkpoints, run)
+    (run / "checkpoint-4" / "notes.txt").write_text("mine")
+    assert complete_checkpoint(run) == str(run / "checkpoint-4")
+
+
+def test_the_manifest_is_read_with_care(tmp_path: Path) -> None:
+    (tmp_path / "a").write_text("a")
+    seal(tmp_path)
+    assert damage(tmp_path) is None
+    for content in ("", "[]", '{"files": 3}', '{"files": {"a": {}}}', "[" * 100_000):
+        (tmp_path / MANIFEST_FILE).write_text(content)
+        assert damage(tmp_path) == f"its {MANIFEST_FILE} is damaged"
+
+
+@pytest.mark.skipif(os.name != "posix", reason="limits the size of files")
+@pytest.mark.parametrize("most", [3_000, 6_000, 30_000, 70_000])
+def test_a_full_disk_leaves_the_checkpoint_before(make_trainer: Any, most: int) -> None:
+    """A limit on the size of files fails the writes that a full disk would, the large ones first."""
+    whole = make_trainer("whole")
+    whole.train()
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+    try:
+        full = make_trainer(
+            save_total_limit=1, callbacks=[At(3, lambda: resource.setrlimit(resource.RLIMIT_FSIZE, (most, hard)))]
+        )
+        with pytest.raises(OutputFolderError, match=r"checkpoint-4 could not be written.*make room"):
+            full.train()
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        signal.signal(signal.SIGXFSZ, handler)
+    run = Path(full.args.output_dir)
+    assert [path.name for path in run.iterdir()] == ["checkpoint-2"]
+    resumed = make_trainer(save_total_limit=1)
+    resumed.train(resume_from_checkpoint=True)
+    assert_same(ends(whole), ends(resumed))
+
+
+def test_the_only_good_checkpoint_is_not_deleted(make_trainer: Any) -> None:
+    make_trainer(save_total_limit=1).train()
+    trainer = make_trainer(save_total_limit=1, max_steps=8)
+    run = Path(trainer.args.output_dir)
+    assert [path.name for path in run.iterdir()] == ["checkpoint-6"]
+    (run / SAVING_FOLDER / "checkpoint-8").mkdir(parents=True)  # of a run that was stopped
+    trainer.train(resume_from_checkpoint=True)
+    assert sorted(path.name for path in run.iterdir()) == ["checkpoint-8"]
+
+
+def test_the_best_checkpoint_is_kept_where_it_stands(make_trainer: Any) -> None:
+    options = {"eval_strategy": "steps", "eval_steps": 2, "load_best_model_at_end": True, "save_total_limit": 1}
+    trainer = make_trainer(metric_for_best_model="eval_loss", eval_dataset=killed_runs.rows(8), **options)
+    trainer.train()
+    best = Path(trainer.state.best_model_checkpoint)
+    assert best.parent == Path(trainer.args.output_dir)
+    assert damage(best) is None
+    assert json.loads((best / "trainer_state.json").read_text())["best_model_checkpoint"] == str(best)
+
+
+# -- numbers that are not finite --
+
+
+def test_a_loss_that_is_not_finite_names_itself_the_step_and_the_rows(make_trainer: Any) -> None:
+    trainer = make_trainer(train_sampling_strategy="sequential", per_device_train_batch_size=3)
+    teacher, poisoned = trainer.teacher, killed_runs.rows()[10]["input_ids"]
+    forward = teacher.forward
+
+    def poison(input_ids: Any, **kwargs: Any) -> Any:
+        output = forward(input_ids=input_ids, **kwargs)
+        hit = (input_ids[:, : len(poisoned)] == torch.tensor(poisoned)[: input_ids.shape[1]]).all(1)
+        if hit.any() and trainer.state.max_steps:
+            output.logits = output.logits.masked_fill(hit[:, None], float("nan"))
+        return output
+
+    poison.__signature__ = __import__("inspect").signature(forward)  # type: ignore[attr-defined]
+    teacher.forward = poison
+    before = {}
+    trainer.add_callback(At(3, lambda: before.update(ends(trainer)[0])))
+    with pytest.raises(TinyBertError, match=r"prediction_loss.* in step 4, in the batch of rows 9, 10, 11 ") as error:
+        trainer.train()
+    assert "checkpoint-2" in str(error.value)
+    assert complete_checkpoint(trainer.args.output_dir).endswith("checkpoint-2")  # type: ignore[union-attr]
+    for name, value in trainer.model.state_dict().items():
+        assert torch.equal(value, before[name]), "the student is as it was before the step"
+
+
+@pytest.mark.parametrize("max_grad_norm", [1.0, 0.0])
+def test_gradients_that_are_not_finite_spoil_no_checkpoint(make_trainer: Any, max_grad_norm: float) -> None:
+    trainer = make_trainer(max_grad_norm=max_grad_norm, max_steps=4)
+    parameter = trainer.student.classifier.weight
+    calls = [0]
+
+    def spoil(gradient: torch.Tensor) -> torch.Tensor:
+        calls[0] += 1
+        return gradient * (float("inf") if calls[0] == 5 else 1.0)  # the first call looks for idle parameters
+
+    parameter.register_hook(spoil)
+    with pytest.raises(TinyBertError, match="the norm of the gradients became NaN or infinite in step 4"):
+        trainer.train()
+    assert [path.name for path in Path(trainer.args.output_dir).iterdir()] == ["checkpoint-2"]
+
+
+def test_weights_that_are_not_finite_are_not_saved(make_trainer: Any) -> None:
+    trainer = make_trainer(max_steps=4)
+    weight = trainer.student.classifier.weight
+    trainer.add_callback(At(4, lambda: weight.data.fill_(float("nan"))))
+    with pytest.raises(TinyBertError, match=r"1 of \d+ parameters .* when checkpoint-4 .*classifier\.weight"):
+        trainer.train()
+    assert [path.name for path in Path(trainer.args.output_dir).iterdir()] == ["checkpoint-2"]
+
+
+def test_finetuning_stops_at_a_loss_that_is_not_finite(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
+    model = bert(vocab_size=64)
+    with torch.no_grad():
+        model.bert.embeddings.word_embeddings.weight[20] = float("nan")
+    with pytest.raises(TinyBertError, match=r"loss became NaN or infinite in step 1, in the batch of rows"):
+        finetune(
+            model,
+            FinetuneSettings(epochs=1, batch_size=16),
+            output_dir=tmp_path / "out",
+            train_dataset=killed_runs.rows(),
+            processing_class=tiny_tokenizer,
+            training_arguments=QUIET,
+        )
+    assert not (tmp_path / "out").exists()
+
+
+# -- masking --
+
+
+def test_masks_depend_on_the_rows_and_the_epoch_alone(make_trainer: Any, tiny_tokenizer: BertTokenizer) -> None:
+    def batches(workers: int, epoch: int) -> list[torch.Tensor]:
+        trainer = make_trainer(dataloader_num_workers=workers, max_steps=2)
+        trainer.data_collator = killed_runs.Masking(tiny_tokenizer, mlm_probability=0.3)
+        loader = trainer.get_train_dataloader()
+        trainer._collator.set_epoch(epoch)
+        return [batch["input_ids"] for batch in loader]
+
+    first, other = batches(0, 0), batches(0, 1)
+    assert any((ids == tiny_tokenizer.mask_token_id).any() for ids in first)
+    assert all(torch.equal(a, b) for a, b in zip(first, batches(0, 0), strict=True))
+    assert all(torch.equal(a, b) for a, b in zip(first, batches(2, 0), strict=True))
+    assert not all(torch.equal(a, b) for a, b in zip(first, other, strict=True))
+    state = torch.get_rng_state()
+    SeededCollator(killed_runs.Masking(tiny_tokenizer, mlm_probability=0.3), seed=0)(list(killed_runs.rows(4)))
+    assert torch.equal(torch.get_rng_state(), state)
