@@ -255,7 +255,7 @@ def test_parts_of_a_batch_add_up_to_the_whole(maps: dict[str, nn.Module]) -> Non
 
     counts = Counts.of(whole["attention_mask"], whole["labels"] != -100)
     pairs = [n * (n + 1) // 2 for n in TARGET_LENGTHS]
-    assert [int(count) for count in counts.as_tensor()] == [
+    assert [int(count) for count in counts.as_tensor(torch.device("cpu"))] == [
         3,
         sum(LENGTHS),
         sum(n * n for n in LENGTHS),

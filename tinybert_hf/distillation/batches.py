@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import astuple, dataclass
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -68,6 +68,14 @@ class Counts:
             cross_pairs=(lengths * target.sum(-1)).sum(),
         )
 
-    def as_tensor(self) -> Tensor:
-        """All counts as one vector of float64, to be added up."""
-        return torch.tensor([float(count) for count in astuple(self)], dtype=torch.float64)
+    def as_tensor(self, device: torch.device) -> Tensor:
+        """All counts as one vector of float64, to be added up; a GPU is not waited for."""
+        each = (self.rows, self.tokens, self.pairs, self.target_tokens, self.target_pairs, self.cross_pairs)
+        return torch.stack(
+            [
+                count.to(device, torch.float64)
+                if isinstance(count, Tensor)
+                else torch.full((), count, dtype=torch.float64, device=device)
+                for count in each
+            ]
+        )

@@ -88,6 +88,7 @@ class ResumableTrainer(Trainer):
         self._termination = SaveOnTermination()
         self._watch = FiniteWatch(self._stop_not_finite)
         self._loss_parts: dict[str, Tensor] = {}
+        self._sampler: LengthGroupedSampler | None = None
         self._is_saving = False
         self._late_push: str | None = None
         self._resumed_from: str | None = None
@@ -246,6 +247,11 @@ class ResumableTrainer(Trainer):
             + " with a lower learning rate (and bf16 instead of fp16), and look at these rows and at the teacher."
         )
 
+    def _begin_epoch(self, epoch: int) -> None:
+        self._collator.set_epoch(epoch)
+        if self._sampler is not None:
+            self._sampler.set_epoch(epoch)  # with several processes nobody else does
+
     # -- rows --------------------------------------------------------------------------------------------------------
 
     def get_train_dataloader(self) -> Any:
@@ -263,7 +269,8 @@ class ResumableTrainer(Trainer):
         if self.args.train_sampling_strategy != "group_by_length" or not hasattr(rows, "__len__"):
             return super()._get_train_sampler(train_dataset)
         group = self.args.train_batch_size * self.args.gradient_accumulation_steps * self.args.world_size
-        return LengthGroupedSampler(row_lengths(rows, self.args.length_column_name), group, self.args.seed)
+        self._sampler = LengthGroupedSampler(row_lengths(rows, self.args.length_column_name), group, self.args.seed)
+        return self._sampler
 
     def _get_eval_sampler(self, eval_dataset: Any) -> Any:
         # transformers would group these by length too, and predictions would come in another order than their rows.
@@ -282,7 +289,7 @@ class _Reminders(TrainerCallback):
         self.trainer._restore_running_sums()
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.trainer._collator.set_epoch(int(state.epoch or 0))
+        self.trainer._begin_epoch(int(state.epoch or 0))
 
 
 def row_lengths(rows: Any, length_column: str) -> list[int]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import inspect
 import os
 from collections.abc import Callable, Mapping
+from dataclasses import fields
 from typing import Any, cast
 
 import torch
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, Seq2SeqTrainer
 from transformers.utils.generic import find_labels
 
-from tinybert_hf.distillation.batches import Counts
+from tinybert_hf.distillation.batches import Counts, attention_mask
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import Projections
@@ -31,6 +32,7 @@ from tinybert_hf.training.preparation import (
 )
 
 PROJECTIONS_FILE = "projections.safetensors"
+FILLER = "is_filler"  # marks a batch that is computed, and counted as nothing
 
 
 class DistillationTrainer(ResumableTrainer):
@@ -167,6 +169,8 @@ class DistillationTrainer(ResumableTrainer):
         seen = self.objective.capture_teacher(self.teacher, inputs)
         student_inputs = model_inputs(self.student, inputs, labels=True)
         parts = model(teacher_capture=seen, masks=masks_of(inputs), counts=counts, **student_inputs)
+        if FILLER in inputs:
+            parts = {name: part * 0.0 for name, part in parts.items()}
         weights = self.args.loss_weights
         loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         self._note_parts(parts)
@@ -178,11 +182,34 @@ class DistillationTrainer(ResumableTrainer):
         """Counts over all batches of an optimizer step, in all processes."""
         if not batch_samples:
             return None
-        masks = [masks_of(batch) for batch in batch_samples]
-        totals = torch.stack([Counts.of(each.source, each.target).as_tensor() for each in masks]).sum(0)
         if self.args.world_size > 1:
-            totals = self.accelerator.reduce(totals.to(device, torch.float32), "sum")
-        return Counts(*totals.to(device, torch.float32).unbind())
+            batch_samples[-1] = self._without_repeated_rows(batch_samples[-1])
+        masks = [masks_of(batch) for batch in batch_samples if FILLER not in batch]
+        device = torch.device("cpu") if device.type == "mps" else device  # which has no float64
+        totals = torch.zeros(len(fields(Counts)), dtype=torch.float64, device=device)
+        for each in masks:
+            totals += Counts.of(each.source, each.target).as_tensor(device)
+        if self.args.world_size > 1:
+            totals = self.accelerator.reduce(totals, "sum")
+        return Counts(*totals.to(self.args.device, torch.float32).unbind())
+
+    def _without_repeated_rows(self, batch: dict[str, Any]) -> dict[str, Any]:
+        """The batch, without the rows that Accelerate repeats at the end of an epoch to give each process as many.
+
+        A process for which none is left computes one row and counts it as nothing: the others wait for its gradients.
+        """
+        state = self.accelerator.gradient_state
+        if not state.end_of_dataloader or state.remainder <= 0:
+            return batch
+        rows = len(attention_mask(batch))
+        own = max(0, min(rows, state.remainder - self.args.process_index * self.args.train_batch_size))
+        if own == rows:
+            return batch
+        kept = {
+            name: value[: max(own, 1)] if isinstance(value, Tensor) and len(value) == rows else value
+            for name, value in batch.items()
+        }
+        return kept if own else {**kept, FILLER: True}
 
     def _note_parts(self, parts: Mapping[str, Tensor]) -> None:
         if not self._part_sums:

@@ -1,0 +1,131 @@
+"""Short runs whose result must not depend on the number of processes; `torchrun` starts this file as each of them."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import Any
+
+import tiny_seq2seq
+import torch
+from killed_runs import rows as classification_rows
+from tiny_models import bert
+from transformers import TrainerCallback, set_seed
+
+from tinybert_hf import (
+    DistillationArguments,
+    DistillationTrainer,
+    Seq2SeqDistillationArguments,
+    Seq2SeqDistillationTrainer,
+)
+
+ROWS_A_STEP = 8
+# 42 rows leave 2 for the last batch of an epoch, none for the second process; 45 leave 5, which are 4 and 1. Of 2 and
+# of 5 rows the first batch is such a one.
+CASES: dict[str, dict[str, Any]] = {
+    "intermediate": {"phase": "intermediate"},
+    "prediction": {"phase": "prediction"},
+    "joint, accumulated": {"phase": "joint", "gradient_accumulation_steps": 2, "rows": 45},
+    "own rate of a shared projection": {"phase": "joint", "projection": "shared", "projection_learning_rate": 1e-2},
+    "other maps, no projection": {
+        "phase": "intermediate",
+        "projection": "none",
+        "layer_map": "1:1,2:4",
+        "attention_layer_map": "top",
+        "width": 32,
+    },
+    "random rows": {"phase": "joint", "train_sampling_strategy": "random"},
+    "two rows": {"phase": "joint", "rows": 2},
+    "five rows": {"phase": "joint", "rows": 5, "label_loss_weight": 0.5},
+    "translator, two rows": {"phase": "joint", "rows": 2, "translator": True},
+    "translator": {"phase": "joint", "label_loss_weight": 1.0, "translator": True},
+    "translator, accumulated": {
+        "phase": "prediction",
+        "gradient_accumulation_steps": 2,
+        "translator": True,
+        "rows": 45,
+    },
+}
+
+
+class NoteGradients(TrainerCallback):
+    """Keeps the gradients of the first step: later ones are those of weights that are no longer the same."""
+
+    def __init__(self) -> None:
+        self.gradients: dict[str, torch.Tensor] = {}
+        self.model: Any = None
+
+    def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if state.global_step == 0:
+            named = self.model.named_parameters()
+            self.gradients = {name: p.grad.clone() for name, p in named if p.grad is not None}
+
+
+def padded(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
+    """Rows of unequal length as a batch."""
+
+    def pad(name: str, value: int) -> torch.Tensor:
+        parts = [torch.tensor(row[name]) for row in batch]
+        return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=value)
+
+    labels = (
+        pad("labels", -100) if isinstance(batch[0]["labels"], list) else torch.tensor([r["labels"] for r in batch])
+    )
+    return {"input_ids": pad("input_ids", 1), "attention_mask": pad("attention_mask", 0), "labels": labels}
+
+
+def run_case(name: str, folder: Path) -> dict[str, Any]:
+    """Train two epochs in this number of processes; returns gradients, weights and logs."""
+    case = dict(CASES[name])
+    count, width, translates = case.pop("rows", 42), case.pop("width", 24), case.pop("translator", False)
+    world = int(os.environ.get("WORLD_SIZE", 1))
+    set_seed(0)
+    options = {
+        "output_dir": str(folder),
+        "num_train_epochs": 2,
+        "per_device_train_batch_size": ROWS_A_STEP // world,
+        "learning_rate": 1e-3,
+        "max_grad_norm": 0.0,
+        # Adam makes steps of full length out of gradients that are nothing but rounding (biases of keys have none).
+        "adam_epsilon": 1e-4,
+        "logging_steps": 2 if count > ROWS_A_STEP else 1,
+        "save_strategy": "no",
+        "use_cpu": True,
+        "disable_tqdm": True,
+        "log_level": "error",
+        "dataloader_pin_memory": False,
+        **case,
+    }
+    if world > 1:
+        options |= {"ddp_backend": "gloo", "ddp_find_unused_parameters": False}
+    noting = NoteGradients()
+    data = classification_rows(count)
+    if translates:
+        data = data.map(lambda row, index: {"labels": row["input_ids"][: 1 + index % 7]}, with_indices=True)
+        student, teacher = tiny_seq2seq.student(), tiny_seq2seq.teacher("marian")
+    else:
+        student, teacher = bert(hidden=width, vocab_size=64), bert(layers=4, hidden=32, vocab_size=64)
+    trainer = (Seq2SeqDistillationTrainer if translates else DistillationTrainer)(
+        student,
+        teacher,
+        (Seq2SeqDistillationArguments if translates else DistillationArguments)(**options),
+        train_dataset=data,
+        data_collator=padded,
+        callbacks=[noting],
+    )
+    noting.model = trainer.model
+    trainer.train()
+    return {
+        "gradients": noting.gradients,
+        "weights": dict(trainer.model.state_dict()),
+        "logs": [{k: v for k, v in e.items() if "loss" in k} for e in trainer.state.log_history if "loss" in e],
+    }
+
+
+if __name__ == "__main__":
+    torch.set_num_threads(1)
+    target = Path(sys.argv[1])
+    for number, case_name in enumerate(CASES):
+        result = run_case(case_name, target / f"run {number}")
+        torch.save(result, target / f"{number}-{os.environ['RANK']}.pt")
