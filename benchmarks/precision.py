@@ -1,4 +1,4 @@
-"""Number formats, compilation and activation checkpointing against fp32: the table of docs/results/precision.md.
+"""Number formats and activation checkpointing against fp32: the table of docs/results/precision.md.
 
     python benchmarks/precision.py [--teacher-layers 12 --teacher-width 768] [--lengths 128 512] [--steps 40]
 
@@ -31,8 +31,6 @@ MODES: dict[str, dict[str, Any]] = {
     "tf32": {"tf32": True},
     "bf16": {"bf16": True},
     "fp16": {"fp16": True},
-    "fp32, compiled": {"torch_compile": True},
-    "bf16, compiled": {"bf16": True, "torch_compile": True},
     "fp32, checkpointing": {**CHECKPOINTING, "gradient_checkpointing_kwargs": {"use_reentrant": False}},
     "fp32, checkpointing (reentrant)": {**CHECKPOINTING, "gradient_checkpointing_kwargs": {"use_reentrant": True}},
     "bf16, checkpointing": {"bf16": True, **CHECKPOINTING},
@@ -145,7 +143,7 @@ def main() -> None:
     options = parser.parse_args()
     machine = torch.cuda.get_device_name() if options.device == "cuda" else "CPU"
     lines = [
-        "# Number formats, compilation and activation checkpointing",
+        "# Number formats and activation checkpointing",
         "",
         f"Written by `python benchmarks/precision.py` on {machine}, torch {torch.__version__}: a BERT of "
         f"{options.teacher_layers} layers and width {options.teacher_width} with",

@@ -226,6 +226,8 @@ def test_what_does_not_fit_is_refused_before_training(make_trainer: Any) -> None
 
     with pytest.raises(TeacherError, match="The tokenizer has 25 tokens, but the teacher embeds 20"):
         make_trainer(teacher=bert(layers=4, vocab_size=20))
+    with pytest.raises(TinyBertError, match="torch_compile is not supported"):
+        make_trainer(torch_compile=True)
     with pytest.raises(RecipeError, match="Unknown phase"):
         make_trainer(phase="final")
     with pytest.raises(RecipeError, match="weight is -1"):

@@ -72,8 +72,14 @@ class DistillationTrainer(ResumableTrainer):
                 ...).
 
         Raises:
-            TinyBertError: layers, heads, widths, labels or vocabularies that do not fit; each message says what to do.
+            TinyBertError: layers, heads, widths, labels or vocabularies that do not fit, or `torch_compile`; each
+                message says what to do.
         """
+        if args.torch_compile:
+            raise TinyBertError(
+                "torch_compile is not supported in distillation: queries, keys and hidden states are taken from running "
+                "models, which a compiled one does not show. Leave torch_compile out."
+            )
         self.student = model
         self.teacher = teacher
         _check_kind(model, args, isinstance(self, Seq2SeqTrainer))
