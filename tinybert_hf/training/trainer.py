@@ -77,8 +77,8 @@ class DistillationTrainer(ResumableTrainer):
         """
         if args.torch_compile:
             raise TinyBertError(
-                "torch_compile is not supported in distillation: queries, keys and hidden states are taken from running "
-                "models, which a compiled one does not show. Leave torch_compile out."
+                "torch_compile is not supported in distillation: queries, keys and hidden states are taken from "
+                "running models, which a compiled one does not show. Leave torch_compile out."
             )
         self.student = model
         self.teacher = teacher
