@@ -20,10 +20,10 @@ format: ## let ruff mend what it can
 	$(PYTHON) -m ruff format .
 
 test: ## the default suite, under 8 minutes on 2 cores
-	$(PYTHON) -m pytest
+	$(PYTHON) -m pytest -n logical --dist loadfile
 
 test-slow: ## the long tests
-	$(PYTHON) -m pytest -m slow
+	$(PYTHON) -m pytest -m slow -n logical --dist loadfile
 
 benchmarks: ## the tables of docs/results/; DATA names the folder that holds sst2/
 	$(PYTHON) benchmarks/classification.py --data $(DATA)

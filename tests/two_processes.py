@@ -4,12 +4,17 @@ from __future__ import annotations
 
 import os
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import Any
 
 import tiny_seq2seq
 import torch
+from accelerate.state import PartialState
+from accelerate.utils import DistributedType
 from killed_runs import rows as classification_rows
+from safetensors.torch import load_file
 from tiny_models import bert
 from transformers import TrainerCallback, set_seed
 
@@ -19,6 +24,7 @@ from tinybert_hf import (
     Seq2SeqDistillationArguments,
     Seq2SeqDistillationTrainer,
 )
+from tinybert_hf.training.sharding import whole, whole_state
 
 ROWS_A_STEP = 8
 # 42 rows leave 2 for the last batch of an epoch, none for the second process; 45 leave 5, which are 4 and 1. Of 2 and
@@ -36,6 +42,10 @@ CASES: dict[str, dict[str, Any]] = {
         "width": 32,
     },
     "random rows": {"phase": "joint", "train_sampling_strategy": "random"},
+    "teacher cache": {"phase": "prediction", "teacher_cache": "teacher_cache", "rows": 45},
+    "sharded": {"phase": "joint", "sharded": True, "projection_learning_rate": 1e-2},
+    "sharded, resumed": {"phase": "joint", "sharded": True, "resumed": True, "rows": 45},
+    "resumed": {"phase": "joint", "resumed": True, "rows": 45},
     "two rows": {"phase": "joint", "rows": 2},
     "five rows": {"phase": "joint", "rows": 5, "label_loss_weight": 0.5},
     "translator, two rows": {"phase": "joint", "rows": 2, "translator": True},
@@ -59,7 +69,26 @@ class NoteGradients(TrainerCallback):
     def on_pre_optimizer_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         if state.global_step == 0:
             named = self.model.named_parameters()
-            self.gradients = {name: p.grad.clone() for name, p in named if p.grad is not None}
+            self.gradients = {name: whole(p.grad).clone() for name, p in named if p.grad is not None}
+
+
+@contextmanager
+def sharding_on_a_cpu() -> Iterator[None]:
+    """Accelerate shards on accelerators only, and silently not on a CPU, where torch could: tell it another kind."""
+    original = PartialState.__init__
+
+    def of_another_kind(self: PartialState, *args: Any, **kwargs: Any) -> None:
+        original(self, *args, **kwargs)
+        if self.distributed_type == DistributedType.MULTI_CPU:
+            self.distributed_type = DistributedType.MULTI_XPU
+
+    PartialState.__init__ = of_another_kind
+    PartialState._reset_state()
+    try:
+        yield
+    finally:
+        PartialState.__init__ = original
+        PartialState._reset_state()
 
 
 def padded(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
@@ -75,11 +104,12 @@ def padded(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     return {"input_ids": pad("input_ids", 1), "attention_mask": pad("attention_mask", 0), "labels": labels}
 
 
-def run_case(name: str, folder: Path) -> dict[str, Any]:
-    """Train two epochs in this number of processes; returns gradients, weights and logs."""
-    case = dict(CASES[name])
+def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[DistillationTrainer, NoteGradients]:
+    """The same rows in each step, whatever the number of processes."""
+    case = dict(case)
     count, width, translates = case.pop("rows", 42), case.pop("width", 24), case.pop("translator", False)
-    world = int(os.environ.get("WORLD_SIZE", 1))
+    if "teacher_cache" in case:
+        case["teacher_cache"] = str(folder / case["teacher_cache"])
     set_seed(0)
     options = {
         "output_dir": str(folder),
@@ -115,12 +145,31 @@ def run_case(name: str, folder: Path) -> dict[str, Any]:
         callbacks=[noting],
     )
     noting.model = trainer.model
-    trainer.train()
-    return {
-        "gradients": noting.gradients,
-        "weights": dict(trainer.model.state_dict()),
-        "logs": [{k: v for k, v in e.items() if "loss" in k} for e in trainer.state.log_history if "loss" in e],
-    }
+    return trainer, noting
+
+
+def run_case(name: str, folder: Path) -> dict[str, Any]:
+    """Train two epochs in this number of processes; returns gradients, weights and logs."""
+    case, world = dict(CASES[name]), int(os.environ.get("WORLD_SIZE", 1))
+    sharded, resumed = case.pop("sharded", False) and world > 1, case.pop("resumed", False)
+    if sharded:
+        case |= {"fsdp": True, "fsdp_config": {"version": 2, "transformer_layer_cls_to_wrap": ["BertLayer"]}}
+    if resumed:
+        case |= {"save_strategy": "steps", "save_steps": 4}
+    with sharding_on_a_cpu() if sharded else nullcontext():
+        trainer, noting = make_trainer(case, folder, world)
+        trainer.train()
+        if resumed:
+            trainer, _ = make_trainer(case, folder, world)
+            trainer.train(resume_from_checkpoint=str(folder / "checkpoint-4"))
+        kinds = {type(value).__name__ for value in trainer.model.state_dict().values()}
+        return {
+            "kinds": kinds,
+            "gradients": noting.gradients,
+            "weights": whole_state(trainer.model),
+            "saved": load_file(folder / "checkpoint-12" / "model.safetensors") if resumed else {},
+            "logs": [{k: v for k, v in e.items() if "loss" in k} for e in trainer.state.log_history if "loss" in e],
+        }
 
 
 if __name__ == "__main__":

@@ -31,6 +31,8 @@ _MODULE_OF = {
     "LayerMap": "tinybert_hf.distillation",
     "initialize_from_teacher": "tinybert_hf.distillation",
     "load_teacher": "tinybert_hf.distillation",
+    "Teachers": "tinybert_hf.distillation",
+    "with_teacher_tokens": "tinybert_hf.training",
     "TinyBertError": "tinybert_hf.errors",
 }
 

@@ -1,8 +1,16 @@
-"""The errors that this package raises on purpose. Each message says what was wrong, where, and what to do."""
+"""The errors that this package raises on purpose, and its one warning: what was wrong, where, and what to do."""
+
+_SCREEN = 2000  # characters
 
 
 class TinyBertError(ValueError):
     """Base of every error that a user can mend: bad data, a teacher that does not fit, a wrong setting."""
+
+    def __init__(self, message: str = "") -> None:
+        """Keep the message to a screen, whatever a file holds where a name should be."""
+        if len(message) > _SCREEN:
+            message = f"{message[: _SCREEN * 3 // 4]} [...] {message[-_SCREEN // 4 :]}"
+        super().__init__(message)
 
 
 class DataError(TinyBertError):
@@ -27,3 +35,7 @@ class RecipeError(TinyBertError):
 
 class OutputFolderError(TinyBertError):
     """The output folder holds something else, or cannot be written."""
+
+
+class ChangedFilesWarning(UserWarning):
+    """Files of a saved model are not those that were saved; it works, but not as it was measured."""

@@ -287,3 +287,27 @@ def test_evaluate_beside_a_run_that_cannot_be_read(tinybert: Cli, work: Path, fi
     result = tinybert("evaluate", "out", "--validation-file", "b.jsonl")
     assert result.exit_code == 2
     assert "run.json does not say which columns" in result.stderr
+
+
+def test_several_teachers(tinybert: Cli, work: Path, teacher: str) -> None:
+    data = recipe_mapping(work, teacher)["data"]
+    words = ["--train-file", data["train_file"], "--validation-file", data["validation_file"], "--max-length", "16"]
+    words += ["--teacher", teacher, "--further-teacher", teacher, "--further-teacher", teacher, "--dry-run"]
+    small = "student.overrides={hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 32}"
+    words += ["--output-dir", "out", "--cpu", "--set", small]
+    result = tinybert("distill", *words, "--teacher-weights", "2, 1,0.5")
+    assert result.exit_code == 0, result.output
+    said = yaml.safe_load(result.output.split("\n\n")[0])
+    assert said["teacher"]["weight"] == 2.0
+    assert [(one["model"], one["weight"]) for one in said["further_teachers"]] == [(teacher, 1.0), (teacher, 0.5)]
+    for weights, word in (
+        ("2,1", "has 2 numbers, and there are 3"),
+        ("2,1,0", "further_teachers.1.weight"),
+        ("2,1,x", "x"),
+    ):
+        refused = tinybert("distill", *words, "--teacher-weights", weights)
+        assert refused.exit_code == 2
+        assert word in " ".join(refused.output.replace("│", " ").split())
+    alone = tinybert("distill", *words[: words.index("--further-teacher")], "--teacher-weights", "2")
+    assert "goes with --further-teacher" in " ".join(alone.output.replace("│", " ").split())
+    assert "nowhere does not exist" in tinybert("distill", *words, "--further-teacher", "./nowhere").output

@@ -3,6 +3,7 @@ from __future__ import annotations
 import pytest
 import torch
 from tiny_models import FAMILIES, UNFIT, batch_of, bert, make
+from transformers import EuroBertConfig
 
 from tinybert_hf.distillation import capture, distillation_losses
 from tinybert_hf.errors import CaptureError
@@ -25,6 +26,31 @@ def test_captured_queries_and_keys_give_the_models_own_attention_weights(family:
         torch.testing.assert_close(scores.masked_fill(masked, float("-inf")).softmax(-1), probabilities)
     torch.testing.assert_close(seen.logits, expected.logits)
     assert model.config._attn_implementation == own
+
+
+def test_a_scaling_of_the_models_own_is_kept() -> None:
+    model, batch = bert(layers=1), batch_of([7, 4])
+    model.bert.encoder.layer[0].attention.self.scaling = 0.05
+    record = capture(model, batch, attention_layers=[1]).attention[1]
+    model.set_attn_implementation("eager")
+    expected = model(**batch, output_attentions=True).attentions[0][0]
+    torch.testing.assert_close((record.scaling * record.query @ record.key.transpose(-1, -2))[0].softmax(-1), expected)
+
+
+def test_one_key_head_for_several_query_heads() -> None:
+    sizes = {"hidden_size": 32, "intermediate_size": 48, "num_attention_heads": 4, "num_key_value_heads": 2}
+    tokens = {"pad_token_id": 1, "bos_token_id": 2, "eos_token_id": 3, "mask_token_id": 4}
+    model = make(
+        EuroBertConfig(vocab_size=60, num_labels=3, num_hidden_layers=2, initializer_range=0.3, **sizes, **tokens)
+    )
+    batch = batch_of([7])
+    records = capture(model, batch, attention_layers=[1, 2]).attention
+    model.set_attn_implementation("eager")
+    for layer, probabilities in enumerate(model(**batch, output_attentions=True).attentions, start=1):
+        record = records[layer]
+        assert record.key.shape == record.query.shape
+        scores = record.scaling * record.query @ record.key.transpose(-1, -2)
+        torch.testing.assert_close(scores.softmax(-1), probabilities)
 
 
 @pytest.mark.parametrize("own", ["eager", "sdpa"])

@@ -24,6 +24,12 @@ def test_every_way_of_giving_projections_and_maps() -> None:
         )
     per_layer = Projections("per_layer", 24, 32, (0, 1, 2))
     assert distillation_losses(student, teacher, batch, [2, 4], per_layer).keys() == losses.keys()
+    by_layer = {layer: per_layer.of_layer(layer) for layer in (0, 1, 2)}
+    assert len({id(projection) for projection in by_layer.values()}) == 3
+    torch.testing.assert_close(
+        distillation_losses(student, teacher, batch, projections=per_layer),
+        distillation_losses(student, teacher, batch, projections=by_layer),
+    )
     assert torch.equal(
         distillation_losses(student, teacher, batch, "1:2,2:4", shared)["attention_loss"], losses["attention_loss"]
     )

@@ -149,7 +149,7 @@ class TestAnyCheckpoint:
         figures = evaluate_any_checkpoint(str(tmp_path / "model"), settings)
         assert figures == evaluate_checkpoint(str(tmp_path / "model"), settings)
         with pytest.raises(
-            TinyBertError, match="no translator: it holds a TinyBertForSequenceClassification, which has"
+            TinyBertError, match=r"no translator: by its config\.json it holds a TinyBertForSequenceClassification"
         ):
             evaluate_translation_checkpoint(str(tmp_path / "model"), settings)
 
@@ -199,7 +199,7 @@ class TestRefused:
 
     def test_broken_weights(self, copy, pairs):
         (copy / "model.safetensors").write_bytes((copy / "model.safetensors").read_bytes()[:100])
-        with pytest.raises(TinyBertError, match="cannot be opened as a translator"):
+        with pytest.raises(TinyBertError, match=r"model\.safetensors cannot be read"):
             evaluate_translation_checkpoint(str(copy), pairs)
 
     def test_no_tokenizer(self, copy, pairs):

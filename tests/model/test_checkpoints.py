@@ -21,7 +21,8 @@ from tinybert_hf.model import (
 )
 
 FOLDER = Path(family.__file__).parent
-CODE = ["configuration_tinybert.py", *sorted(path.name for path in FOLDER.glob("modeling_*.py"))]
+MODELS = ["configuration_tinybert.py", *sorted(path.name for path in FOLDER.glob("modeling_*.py"))]
+CODE = [*MODELS, "manifest_tinybert.py"]
 WRITES = "AutoModelForSeq2SeqLM"
 OPEN_AN_ENCODER = {name: reference for name, reference in AUTO_CLASSES.items() if name != WRITES}
 
@@ -109,7 +110,7 @@ def test_the_code_can_travel():
     """Each modeling file is named in the configuration file, and none needs more than transformers does."""
     carried = {Path(name).name for name in get_relative_import_files(FOLDER / "configuration_tinybert.py")}
     assert carried | {"configuration_tinybert.py"} == set(CODE)
-    assert {f"{reference.partition('.')[0]}.py" for reference in AUTO_CLASSES.values()} == set(CODE)
+    assert {f"{reference.partition('.')[0]}.py" for reference in AUTO_CLASSES.values()} == set(MODELS)
     alone = "tokenization_tinybert_seq2seq.py"  # travels with a tokenizer, and with no other file
     assert not get_relative_import_files(FOLDER / alone)
     needed = {name for file in (*CODE, alone) for name in get_imports(FOLDER / file)}

@@ -16,7 +16,7 @@ from tinybert_hf.model import AUTO_CLASSES, TinyBertForSeq2Seq
 
 SCRIPT = Path(__file__).with_name("open_without_package.py")
 FOLDER = Path(family.__file__).parent
-CODE = [FOLDER / "configuration_tinybert.py", *sorted(FOLDER.glob("modeling_*.py"))]
+CODE = [FOLDER / "configuration_tinybert.py", *sorted(FOLDER.glob("modeling_*.py")), FOLDER / "manifest_tinybert.py"]
 WRITES = "AutoModelForSeq2SeqLM"
 OPEN_AN_ENCODER = {name: reference for name, reference in AUTO_CLASSES.items() if name != WRITES}
 AUTO_MODELS = [name for name in OPEN_AN_ENCODER if name != "AutoConfig"]

@@ -33,6 +33,8 @@ def test_the_demo_needs_nothing_and_the_others_need_a_teacher() -> None:
         ("phases.0.learning_rate=true", r"phases\.0\.learning_rate: expected a number, found true"),
         ("phases.0.batch_size=1.5", r"phases\.0\.batch_size: expected a whole number, found the number 1\.5"),
         ("phases.0.epochs=.nan", r"phases\.0\.epochs: expected a number"),
+        ("student.overrides.hidden_size=.nan", r"student\.overrides\.hidden_size: expected a finite number"),
+        ("training_arguments.x=[1, .inf]", r"training_arguments\.x\.1: expected a finite number, found inf"),
         ("phases.0.epochs=0", r"phases\.0: .*epochs is 0"),
         ("phases.0.attention_loss_weight=-1", r"phases\.0: .*attention_loss_weight is -1"),
         ("phases.0.name=intermediat", r"phases\.0: .*'intermediat'.*intermediate"),

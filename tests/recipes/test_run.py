@@ -22,7 +22,6 @@ from tinybert_hf.recipes.overrides import apply_overrides
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.recipes.teachers import logits_in_order
 
 
 def run(folder: Path, model: str, *assignments: str, **changes: Any) -> tuple[RunReport, str]:
@@ -200,11 +199,6 @@ def test_a_very_long_row_is_cut(work: Path, teacher: str) -> None:
 
 def test_teacher_metrics_use_the_students_label_order(work: Path, teacher: str) -> None:
     model = AutoModelForSequenceClassification.from_pretrained(teacher)
-    batch = {"input_ids": torch.tensor([[2, 7, 3]])}
-    plain = model(**batch).logits
-    with logits_in_order(model, [1, 0]):
-        torch.testing.assert_close(model(**batch).logits, plain[:, [1, 0]])
-    torch.testing.assert_close(model(**batch).logits, plain)
     # The same teacher with its two outputs exchanged, and named so: every figure of the run stays what it was.
     turned = AutoModelForSequenceClassification.from_pretrained(teacher)
     with torch.no_grad():

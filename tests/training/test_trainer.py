@@ -75,6 +75,14 @@ def test_a_phase_logs_its_losses_and_their_weighted_sum(make_trainer: Any, phase
     assert logged(trainer, "loss")[-1] < first["loss"]
 
 
+def test_what_is_logged_of_several_steps_is_their_mean(make_trainer: Any) -> None:
+    each, together = make_trainer(phase="joint"), make_trainer(phase="joint", logging_steps=4)
+    for trainer in (each, together):
+        trainer.train()
+    for name in ("loss", "attention_loss", "prediction_loss"):
+        assert logged(together, name) == [pytest.approx(sum(logged(each, name)) / 4, rel=1e-5)], name
+
+
 def test_the_first_step_logs_what_the_public_function_says(make_trainer: Any) -> None:
     data = rows(8)
     trainer = make_trainer(data=data, phase="joint", max_steps=1, projection_start="random")
@@ -123,12 +131,14 @@ def test_the_intermediate_phase_leaves_the_head_alone_and_trains_the_projections
 
 
 def test_projections_have_their_own_learning_rate(make_trainer: Any) -> None:
-    trainer = make_trainer(phase="joint", projection_learning_rate=0.5, lr_scheduler_type="constant")
+    trainer = make_trainer(phase="joint", projection_learning_rate=0.5, lr_scheduler_type="constant", weight_decay=0.1)
     trainer.train()
     own = {id(p) for p in trainer.projections.parameters()}
     rates = {id(p): group["lr"] for group in trainer.optimizer.param_groups for p in group["params"]}
     assert {rates[i] for i in own} == {0.5}
     assert {rate for i, rate in rates.items() if i not in own} == {1e-3}
+    decays = {id(p): group["weight_decay"] for group in trainer.optimizer.param_groups for p in group["params"]}
+    assert {decays[i] for i in own} == {0.0}
     assert len(rates) == len(list(trainer.model.parameters()))
 
 

@@ -53,6 +53,9 @@ def test_two_processes_are_one(name: str, both: Path, tmp_path: Path) -> None:
     assert apart(one["gradients"], first["gradients"]) < 1e-6
     assert apart(one["weights"], first["weights"]) < 1e-5
     assert apart(first["weights"], second["weights"]) == 0
+    assert first["kinds"] == {"DTensor" if "sharded" in name else "Tensor"}
+    for parameter, value in first["saved"].items():
+        assert torch.equal(value, first["weights"][f"student.{parameter}"])
     assert len(one["logs"]) == len(first["logs"]) > 1
     for ours, theirs in zip(one["logs"], first["logs"], strict=True):
         assert ours == pytest.approx(theirs, rel=1e-5)

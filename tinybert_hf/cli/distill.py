@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -32,6 +34,7 @@ from tinybert_hf.cli.options import (
     training_overrides,
 )
 from tinybert_hf.cli.phase_options import phase_overrides
+from tinybert_hf.errors import TinyBertError
 
 if TYPE_CHECKING:
     from collections.abc import Collection
@@ -66,6 +69,21 @@ def distill(
             rich_help_panel=_MODELS,
         ),
     ] = False,
+    further_teacher: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="One more model to learn from at the same time, fine-tuned on the same labels; any number of times.",
+            rich_help_panel=_MODELS,
+        ),
+    ] = None,
+    teacher_weights: Annotated[
+        str | None,
+        typer.Option(
+            metavar="NUMBER,NUMBER,...",
+            help="How much each teacher counts: --teacher first, then each --further-teacher. Default: all the same.",
+            rich_help_panel=_MODELS,
+        ),
+    ] = None,
     student: Annotated[
         str | None,
         typer.Option(
@@ -165,6 +183,7 @@ def distill(
     unlabelled = {"unlabelled_file": unlabelled_file, "unlabelled_column": unlabelled_column}
     overrides |= {f"pseudo_labels.{field}": value for field, value in unlabelled.items() if value is not None}
     overrides |= _model_overrides(teacher, finetune_teacher, student, start)
+    overrides |= _joint_overrides(further_teacher or [], teacher_weights)
     if baseline is False:
         overrides["baseline"] = None
     overrides |= phase_overrides(name, overrides, epochs, batch_size, with_baseline=baseline is True)
@@ -172,7 +191,8 @@ def distill(
     resolved = load_recipe(name, overrides, assignments or (), with_baseline=baseline is True)
     resolved = _with_columns(resolved, [*given, *_data_fields(assignments or ())])
     quiet_libraries()
-    with opens_models(resolved.teacher.model, resolved.student.model):
+    further = [one.model for one in resolved.further_teachers]
+    with _names(recipe), opens_models(resolved.teacher.model, *further, resolved.student.model):
         if dry_run:
             from tinybert_hf.recipes.description import describe_plan
             from tinybert_hf.recipes.plan import make_plan
@@ -182,6 +202,17 @@ def distill(
         from tinybert_hf.recipes.run import run_recipe
 
         run_recipe(resolved)
+
+
+@contextmanager
+def _names(recipe: str | None) -> Iterator[None]:
+    """Around what looks at a recipe's fields: where the recipe is a file of the user's, the message says which."""
+    try:
+        yield
+    except TinyBertError as error:
+        if recipe is None or not recipe.endswith((".yaml", ".yml")) or recipe in str(error):
+            raise
+        raise type(error)(f"recipe {recipe}: {error}") from error
 
 
 def _model_overrides(
@@ -202,6 +233,24 @@ def _model_overrides(
     if start is not None:
         overrides["student.start"] = start
     return overrides
+
+
+def _joint_overrides(further: list[str], weights: str | None) -> dict[str, Any]:
+    if weights is None:
+        return {"further_teachers": [{"model": model} for model in further]} if further else {}
+    if not further:
+        raise typer.BadParameter(
+            "--teacher-weights goes with --further-teacher. To change the weights of a recipe: "
+            "--set teacher.weight=2 --set further_teachers.0.weight=1"
+        )
+    given = [text.strip() for text in weights.split(",")]
+    if len(given) != 1 + len(further):
+        raise typer.BadParameter(
+            f"--teacher-weights {weights!r} has {len(given)} numbers, and there are {1 + len(further)} teachers: one "
+            "for --teacher and one for each --further-teacher, separated by commas"
+        )
+    teachers = [{"model": model, "weight": weight} for model, weight in zip(further, given[1:], strict=True)]
+    return {"teacher.weight": given[0], "further_teachers": teachers}
 
 
 def _data_fields(assignments: Collection[str]) -> list[str]:

@@ -122,11 +122,16 @@ def _trained_with(model: str) -> dict[str, Any]:
     run = Path(model) / "run.json"
     if not run.is_file():
         return {}
+    from tinybert_hf.data import DataSettings
+    from tinybert_hf.recipes.fields import build
+
     try:
         known = json.loads(run.read_text(encoding="utf-8"))["recipe"]["data"]
-    except (ValueError, LookupError, TypeError) as error:
+        kept = {name: known[name] for name in _KEPT if known.get(name) is not None}
+        build(DataSettings, kept)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise TinyBertError(
             f"{run} does not say which columns the model was trained with ({type(error).__name__}: {error}). Move it "
             "away and name them: --text-column, --label-column."
         ) from error
-    return {name: known[name] for name in _KEPT if known.get(name) is not None}
+    return kept

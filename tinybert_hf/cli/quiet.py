@@ -8,6 +8,8 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
+from tinybert_hf.errors import ChangedFilesWarning
+
 # Figures that a reader of the screen does not need; they stay in the logs that report_to writes.
 _LEFT_OUT = ("grad_norm", "total_flos", "runtime", "_per_second", "train_loss", "eval_loss")
 
@@ -28,12 +30,18 @@ def quiet_libraries() -> None:
     for name in ("httpx", "huggingface_hub", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
+    warnings.filterwarnings("default", category=ChangedFilesWarning)
+    warnings.showwarning = _say_changes
     if sys.stderr.isatty():
         trainer.DEFAULT_PROGRESS_CALLBACK = _readable_bar()
     else:
         datasets.disable_progress_bars()  # of tokenizing and downloading
         disable_progress_bars()  # of downloading models
         trainer.DEFAULT_PROGRESS_CALLBACK = _lines_only()
+
+
+def _say_changes(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+    print(f"note: {message}", file=sys.stderr)
 
 
 def _readable_bar() -> type:

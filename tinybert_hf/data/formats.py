@@ -16,13 +16,23 @@ Row = tuple[int, dict[str, Any]]
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 
 
+# A text of so many bytes is no example, and a few kilobytes of gzip can hold a line that fills the memory.
+MAX_LINE_BYTES = 64 << 20
+
+
 def text_lines(handle: IO[bytes], source: str) -> Iterator[tuple[int, str]]:
     """Yields the lines of a UTF-8 file, counted from 1.
 
     Raises:
-        DataError: a line that is not UTF-8.
+        DataError: a line that is not UTF-8, or longer than any example.
     """
-    for number, raw in enumerate(handle, start=1):
+    number = 0
+    while raw := handle.readline(MAX_LINE_BYTES + 1):
+        number += 1
+        if len(raw) > MAX_LINE_BYTES:
+            raise DataError(
+                f"{source}, line {number}: longer than {MAX_LINE_BYTES >> 20} MB. Split or remove the row."
+            )
         try:
             yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
         except UnicodeDecodeError as error:
@@ -37,7 +47,7 @@ def read_json_lines(handle: IO[bytes], source: str) -> Iterator[Row]:
         if not line.strip():
             continue
         try:
-            row = json.loads(line)
+            row = json.loads(line, object_pairs_hook=_without_doubles)
         except (ValueError, RecursionError) as error:
             raise DataError(
                 f"{source}, line {number}: not valid JSON ({error}). Each line must be one object, "
@@ -58,7 +68,8 @@ def read_json(handle: IO[bytes], source: str) -> Iterator[Row]:
         yield from read_json_lines(handle, source)
         return
     try:
-        rows = json.loads("".join(line for _, line in text_lines(handle, source)))
+        text = "".join(line for _, line in text_lines(handle, source))
+        rows = json.loads(text, object_pairs_hook=_without_doubles)
     except (ValueError, RecursionError) as error:
         if isinstance(error, DataError):
             raise
@@ -67,6 +78,16 @@ def read_json(handle: IO[bytes], source: str) -> Iterator[Row]:
         if not isinstance(row, dict):
             raise DataError(f"{source}, row {number}: a JSON object with columns was expected, got {row!r:.60}")
         yield number, row
+
+
+def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    row = dict(pairs)
+    if len(row) != len(pairs):  # json would silently take the last one
+        names = [name for name, _ in pairs]
+        raise ValueError(
+            f"the column {next(name for name in names if names.count(name) > 1)!r:.60} stands there twice"
+        )
+    return row
 
 
 def _checked_row(header: list[str], cells: list[str], source: str, line: int) -> Row:
@@ -78,6 +99,14 @@ def _checked_row(header: list[str], cells: list[str], source: str, line: int) ->
     return line, dict(zip(header, cells, strict=True))
 
 
+def _checked_header(cells: list[str], source: str, line: int) -> list[str]:
+    header = [cell.strip() for cell in cells]
+    twice = next((name for name in header if header.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{source}, line {line}: two columns are called {twice!r:.60}. Rename or remove one.")
+    return header
+
+
 def read_csv(handle: IO[bytes], source: str, delimiter: str = ",") -> Iterator[Row]:
     """Comma-separated values with a header; every value stays text."""
     limit = csv.field_size_limit(2**31 - 1)
@@ -87,7 +116,7 @@ def read_csv(handle: IO[bytes], source: str, delimiter: str = ",") -> Iterator[R
     try:
         for cells in reader:
             if cells and header is None:
-                header = [cell.strip() for cell in cells]
+                header = _checked_header(cells, source, start)
             elif cells and header is not None:
                 yield _checked_row(header, cells, source, start)
             start = reader.line_num + 1
@@ -108,8 +137,9 @@ def read_tsv(handle: IO[bytes], source: str) -> Iterator[Row]:
         handle.seek(0)
         yield from read_csv(handle, source, delimiter="\t")
         return
+    header = _checked_header(rows[0][1], source, rows[0][0]) if rows else []
     for line, cells in rows[1:]:
-        yield _checked_row([cell.strip() for cell in rows[0][1]], cells, source, line)
+        yield _checked_row(header, cells, source, line)
 
 
 def _unquoted_rows(handle: IO[bytes], source: str) -> Iterator[tuple[int, list[str]]]:

@@ -9,6 +9,7 @@ from tinybert_hf.distillation.losses import LOSSES
 from tinybert_hf.distillation.objective import Masks, Objective
 from tinybert_hf.distillation.projections import Projections
 from tinybert_hf.distillation.teacher import label_order, load_teacher
+from tinybert_hf.distillation.teachers import Teachers
 
 __all__ = [
     "LOSSES",
@@ -20,6 +21,7 @@ __all__ = [
     "Objective",
     "Projections",
     "StartReport",
+    "Teachers",
     "capture",
     "distillation_losses",
     "initialize_from_teacher",

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from tinybert_hf.distillation.losses import (
     prediction_loss,
 )
 from tinybert_hf.distillation.losses.attention import common_heads
+from tinybert_hf.distillation.projections import Projections, as_lookup
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.teacher import label_order, problem_type_of
 from tinybert_hf.errors import CaptureError
@@ -131,6 +132,11 @@ class Objective:
         )
 
     @property
+    def each(self) -> tuple[Objective, ...]:
+        """The objective towards each teacher: of one, this."""
+        return (self,)
+
+    @property
     def projected_layers(self) -> tuple[int, ...]:
         """The student layers whose states are compared: 0 for the embedding loss, the mapped ones for hidden
         states."""
@@ -215,13 +221,46 @@ class Objective:
         """
         masks = Masks(masks) if isinstance(masks, Tensor) else masks
         counts = Counts.of(masks.source, masks.target) if counts is None else counts
+        parts = self.between_layers(student, teacher, masks, projections, counts, decoder_projections or {})
+        if "prediction_loss" in self.losses:
+            parts["prediction_loss"] = self.prediction(student, [self.teacher_logits(teacher)], masks, counts)
+        if "label_loss" in self.losses:
+            parts["label_loss"] = self.label(student, labels, counts)
+        return parts
+
+    def compute_with(
+        self,
+        student: Capture,
+        teacher: Capture,
+        masks: Masks,
+        projections: Projections,
+        counts: Counts,
+        labels: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """`compute`, with the projections that a trainer holds."""
+        return self.compute(
+            student,
+            teacher,
+            masks,
+            as_lookup(projections, self.projected_layers),
+            counts,
+            decoder_projections=as_lookup(projections.decoder, self.projected_decoder_layers),
+            labels=labels,
+        )
+
+    def between_layers(
+        self,
+        student: Capture,
+        teacher: Capture,
+        masks: Masks,
+        projections: Mapping[int, nn.Module | None],
+        counts: Counts,
+        decoder_projections: Mapping[int, nn.Module | None],
+    ) -> dict[str, Tensor]:
+        """The losses between layers alone; arguments as for `compute`."""
         parts = self._encoder_losses(student, teacher, masks.source, projections, counts)
         if self.decoder is not None:
-            parts |= self._decoder_losses(student, teacher, masks, decoder_projections or {}, counts)
-        if "prediction_loss" in self.losses:
-            parts["prediction_loss"] = self._prediction(student, teacher, masks, counts)
-        if "label_loss" in self.losses:
-            parts["label_loss"] = self._label(student, masks, labels, counts)
+            parts |= self._decoder_losses(student, teacher, masks, decoder_projections, counts)
         return parts
 
     def _encoder_losses(
@@ -286,22 +325,49 @@ class Objective:
             )
         return parts
 
-    def _prediction(self, student: Capture, teacher: Capture, masks: Masks, counts: Counts) -> Tensor:
-        ours, theirs = _logits(student), _logits(teacher)
+    def teacher_logits(self, teacher: Capture) -> Tensor:
+        """The teacher's logits, the labels in the student's order."""
+        theirs = _logits(teacher)
         if self.label_order is not None and list(self.label_order) != list(range(theirs.shape[-1])):
             theirs = theirs[..., list(self.label_order)]
-        if ours.shape[:-1] == theirs.shape[:-1] and ours.dim() == 3:
+        return theirs
+
+    def prediction(
+        self,
+        student: Capture,
+        teachers: Sequence[Tensor],
+        masks: Masks,
+        counts: Counts,
+        weights: Sequence[float] = (1.0,),
+    ) -> Tensor:
+        """The prediction loss alone.
+
+        Args:
+            student: from `capture_student`.
+            teachers: from `teacher_logits`, of each teacher.
+            masks: of source and target.
+            counts: what the means divide by.
+            weights: of each teacher, with the sum 1.
+        """
+        ours = _logits(student)
+        if ours.dim() == 3 and all(ours.shape[:-1] == theirs.shape[:-1] for theirs in teachers):
             # Only real tokens are looked at: padding would cost a softmax over the vocabulary each.
             real = (masks.source if self.decoder is None else _target(masks)).bool()
-            ours, theirs = ours[real], theirs[real]
+            ours, teachers = ours[real], [theirs[real] for theirs in teachers]
             count = counts.tokens if self.decoder is None else counts.target_tokens
         else:
             count = counts.rows
         return prediction_loss(
-            ours, theirs, problem_type=self.problem_type, temperature=self.temperature, row_count=count
+            ours,
+            teachers,
+            problem_type=self.problem_type,
+            temperature=self.temperature,
+            row_count=count,
+            teacher_weights=weights,
         )
 
-    def _label(self, student: Capture, masks: Masks, labels: Tensor | None, counts: Counts) -> Tensor:
+    def label(self, student: Capture, labels: Tensor | None, counts: Counts) -> Tensor:
+        """The student's loss on the labels alone."""
         if labels is None:
             raise CaptureError("The label loss needs labels in the batch. Give rows with labels, or leave it out.")
         logits, count = _logits(student), counts.rows

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -57,10 +58,16 @@ class Projections(nn.Module):
         """Whether nothing is projected, so that nothing has to be kept."""
         return not any(True for _ in self.parameters())
 
-    def same_as(self, other: Projections) -> bool:
+    def same_as(self, other: AnyProjections) -> bool:
         """Whether both project the same layers in the same way, so that one can go on where the other ended."""
+        if not isinstance(other, Projections):
+            return False
         mine = {name: tensor.shape for name, tensor in self.state_dict().items()}
         return self.mode == other.mode and mine == {n: t.shape for n, t in other.state_dict().items()}
+
+    def each(self) -> list[Projections]:
+        """Those towards each teacher: of one, these."""
+        return [self]
 
     def of_layer(self, layer: int) -> nn.Module | None:
         """The map of a student layer; None where the widths agree and nothing is projected."""
@@ -85,6 +92,33 @@ class Projections(nn.Module):
             weight, bias = least_squares(x, y, ridge)
             linear.weight.copy_(weight)
             linear.bias.copy_(bias)
+
+
+class JointProjections(nn.Module):
+    """The maps towards each of several teachers."""
+
+    def __init__(self, of_teacher: Sequence[Projections]) -> None:
+        super().__init__()
+        self.of_teacher = nn.ModuleList(of_teacher)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is projected, so that nothing has to be kept."""
+        return not any(True for _ in self.parameters())
+
+    def same_as(self, other: AnyProjections) -> bool:
+        """Whether both project the same layers towards as many teachers in the same way."""
+        if not isinstance(other, JointProjections) or len(self.of_teacher) != len(other.of_teacher):
+            return False
+        pairs = zip(self.each(), other.each(), strict=True)
+        return all(mine.same_as(theirs) for mine, theirs in pairs)
+
+    def each(self) -> list[Projections]:
+        """Those towards each teacher, in order."""
+        return list(self.of_teacher)  # type: ignore[arg-type]
+
+
+AnyProjections: TypeAlias = Projections | JointProjections
 
 
 def least_squares(x: Tensor, y: Tensor, ridge: float) -> tuple[Tensor, Tensor]:

@@ -2,13 +2,18 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.distillation.int8 import round_to_int8
 from tinybert_hf.errors import TeacherError
+from tinybert_hf.opening import open_model, open_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+INT8 = "int8"
 
 
 def load_teacher(
@@ -27,41 +32,32 @@ def load_teacher(
         label_names: the labels of the data; only used for a new head.
         problem_type: as in a transformers configuration; only used for a new head.
         new_head: make a fresh head for `label_names` where the checkpoint has none that fits (to be fine-tuned next).
-        dtype: "float32", "bfloat16", "float16"; None: as saved.
+        dtype: "float32", "bfloat16", "float16"; "int8": linear maps in int8, the rest in float32; None: as saved.
         **kwargs: passed on to `from_pretrained` (revision, trust_remote_code, ...).
 
     Returns:
         The model in eval mode and its tokenizer.
 
     Raises:
-        TeacherError: it cannot be opened, has no tokenizer, or its head is untrained.
+        TeacherError: it cannot be opened, its weights were changed after they were saved, it has no tokenizer, or
+            its head is untrained.
     """
-    from transformers import AutoModelForSequenceClassification, AutoTokenizer
+    from transformers import AutoModelForSequenceClassification
 
     options: dict[str, Any] = dict(kwargs)
     if dtype is not None:
-        options["dtype"] = dtype
+        options["dtype"] = "float32" if dtype == INT8 else dtype
     if new_head:
         names = list(label_names or [])
         options.update(id2label=dict(enumerate(names)), label2id={name: i for i, name in enumerate(names)})
         options.update(problem_type=problem_type, ignore_mismatched_sizes=True)
-    try:
-        teacher, info = AutoModelForSequenceClassification.from_pretrained(model, output_loading_info=True, **options)
-        tokenizer = AutoTokenizer.from_pretrained(model, **kwargs)
-    except (OSError, ValueError) as error:
-        first_line = str(error).strip().splitlines()[0]
-        raise TeacherError(
-            f"The teacher {model!r} cannot be opened: {first_line}\nGive a folder written by save_pretrained "
-            "(model and "
-            "tokenizer) or the id of a sequence classifier on the Hub."
-        ) from error
-    if len(set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens)) == 0:
-        # transformers makes an empty tokenizer where the folder has none, and reads every word as unknown.
-        raise TeacherError(
-            f"The teacher {model!r} comes without a tokenizer: only {len(tokenizer)} special tokens are there, "
-            "and the "
-            f"model embeds {teacher.config.vocab_size}. Save its tokenizer into the same folder."
-        )
+    what = (
+        f"The teacher {str(model)!r} cannot be opened. Give a folder written by save_pretrained (config.json, weights "
+        "and tokenizer), or the id of a sequence classifier on the Hub"
+    )
+    teacher, info = open_model(model, AutoModelForSequenceClassification, TeacherError, what, **options)
+    tokenizer = open_tokenizer(model, TeacherError, what, teacher.config, **kwargs)
+    check_tokenizer(model, tokenizer, teacher.config.vocab_size)
     missing = sorted(info["missing_keys"])
     if missing and not new_head:
         raise TeacherError(
@@ -72,7 +68,49 @@ def load_teacher(
             "run `tinybert finetune` and give its output folder as --teacher."
         )
     teacher.eval()
+    if dtype == INT8:
+        round_to_int8(teacher)
     return teacher, tokenizer
+
+
+def check_tokenizer(model: str, tokenizer: PreTrainedTokenizerBase, embedded: int) -> None:
+    """Refuse the empty tokenizer that transformers makes where the folder has none: it reads every word as unknown.
+
+    Args:
+        model: a folder or a Hub id.
+        tokenizer: that was opened there.
+        embedded: tokens that the model knows.
+
+    Raises:
+        TeacherError: there are special tokens only.
+    """
+    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
+        raise TeacherError(
+            f"The teacher {model!r} comes without a tokenizer: only {len(tokenizer)} special tokens are there, and "
+            f"the model embeds {embedded}. Save its tokenizer (tokenizer.json) into the same folder."
+        )
+
+
+def majority_warning(
+    accuracy: float, labels: Sequence[int], *, who: str, teacher_names: Sequence[str], label_names: Sequence[str]
+) -> str | None:
+    """What to say of a teacher that knows no more than the most frequent label; None of one that knows more.
+
+    Args:
+        accuracy: of the teacher on these rows.
+        labels: of the rows.
+        who: the teacher, at the beginning of a sentence's possessive: "the teacher".
+        teacher_names: its labels, in its order.
+        label_names: those of the data.
+    """
+    majority = max(Counter(labels).values()) / len(labels)
+    if accuracy > majority:
+        return None
+    return (
+        f"{who}'s accuracy is {accuracy:.4f}, no better than always answering the most frequent label "
+        f"({majority:.4f}). Was it fine-tuned on these labels, in this order? Teacher: {', '.join(teacher_names)}. "
+        f"Data: {', '.join(label_names)}."
+    )
 
 
 def label_order(student: PreTrainedConfig, teacher: PreTrainedConfig) -> list[int]:

@@ -2,7 +2,7 @@
 
 from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
-from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model
+from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, metrics_of, predicted_logits
 from tinybert_hf.evaluation.metrics import load_metric, main_metric, metrics_for
 from tinybert_hf.evaluation.translation import (
     TranslationResult,
@@ -38,8 +38,10 @@ __all__ = [
     "measure_costs",
     "measure_translation_costs",
     "metrics_for",
+    "metrics_of",
     "open_translator",
     "parameter_count",
+    "predicted_logits",
     "sentence_chrf",
     "translation_scores",
     "worst_sentences",

@@ -18,9 +18,7 @@ if TYPE_CHECKING:
 def evaluate_model(
     model: "PreTrainedModel", dataset: "Dataset", processing_class: Any, problem_type: str, batch_size: int = 64
 ) -> dict[str, float]:
-    """Runs a model over tokenized rows.
-
-    Rows are sorted by length and padded to the longest of their batch, so little is spent on padding.
+    """Measures a model on tokenized rows.
 
     Args:
         model: with a sequence classification head; it is left in the mode it was in, on its device.
@@ -32,9 +30,41 @@ def evaluate_model(
     Returns:
         The figures of `metrics_for`.
     """
+    logits = predicted_logits(model, dataset, processing_class, batch_size)
+    return metrics_of(logits, dataset, problem_type)
+
+
+def metrics_of(logits: Any, dataset: "Dataset", problem_type: str) -> dict[str, float]:
+    """The figures of `metrics_for`.
+
+    Args:
+        logits: (rows, labels), as an array.
+        dataset: the same rows, with `labels`.
+        problem_type: as transformers calls it.
+    """
+    import numpy as np
+    from transformers import EvalPrediction
+
+    labels = np.asarray(list(dataset["labels"]))
+    return metrics_for(problem_type, logits.shape[-1])(EvalPrediction(predictions=logits, label_ids=labels))
+
+
+def predicted_logits(model: "PreTrainedModel", dataset: "Dataset", processing_class: Any, batch_size: int = 64) -> Any:
+    """Runs a model over tokenized rows.
+
+    Rows are sorted by length and padded to the longest of their batch, so little is spent on padding.
+
+    Args:
+        model: with a sequence classification head; it is left in the mode it was in, on its device.
+        dataset: from a task's `tokenize`.
+        processing_class: the tokenizer that pads.
+        batch_size: rows of one forward.
+
+    Returns:
+        An array (rows, labels), in the order of the rows.
+    """
     import numpy as np
     import torch
-    from transformers import EvalPrediction
 
     order: list[int] = []
     logits: list[Any] = []
@@ -48,9 +78,7 @@ def evaluate_model(
                 order.extend(rows)
     finally:
         model.train(was_training)
-    labels = np.asarray(list(dataset["labels"]))[order]
-    outcome = EvalPrediction(predictions=np.concatenate(logits), label_ids=labels)
-    return metrics_for(problem_type, model.config.num_labels)(outcome)
+    return np.concatenate(logits)[np.argsort(order)]
 
 
 def evaluate_checkpoint(

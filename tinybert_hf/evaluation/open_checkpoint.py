@@ -3,6 +3,7 @@
 from pathlib import Path
 from typing import Any
 
+from tinybert_hf import opening
 from tinybert_hf.errors import TinyBertError
 
 
@@ -38,14 +39,7 @@ def open_config(path: str, kind: str) -> Any:
     Raises:
         TinyBertError: config.json cannot be read.
     """
-    from transformers import AutoConfig
-
-    import tinybert_hf  # noqa: F401  # registers the family with the Auto classes
-
-    try:
-        return AutoConfig.from_pretrained(path)
-    except Exception as error:  # transformers and the Hub raise many kinds
-        raise _cannot_be_opened(path, kind, error) from error
+    return opening.open_config(path, what=f"{_file(path)} cannot be opened as {kind}")
 
 
 def open_model(path: str, auto_class: str, kind: str) -> tuple[Any, Any]:
@@ -57,35 +51,25 @@ def open_model(path: str, auto_class: str, kind: str) -> tuple[Any, Any]:
         kind: what the checkpoint should be, with its article; for the messages.
 
     Raises:
-        TinyBertError: it cannot be opened, weights are missing, or it has no tokenizer of its own.
+        TinyBertError: it cannot be opened, its weights are missing or were changed after they were saved, or it has
+            no tokenizer of its own.
     """
     import transformers
 
-    import tinybert_hf  # noqa: F401  # registers the family with the Auto classes
-
-    try:
-        model, report = getattr(transformers, auto_class).from_pretrained(path, output_loading_info=True)
-    except Exception as error:  # transformers, safetensors and the Hub raise many kinds for a folder that does not fit
-        raise _cannot_be_opened(path, kind, error) from error
+    what = f"{path} cannot be opened as {kind}: config.json and the weights do not fit"
+    model, report = opening.open_model(path, getattr(transformers, auto_class), what=what)
     missing = sorted(report["missing_keys"])
     if missing:
         raise TinyBertError(
-            f"{path} was not trained as {kind}: its weights lack {', '.join(missing[:5])}"
+            f"{path} was not trained as {kind}: its weights lack what config.json describes, {', '.join(missing[:5])}"
             f"{' and more' if len(missing) > 5 else ''}, which would be random. Fine-tune or distil it first."
         )
-    return model, _open_tokenizer(path)
+    model.config.return_dict = True
+    return model, _open_tokenizer(path, model.config)
 
 
-def _open_tokenizer(path: str) -> Any:
-    from transformers import AutoTokenizer
-
-    try:
-        tokenizer = AutoTokenizer.from_pretrained(path)
-    except Exception as error:  # as above
-        raise TinyBertError(
-            f"{path} has no tokenizer that can be opened: {_reason(error)}\nSave the tokenizer of the model into the "
-            "same folder."
-        ) from error
+def _open_tokenizer(path: str, config: Any) -> Any:
+    tokenizer = opening.open_tokenizer(path, what=f"{path} has no tokenizer that can be opened", config=config)
     if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
         # transformers makes an empty tokenizer where the folder has none, and reads every word as unknown.
         raise TinyBertError(
@@ -95,9 +79,6 @@ def _open_tokenizer(path: str) -> Any:
     return tokenizer
 
 
-def _cannot_be_opened(path: str, kind: str, error: Exception) -> TinyBertError:
-    return TinyBertError(f"{path} cannot be opened as {kind}: {_reason(error)}")
-
-
-def _reason(error: Exception) -> str:
-    return f"{type(error).__name__}: {' '.join(str(error).split()):.400}"
+def _file(path: str) -> str:
+    file = Path(path) / "config.json"
+    return str(file) if file.is_file() else path

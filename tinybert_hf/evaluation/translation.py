@@ -150,7 +150,7 @@ def open_translator(path: str) -> tuple[Any, Any]:
     config = open_config(path, _KIND)
     if not translates(config):
         raise TinyBertError(
-            f"{path} is no translator: it holds a {_class_of(config)}, which "
+            f"{path} is no translator: by its config.json it holds a {_class_of(config)}, which "
             f"{'writes no text' if config.is_encoder_decoder else 'has no decoder'}. Give the folder of a "
             "TinyBertForSeq2Seq or of another sequence-to-sequence model."
         )

@@ -1,16 +1,19 @@
 """Configuration of the TinyBERT family, and the one table of the Auto classes that open its checkpoints.
 
-This file travels with every saved checkpoint, so it imports the standard library, transformers and
+This file travels with every saved checkpoint, so it imports the standard library, torch, transformers and
 huggingface_hub only, and does not postpone its annotations: `@strict` checks the types that it reads from them.
 """
 
 import difflib
+import math
 import os
 from dataclasses import fields
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
+import torch
 from huggingface_hub.dataclasses import strict
 from transformers import BertConfig
+from transformers.activations import ACT2FN
 
 if TYPE_CHECKING:
     # One line for each modeling file. Not for the type checker: transformers reads relative imports as text, and
@@ -76,6 +79,9 @@ PRESETS: dict[str, dict[str, Any]] = {
 """Shapes by name: the four published students (Jiao et al. 2020); `2l-192d`, a tenth of a 6-layer BERT's work; and
 translators with a deep encoder and a shallow decoder (Kasai et al. 2021), `seq2seq-ENCODER-DECODER-WIDTH`."""
 
+# What no model has: a number beyond these is a slip or an attack, and would fill the memory before it failed.
+_MAX_SIZE, _MAX_LABELS, _MAX_WEIGHTS = 10**7, 10**6, 10**11
+
 # Settings that are not fields but that every configuration takes.
 _FURTHER_SETTINGS = ("num_labels", "attn_implementation", "output_attentions", "name_or_path", "torch_dtype")
 
@@ -114,6 +120,16 @@ class TinyBertConfig(BertConfig):
     decoder_vocab_size: int | None = None
     decoder_start_token_id: int | None = None
     tie_embeddings: Literal["all", "target", "none"] | None = None
+
+    def __post_init__(self, **kwargs: Any) -> None:
+        """Refuse labels and number formats before transformers makes tables of them."""
+        _check_labels(kwargs.get("num_labels"), self.id2label, self.label2id)
+        for dtype in (self.dtype, kwargs.get("dtype"), kwargs.get("torch_dtype")):
+            if dtype is not None and not isinstance(
+                getattr(torch, str(dtype).removeprefix("torch."), None), torch.dtype
+            ):
+                raise ValueError(f"dtype is {dtype!r:.60}, which is no number format of torch.")
+        super().__post_init__(**kwargs)
 
     @property
     def tied_embeddings(self) -> str:
@@ -190,14 +206,52 @@ class TinyBertConfig(BertConfig):
             "decoder_intermediate_size",
             "decoder_vocab_size",
         ):
-            if getattr(self, name) is not None and getattr(self, name) < 1:
-                raise ValueError(f"{name} is {getattr(self, name)}; it must be at least 1.")
+            size = getattr(self, name)
+            if size is not None and not 1 <= size <= _MAX_SIZE:
+                least = "at least 1" if size < 1 else f"at most {_MAX_SIZE:,}"
+                raise ValueError(f"{name} is {_number(size)}; it must be {least}.")
+        if self.least_weights() > _MAX_WEIGHTS:
+            raise ValueError(
+                f"hidden_size {self.hidden_size}, num_hidden_layers {self.num_hidden_layers}, vocab_size "
+                f"{self.vocab_size} and the other sizes make a model of {self.least_weights():.2g} weights."
+            )
         for name in ("hidden_dropout_prob", "attention_probs_dropout_prob", "classifier_dropout"):
             share = getattr(self, name)
             if share is not None and not 0 <= share <= 1:
-                raise ValueError(f"{name} is {share}; it must lie between 0 and 1.")
+                raise ValueError(f"{name} is {_number(share)}; it must lie between 0 and 1.")
         if self.pad_token_id is not None and not 0 <= self.pad_token_id < self.vocab_size:
             raise ValueError(f"pad_token_id is {self.pad_token_id}, outside the vocabulary of {self.vocab_size}.")
+
+    def validate_numbers(self) -> None:
+        """Refuse numbers with which every output would be NaN, and functions that are not there."""
+        if not 0 < self.layer_norm_eps < 1:
+            raise ValueError(f"layer_norm_eps is {_number(self.layer_norm_eps)}; it must lie between 0 and 1.")
+        if not 0 <= self.initializer_range < math.inf:
+            raise ValueError(f"initializer_range is {_number(self.initializer_range)}; it must be 0 or more.")
+        if self.chunk_size_feed_forward < 0:
+            raise ValueError(f"chunk_size_feed_forward is {_number(self.chunk_size_feed_forward)}; it must be >= 0.")
+        if self.hidden_act not in ACT2FN:
+            raise ValueError(
+                f"hidden_act is {self.hidden_act!r:.60}; did you mean {_nearest(self.hidden_act, ACT2FN)!r}?"
+            )
+        targets = self.decoder_vocab_size or self.vocab_size
+        if self.decoder_start_token_id is not None and not 0 <= self.decoder_start_token_id < targets:
+            raise ValueError(
+                f"decoder_start_token_id is {_number(self.decoder_start_token_id)}, outside the vocabulary of "
+                f"{targets}."
+            )
+
+    def least_weights(self) -> int:
+        """A number of weights that no model of these sizes stays below: embeddings and layers."""
+        total = _weights(self.hidden_size, self.intermediate_size, self.num_hidden_layers)
+        total += (self.vocab_size + self.max_position_embeddings) * self.hidden_size
+        if self.is_encoder_decoder and self.num_decoder_layers is not None:
+            width = self.decoder_hidden_size or self.hidden_size
+            total += _weights(width, self.decoder_intermediate_size or self.intermediate_size, self.num_decoder_layers)
+            total += self.max_position_embeddings * width
+            if self.tied_embeddings != "all":
+                total += (self.decoder_vocab_size or self.vocab_size) * width
+        return total
 
     def validate_heads(self) -> None:
         """Refuse a width that the heads cannot share evenly."""
@@ -236,6 +290,28 @@ class TinyBertConfig(BertConfig):
         """
         self.auto_map = {name: file for name, file in AUTO_CLASSES.items() if self._fits(name)}
         super().save_pretrained(os.fspath(save_directory), push_to_hub=push_to_hub, **kwargs)
+
+
+def _check_labels(count: Any, names: Any, ids: Any) -> None:
+    if count is not None and (not isinstance(count, int) or not 1 <= count <= _MAX_LABELS):
+        raise ValueError(f"num_labels is {_number(count)}; it must be a whole number from 1 to {_MAX_LABELS:,}.")
+    if names is not None:
+        if not isinstance(names, dict) or not names or not all(isinstance(name, str) for name in names.values()):
+            raise ValueError(f'id2label is {names!r:.60}; it must give each label a name: {{"0": "negative", ...}}.')
+        if sorted(map(str, names)) != sorted(map(str, range(len(names)))):
+            raise ValueError(f"id2label has the keys {', '.join(map(str, names)):.60}; they must count from 0.")
+    if ids is not None and not isinstance(ids, dict):
+        raise ValueError(f'label2id is {ids!r:.60}; it must give each name its number: {{"negative": 0, ...}}.')
+
+
+def _weights(width: int, inner: int, layers: int) -> int:
+    """Of the matrices of a stack of layers, cross-attention left out."""
+    return layers * (4 * width * width + 2 * width * inner)
+
+
+def _number(value: Any) -> str:
+    """For a message: a number of a thousand digits fills no screen."""
+    return f"{value!r:.40}" if not isinstance(value, int) or abs(value) < 10**18 else "a number of more than 18 digits"
 
 
 def _check_heads(prefix: str, width: int, heads: int) -> None:

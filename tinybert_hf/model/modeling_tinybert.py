@@ -7,6 +7,9 @@ This file travels with every saved checkpoint, so it imports the standard librar
 does not ask for the class of a configuration, which is another class in a process that opened it as remote code.
 """
 
+import os
+from typing import Any
+
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
@@ -23,6 +26,7 @@ from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_tinybert import TinyBertConfig
+from .manifest_tinybert import note_model
 
 
 class TinyBertPreTrainedModel(BertPreTrainedModel):
@@ -34,6 +38,26 @@ class TinyBertPreTrainedModel(BertPreTrainedModel):
     # and would not divide itself: loss and gradient come out multiplied by the accumulation steps. A head whose rows
     # hold unequal numbers of labels does divide so, and says True.
     accepts_loss_kwargs = False
+
+    def save_pretrained(
+        self, save_directory: str | os.PathLike[str], is_main_process: bool = True, *args: Any, **kwargs: Any
+    ) -> None:
+        """As in transformers, and note the SHA-256 of the weights beside them.
+
+        Args:
+            save_directory: The folder to write to.
+            is_main_process: Whether this process writes.
+            *args: As for `PreTrainedModel.save_pretrained`.
+            **kwargs: Likewise.
+        """
+        super().save_pretrained(save_directory, is_main_process, *args, **kwargs)
+        if is_main_process:
+            note_model(save_directory)
+
+    def _upload_modified_files(self, working_dir: str | os.PathLike[str], *args: Any, **kwargs: Any) -> Any:
+        # A save that also uploads does so before it returns.
+        note_model(working_dir)
+        return super()._upload_modified_files(working_dir, *args, **kwargs)
 
 
 class TinyBertModel(TinyBertPreTrainedModel, BertModel):

@@ -6,6 +6,7 @@ Encoder and decoder have depth, width and heads of their own. The encoder is nam
 This file travels with every saved checkpoint, so it imports the standard library, torch and transformers only.
 """
 
+import inspect
 from typing import Any
 
 import torch
@@ -14,12 +15,16 @@ from torch.nn import functional
 from transformers.cache_utils import Cache
 from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
+from transformers.models.bert.modeling_bert import BertModel
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_tinybert import TinyBertConfig
 from .modeling_tinybert import TinyBertModel, TinyBertPreTrainedModel
+
+# transformers 5.24 renamed the keys and values of the target so far, in arguments and outputs.
+_CACHE = "cache" if "cache" in inspect.signature(BertModel.forward).parameters else "past_key_values"
 
 
 class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
@@ -111,6 +116,7 @@ class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
         decoder_attention_mask: Tensor | None = None,
         encoder_outputs: BaseModelOutput | tuple[Tensor, ...] | None = None,
         past_key_values: Cache | None = None,
+        cache: Cache | None = None,
         inputs_embeds: Tensor | None = None,
         decoder_inputs_embeds: Tensor | None = None,
         decoder_position_ids: Tensor | None = None,
@@ -128,7 +134,8 @@ class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
             decoder_attention_mask: 1 for real target tokens, 0 for padding (B, T). Padding at the right needs none:
                 no place sees a later one.
             encoder_outputs: What the encoder gave before, in place of the source.
-            past_key_values: Keys and values of the target so far.
+            past_key_values: Keys and values of the target so far, as transformers before 5.24 names them.
+            cache: The same, as later versions name them.
             inputs_embeds: Word vectors (B, L, H) in place of `input_ids`.
             decoder_inputs_embeds: Word vectors (B, T, H) in place of `decoder_input_ids`.
             decoder_position_ids: Positions of the target (B, T).
@@ -157,16 +164,16 @@ class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
             inputs_embeds=decoder_inputs_embeds,
             encoder_hidden_states=self.bridge(read.last_hidden_state),
             encoder_attention_mask=attention_mask,
-            past_key_values=past_key_values,
             use_cache=use_cache,
             return_dict=True,
+            **{_CACHE: past_key_values if cache is None else cache},
             **kwargs,
         )
         logits = self.lm_head(outputs.last_hidden_state)
         return Seq2SeqLMOutput(
             loss=None if labels is None else _translation_loss(logits, labels, num_items_in_batch),
             logits=logits,
-            past_key_values=outputs.past_key_values,
+            **{_CACHE: getattr(outputs, _CACHE)},
             decoder_hidden_states=outputs.hidden_states,
             decoder_attentions=outputs.attentions,
             cross_attentions=outputs.cross_attentions,

@@ -21,7 +21,9 @@ def describe_plan(plan: ClassificationPlan | TranslationPlan) -> str:
     if not translates:
         recipe.pop("evaluation")
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
-    for name, config in (("teacher", plan.teacher_config), ("student", plan.student_config)):
+    joint = None if isinstance(plan, TranslationPlan) else plan.joint
+    teachers = (plan.teacher_config,) if joint is None else joint.configs
+    for name, config in (*(("teacher", one) for one in teachers), ("student", plan.student_config)):
         lines.append(f"{name}: {config.model_type}, {_shape(config, translates)}")
     if not translates:
         labels = ", ".join(str(plan.student_config.id2label[index]) for index in range(plan.student_config.num_labels))

@@ -59,6 +59,7 @@ def convert(value: Any, expected: Any, path: str) -> Any:
     if dataclasses.is_dataclass(expected):
         return build(expected, value, path)  # type: ignore[arg-type]
     if expected is Any:
+        _check_finite(value, path)
         return value
     if origin in (list, tuple) or expected in (list, tuple):
         if not isinstance(value, list | tuple):
@@ -89,6 +90,15 @@ def _convert_union(value: Any, choices: tuple[Any, ...], path: str) -> Any:
         except RecipeError:
             continue
     raise _wrong_type(path, choices, value)
+
+
+def _check_finite(value: Any, path: str) -> None:
+    """Refuse .nan and .inf, also within the lists and fields of a value of any type."""
+    if isinstance(value, float) and not math.isfinite(value):
+        raise RecipeError(f"{path}: expected a finite number, found {value}")
+    inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
+    for name, one in inner:
+        _check_finite(one, _join(path, name))
 
 
 def _as_bool(value: Any) -> bool | None:

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf import opening
 from tinybert_hf.data import TASKS, DataSettings, TaskData, tokenizing_notes
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.evaluation import evaluate_model, evaluate_translation, holds_translator, open_translator
@@ -198,7 +199,7 @@ class _Tuning:
                 training_arguments={**SCREEN, **self.arguments},
             )
         else:
-            network = type(network).from_pretrained(folder.work / "model")
+            network = opening.open_model(folder.work / "model", type(network), whole=True)[0]
         metrics = measure(network, tokenizer, rows)
         folder.place("model")
         folder.finish({"metrics": metrics, "versions": versions(), "recipe": {"data": asdict(self.data)}})

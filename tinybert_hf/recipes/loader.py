@@ -92,6 +92,9 @@ def recipe_text(name_or_path: str) -> str:
     return shipped.read_text(encoding="utf-8")
 
 
+_MAX_CHARACTERS, _MAX_VALUES = 1_000_000, 10_000
+
+
 class _Loader(yaml.SafeLoader):
     """SafeLoader that refuses a key standing twice, where YAML would silently take the last one."""
 
@@ -109,15 +112,59 @@ class _Loader(yaml.SafeLoader):
         return super().construct_mapping(node, deep)
 
 
+def _check_size(root: yaml.Node | None, source: str) -> None:
+    """Refuse aliases that stand for more than they seem to: nine lines of them can make a billion values.
+
+    Raises:
+        RecipeError: too many values, or an alias within the value that it names.
+    """
+    sizes: dict[int, int] = {}
+    waiting = [(root, False)] if root is not None else []
+    within: set[int] = set()
+    while waiting:
+        node, is_done = waiting.pop()
+        parts = [part for pair in node.value for part in pair] if isinstance(node, yaml.MappingNode) else node.value
+        parts = parts if isinstance(node, yaml.CollectionNode) else []
+        if is_done:
+            within.discard(id(node))
+            sizes[id(node)] = 1 + sum(sizes[id(part)] for part in parts)
+            if sizes[id(node)] > _MAX_VALUES:
+                raise RecipeError(
+                    f"recipe {source}, {_line(node)}: with its aliases (*name) it makes more than "
+                    f"{_MAX_VALUES:,} values"
+                )
+        elif id(node) in within:
+            raise RecipeError(
+                f"recipe {source}, {_line(node)}: an alias (*name) stands within the value that it names"
+            )
+        elif id(node) not in sizes:
+            within.add(id(node))
+            waiting += [(node, True), *((part, False) for part in parts)]
+
+
+def _line(node: yaml.Node) -> str:
+    return f"line {node.start_mark.line + 1}"
+
+
 def _parse(text: str, source: str) -> dict[str, Any]:
+    if len(text) > _MAX_CHARACTERS:
+        raise RecipeError(f"recipe {source}: {len(text):,} characters are too many for a recipe")
     try:
+        _check_size(yaml.compose(text, Loader=_Loader), source)
         mapping = yaml.load(text, Loader=_Loader)
+    except RecursionError as error:
+        raise RecipeError(f"recipe {source}: it is nested too deeply") from error
     except yaml.MarkedYAMLError as error:
         mark = error.problem_mark
         place = f", line {mark.line + 1}, column {mark.column + 1}" if mark else ""
         raise RecipeError(f"recipe {source}{place}: not valid YAML: {error.problem}") from error
     except yaml.YAMLError as error:
         raise RecipeError(f"recipe {source}: not valid YAML: {error}") from error
+    except (ValueError, TypeError, AttributeError, LookupError, OverflowError) as error:
+        # PyYAML takes 2020-13-45 for a date, !!int x for a number, and then fails to read them.
+        if isinstance(error, RecipeError):
+            raise
+        raise RecipeError(f"recipe {source}: a value cannot be read ({error}); put it in quotes") from error
     if mapping is None:
         raise RecipeError(
             f"recipe {source}, line 1: the file is empty; `tinybert recipes` lists recipes to start from"

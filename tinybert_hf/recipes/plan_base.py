@@ -14,6 +14,7 @@ from huggingface_hub.errors import StrictDataclassError
 from tinybert_hf.data import TaskData
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 from tinybert_hf.model import TinyBertConfig
+from tinybert_hf.opening import open_config
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.schema import Recipe
@@ -134,16 +135,14 @@ def open_teacher_config(model: str, **fields: Any) -> PreTrainedConfig:
     Raises:
         TeacherError: there is none.
     """
-    from transformers import AutoConfig
-
-    try:
-        return AutoConfig.from_pretrained(model, **fields)
-    except (OSError, ValueError, StrictDataclassError) as error:
-        there = Path(model).is_dir()
-        reason = "the folder holds no model" if there else "there is no such folder, nor such a model in reach"
-        raise TeacherError(
-            f"teacher {model}: {reason} ({first_line(error)}). Give a folder written by save_pretrained or a Hub id."
-        ) from error
+    if (Path(model) / "config.json").exists():
+        reason = "config.json cannot be used"
+    elif Path(model).is_dir():
+        reason = "the folder holds no model"
+    else:
+        reason = "there is no such folder, nor such a model in reach"
+    what = f"teacher {model}: {reason}. Give a folder written by save_pretrained or a Hub id"
+    return open_config(model, TeacherError, what, **fields)
 
 
 def open_student_config(model: str, **fields: Any) -> TinyBertConfig:
@@ -152,15 +151,11 @@ def open_student_config(model: str, **fields: Any) -> TinyBertConfig:
     Raises:
         RecipeError: there is none, or it is no TinyBERT.
     """
-    from transformers import AutoConfig
-
-    try:
-        config = AutoConfig.from_pretrained(model, **fields)
-    except (OSError, ValueError, StrictDataclassError) as error:
-        raise RecipeError(
-            f"student.model {model}: it is not the name of a preset, and no TinyBERT can be opened there "
-            f"({first_line(error)})"
-        ) from error
+    if (Path(model) / "config.json").exists():
+        what = f"student.model {model}: config.json cannot be used"
+    else:
+        what = f"student.model {model}: it is not the name of a preset, and no TinyBERT can be opened there"
+    config = open_config(model, RecipeError, what, **fields)
     if not isinstance(config, TinyBertConfig):
         raise RecipeError(f"student.model {model}: that is a {config.model_type} model, not a TinyBERT")
     return config

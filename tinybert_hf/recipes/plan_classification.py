@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
 from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
 from tinybert_hf.distillation.losses.attention import common_heads
+from tinybert_hf.distillation.teachers import NO_LAYERS
 from tinybert_hf.errors import RecipeError, TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.recipes.folder import RunFolder
+from tinybert_hf.recipes.joint_teachers import JointTeachers, plan_joint_teachers
 from tinybert_hf.recipes.plan_base import (
     Plan,
     bytes_needed,
@@ -33,10 +35,12 @@ class ClassificationPlan(Plan):
     """A plan with what classifiers need.
 
     Attributes:
-        layer_maps: for each phase, the map of the hidden states and the map of the attention.
+        layer_maps: for each phase, the map of the hidden states and the map of the attention; of the first teacher.
+        joint: where there are several teachers, or one that does not read the student's tokens.
     """
 
     layer_maps: tuple[tuple[LayerMap, LayerMap], ...]
+    joint: JointTeachers | None = None
 
     @property
     def label_order(self) -> list[int]:
@@ -64,10 +68,12 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
         teacher_config.vocab_size = len(tokenizer)
     student_config = _student_config(recipe, data, teacher_config)
     maps = _layer_maps(recipe, student_config, teacher_config)
-    plan = ClassificationPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps)
-    check_length("max_length", recipe.data.max_length, teacher=teacher_config, student=student_config)
-    _check_start(plan)
     label_order(student_config, teacher_config)
+    joint = plan_joint_teachers(recipe, teacher_config, tokenizer, student_config)
+    plan = ClassificationPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
+    for config in (teacher_config,) if joint is None else joint.configs:
+        check_length("max_length", recipe.data.max_length, teacher=config, student=student_config)
+    _check_start(plan)
     folder.check(bytes_needed=_bytes_needed(plan))
     return plan
 
@@ -106,9 +112,12 @@ def _layer_maps(
     depths = student.num_hidden_layers, teacher.num_hidden_layers
     maps = []
     for index, phase in enumerate(recipe.phases):
-        attention = phase.layer_map if phase.attention_layer_map is None else phase.attention_layer_map
+        hidden: Any = phase.layer_map
+        attention: Any = hidden if phase.attention_layer_map is None else phase.attention_layer_map
+        if recipe.teacher.layer_map not in (None, NO_LAYERS):
+            hidden = attention = recipe.teacher.layer_map
         try:
-            maps.append((resolve_layer_map(phase.layer_map, *depths), resolve_layer_map(attention, *depths)))
+            maps.append((resolve_layer_map(hidden, *depths), resolve_layer_map(attention, *depths)))
             losses = phase.loss_weights()
             if "attention_loss" in losses:
                 common_heads(student.num_attention_heads, teacher.num_attention_heads)

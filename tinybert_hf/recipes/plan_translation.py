@@ -11,9 +11,11 @@ from tinybert_hf.data.files import read_file
 from tinybert_hf.data.generation import decoder_start_token
 from tinybert_hf.data.translation_languages import set_languages
 from tinybert_hf.distillation import Objective
+from tinybert_hf.distillation.vocabularies import different_tokens
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 from tinybert_hf.evaluation.translation import translates
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq
+from tinybert_hf.opening import refusing
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan_base import (
     Plan,
@@ -26,7 +28,7 @@ from tinybert_hf.recipes.plan_base import (
     preset_config,
 )
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.recipes.translators import different_tokens, made_translator, open_tokenizer
+from tinybert_hf.recipes.translators import made_translator, open_tokenizer
 from tinybert_hf.training import Phase
 from tinybert_hf.training.preparation import new_projections
 
@@ -150,7 +152,9 @@ def _teacher(recipe: Recipe, pairs: Dataset) -> tuple[PreTrainedModel, PreTraine
         skeleton = _empty(AutoModelForSeq2SeqLM.from_config, config)
     except ValueError as error:
         raise TeacherError(f"The teacher {teacher.model} is no translator: {first_line(error)}") from error
-    with suppress(OSError):  # an old checkpoint keeps all of it in config.json
+    what = f"The teacher {teacher.model}: generation_config.json cannot be used"
+    # An old checkpoint keeps all of it in config.json.
+    with refusing(what, TeacherError), suppress(OSError):
         skeleton.generation_config = GenerationConfig.from_pretrained(teacher.model)
     tokenizer = open_tokenizer(teacher.model, "teacher")
     set_languages(skeleton, tokenizer, teacher.source_language, teacher.target_language)

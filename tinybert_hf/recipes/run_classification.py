@@ -9,18 +9,24 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS
-from tinybert_hf.distillation import capture
+from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
-from tinybert_hf.evaluation import evaluate_model, measure_costs, metrics_for
+from tinybert_hf.distillation.losses.prediction import mixed_logits
+from tinybert_hf.distillation.teacher import majority_warning
+from tinybert_hf.distillation.teachers import shares
+from tinybert_hf.evaluation import evaluate_model, measure_costs, metrics_for, metrics_of, predicted_logits
+from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
 from tinybert_hf.recipes.plan_classification import ClassificationPlan
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport
 from tinybert_hf.recipes.stages import Run
-from tinybert_hf.recipes.students import check_vocabularies, make_start, open_student, unlabelled_batches
-from tinybert_hf.recipes.teachers import logits_in_order, open_teacher, reopen_teacher
+from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
+from tinybert_hf.recipes.teachers import open_teacher, reopen_teacher
+from tinybert_hf.training import with_teacher_tokens
 
 if TYPE_CHECKING:
     from datasets import Dataset
+    from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
@@ -28,28 +34,58 @@ class ClassificationRun(Run[ClassificationPlan]):
     """The stages of a classification: every model learns from the same rows."""
 
     @cached_property
-    def _train(self) -> Dataset:
-        return TASKS[self.recipe.task].tokenize(self.plan.data.train, self.tokenizer, self.recipe.data)
+    def student_tokenizer(self) -> PreTrainedTokenizerBase:
+        """The first teacher's, but for a student that brings another one."""
+        joint = self.plan.joint
+        return self.tokenizer if joint is None or not joint.differences[0] else joint.student_tokenizer
 
     @property
     def teacher_rows(self) -> Dataset:
-        """Tokenised rows with labels."""
-        return self._train
+        """Tokenised rows with labels, as the first teacher reads them."""
+        return self._rows("train", self.tokenizer)
 
-    @property
+    @cached_property
     def distillation_rows(self) -> Dataset:
-        """The same."""
-        return self._train
+        """The student's rows; beside them those of the teachers that read tokens of their own."""
+        rows, joint = self.baseline_rows, self.plan.joint
+        for index, different in enumerate(joint.differences if joint is not None else ()):
+            if different:
+                assert joint is not None
+                rows = with_teacher_tokens(rows, self._rows("train", joint.tokenizers[index]), teacher=index)
+        return rows
 
     @property
     def baseline_rows(self) -> Dataset:
-        """The same."""
-        return self._train
+        """Tokenised rows with labels, as the student reads them."""
+        return self._rows("train", self.student_tokenizer)
 
-    @cached_property
+    @property
     def validation_rows(self) -> Dataset:
         """Tokenised rows to measure on."""
-        return TASKS[self.recipe.task].tokenize(self.plan.data.validation, self.tokenizer, self.recipe.data)
+        return self._rows("validation", self.student_tokenizer)
+
+    def _rows(self, part: str, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+        """Rows as a tokenizer gives them, made once."""
+        key = part, id(tokenizer)
+        if key not in self._tokenized:
+            raw = getattr(self.plan.data, part)
+            self._tokenized[key] = TASKS[self.recipe.task].tokenize(raw, tokenizer, self.recipe.data)
+        return self._tokenized[key]
+
+    @cached_property
+    def _tokenized(self) -> dict[tuple[str, int], Dataset]:
+        return {}
+
+    @cached_property
+    def _further(self) -> list[PreTrainedModel]:
+        """All teachers but the first, on their device."""
+        return [model.to(self.device) for model in open_further_teachers(self.recipe)]  # type: ignore[arg-type]
+
+    def guide(self) -> Any:
+        """The teacher, or all of them."""
+        if self.plan.joint is None:
+            return self.teacher
+        return join(self.recipe, [self.teacher, *self._further], self.plan.joint.tokenizers)
 
     @property
     def compute_metrics(self) -> Any:
@@ -65,14 +101,15 @@ class ClassificationRun(Run[ClassificationPlan]):
         return reopen_teacher(folder, self.recipe.teacher.dtype)
 
     def check_teacher(self) -> None:
-        """Compare the vocabularies, and take once what the losses will need, so that it fails here or never."""
-        check_vocabularies(self.plan, self.tokenizer)
-        inputs = model_inputs(
-            self.teacher, next(unlabelled_batches(self._train, self.tokenizer, self.teacher, max_rows=2))
-        )
+        """Take once what the losses will need, so that it fails here or never."""
+        check_vocabulary(self.plan, self.student_tokenizer)
         self.teacher.eval()
         if self.plan.starts_from_teacher:
             encoder_parts(self.teacher)
+        if self.plan.joint is not None:
+            self._check_joint_teachers(self.plan.joint)
+            return
+        inputs = model_inputs(self.teacher, self._two_rows(self.teacher, self.tokenizer))
         for phase, (hidden, attention) in zip(self.recipe.phases, self.plan.layer_maps, strict=True):
             losses = phase.loss_weights()
             layers = set(hidden.teacher_layers) if "hidden_state_loss" in losses else set()
@@ -83,46 +120,88 @@ class ClassificationRun(Run[ClassificationPlan]):
                 hidden_state_layers=layers | ({0} if "embedding_loss" in losses else set()),
             )
 
+    def _check_joint_teachers(self, joint: JointTeachers) -> None:
+        for index, (model, tokenizer) in enumerate(zip([self.teacher, *self._further], joint.tokenizers, strict=True)):
+            batch = self._two_rows(model, tokenizer)
+            for objective in joint.objectives:
+                objective.each[index].capture_teacher(model, batch)
+
+    def _two_rows(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Tensor]:
+        return next(unlabelled_batches(self._rows("train", tokenizer), tokenizer, model, max_rows=2))
+
     def make_start(self) -> PreTrainedModel:
         """Opened, projected down from the teacher, or drawn."""
-        return make_start(self.plan, self.teacher, self.tokenizer, self._train)
+        return make_start(self.plan, self.teacher, self.tokenizer, self.teacher_rows)
 
     def open_student(self, folder: Path) -> PreTrainedModel:
         """A TinyBertForSequenceClassification."""
         return open_student(folder)
 
     def measure(self, who: str, model: PreTrainedModel) -> dict[str, Any]:
-        """The figures of the problem type; a teacher's labels are put into the student's order."""
-        order = self.plan.label_order if who == TEACHER else list(range(self.plan.data.num_labels))
-        with logits_in_order(model, order):
-            return evaluate_model(model, self.validation_rows, self.tokenizer, self.plan.data.problem_type)
+        """The figures of the problem type; of several teachers those of their mean, and beside them of each."""
+        if who != TEACHER:
+            return evaluate_model(model, self.validation_rows, self.student_tokenizer, self.plan.data.problem_type)
+        joint = self.plan.joint
+        configs = (self.plan.teacher_config,) if joint is None else joint.configs
+        tokenizers = (self.tokenizer,) if joint is None else (self.tokenizer, *joint.tokenizers[1:])
+        logits = []
+        for one, config, tokenizer in zip([model, *self._further], configs, tokenizers, strict=True):
+            said = predicted_logits(one, self._rows("validation", tokenizer), tokenizer)
+            logits.append(said[..., label_order(self.plan.student_config, config)])
+        each = [self._metrics_of(one) for one in logits]
+        if len(each) == 1:
+            return each[0]
+        weights = shares([self.recipe.teacher.weight, *(one.weight for one in self.recipe.further_teachers)])
+        from torch import tensor
+
+        mean = mixed_logits([tensor(one) for one in logits], weights, self.plan.data.problem_type)
+        return {**self._metrics_of(mean.numpy()), "each": each}
+
+    def _metrics_of(self, logits: Any) -> dict[str, Any]:
+        return dict(metrics_of(logits, self.validation_rows, self.plan.data.problem_type))
 
     def in_words(self, metrics: Mapping[str, Any]) -> str:
-        """The main metric."""
-        return f"{self.metric} {metrics[self.metric]:.4f}"
+        """The main metric, and that of each where these are several teachers."""
+        said = f"{self.metric} {metrics[self.metric]:.4f}"
+        figures = [one[self.metric] for one in metrics.get("each", ())]
+        each = [f"{name} {figure:.4f}" for name, figure in zip(self._names, figures, strict=False)]
+        return f"{said}, the mean of {len(each)} teachers: {', '.join(each)}" if each else said
+
+    @property
+    def _names(self) -> list[str]:
+        """Of the teachers, as the recipe has them."""
+        first = self.recipe.teacher.model or "the one that was made here"
+        return [first, *(one.model for one in self.recipe.further_teachers)]
 
     def teacher_warnings(self) -> list[str]:
         """A teacher that knows no more than the label counts is untrained, or its labels stand in another order."""
         if self.plan.data.problem_type != "single_label_classification":
             return []
         assert self.plan.data.validation is not None
-        labels = self.plan.data.validation["label"]
-        majority = max(labels.count(label) for label in set(labels)) / len(labels)
-        accuracy = self.folder.result_of("teacher metrics")["accuracy"]
-        if accuracy > majority:
-            return []
-        teacher = ", ".join(str(name) for name in self.plan.teacher_config.id2label.values())
-        return [
-            f"the teacher's accuracy is {accuracy:.4f}, no better than always answering the most frequent label "
-            f"({majority:.4f}). Was it fine-tuned on these labels, in this order? Teacher: {teacher}. "
-            f"Data: {', '.join(self.plan.data.label_names)}."
+        figures = self.folder.result_of("teacher metrics")
+        configs = (self.plan.teacher_config,) if self.plan.joint is None else self.plan.joint.configs
+        each = figures.get("each", [figures])
+        whose = ["the teacher"] if len(each) == 1 else [f"the teacher {name}" for name in self._names]
+        found = [
+            majority_warning(
+                one["accuracy"],
+                self.plan.data.validation["label"],
+                who=who,
+                teacher_names=[str(name) for name in config.id2label.values()],
+                label_names=self.plan.data.label_names,
+            )
+            for one, who, config in zip(each, whose, configs, strict=True)
         ]
+        return [warning for warning in found if warning is not None]
 
     def report(self) -> RunReport:
         """Figures and costs of the models."""
         student = self.open_student(self.folder.path).to(self.device)
-        measured = measure_costs({TEACHER: self.teacher, STUDENT: student})
-        costs = {name: asdict(cost) for name, cost in measured.items()}
+        teachers = {f"{TEACHER} {index}": one for index, one in enumerate([self.teacher, *self._further])}
+        measured = {name: asdict(cost) for name, cost in measure_costs({**teachers, STUDENT: student}).items()}
+        # An answer of several teachers costs what all of them cost.
+        whole = {field: sum(measured[name][field] for name in teachers) for field in measured[STUDENT]}
+        costs = {TEACHER: whole, STUDENT: measured[STUDENT]}
         collected = self.collected()
         if BASELINE in collected["metrics"]:
             costs[BASELINE] = costs[STUDENT]

@@ -36,7 +36,25 @@ class TeacherSettings:
     finetune: FinetuneSettings | None = None
     """Fine-tune the teacher on the training rows first. None: it is fine-tuned already."""
     dtype: str | None = None
-    """float32, float16 or bfloat16 for the frozen teacher. None: float32."""
+    """float32, float16, bfloat16 or int8 (linear maps only) for the frozen teacher. None: float32."""
+    weight: float = 1.0
+    """Beside further teachers: how much it counts in the mean of the probabilities and of the losses."""
+    layer_map: str | list[int] | None = None
+    """Beside further teachers: its own map in every phase, or none for no loss between layers. None: the phase's."""
+
+
+@dataclass(frozen=True)
+class FurtherTeacher:
+    """Another model that is learned from at the same time, fine-tuned already."""
+
+    model: str
+    """Folder or Hub id. With another tokenizer than the student's it can teach the prediction only."""
+    weight: float = 1.0
+    """As teacher.weight."""
+    layer_map: str | list[int] | None = None
+    """As teacher.layer_map."""
+    dtype: str | None = None
+    """As teacher.dtype."""
 
 
 @dataclass(frozen=True)
@@ -101,6 +119,8 @@ class Recipe:
     task: str = "text-classification"
     data: DataSettings = field(default_factory=DataSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
+    further_teachers: tuple[FurtherTeacher, ...] = ()
+    """Classification only. The first teacher gives the student its tokenizer and its start."""
     student: StudentSettings = field(default_factory=StudentSettings)
     phases: tuple[Phase, ...] = (Phase("intermediate"), Phase("prediction"))
     pseudo_labels: PseudoLabels | None = None

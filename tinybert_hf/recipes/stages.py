@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.evaluation import main_metric
+from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.recipes.plan_base import Plan
 from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
 from tinybert_hf.recipes.schema import Recipe
@@ -194,6 +195,7 @@ class Run(ABC, Generic[PlanT]):
                 )
             student.save_pretrained(self.folder.work / STUDENT)
             self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
+            write_manifest(self.folder.work / STUDENT)
             metrics = self.measure(STUDENT, student)
             self.folder.finish_stage(STUDENT, {"metrics": metrics, "phases": [asdict(one) for one in results]})
         self.folder.place(STUDENT)

@@ -1,14 +1,15 @@
-"""The student of a run before it learns: its start weights, and whether it reads the teacher's tokens."""
+"""The student of a run before it learns: its start weights, and whether it knows its tokens."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.distillation import initialize_from_teacher
-from tinybert_hf.errors import TeacherError
+from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.model import TinyBertForSequenceClassification
+from tinybert_hf.opening import open_model
 from tinybert_hf.recipes.plan_classification import ClassificationPlan
 
 if TYPE_CHECKING:
@@ -31,9 +32,12 @@ def make_start(
     set_seed(plan.recipe.seed)
     settings = plan.recipe.student
     if settings.model is not None:
-        return TinyBertForSequenceClassification.from_pretrained(
-            settings.model, config=plan.student_config, ignore_mismatched_sizes=True
-        )
+        what = f"student.model {settings.model}: config.json and the weights do not fit"
+        options: dict[str, Any] = {
+            "config": plan.student_config,
+            "ignore_mismatched_sizes": True,
+        }  # of the head: other labels
+        return open_model(settings.model, TinyBertForSequenceClassification, TinyBertError, what, **options)[0]
     student = TinyBertForSequenceClassification(plan.student_config)
     if plan.starts_from_teacher:
         layer_map, _ = plan.layer_maps[0]
@@ -45,7 +49,7 @@ def make_start(
 
 def open_student(folder: Path) -> TinyBertForSequenceClassification:
     """A student that this run has saved."""
-    return TinyBertForSequenceClassification.from_pretrained(folder)
+    return open_model(folder, TinyBertForSequenceClassification, whole=True)[0]
 
 
 def unlabelled_batches(
@@ -67,30 +71,15 @@ def unlabelled_batches(
             return
 
 
-def check_vocabularies(plan: ClassificationPlan, teacher_tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a student that gives the teacher's token ids another meaning. A student from a preset has no meaning yet.
+def check_vocabulary(plan: ClassificationPlan, tokenizer: PreTrainedTokenizerBase) -> None:
+    """Refuse a student that embeds fewer tokens than it is given.
 
     Raises:
-        TeacherError: the two vocabularies differ; names tokens in which they do.
+        TeacherError: with both numbers.
     """
-    from transformers import AutoTokenizer
-
-    teacher_size, size = len(teacher_tokenizer), plan.student_config.vocab_size
-    if size < teacher_size:
+    given, size = len(tokenizer), plan.student_config.vocab_size
+    if size < given:
         raise TeacherError(
-            f"The student has a vocabulary of {size} tokens, but the teacher's tokenizer gives {teacher_size}. Leave "
+            f"The student has a vocabulary of {size} tokens, but the teacher's tokenizer gives {given}. Leave "
             "vocab_size out of student.overrides, so that it is taken from the teacher."
         )
-    if plan.recipe.student.model is None:
-        return
-    theirs = teacher_tokenizer.get_vocab()
-    ours = AutoTokenizer.from_pretrained(plan.recipe.student.model).get_vocab()
-    if theirs == ours:
-        return
-    different = sorted((token for token in {*theirs, *ours} if theirs.get(token) != ours.get(token)), key=str)[:4]
-    examples = ", ".join(f"{token!r} ({theirs.get(token)} and {ours.get(token)})" for token in different)
-    raise TeacherError(
-        f"The teacher's vocabulary ({len(theirs)} tokens) is not the one of the student {plan.recipe.student.model} "
-        f"({len(ours)} tokens): the same ids would mean other words, for example {examples}. Take a teacher with the "
-        "student's tokenizer, or a student from a preset, which takes over the teacher's."
-    )

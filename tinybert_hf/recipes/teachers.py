@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinybert_hf.data import TaskData
 from tinybert_hf.distillation import load_teacher
@@ -47,21 +45,3 @@ def open_pretrained(model: str, data: TaskData, seed: int) -> tuple[PreTrainedMo
     return load_teacher(
         model, label_names=data.label_names, problem_type=data.problem_type, new_head=True, dtype="float32"
     )
-
-
-@contextmanager
-def logits_in_order(model: PreTrainedModel, order: list[int]) -> Iterator[None]:
-    """While the block runs, the model answers with its logits in another order of the labels."""
-    if order == list(range(len(order))):
-        yield
-        return
-
-    def reorder(module: Any, inputs: Any, output: Any) -> Any:
-        output.logits = output.logits[..., order]
-        return output
-
-    handle = model.register_forward_hook(reorder)
-    try:
-        yield
-    finally:
-        handle.remove()

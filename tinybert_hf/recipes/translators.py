@@ -2,17 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf import opening
 from tinybert_hf.data import train_translation_tokenizer
 from tinybert_hf.data.translation_languages import set_languages
-from tinybert_hf.errors import TinyBertError
+from tinybert_hf.distillation.int8 import round_to_int8
+from tinybert_hf.distillation.teacher import INT8
 from tinybert_hf.evaluation import open_translator
 from tinybert_hf.model import TinyBertForSeq2Seq
-from tinybert_hf.recipes.plan_base import first_line, made_config
+from tinybert_hf.opening import open_model
+from tinybert_hf.recipes.plan_base import made_config
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -92,7 +95,10 @@ def _open(model: str, teacher: TeacherSettings) -> tuple[PreTrainedModel, PreTra
 
     network, tokenizer = open_translator(model)
     set_languages(network, tokenizer, teacher.source_language, teacher.target_language)
-    return network.to(getattr(torch, teacher.dtype or "float32")).eval(), tokenizer
+    network.to(getattr(torch, "float32" if teacher.dtype in (None, INT8) else teacher.dtype)).eval()
+    if teacher.dtype == INT8:
+        round_to_int8(network)
+    return network, tokenizer
 
 
 def make_start(plan: TranslationPlan) -> TinyBertForSeq2Seq:
@@ -107,7 +113,7 @@ def make_start(plan: TranslationPlan) -> TinyBertForSeq2Seq:
 
 def open_student(folder: str | Path) -> TinyBertForSeq2Seq:
     """A student that has been saved."""
-    return TinyBertForSeq2Seq.from_pretrained(folder)
+    return open_model(folder, TinyBertForSeq2Seq, whole=True)[0]
 
 
 def open_tokenizer(model: str, whose: str) -> PreTrainedTokenizerBase:
@@ -116,31 +122,5 @@ def open_tokenizer(model: str, whose: str) -> PreTrainedTokenizerBase:
     Raises:
         TinyBertError: it has none.
     """
-    from transformers import AutoTokenizer
-
-    try:
-        return AutoTokenizer.from_pretrained(model)
-    except Exception as error:  # transformers raises many kinds for a folder that does not fit
-        raise TinyBertError(
-            f"The {whose} {model} has no tokenizer that can be opened ({first_line(error)}). Save its tokenizer into "
-            "the same folder."
-        ) from error
-
-
-def different_tokens(
-    teacher: PreTrainedTokenizerBase, student: PreTrainedTokenizerBase, shown: int = 4
-) -> Sequence[str]:
-    """Some tokens that do not have the same id in both tokenizers, with their ids; empty where there are none."""
-    found: list[str] = []
-    for theirs, ours in zip(_vocabularies(teacher), _vocabularies(student), strict=True):
-        for token in sorted({*theirs, *ours}, key=str):
-            if theirs.get(token) != ours.get(token) and len(found) < shown:
-                found.append(f"{token!r} ({theirs.get(token)} and {ours.get(token)})")
-    return found
-
-
-def _vocabularies(tokenizer: Any) -> tuple[dict[str, int], dict[str, int]]:
-    """Of source and target."""
-    source = tokenizer.get_vocab()
-    own = getattr(tokenizer, "get_target_vocab", None)
-    return source, source if own is None else own()
+    what = f"The {whose} {model} has no tokenizer that can be opened; save its tokenizer into the same folder"
+    return opening.open_tokenizer(model, what=what)

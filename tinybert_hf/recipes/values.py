@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.pseudo_label_rows import BEST, NEAREST
 from tinybert_hf.distillation.projections import PROJECTIONS
+from tinybert_hf.distillation.teacher import INT8
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.fields import unknown_name
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
     from tinybert_hf.training import FinetuneSettings, Phase
 
 STARTS = ("teacher", "random")
-DTYPES = ("float32", "float16", "bfloat16")
+DTYPES = ("float32", "float16", "bfloat16", INT8)
 
 
 def check_values(recipe: Recipe) -> None:
@@ -33,10 +34,11 @@ def check_values(recipe: Recipe) -> None:
         RecipeError: a value outside its range, or a name that is not known.
     """
     _check_models(recipe.teacher, recipe.student)
+    _check_further_teachers(recipe)
     if not recipe.phases:
         raise RecipeError("phases: a run needs at least one; the usual ones are intermediate and prediction")
     for index, phase in enumerate(recipe.phases):
-        _check_phase(phase, f"phases.{index}")
+        _check_phase(phase, f"phases.{index}", has_decoder=recipe.is_translation)
     if recipe.teacher.finetune is not None:
         _check_training(recipe.teacher.finetune, "teacher.finetune")
     if recipe.baseline is not None:
@@ -65,6 +67,28 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
         raise RecipeError("student.overrides: these belong to a preset; the shape of `student.model` is what it is")
     if student.start is not None:
         _one_of(student.start, STARTS, "student.start")
+
+
+def _check_further_teachers(recipe: Recipe) -> None:
+    further = recipe.further_teachers
+    for index, one in enumerate(further):
+        if one.dtype is not None:
+            _one_of(one.dtype, DTYPES, f"further_teachers.{index}.dtype")
+        _above_zero(f"further_teachers.{index}", one, "weight")
+    _above_zero("teacher", recipe.teacher, "weight")
+    if not further and recipe.teacher.layer_map is not None:
+        raise RecipeError("teacher.layer_map: of one teacher, the phases say it (phases.0.layer_map)")
+    if further and recipe.is_translation:
+        raise RecipeError(
+            "further_teachers: a translator learns from the translations of one teacher here; in Python, "
+            "Seq2SeqDistillationTrainer takes several"
+        )
+    for index, phase in enumerate(recipe.phases):
+        if further and phase.teacher_cache:
+            raise RecipeError(
+                f"phases.{index}.teacher_cache: it keeps what one teacher says, and here are {len(further) + 1}; "
+                "leave it out"
+            )
 
 
 def _check_translation(recipe: Recipe) -> None:
@@ -120,13 +144,17 @@ def _refuse_translation(recipe: Recipe) -> None:
         )
 
 
-def _check_phase(phase: Phase, path: str) -> None:
+def _check_phase(phase: Phase, path: str, *, has_decoder: bool) -> None:
     # What a Phase checks itself (its name, weights, temperature) was refused before.
     _one_of(phase.projection, PROJECTIONS, f"{path}.projection")
     _one_of(phase.projection_start, PROJECTION_STARTS, f"{path}.projection_start")
     _check_training(phase, path)
     _at_least(1, path, phase, "train_rows")
-    _above_zero(path, phase, "projection_learning_rate")
+    _above_zero(path, phase, "projection_learning_rate", "teacher_cache_limit_gb")
+    try:
+        phase.check_cache(has_decoder=has_decoder)
+    except RecipeError as error:
+        raise RecipeError(f"{path}: {error}") from error
 
 
 def _check_training(settings: Phase | FinetuneSettings, path: str) -> None:

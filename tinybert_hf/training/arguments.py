@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
@@ -55,6 +56,37 @@ def resolve_loss_weights(phase: str, given: dict[str, float | None], *, has_deco
     return weights
 
 
+def check_cached_losses(losses: Collection[str], hidden_states: bool) -> None:
+    """Refuse losses that a teacher cache cannot serve.
+
+    Args:
+        losses: those that are computed.
+        hidden_states: the cache holds hidden states too.
+
+    Raises:
+        RecipeError: naming the loss, and what to do.
+    """
+    for loss in losses:
+        if loss.endswith("attention_loss"):
+            raise RecipeError(
+                f"teacher_cache does not go with {loss}: it needs the teacher's queries and keys of every layer, "
+                f"which are too large to keep. Leave teacher_cache out of this phase, or set {loss}_weight to 0."
+            )
+        if loss == "decoder_hidden_state_loss":
+            raise RecipeError(
+                f"teacher_cache does not go with {loss}: a cache keeps hidden states of encoders only. Leave "
+                f"teacher_cache out of this phase, or set {loss}_weight to 0."
+            )
+        if loss in ("hidden_state_loss", "embedding_loss") and not hidden_states:
+            raise RecipeError(
+                f"teacher_cache keeps logits, and {loss} needs hidden states. Ask for them with "
+                "teacher_cache_hidden_states=True (in float16, two bytes for each unit of each mapped layer at each "
+                f"token), leave teacher_cache out of this phase, or set {loss}_weight to 0."
+            )
+    if not set(losses) - {"label_loss"}:
+        raise RecipeError("teacher_cache: no loss of this phase looks at the teacher. Leave it out.")
+
+
 @dataclass
 class DistillationArguments(TrainingArguments):
     """TrainingArguments with a weight per loss, the layer map and the projections.
@@ -71,6 +103,11 @@ class DistillationArguments(TrainingArguments):
         projection: "per_layer", "shared", or "none" where the widths agree.
         projection_start: "least_squares" (solved on the first rows) or "random".
         projection_learning_rate: None: as `learning_rate`.
+        teacher_cache: folder that keeps the teacher's logits, so that the teacher runs once over the rows and not
+            once an epoch; None: it runs in each step.
+        teacher_cache_hidden_states: the folder keeps the mapped hidden states too, in float16.
+        teacher_cache_limit_gb: how large the folder may become; None: 10, and nothing for translators, whose logits
+            are those of a whole vocabulary at each token.
         logging_nan_inf_filter: off: the trainer stops at a loss that is not finite instead of hiding it from the log.
         train_sampling_strategy: batches of rows of like length, so that little padding is computed.
     """
@@ -89,6 +126,9 @@ class DistillationArguments(TrainingArguments):
     projection: str = field(default="per_layer", metadata={"help": "per_layer, shared or none"})
     projection_start: str = field(default="least_squares", metadata={"help": "least_squares or random"})
     projection_learning_rate: float | None = field(default=None, metadata={"help": "None: as learning_rate"})
+    teacher_cache: str | None = field(default=None, metadata={"help": "folder; None: the teacher runs in each step"})
+    teacher_cache_hidden_states: bool = field(default=False, metadata={"help": "keep hidden states too, in float16"})
+    teacher_cache_limit_gb: float | None = field(default=None, metadata={"help": "None: 10; translators: 0"})
     learning_rate: float = field(default=3e-4, metadata={"help": "peak learning rate of the student"})
     logging_nan_inf_filter: bool = field(default=False, metadata={"help": "the trainer stops at such a loss"})
     train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "see TrainingArguments"})
@@ -108,7 +148,9 @@ class DistillationArguments(TrainingArguments):
         ):
             if value not in known:
                 raise RecipeError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
-        self.loss_weights  # noqa: B018 - raises early on a wrong weight or phase
+        losses = self.loss_weights  # raises early on a wrong weight or phase
+        if self.teacher_cache is not None:
+            check_cached_losses(losses, self.teacher_cache_hidden_states)
 
     @property
     def loss_weights(self) -> dict[str, float]:

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+from torch import Tensor, nn
 from transformers import PreTrainedModel
 
 from tinybert_hf.distillation.batches import Counts
 from tinybert_hf.distillation.capture import Capture
-from tinybert_hf.distillation.objective import Masks, Objective
-from tinybert_hf.distillation.projections import Projections, as_lookup
+from tinybert_hf.distillation.joint_objective import AnyObjective
+from tinybert_hf.distillation.objective import Masks
+from tinybert_hf.distillation.projections import AnyProjections
 
 
 class DistillationModel(nn.Module):
@@ -24,7 +25,7 @@ class DistillationModel(nn.Module):
     # The losses are divided by counts of the whole batch here; the student's own loss is only used in evaluation.
     accepts_loss_kwargs = False
 
-    def __init__(self, student: PreTrainedModel, projections: Projections, objective: Objective) -> None:
+    def __init__(self, student: PreTrainedModel, projections: AnyProjections, objective: AnyObjective) -> None:
         super().__init__()
         self.student = student
         self.projections = projections
@@ -38,7 +39,7 @@ class DistillationModel(nn.Module):
 
     def forward(
         self,
-        teacher_capture: Capture | None = None,
+        teacher_capture: Capture | tuple[Capture, ...] | None = None,
         masks: Masks | None = None,
         counts: Counts | None = None,
         **inputs: Any,
@@ -54,13 +55,13 @@ class DistillationModel(nn.Module):
         if teacher_capture is None:
             return self.student(**inputs)
         assert masks is not None
-        objective, projections = self.objective, self.projections
-        return objective.compute(
+        objective: Any = self.objective  # of the kind that the capture and the projections are of
+        losses: dict[str, Tensor] = objective.compute_with(
             objective.capture_student(self.student, inputs),
             teacher_capture,
             masks,
-            as_lookup(projections, objective.projected_layers),
-            counts,
-            decoder_projections=as_lookup(projections.decoder, objective.projected_decoder_layers),
-            labels=inputs.get("labels"),
+            self.projections,
+            Counts.of(masks.source, masks.target) if counts is None else counts,
+            inputs.get("labels"),
         )
+        return losses

@@ -12,6 +12,7 @@ import torch
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, TrainingArguments
 
 from tinybert_hf.distillation.shapes import is_translator
+from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint
 
@@ -140,6 +141,7 @@ def put_in_place(model: PreTrainedModel, processing_class: Any, target: Path) ->
     model.save_pretrained(beside)
     if processing_class is not None:
         processing_class.save_pretrained(beside)
+    write_manifest(beside)
     beside.rename(target)
 
 

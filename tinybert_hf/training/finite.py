@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.training.sharding import whole
 
 # On a GPU the answer is awaited only when this many steps are unanswered, so that the GPU is never waited for.
 _STEPS_BEHIND = 4
@@ -47,7 +48,7 @@ class FiniteWatch:
 
     def note(self, values: Mapping[str, Tensor], step: int, inputs: Mapping[str, Any]) -> None:
         """Look at the scalars of one batch."""
-        finite = torch.stack([value.detach().float().isfinite().all() for value in values.values()])
+        finite = torch.stack([whole(value.detach()).float().isfinite().all() for value in values.values()])
         event = None
         if finite.is_cuda:
             finite = finite.to("cpu", non_blocking=True)
@@ -86,7 +87,7 @@ def check_weights(model: nn.Module, when: str) -> None:
     if not named:
         return
     with torch.no_grad():
-        finite = torch.stack([parameter.detach().isfinite().all() for _, parameter in named]).tolist()
+        finite = torch.stack([whole(parameter.detach().isfinite().all()) for _, parameter in named]).tolist()
     broken = [name for (name, _), is_finite in zip(named, finite, strict=True) if not is_finite]
     if broken:
         raise TinyBertError(

@@ -5,33 +5,40 @@ from __future__ import annotations
 import json
 import shutil
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from transformers import PreTrainedModel
 
-from tinybert_hf.data.shard_folder import file_digest
+from tinybert_hf.data.shard_folder import file_digest, replace_file
+from tinybert_hf.distillation.joint_objective import objective_between
 from tinybert_hf.distillation.losses import LOSSES
-from tinybert_hf.distillation.objective import Objective
-from tinybert_hf.distillation.projections import Projections
+from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import is_translator
+from tinybert_hf.distillation.teachers import AnyTeacher, settled
 from tinybert_hf.errors import OutputFolderError, RecipeError
 from tinybert_hf.training.arguments import (
     DistillationArguments,
     Seq2SeqDistillationArguments,
+    check_cached_losses,
     resolve_loss_weights,
 )
+from tinybert_hf.training.cache_opening import pays
 from tinybert_hf.training.checkpoints import complete_checkpoint
 from tinybert_hf.training.finetuning import common_arguments, final_metrics, put_in_place
 from tinybert_hf.training.preparation import new_projections
 from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
 from tinybert_hf.training.trainer import PROJECTIONS_FILE, DistillationTrainer
 
+PHASE_FILE = "phase.json"
 RESULT_FILE = "result.json"
 STUDENT_WEIGHTS = "student/model.safetensors"
+OWN_CACHE = "teacher_cache"
 
 
 @dataclass(frozen=True)
@@ -68,12 +75,28 @@ class Phase:
     projection_start: str = "least_squares"
     train_rows: int | None = None
     """Only the first rows; None: all."""
+    teacher_cache: bool | str | None = None
+    """Run the teacher once over the rows instead of once an epoch: true, or a folder that is kept for other runs;
+    false: never. None: where a phase of several epochs needs only a classifier's logits."""
+    teacher_cache_hidden_states: bool = False
+    """Keep the mapped hidden states too, in float16: for phases whose losses need them."""
+    teacher_cache_limit_gb: float | None = None
+    """How large the folder may become. None: 10, and nothing for translators."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "learning_rate", "batch_size", "gradient_accumulation_steps", "temperature"):
             if not getattr(self, name) > 0:
                 raise RecipeError(f"Phase {self.name!r}: {name} is {getattr(self, name)}; it must be above 0.")
         self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
+
+    def check_cache(self, *, has_decoder: bool) -> None:
+        """Refuse a teacher cache that was asked for and cannot serve the losses.
+
+        Raises:
+            RecipeError: naming the loss.
+        """
+        if self.teacher_cache:
+            check_cached_losses(self.loss_weights(has_decoder=has_decoder), self.teacher_cache_hidden_states)
 
     def loss_weights(self, *, has_decoder: bool = False) -> dict[str, float]:
         """The losses that this phase computes, with their weights.
@@ -94,11 +117,12 @@ class Phase:
         seed: int,
         has_eval: bool,
         has_decoder: bool = False,
+        teacher_cache: str | None = None,
         training_arguments: Mapping[str, Any] | None = None,
     ) -> DistillationArguments:
         """The trainer's arguments for this phase."""
         own = asdict(self)
-        for name in ("name", "epochs", "batch_size", "warmup_ratio", "train_rows"):
+        for name in ("name", "epochs", "batch_size", "warmup_ratio", "train_rows", "teacher_cache"):
             own.pop(name)
         kind = Seq2SeqDistillationArguments if has_decoder else DistillationArguments
         known = {field.name for field in fields(kind)}
@@ -108,6 +132,7 @@ class Phase:
             num_train_epochs=self.epochs,
             per_device_train_batch_size=self.batch_size,
             warmup_steps=self.warmup_ratio,
+            teacher_cache=teacher_cache,
             **{name: value for name, value in own.items() if name in known},
             **common_arguments(training_arguments, has_eval=has_eval, seed=seed),
         )
@@ -126,7 +151,7 @@ class PhaseResult:
 
 def run_phases(
     student: PreTrainedModel,
-    teacher: PreTrainedModel,
+    teacher: AnyTeacher | Sequence[PreTrainedModel],
     phases: Sequence[Phase],
     *,
     output_dir: str | Path,
@@ -147,12 +172,12 @@ def run_phases(
 
     Args:
         student: trained in place.
-        teacher: fine-tuned on the task.
+        teacher: fine-tuned on the task; several as a list or as `Teachers`.
         phases: in order.
         output_dir: of the run.
         train_dataset: tokenised rows.
         eval_dataset: the same, evaluated after each epoch.
-        processing_class: the tokenizer of both models.
+        processing_class: the tokenizer of the student, and of every teacher that brings no other.
         compute_metrics: as for transformers' Trainer.
         seed: of shuffling and dropout.
         training_arguments: further fields of TrainingArguments; they win.
@@ -169,8 +194,9 @@ def run_phases(
     """
     folder = Path(output_dir) / "phases"
     _check_same_phases(folder, phases)
+    teacher = settled(teacher, processing_class)
     results = []
-    projections: Projections | None = None
+    projections: AnyProjections | None = None
     for index, phase in enumerate(phases):
         work = folder / f"{index}-{phase.name}"
         if (work / RESULT_FILE).is_file():
@@ -178,15 +204,28 @@ def run_phases(
             student.load_state_dict(load_file(work / STUDENT_WEIGHTS), strict=False)
             projections = _kept_projections(work, student, teacher, phase)
             continue
-        work.mkdir(parents=True, exist_ok=True)
-        (work / "phase.json").write_text(json.dumps(asdict(phase)), encoding="utf-8")
+        with _said_if_not_written(work / PHASE_FILE):
+            work.mkdir(parents=True, exist_ok=True)
+            _write_json(work / PHASE_FILE, asdict(phase))
         rows = train_dataset if phase.train_rows is None else _first_rows(train_dataset, phase.train_rows)
         has_decoder = is_translator(student)
+        cache = phase.teacher_cache
+        if cache is None:
+            losses = phase.loss_weights(has_decoder=has_decoder)
+            cache = pays(
+                tuple(losses),
+                phase.epochs,
+                teacher,
+                dataset=rows,
+                data_collator=data_collator,
+                tokenizer=processing_class,
+            )
         arguments = phase.arguments(
             work,
             seed=seed,
             has_eval=eval_dataset is not None,
             has_decoder=has_decoder,
+            teacher_cache=str(work / OWN_CACHE) if cache is True else cache or None,
             training_arguments=training_arguments,
         )
         trainer = (Seq2SeqDistillationTrainer if has_decoder else DistillationTrainer)(
@@ -201,13 +240,15 @@ def run_phases(
             callbacks=list(callbacks),
             data_collator=data_collator,
         )
+        trainer.owns_cache = cache is True
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=complete_checkpoint(work))
         seconds = time.perf_counter() - started
         metrics = final_metrics(trainer, eval_dataset)
         result = PhaseResult(phase.name, seconds, trainer.state.global_step, metrics, _last_losses(trainer))
         if trainer.is_world_process_zero():
-            _finish(work, student, processing_class, trainer.projections, result)
+            with _said_if_not_written(work):
+                _finish(work, student, processing_class, trainer.projections, result)
         trainer.accelerator.wait_for_everyone()
         projections = trainer.projections
         results.append(result)
@@ -217,13 +258,30 @@ def run_phases(
 def _check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
     """Refuse to go on with a run whose finished or begun phases had other settings."""
     for index, phase in enumerate(phases):
-        for path in folder.glob(f"{index}-*/phase.json"):
+        for path in folder.glob(f"{index}-*/{PHASE_FILE}"):
             if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(asdict(phase))):
                 raise OutputFolderError(
                     f"{path.parent} was begun with other settings of phase {index}. Give another output folder, "
                     "or remove "
                     f"{folder} to start anew."
                 )
+
+
+def _write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Beside, then renamed: a run that is stopped here leaves no half of it."""
+    replace_file(path, lambda handle: handle.write(json.dumps(content).encode()))
+
+
+@contextmanager
+def _said_if_not_written(path: Path) -> Iterator[None]:
+    """An error of the disk as one of ours, with what to do."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise OutputFolderError(
+            f"{path} could not be written: {error}. Make room, and give the same call again: it goes on from the last "
+            "checkpoint."
+        ) from error
 
 
 def _finished(work: Path) -> PhaseResult:
@@ -248,11 +306,11 @@ def _first_rows(dataset: Any, rows: int) -> Any:
     return dataset.select(range(min(rows, len(dataset))))
 
 
-def _projections_of(student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase) -> Projections:
+def _projections_of(student: PreTrainedModel, teacher: AnyTeacher, phase: Phase) -> AnyProjections:
     """New projections as this phase makes them."""
     has_decoder = is_translator(student)
     names = ("layer_map", "decoder_layer_map")
-    objective = Objective.between(
+    objective = objective_between(
         student,
         teacher,
         losses=tuple(phase.loss_weights(has_decoder=has_decoder)),
@@ -262,8 +320,8 @@ def _projections_of(student: PreTrainedModel, teacher: PreTrainedModel, phase: P
 
 
 def _kept_projections(
-    work: Path, student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase
-) -> Projections | None:
+    work: Path, student: PreTrainedModel, teacher: AnyTeacher, phase: Phase
+) -> AnyProjections | None:
     """The projections that a finished phase ended with."""
     if not (work / PROJECTIONS_FILE).is_file():
         return None
@@ -273,8 +331,8 @@ def _kept_projections(
 
 
 def _that_fit(
-    projections: Projections | None, student: PreTrainedModel, teacher: PreTrainedModel, phase: Phase
-) -> Projections | None:
+    projections: AnyProjections | None, student: PreTrainedModel, teacher: AnyTeacher, phase: Phase
+) -> AnyProjections | None:
     """The projections of the phase before, where this phase would make the same ones; else None."""
     if projections is None or projections.is_empty:
         return None
@@ -287,7 +345,7 @@ def _last_losses(trainer: DistillationTrainer) -> dict[str, float]:
 
 
 def _finish(
-    work: Path, student: PreTrainedModel, processing_class: Any, projections: Projections, result: PhaseResult
+    work: Path, student: PreTrainedModel, processing_class: Any, projections: AnyProjections, result: PhaseResult
 ) -> None:
     shutil.rmtree(work / "student", ignore_errors=True)  # of a run that was stopped right here
     put_in_place(student, processing_class, work / "student")
@@ -296,8 +354,6 @@ def _finish(
         save_file(projections.state_dict(), work / PROJECTIONS_FILE)
         written.append(PROJECTIONS_FILE)
     digests = {name: file_digest(work / name) for name in written}
-    beside = work / f"{RESULT_FILE}.saving"
-    beside.write_text(json.dumps({**asdict(result), "sha256": digests}), encoding="utf-8")
-    beside.replace(work / RESULT_FILE)
-    for checkpoint in work.glob("checkpoint-*"):
-        shutil.rmtree(checkpoint, ignore_errors=True)
+    _write_json(work / RESULT_FILE, {**asdict(result), "sha256": digests})
+    for unneeded in (*work.glob("checkpoint-*"), work / OWN_CACHE):
+        shutil.rmtree(unneeded, ignore_errors=True)

@@ -14,9 +14,11 @@ from torch import Tensor, nn
 
 from tinybert_hf.distillation.batches import attention_mask, target_mask
 from tinybert_hf.distillation.capture import model_inputs
+from tinybert_hf.distillation.joint_objective import AnyObjective, JointObjective
 from tinybert_hf.distillation.objective import Masks, Objective, evaluation_mode
-from tinybert_hf.distillation.projections import Projections
+from tinybert_hf.distillation.projections import AnyProjections, JointProjections, Projections
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
+from tinybert_hf.distillation.teachers import AnyTeacher, each_teacher
 from tinybert_hf.errors import DataError
 
 if TYPE_CHECKING:
@@ -64,7 +66,7 @@ def example_rows(trainer: DistillationTrainer, rows: int, start: int = 0) -> dic
 
 
 def unreached_parameters(
-    model: DistillationModel, teacher: nn.Module, objective: Objective, batch: Mapping[str, Any]
+    model: DistillationModel, teacher: Any, objective: AnyObjective, batch: Mapping[str, Any]
 ) -> list[nn.Parameter]:
     """The trainable parameters that no loss depends on, found by one small backward.
 
@@ -84,13 +86,19 @@ def masks_of(batch: Mapping[str, Any]) -> Masks:
 
 
 def new_projections(
-    mode: str, student: PreTrainedModel, teacher: PreTrainedModel, objective: Objective
-) -> Projections:
-    """The maps between the widths of two models, for the layers that are compared, not yet fitted.
+    mode: str, student: PreTrainedModel, teacher: AnyTeacher, objective: AnyObjective
+) -> AnyProjections:
+    """The maps between the widths of student and teachers, for the layers that are compared, not yet fitted.
 
     Raises:
         LayerMapError: mode "none" between different widths.
     """
+    pairs = zip(each_teacher(teacher), objective.each, strict=True)
+    made = [_projections(mode, student, one, towards) for one, towards in pairs]
+    return JointProjections(made) if isinstance(objective, JointObjective) else made[0]
+
+
+def _projections(mode: str, student: PreTrainedModel, teacher: PreTrainedModel, objective: Objective) -> Projections:
 
     def half(layers: tuple[int, ...], ours: int, theirs: int, decoder: Projections | None = None) -> Projections:
         # Where no state is compared, nothing is projected, whatever the widths are.
@@ -106,7 +114,14 @@ def new_projections(
 
 def fit_projections(trainer: DistillationTrainer) -> None:
     """Solve the projections by least squares on the first rows of the training set."""
-    projections, objective = trainer.projections, trainer.objective
+    towards = zip(each_teacher(trainer.teacher), trainer.objective.each, trainer.projections.each(), strict=True)
+    for teacher, objective, projections in towards:
+        _fit_towards(trainer, teacher, objective, projections)
+
+
+def _fit_towards(
+    trainer: DistillationTrainer, teacher: nn.Module, objective: Objective, projections: Projections
+) -> None:
     if projections.is_empty:
         return
     encoders = _States(dict(objective.layer_map.pairs) | {0: 0}, objective.projected_layers)
@@ -123,7 +138,7 @@ def fit_projections(trainer: DistillationTrainer) -> None:
             row += 32
             masks = masks_of(batch)
             tokens += int(masks.source.sum())
-            seen = objective.capture_teacher(trainer.teacher, batch)
+            seen = objective.capture_teacher(teacher, batch)
             made = objective.capture_student(trainer.student, batch)
             encoders.note(made.hidden_states, seen.hidden_states, masks.source)
             if masks.target is not None:

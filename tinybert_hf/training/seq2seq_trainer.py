@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Seq2SeqTrainer
 
+from tinybert_hf.distillation.teachers import AnyTeacher
 from tinybert_hf.training.arguments import Seq2SeqDistillationArguments
 from tinybert_hf.training.trainer import DistillationTrainer
 
@@ -19,13 +21,17 @@ class Seq2SeqDistillationTrainer(DistillationTrainer, Seq2SeqTrainer):
     """
 
     def __init__(
-        self, model: PreTrainedModel, teacher: PreTrainedModel, args: Seq2SeqDistillationArguments, **kwargs: Any
+        self,
+        model: PreTrainedModel,
+        teacher: AnyTeacher | Sequence[PreTrainedModel],
+        args: Seq2SeqDistillationArguments,
+        **kwargs: Any,
     ) -> None:
         """As DistillationTrainer; batches are padded by DataCollatorForSeq2Seq unless another collator is given.
 
         Args:
             model: the student, for example a TinyBertForSeq2Seq.
-            teacher: a translator with the same tokenizer.
+            teacher: a translator with the same tokenizer, or several.
             args: the settings.
             **kwargs: as for DistillationTrainer.
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import fields
 from typing import Any, cast
 
@@ -16,13 +16,16 @@ from transformers.utils.generic import find_labels
 
 from tinybert_hf.distillation.batches import Counts, attention_mask
 from tinybert_hf.distillation.capture import model_inputs
-from tinybert_hf.distillation.objective import Objective
-from tinybert_hf.distillation.projections import Projections
-from tinybert_hf.distillation.shapes import is_translator
-from tinybert_hf.errors import OutputFolderError, TeacherError, TinyBertError
+from tinybert_hf.distillation.joint_objective import objective_between
+from tinybert_hf.distillation.projections import AnyProjections
+from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher, settled
+from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.training.arguments import DistillationArguments
 from tinybert_hf.training.base import ResumableTrainer
+from tinybert_hf.training.cache_opening import open_teacher_cache
 from tinybert_hf.training.distillation_model import DistillationModel
+from tinybert_hf.training.model_checks import check_cache, check_kind, check_vocabularies
+from tinybert_hf.training.own_tokens import OwnTokensCollator, own_inputs
 from tinybert_hf.training.preparation import (
     example_rows,
     fit_projections,
@@ -30,21 +33,23 @@ from tinybert_hf.training.preparation import (
     new_projections,
     unreached_parameters,
 )
+from tinybert_hf.training.sharding import load_whole_state, whole_state
+from tinybert_hf.training.teacher_cache import CachingCollator, TeacherCache, capture_from
+from tinybert_hf.training.teacher_metrics import evaluate_teachers
 
 PROJECTIONS_FILE = "projections.safetensors"
 FILLER = "is_filler"  # marks a batch that is computed, and counted as nothing
 
 
 class DistillationTrainer(ResumableTrainer):
-    """transformers' Trainer, with a teacher.
+    """transformers' Trainer, with a teacher or several.
 
     Each step runs each model once: the teacher in eval mode and without gradient, the student with its projections.
-    The
-    losses of `args.phase` are added with their weights and logged one by one. Checkpoints hold the projections, so
-    that a
-    run can be resumed; the saved student does not.
+    The losses of `args.phase` are added with their weights and logged one by one. Checkpoints hold the projections,
+    so that a run can be resumed; the saved student does not.
 
-    `trainer.student` is the model that was given. The labels of a dataset are used in evaluation only.
+    `trainer.student` is the model that was given, `trainer.teacher` the teacher, or `Teachers` where there are
+    several. The labels of a dataset are used in evaluation only.
     """
 
     model: nn.Module
@@ -55,17 +60,18 @@ class DistillationTrainer(ResumableTrainer):
     def __init__(
         self,
         model: PreTrainedModel,
-        teacher: PreTrainedModel,
+        teacher: AnyTeacher | Sequence[PreTrainedModel],
         args: DistillationArguments,
         *,
-        projections: Projections | None = None,
+        projections: AnyProjections | None = None,
         **kwargs: Any,
     ) -> None:
         """Check that the two models fit, and wrap the student.
 
         Args:
             model: the student.
-            teacher: a fine-tuned model with the same tokenizer.
+            teacher: a fine-tuned model with the same tokenizer; or several, as a list or as `Teachers`, which gives
+                them weights, layer maps and tokenizers of their own.
             args: the settings.
             projections: those of an earlier phase, to go on with; None: new ones.
             **kwargs: as for transformers' Trainer (train_dataset, eval_dataset, processing_class, compute_metrics,
@@ -81,18 +87,19 @@ class DistillationTrainer(ResumableTrainer):
                 "running models, which a compiled one does not show. Leave torch_compile out."
             )
         self.student = model
-        self.teacher = teacher
-        _check_kind(model, args, isinstance(self, Seq2SeqTrainer))
-        self._check_vocabularies(kwargs.get("processing_class"))
-        self.objective = Objective.between(
+        self.teacher = settled(teacher, kwargs.get("processing_class"))
+        check_kind(model, args, isinstance(self, Seq2SeqTrainer))
+        check_cache(self.teacher, args)
+        check_vocabularies(model, self.teacher, kwargs.get("processing_class"))
+        self.objective = objective_between(
             model,
-            teacher,
+            self.teacher,
             losses=tuple(args.loss_weights),
             temperature=args.temperature,
             **args.layer_maps,
         )
         self._projections_are_new = projections is None
-        self.projections = projections or new_projections(args.projection, model, teacher, self.objective)
+        self.projections = projections or new_projections(args.projection, model, self.teacher, self.objective)
         super().__init__(DistillationModel(model, self.projections, self.objective), args, **kwargs)
         if self.args.n_gpu > 1:
             raise TinyBertError(
@@ -102,35 +109,12 @@ class DistillationTrainer(ResumableTrainer):
             )
         if self.args.label_names is None:
             self.label_names = find_labels(type(model))
+        if isinstance(self.teacher, Teachers) and any(self.teacher.differences):
+            self.data_collator = OwnTokensCollator(self.data_collator, self.teacher)
         self._part_sums: dict[str, Tensor] = {}
         self._parts_since = 0
-
-    def _check_vocabularies(self, tokenizer: Any) -> None:
-        """Refuse two models that cannot read the same tokens."""
-        halves = [("source", _vocabulary)]
-        if is_translator(self.student):
-            halves.append(("target", _target_vocabulary))
-        for which, size_of in halves:
-            sizes = {"student": size_of(self.student), "teacher": size_of(self.teacher)}
-            if which == "source" and tokenizer is not None and hasattr(tokenizer, "__len__"):
-                short = [f"the {whose} embeds {size}" for whose, size in sizes.items() if size < len(tokenizer)]
-                if short:
-                    raise TeacherError(
-                        f"The tokenizer has {len(tokenizer)} tokens, but {' and '.join(short)}. Both models must read "
-                        "the teacher's tokenizer: make the student with vocab_size=teacher.config.vocab_size."
-                    )
-            elif sizes["student"] != sizes["teacher"]:
-                raise TeacherError(
-                    f"The student embeds {sizes['student']} tokens and the teacher {sizes['teacher']}"
-                    f"{' of the target' if which == 'target' else ''}: they do not read the same tokenizer. Make the "
-                    "student with the vocabulary sizes of the teacher."
-                    + (
-                        " With a tokenizer of its own it can still learn from the teacher's translations: "
-                        "`tinybert pseudo-label`."
-                        if is_translator(self.student)
-                        else ""
-                    )
-                )
+        self._cache: TeacherCache | None = None
+        self.owns_cache = False  # a stale or damaged teacher cache is then written anew, and not refused
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """Train, or go on from a checkpoint; see transformers' Trainer.
@@ -141,10 +125,12 @@ class DistillationTrainer(ResumableTrainer):
 
         Raises:
             CaptureError: something cannot be taken from a model.
-            TinyBertError: as ResumableTrainer.
+            TinyBertError: as ResumableTrainer; or a teacher cache that cannot be used, with the reason.
         """
         self._place_teacher()
-        batch = self._prepare_inputs(example_rows(self, rows=8))
+        examples = example_rows(self, rows=8)
+        self._cache = open_teacher_cache(self, examples) if self.args.teacher_cache is not None else None
+        batch = self._prepare_inputs(examples)
         idle = unreached_parameters(cast(DistillationModel, self.model), self.teacher, self.objective, batch)
         starts_fresh = not resume_from_checkpoint and self._projections_are_new
         if starts_fresh and self.args.projection_start == "least_squares":
@@ -158,8 +144,37 @@ class DistillationTrainer(ResumableTrainer):
             for parameter in idle:
                 parameter.requires_grad_(True)
 
+    def evaluate_teacher(self, eval_dataset: Any = None) -> dict[str, float]:
+        """What the teachers themselves reach on the evaluation rows; to be looked at before training.
+
+        Warns of a teacher that is no better than always answering the most frequent label.
+
+        Args:
+            eval_dataset: None: the trainer's. For teachers with another tokenizer, made by `with_teacher_tokens`.
+
+        Returns:
+            The figures of `compute_metrics`, and accuracy where a row has one label: teacher_accuracy, ...; of several
+            teachers teacher_0_accuracy, ..., and teachers_accuracy, ... of the mean of their probabilities.
+        """
+        self._place_teacher()
+        return evaluate_teachers(self, eval_dataset)
+
     def _place_teacher(self) -> None:
-        self.teacher = self.accelerator.prepare_model(self.teacher, evaluation_mode=True)
+        if isinstance(self.teacher, Teachers):
+            for index, one in enumerate(self.teacher.models):
+                self.teacher.models[index] = self.accelerator.prepare_model(one, evaluation_mode=True)
+        else:
+            self.teacher = self.accelerator.prepare_model(self.teacher, evaluation_mode=True)
+
+    def get_train_dataloader(self) -> Any:
+        """As in ResumableTrainer; with a teacher cache, its answers stand beside the rows."""
+        plain: Any = self.data_collator
+        if self._cache is not None:
+            self.data_collator = CachingCollator(plain, self._cache)
+        try:
+            return super().get_train_dataloader()
+        finally:
+            self.data_collator = plain
 
     def compute_loss(
         self,
@@ -172,7 +187,8 @@ class DistillationTrainer(ResumableTrainer):
         if not model.training:
             return super().compute_loss(model, model_inputs(self.student, inputs, labels=True), return_outputs)
         counts = num_items_in_batch if isinstance(num_items_in_batch, Counts) else None
-        seen = self.objective.capture_teacher(self.teacher, inputs)
+        cached = self._cache is not None
+        seen = capture_from(inputs) if cached else self.objective.capture_teacher(self.teacher, inputs)
         student_inputs = model_inputs(self.student, inputs, labels=True)
         parts = model(teacher_capture=seen, masks=masks_of(inputs), counts=counts, **student_inputs)
         if FILLER in inputs:
@@ -204,11 +220,11 @@ class DistillationTrainer(ResumableTrainer):
 
         A process for which none is left computes one row and counts it as nothing: the others wait for its gradients.
         """
-        state = self.accelerator.gradient_state
-        if not state.end_of_dataloader or state.remainder <= 0:
+        left = self._rows_of_last_batch()
+        if not self.accelerator.gradient_state.end_of_dataloader or left <= 0:
             return batch
         rows = len(attention_mask(batch))
-        own = max(0, min(rows, state.remainder - self.args.process_index * self.args.train_batch_size))
+        own = max(0, min(rows, left - self.args.process_index * self.args.train_batch_size))
         if own == rows:
             return batch
         kept = {
@@ -216,6 +232,15 @@ class DistillationTrainer(ResumableTrainer):
             for name, value in batch.items()
         }
         return kept if own else {**kept, FILLER: True}
+
+    def _rows_of_last_batch(self) -> int:
+        """Rows of all processes together in the last batch of an epoch; 0 or less where it is full."""
+        if self.args.dataloader_drop_last:
+            return 0
+        if not hasattr(self.train_dataset, "__len__"):
+            return int(self.accelerator.gradient_state.remainder)
+        # Accelerate's own number is that of one process in the epoch in which a run goes on from a checkpoint.
+        return len(cast(Sized, self.train_dataset)) % (self.args.train_batch_size * self.args.world_size)
 
     def _note_parts(self, parts: Mapping[str, Tensor]) -> None:
         if not self._part_sums:
@@ -257,10 +282,12 @@ class DistillationTrainer(ResumableTrainer):
         return optimizer
 
     def _set_signature_columns_if_needed(self) -> None:
-        """Keep the columns that either model takes: a teacher may need token_type_ids, and the student not."""
+        """Keep the columns that any of the models takes: a teacher may need token_type_ids, and the student not."""
         if self._signature_columns is None:
             names = [*inspect.signature(self.student.forward).parameters]
-            names += [*inspect.signature(self.teacher.forward).parameters]
+            for index, teacher in enumerate(each_teacher(self.teacher)):
+                inputs = [*inspect.signature(teacher.forward).parameters]
+                names += [*inputs, *own_inputs(index, inputs)]
             self._signature_columns = list(dict.fromkeys([*names, "label", "label_ids", *self.label_names]))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
@@ -272,8 +299,10 @@ class DistillationTrainer(ResumableTrainer):
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
         """Save the student as an ordinary model; in a checkpoint, the projections beside it."""
         super().save_model(output_dir, _internal_call)
-        if _internal_call and self.args.should_save and output_dir is not None and not self.projections.is_empty:
-            save_file(self.projections.state_dict(), os.path.join(output_dir, PROJECTIONS_FILE))
+        if _internal_call and output_dir is not None and not self.projections.is_empty:
+            projections = whole_state(self.projections)
+            if self.args.should_save:
+                save_file(projections, os.path.join(output_dir, PROJECTIONS_FILE))
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model if model is not None else self.student)
@@ -285,7 +314,7 @@ class DistillationTrainer(ResumableTrainer):
                     "Remove this "
                     "checkpoint to resume from an earlier one, or start anew in another folder."
                 )
-            self.projections.load_state_dict(load_file(path))
+            load_whole_state(self.projections, load_file(path))
 
     def _load_best_model(self) -> None:
         self._as_student(super()._load_best_model)
@@ -297,22 +326,3 @@ class DistillationTrainer(ResumableTrainer):
             return method(*args)
         finally:
             self.model = wrapped
-
-
-def _check_kind(student: PreTrainedModel, args: DistillationArguments, for_translators: bool) -> None:
-    translates = is_translator(student)
-    if translates != args.has_decoder or translates != for_translators:
-        kind, prefix = ("a translator", "Seq2Seq") if translates else ("an encoder", "")
-        raise TinyBertError(
-            f"{type(student).__name__} is {kind}: use {prefix}DistillationTrainer with {prefix}DistillationArguments."
-        )
-
-
-def _vocabulary(model: PreTrainedModel) -> int:
-    return int(model.config.vocab_size)
-
-
-def _target_vocabulary(model: PreTrainedModel) -> int:
-    """Of a translator's output; an encoder has one vocabulary only."""
-    size = getattr(model.config, "decoder_vocab_size", None) if is_translator(model) else None
-    return _vocabulary(model) if size is None else int(size)

@@ -1,0 +1,117 @@
+"""Faults of one line, each in a place where a silent mistake would spoil a student.
+
+`benchmarks/planted_faults.py` plants them one by one and runs the tests; test_planted_faults.py looks whether each can
+still be planted. `nearest` names the tests that are run first, only to save time.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True)
+class Fault:
+    """One replacement of a text that stands once in a file of the package."""
+
+    what: str
+    file: str
+    old: str
+    new: str
+    nearest: str
+
+
+ATTENTION, HIDDEN = "distillation/losses/attention.py", "distillation/losses/hidden_state.py"
+PREDICTION, OBJECTIVE = "distillation/losses/prediction.py", "distillation/objective.py"
+MAPS, CAPTURE, PROJECTIONS = "distillation/layer_map.py", "distillation/capture.py", "distillation/projections.py"
+TRAINER, BASE, CHECKPOINTS = "training/trainer.py", "training/base.py", "training/checkpoints.py"
+PHASES, CACHE = "training/phases.py", "training/teacher_cache.py"
+MODEL, TRANSLATOR = "model/modeling_tinybert.py", "model/modeling_tinybert_seq2seq.py"
+TESTS_OF_LOSSES = (
+    "tests/distillation/test_losses.py tests/distillation/test_precision.py tests/distillation/test_seq2seq_losses.py"
+)
+TESTS_OF_MAPS = "tests/distillation/test_layer_map.py tests/distillation/test_objective.py tests/distillation/test_seq2seq_losses.py"
+TESTS_OF_CAPTURE = "tests/distillation/test_capture.py tests/distillation/test_seq2seq_capture.py tests/distillation/test_precision.py"
+TESTS_OF_TRAINER, TESTS_OF_RESUME = "tests/training/test_trainer.py", "tests/training/test_interrupted_runs.py"
+TESTS_OF_PROCESSES, TESTS_OF_MODEL = "tests/training/test_two_processes.py", "tests/model"
+
+FAULTS = (
+    # Losses
+    Fault("padded queries count in the attention loss", ATTENTION, "query = query.masked_fill(~mask", "query.masked_fill(~mask", TESTS_OF_LOSSES),
+    Fault("padded keys count in the attention loss", ATTENTION, "key = key.masked_fill(~key_mask", "key.masked_fill(~key_mask", TESTS_OF_LOSSES),
+    Fault("scores of grouped heads are summed, not averaged", ATTENTION, "(record.scaling / size)", "record.scaling", TESTS_OF_LOSSES),
+    Fault("the teacher's scores are added, not subtracted", ATTENTION, "-_grouped(teacher.key, heads)", "_grouped(teacher.key, heads)", TESTS_OF_LOSSES),
+    Fault("pairs are counted over the batch, not over rows", ATTENTION, "(mask.sum(-1) * key_mask.sum(-1)).sum()", "mask.sum() * key_mask.sum()", TESTS_OF_LOSSES),
+    Fault("a decoder's query is compared with the next key", ATTENTION, ".tril().square()", ".tril(1).square()", TESTS_OF_LOSSES),
+    Fault("only the last block of keys counts for a long target", ATTENTION, "before = gram if before is None else before + gram", "before = gram", TESTS_OF_LOSSES),
+    Fault("pairs of a target without its own places", ATTENTION, "lengths * (lengths + 1) // 2", "lengths * (lengths - 1) // 2", TESTS_OF_LOSSES),
+    Fault("attention loss in half precision", ATTENTION, "device.type, enabled=False", "device.type, enabled=True", TESTS_OF_LOSSES),
+    Fault("padded tokens count in the hidden-state loss", HIDDEN, "~mask.to(torch.bool)[..., None], 0.0", "~mask.to(torch.bool)[..., None] & False, 0.0", TESTS_OF_LOSSES),
+    Fault("padding is multiplied by 0, which keeps a NaN", HIDDEN, ".masked_fill(~mask.to(torch.bool)[..., None], 0.0)", " * mask[..., None]", TESTS_OF_LOSSES),
+    Fault("hidden-state loss summed over the width", HIDDEN, "(token_count * teacher.shape[-1])", "token_count", TESTS_OF_LOSSES),
+    Fault("hidden states compared in half precision", HIDDEN, "(projected.float() - teacher.float())", "(projected - teacher)", TESTS_OF_LOSSES),
+    Fault("temperature on the student alone", PREDICTION, "logits = logits / temperature", "pass", TESTS_OF_LOSSES),
+    Fault("a log of a softmax that may be 0", PREDICTION, "student.log_softmax(-1)", "student.softmax(-1).log()", TESTS_OF_LOSSES),
+    Fault("logits as targets of several labels", PREDICTION, "logits.sigmoid() if problem_type == MULTI_LABEL", "logits if problem_type == MULTI_LABEL", TESTS_OF_LOSSES),
+    Fault("the teacher's labels in its own order", OBJECTIVE, "theirs = theirs[..., list(self.label_order)]", "pass", TESTS_OF_MAPS),
+    Fault("padded target tokens are predicted too", OBJECTIVE, "real = (masks.source if self.decoder is None else _target(masks)).bool()", "real = torch.ones(ours.shape[:2], dtype=torch.bool)", TESTS_OF_LOSSES),
+    Fault("means over the rows of a part of the batch", OBJECTIVE, "counts = Counts.of(masks.source, masks.target) if counts is None else counts", "counts = Counts.of(masks.source, masks.target)", TESTS_OF_LOSSES),
+    Fault("every teacher counts alike", PREDICTION, "answer * weight for", "answer / len(answers) for", "tests/distillation/test_joint_objective.py tests/training/test_several_teachers.py"),
+    Fault("the first teacher's states for every teacher", "distillation/joint_objective.py", "weight * towards[index][name]", "weight * towards[0][name]", "tests/distillation/test_joint_objective.py tests/training/test_several_teachers.py"),
+    # Layer maps and projections
+    Fault("uniform map rounded down", MAPS, "(2 * m * teacher_layers + student_layers) // (2 * student_layers)", "m * teacher_layers // student_layers", TESTS_OF_MAPS),
+    Fault("top map one layer too low", MAPS, "teacher_layers - student_layers if name", "teacher_layers - student_layers - 1 if name", TESTS_OF_MAPS),
+    Fault("a list of layers counted from 0", MAPS, "return list(enumerate(teachers, start=1))", "return list(enumerate(teachers, start=0))", TESTS_OF_MAPS),
+    Fault("one map for hidden states and attention", OBJECTIVE, "                self.attention_layer_map, student.attention", "                self.layer_map, student.attention", TESTS_OF_MAPS),
+    Fault("embeddings learn a later layer", OBJECTIVE, "teacher.hidden_states[0], mask", "teacher.hidden_states[max(teacher.hidden_states)], mask", TESTS_OF_MAPS),
+    Fault("projections fitted without a bias", PROJECTIONS, "return weight, y_mean - weight @ x_mean", "return weight, y_mean", TESTS_OF_MAPS),
+    Fault("one projection where each layer has its own", PROJECTIONS, '"shared" if self.mode == "shared" else str(layer)', '"shared" if self.mode == "shared" else next(iter(self.maps))', TESTS_OF_MAPS),
+    # Capture
+    Fault("queries and keys of the layer before", CAPTURE, "calls[layer - 1]", "calls[layer - 2]", TESTS_OF_CAPTURE),
+    Fault("no padding mask while recording", CAPTURE, "AttentionMaskInterface.register(name, ALL_MASK_ATTENTION_FUNCTIONS[own])", "pass", TESTS_OF_CAPTURE),
+    Fault("the model's own scaling is not looked at", CAPTURE, "query.shape[-1] ** -0.5 if scaling is None else float(scaling)", "query.shape[-1] ** -0.5", TESTS_OF_CAPTURE),
+    Fault("key heads repeated in the wrong order", CAPTURE, "key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)", "key.repeat(1, query.shape[1] // key.shape[1], 1, 1)", TESTS_OF_CAPTURE),
+    Fault("cross-attention taken for self-attention", CAPTURE, "written[0::2]", "written[1::2]", TESTS_OF_CAPTURE),
+    Fault("the model is left in its recording form", CAPTURE, "        model.set_attn_implementation(own)", "        pass", TESTS_OF_CAPTURE),
+    Fault("layers without a gradient are accepted", CAPTURE, "if torch.is_grad_enabled() and not query.requires_grad", "if False and not query.requires_grad", TESTS_OF_CAPTURE),
+    Fault("the teacher with dropout", OBJECTIVE, "with evaluation_mode(teacher), torch.no_grad():", "with torch.no_grad():", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
+    Fault("the teacher with gradients", OBJECTIVE, "with evaluation_mode(teacher), torch.no_grad():", "with evaluation_mode(teacher):", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
+    Fault("modules stay in eval mode", OBJECTIVE, "module.training = True", "pass", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
+    # Trainer
+    Fault("projections are not trained", "training/distillation_model.py", "self.projections = projections\n", "self.projections = projections.requires_grad_(False)\n", TESTS_OF_TRAINER),
+    Fault("each process divides by its own counts", TRAINER, 'totals = self.accelerator.reduce(totals, "sum")', "pass", TESTS_OF_PROCESSES),
+    Fault("gradients are the mean of processes, not the sum", TRAINER, "loss = loss * self.args.world_size", "pass", TESTS_OF_PROCESSES),
+    Fault("the counts of the last part of a batch alone", TRAINER, "totals += Counts.of(", "totals = Counts.of(", TESTS_OF_TRAINER),
+    Fault("loss weights without effect", TRAINER, "weights[name] * part for", "part for", TESTS_OF_TRAINER),
+    Fault("rows that Accelerate repeats count twice", TRAINER, "if own == rows:", "if True:", TESTS_OF_PROCESSES),
+    Fault("projections are not saved", TRAINER, "if _internal_call and output_dir is not None", "if not _internal_call and output_dir is not None", TESTS_OF_RESUME),
+    Fault("projections are not loaded", TRAINER, "load_whole_state(self.projections, load_file(path))", "pass", TESTS_OF_RESUME),
+    Fault("projections at the student's learning rate", TRAINER, '"lr": rate, ', '"lr": self.args.learning_rate, ', TESTS_OF_TRAINER),
+    Fault("decay of projections", TRAINER, '"weight_decay": 0.0}', '"weight_decay": 0.1}', TESTS_OF_TRAINER),
+    Fault("logged losses are sums of steps", TRAINER, 'list(self._part_sums.values())), "sum") / steps', 'list(self._part_sums.values())), "sum")', TESTS_OF_TRAINER),
+    Fault("a row that fills an empty batch counts", TRAINER, "parts = {name: part * 0.0 for name, part in parts.items()}", "pass", TESTS_OF_PROCESSES),
+    Fault("the same order of rows in every epoch", BASE, "self.seed * 1_000_003 + self.epoch", "self.seed * 1_000_003", TESTS_OF_TRAINER),
+    Fault("the log of a resumed run begins anew", BASE, 'self._tr_loss += sums["loss"]', "pass", TESTS_OF_RESUME),
+    Fault("the same masks in every epoch", "training/collation.py", 'f"{seed} {epoch} {len(rows)}"', 'f"{seed} {len(rows)}"', TESTS_OF_TRAINER),
+    Fault("a loss of NaN goes on", "training/finite.py", "        if broken:\n            self._stop", "        if not broken and broken:\n            self._stop", TESTS_OF_TRAINER),
+    Fault("weights of NaN are saved", BASE, 'check_weights(self.model, f"{name} was to be written")', "pass", TESTS_OF_TRAINER),
+    Fault("groups of rows from short to long", BASE, "groups = groups[torch.randperm(len(groups), generator=generator)]", "pass", TESTS_OF_TRAINER),
+    # Checkpoints, phases, cache
+    Fault("hashes of a checkpoint are not compared", CHECKPOINTS, "if file_digest(path) != digest:", "if file_digest(path) == '':", TESTS_OF_RESUME),
+    Fault("a damaged checkpoint is gone on from", CHECKPOINTS, "        if reason is None:\n            if broken", "        if reason != '':\n            if broken", TESTS_OF_RESUME),
+    Fault("a checkpoint is copied, not renamed, into place", CHECKPOINTS, "    written.rename(target)", "    shutil.copytree(written, target)", TESTS_OF_RESUME),
+    Fault("a finished phase is not checked", PHASES, "if not path.is_file() or file_digest(path) != digest:", "if not path.is_file():", TESTS_OF_RESUME),
+    Fault("a finished phase's student is not loaded", PHASES, "student.load_state_dict(load_file(work / STUDENT_WEIGHTS), strict=False)", "pass", "tests/training"),
+    Fault("the next phase begins with new projections", PHASES, "projections=_that_fit(projections, student, teacher, phase),", "", "tests/training"),
+    Fault("a cache of another teacher is used", CACHE, '"teacher_weights": weights.hexdigest()', '"teacher_weights": ""', "tests/training/test_teacher_cache.py"),
+    Fault("answers of the neighbouring row", CACHE, "start, count = int(starts[place]), int(counts[place])", "start, count = int(starts[place - 1]), int(counts[place])", "tests/training/test_teacher_cache.py"),
+    # Model
+    Fault("the decoder reads the token that it is to write", TRANSLATOR, "shifted[:, 1:] = labels[:, :-1]", "shifted[:, :-1] = labels[:, 1:]", TESTS_OF_MODEL),
+    Fault("the decoder sees the source's padding", TRANSLATOR, "encoder_attention_mask=attention_mask", "encoder_attention_mask=None", TESTS_OF_MODEL),
+    Fault("a padded target counts in the translator's loss", TRANSLATOR, "ignore_index=-100", "ignore_index=-1", TESTS_OF_MODEL),
+    Fault("the accumulated count is not used", MODEL, "return total / num_items_in_batch", "return total / labels.numel()", TESTS_OF_MODEL),
+    Fault("ReLU in the wrong classifiers", MODEL, 'config.classifier_activation == "relu"', 'config.classifier_activation != "relu"', TESTS_OF_MODEL),
+    Fault("the Trainer's accumulation is multiplied", MODEL, "    accepts_loss_kwargs = False", "    accepts_loss_kwargs = True", TESTS_OF_MODEL),
+    Fault("target embeddings are not tied", TRANSLATOR, 'if which == "target" else {}', 'if which == "targets" else {}', TESTS_OF_MODEL),
+    # The start from the teacher
+    Fault("a start that forgets the scaling of scores", "distillation/initialization.py", "* (their_width**-0.5 / theirs_in_group) * our_width**0.5", "", "tests/distillation/test_initialization.py"),
+)  # fmt: skip

@@ -1,0 +1,47 @@
+"""The configuration files of docs/accelerate are read by Accelerate, and one of them runs a whole recipe."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+import yaml
+from accelerate.commands.config.config_args import load_config_from_file
+from tiny_run import recipe_mapping
+
+ROOT = Path(__file__).parents[2]
+FILES = sorted((ROOT / "docs" / "accelerate").glob("*.yaml"))
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_accelerate_reads_it(file: Path) -> None:
+    config = load_config_from_file(str(file))
+    written = yaml.safe_load(file.read_text(encoding="utf-8"))
+    assert config.num_processes == written["num_processes"] > 1
+    assert config.num_machines == written["num_machines"]
+    assert written["distributed_type"] in str(config.distributed_type)
+
+
+@pytest.mark.slow
+def test_two_processes_run_a_recipe_and_one_of_them_speaks(tmp_path: Path, teacher: str) -> None:
+    mapping = recipe_mapping(tmp_path, teacher, output_dir=str(tmp_path / "out"))
+    (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(mapping), encoding="utf-8")
+    command = [sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", "0"]
+    command += ["--config_file", str(ROOT / "docs" / "accelerate" / "2-cpus.yaml")]
+    done = subprocess.run(
+        [*command, "-m", "tinybert_hf", "distill", str(tmp_path / "tiny.yaml")],
+        env={**os.environ, "OMP_NUM_THREADS": "1", "PYTHONPATH": str(ROOT)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        timeout=280,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert (done.stdout + done.stderr).count("Making the student") == 1
+    assert json.loads((tmp_path / "out" / "run.json").read_text())
+    assert (tmp_path / "out" / "model.safetensors").is_file()

@@ -1,0 +1,94 @@
+"""A run on a disk that really is full, at whatever it was writing then: it says so, and goes on once there is room."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import killed_runs
+import pytest
+from safetensors.torch import load_file
+from transformers import BertTokenizer
+
+from tinybert_hf.errors import OutputFolderError
+
+ROOMY = 64_000
+
+
+class Disk:
+    """A file system in memory, of a size that can be changed."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+
+    def resize(self, kilobytes: int) -> None:
+        """So large from now on."""
+        options = f"remount,size={kilobytes}k"
+        subprocess.run(["mount", "-o", options, str(self.folder)], check=True, capture_output=True)
+
+
+@pytest.fixture
+def disk(tmp_path: Path) -> Iterator[Disk]:
+    folder = tmp_path / "disk"
+    folder.mkdir()
+    command = ["mount", "-t", "tmpfs", "-o", f"size={ROOMY}k", "tmpfs", str(folder)]
+    try:
+        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
+    except OSError:
+        mounted = False
+    if not mounted:
+        pytest.skip("a file system cannot be mounted here")
+    try:
+        yield Disk(folder)
+    finally:
+        subprocess.run(["umount", "--lazy", str(folder)], check=True)
+
+
+def run_while_full(disk: Disk, tokenizer: BertTokenizer, sizes: list[int]) -> tuple[int, Path]:
+    """One run on a disk that grows a little whenever it is full: how often it was, and the run's folder."""
+    folder, said = disk.folder / "run", []
+    for size in [*sizes, ROOMY]:
+        disk.resize(size)
+        try:
+            killed_runs.train(folder, tokenizer)
+        except OutputFolderError as error:
+            said.append(str(error))
+        else:
+            assert all("make room" in text.lower() and str(folder) in text for text in said), said
+            return len(said), folder
+    raise AssertionError("the run did not end on a disk with room")
+
+
+def assert_like_one_left_alone(folder: Path, whole: Path) -> None:
+    for phase in sorted((whole / "phases").iterdir()):
+        found, expected = folder / "phases" / phase.name, json.loads((phase / "result.json").read_text())
+        assert json.loads((found / "result.json").read_text())["sha256"] == expected["sha256"]
+        name = "student/model.safetensors"
+        assert load_file(found / name).keys() == load_file(phase / name).keys()
+
+
+def test_a_run_on_a_full_disk_goes_on_when_there_is_room(
+    disk: Disk, tmp_path: Path, tiny_tokenizer: BertTokenizer
+) -> None:
+    killed_runs.train(tmp_path / "whole", tiny_tokenizer)
+    stops, folder = run_while_full(disk, tiny_tokenizer, [300])
+    assert stops == 1
+    assert_like_one_left_alone(folder, tmp_path / "whole")
+
+
+def test_not_even_the_first_file_has_room(disk: Disk, tiny_tokenizer: BertTokenizer) -> None:
+    disk.resize(4)
+    (disk.folder / "other").write_bytes(bytes(4096))
+    with pytest.raises(OutputFolderError, match=r"phase\.json.*Make room"):
+        killed_runs.train(disk.folder / "run", tiny_tokenizer)
+
+
+@pytest.mark.slow
+def test_wherever_the_disk_is_full(disk: Disk, tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
+    killed_runs.train(tmp_path / "whole", tiny_tokenizer)
+    stops, folder = run_while_full(disk, tiny_tokenizer, list(range(4, 1200, 48)))
+    print(f"full {stops} times")
+    assert stops > 10
+    assert_like_one_left_alone(folder, tmp_path / "whole")

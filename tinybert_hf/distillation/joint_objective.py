@@ -1,0 +1,201 @@
+"""The distillation objective towards several teachers, or towards one that reads tokens of its own."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+import torch
+from torch import Tensor, nn
+
+from tinybert_hf.distillation.batches import Counts
+from tinybert_hf.distillation.capture import Capture, Wanted, capture, model_inputs
+from tinybert_hf.distillation.layer_map import LayerMapSpec
+from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES
+from tinybert_hf.distillation.objective import Masks, Objective
+from tinybert_hf.distillation.projections import JointProjections, as_lookup
+from tinybert_hf.distillation.shapes import is_translator
+from tinybert_hf.distillation.teachers import NO_LAYERS, AnyTeacher, Teachers, shares
+from tinybert_hf.errors import CaptureError, TeacherError, TinyBertError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_BETWEEN_LAYERS = (*ENCODER_LOSSES, *DECODER_LOSSES)
+# Every model has a first layer, so this map fits where no layer is compared and none has to fit.
+_ANY_MAP = "1:1"
+
+
+@dataclass(frozen=True)
+class JointObjective:
+    """What an Objective is for one teacher.
+
+    Attributes:
+        losses: names out of LOSSES.
+        each: the objective towards each teacher; without losses between layers for a teacher that has none.
+        weights: of each teacher, with the sum 1.
+    """
+
+    losses: tuple[str, ...]
+    each: tuple[Objective, ...]
+    weights: tuple[float, ...]
+
+    @classmethod
+    def between(
+        cls,
+        student: PreTrainedModel,
+        teachers: Teachers,
+        *,
+        losses: Collection[str],
+        layer_map: LayerMapSpec = "uniform",
+        attention_layer_map: LayerMapSpec | None = None,
+        **options: Any,
+    ) -> JointObjective:
+        """Resolve maps and labels for a student and each of its teachers.
+
+        Args:
+            student: the model that learns.
+            teachers: `settled`, so that their vocabularies have been compared.
+            losses: names out of LOSSES.
+            layer_map: for teachers without a map of their own.
+            attention_layer_map: likewise; None: as `layer_map`.
+            **options: as for `Objective.between`.
+
+        Raises:
+            TinyBertError: as `Objective.between`, or a loss that needs common tokens between models that have none;
+                the message names the teacher.
+        """
+        each = []
+        for index, teacher in enumerate(teachers.models):
+            own_map = teachers.layer_maps[index]
+            chosen = [name for name in losses if name not in _BETWEEN_LAYERS or not _is_none(own_map)]
+            maps: dict[str, Any] = {"layer_map": layer_map, "attention_layer_map": attention_layer_map}
+            if own_map is not None:
+                maps = {"layer_map": own_map}
+            try:
+                _check_tokens(student, teachers, index, chosen)
+                if not set(chosen) & set(_BETWEEN_LAYERS):
+                    maps = {"layer_map": _ANY_MAP}
+                each.append(Objective.between(student, teacher, losses=chosen, **maps, **options))  # type: ignore[arg-type]
+            except TinyBertError as error:
+                raise type(error)(f"{teachers.name_of(index)}: {error}") from error
+        for name in losses:
+            if not any(name in objective.losses for objective in each):
+                raise TeacherError(
+                    f'Every teacher has the layer map "none", so {name} has nobody to learn from. Give one of them a '
+                    f"layer map, or set {name}_weight to 0."
+                )
+        return cls(tuple(losses), tuple(each), teachers.weights)
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether any loss looks at a teacher."""
+        return any(objective.needs_teacher for objective in self.each)
+
+    def capture_student(self, student: nn.Module, batch: Mapping[str, Any]) -> Capture:
+        """One forward of the student, with gradient, keeping what the losses towards all teachers need."""
+        wanted = [vars(objective.wanted("student")) for objective in self.each]
+        together = Wanted(**{name: set().union(*(one[name] for one in wanted)) for name in wanted[0]})
+        return capture(student, model_inputs(student, batch), wanted=together)
+
+    def capture_teacher(self, teachers: Teachers, batch: Mapping[str, Any]) -> tuple[Capture, ...]:
+        """One forward of each teacher in eval mode and without gradient.
+
+        Raises:
+            CaptureError: tokens of its own that the batch lacks; or it answers at each of them.
+        """
+        seen = []
+        for index, (objective, teacher) in enumerate(zip(self.each, teachers.models, strict=True)):
+            own = teachers.batch_of(index, batch) if objective.needs_teacher else batch
+            one = objective.capture_teacher(teacher, own)
+            if own is not batch and one.logits is not None and one.logits.dim() == 3:
+                raise CaptureError(
+                    f"{teachers.name_of(index)} answers at every token, and its tokens are not the student's, so "
+                    "their predictions cannot be compared. Take a model that answers once a text (a sequence "
+                    "classifier), or a teacher with the student's tokenizer."
+                )
+            seen.append(one)
+        return tuple(seen)
+
+    def compute_with(
+        self,
+        student: Capture,
+        teachers: tuple[Capture, ...],
+        masks: Masks,
+        projections: JointProjections,
+        counts: Counts,
+        labels: Tensor | None,
+    ) -> dict[str, Tensor]:
+        """The losses by name, unweighted; between layers, the weighted mean of those towards each teacher.
+
+        Args:
+            student: from `capture_student`.
+            teachers: from `capture_teacher`, of the same batch.
+            masks: of source and target.
+            projections: towards each teacher.
+            counts: what the means divide by.
+            labels: of the label loss.
+        """
+        towards = [
+            objective.between_layers(
+                student,
+                seen,
+                masks,
+                as_lookup(own, objective.projected_layers),
+                counts,
+                as_lookup(own.decoder, objective.projected_decoder_layers),
+            )
+            for objective, seen, own in zip(self.each, teachers, projections.each(), strict=True)
+        ]
+        parts = {}
+        for name in self.losses:
+            if name in _BETWEEN_LAYERS:
+                having = [index for index, losses in enumerate(towards) if name in losses]
+                weights = shares([self.weights[index] for index in having])
+                parts[name] = torch.stack(
+                    [weight * towards[index][name] for weight, index in zip(weights, having, strict=True)]
+                ).sum()
+        if "prediction_loss" in self.losses:
+            logits = [objective.teacher_logits(seen) for objective, seen in zip(self.each, teachers, strict=True)]
+            parts["prediction_loss"] = self.each[0].prediction(student, logits, masks, counts, self.weights)
+        if "label_loss" in self.losses:
+            parts["label_loss"] = self.each[0].label(student, labels, counts)
+        return parts
+
+
+AnyObjective: TypeAlias = Objective | JointObjective
+
+
+def objective_between(student: PreTrainedModel, teacher: AnyTeacher, **options: Any) -> AnyObjective:
+    """The objective towards one teacher or several; arguments as for `Objective.between`."""
+    if isinstance(teacher, Teachers):
+        return JointObjective.between(student, teacher, **options)
+    return Objective.between(student, teacher, **options)
+
+
+def _is_none(layer_map: LayerMapSpec | None) -> bool:
+    return isinstance(layer_map, str) and layer_map.strip().lower() == NO_LAYERS
+
+
+def _check_tokens(student: PreTrainedModel, teachers: Teachers, index: int, losses: Collection[str]) -> None:
+    different = teachers.differences[index]
+    if not different or not set(losses) - {"label_loss"}:
+        return
+    because = (
+        f"its tokenizer is not the student's: the same ids would mean other words, for example {', '.join(different)} "
+        "(its id and the student's)"
+    )
+    if is_translator(student):
+        raise TeacherError(
+            f"{because}. A translator's losses compare tokens, so none of them can be had. The student can still "
+            "learn from its translations: `tinybert pseudo-label`, and plain training on what it writes."
+        )
+    layers = [name for name in losses if name in _BETWEEN_LAYERS]
+    if layers:
+        raise TeacherError(
+            f"{because}. So {', '.join(layers)}, which compare token by token, cannot be computed; what it says "
+            'about the whole text (prediction_loss) can. Take phase="prediction", set '
+            f"{', '.join(f'{name}_weight' for name in layers)} to 0, or, beside another teacher, give this one the "
+            'layer map "none".'
+        )

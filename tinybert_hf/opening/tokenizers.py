@@ -1,0 +1,98 @@
+"""Opens the tokenizer of a saved model."""
+
+from pathlib import Path
+from typing import Any
+
+from tinybert_hf.errors import TinyBertError
+from tinybert_hf.opening.json_files import in_short, numbers_in, read_object
+from tinybert_hf.opening.reasons import refusing
+
+FILES = (
+    "tokenizer.json",
+    "tokenizer_config.json",
+    "source_tokenizer.json",
+    "target_tokenizer.json",
+    "special_tokens_map.json",
+    "added_tokens.json",
+)
+# No vocabulary is so large, and a padding of so many tokens would fill the memory.
+_MAX_NUMBER = 10_000_000
+_PROBE = "A film, 1 2 3."
+
+
+def open_tokenizer(
+    path: str | Path, kind: type[TinyBertError] = TinyBertError, what: str = "", config: Any = None, **options: Any
+) -> Any:
+    """Opens a tokenizer; no code of the folder runs.
+
+    Args:
+        path: a folder, or an id on the Hub.
+        kind: the error.
+        what: the beginning of the message, up to the reason.
+        config: of the model; where it is a TinyBERT's, its embeddings have to hold every token.
+        **options: of `from_pretrained`; `trust_remote_code=True` lets the code of the folder run.
+
+    Raises:
+        TinyBertError: of that kind: a file is damaged, or the tokenizer is not the model's.
+    """
+    from transformers import AutoTokenizer
+
+    import tinybert_hf  # noqa: F401  # registers the family with the Auto classes
+
+    trusted = bool(options.pop("trust_remote_code", False))
+    files = check_tokenizer_files(path, kind)
+    named = f"{path} ({', '.join(files)})" if files else str(path)
+    with refusing(what.replace(str(path), named, 1) or f"the tokenizer of {named} cannot be used", kind):
+        tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trusted, **options)
+        if getattr(config, "model_type", None) == "tinybert":
+            problem = _misfit(tokenizer, config)
+            if problem is not None:
+                raise kind(f"the tokenizer of {named} does not fit the model: {problem}")
+    return tokenizer
+
+
+def check_tokenizer_files(path: str | Path, kind: type[TinyBertError] = TinyBertError) -> list[str]:
+    """Refuses tokenizer files that are no JSON, or hold numbers that would exhaust the memory.
+
+    Returns:
+        The names of the files that are there.
+
+    Raises:
+        TinyBertError: of that kind.
+    """
+    there = [name for name in FILES if (Path(path) / name).is_file()]
+    for name in there:
+        file = Path(path) / name
+        content = read_object(file, kind)
+        for field, number in numbers_in(content):
+            if field != "model_max_length" and not abs(number) <= _MAX_NUMBER:
+                raise kind(f"{file}: {field} is {in_short(number)}, which no tokenizer has.")
+        if name == "tokenizer_config.json":
+            _check_settings(content, file, kind)
+    return there
+
+
+def _check_settings(content: dict[str, Any], file: Path, kind: type[TinyBertError]) -> None:
+    length = content.get("model_max_length")
+    if length is not None and (isinstance(length, bool) or not isinstance(length, int | float) or not length >= 1):
+        raise kind(f"{file}: model_max_length is {length!r:.60}; expected a number of tokens.")
+    names = content.get("model_input_names")
+    if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
+        raise kind(f"{file}: model_input_names is {names!r:.60}; expected a list of names.")
+
+
+def _misfit(tokenizer: Any, config: Any) -> str | None:
+    """What a model would stumble over; None where every token has its embedding."""
+    if "input_ids" not in tokenizer.model_input_names:
+        return f"it gives {', '.join(tokenizer.model_input_names) or 'nothing'}, and no input_ids"
+    if tokenizer.pad_token_id is None:
+        return "it has no padding token"
+    sides = [("", tokenizer.get_vocab(), config.vocab_size, {"text": _PROBE})]
+    if hasattr(tokenizer, "get_target_vocab"):
+        size = config.decoder_vocab_size or config.vocab_size
+        sides.append(("target ", tokenizer.get_target_vocab(), size, {"text_target": _PROBE}))
+    for side, vocabulary, size, words in sides:
+        ids = [*vocabulary.values(), tokenizer.pad_token_id, *tokenizer(**words, truncation=True)["input_ids"]]
+        if not min(ids) >= 0 or not max(ids) < size:
+            return f"its {side}tokens have the ids {min(ids)} to {max(ids)}, but the model embeds {size}"
+    return None

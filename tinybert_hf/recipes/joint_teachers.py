@@ -1,0 +1,137 @@
+"""Several teachers of a run, or one that reads other tokens than the student: opened, and checked before training."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.distillation import Teachers, load_teacher
+from tinybert_hf.distillation.joint_objective import AnyObjective, objective_between
+from tinybert_hf.distillation.teacher import check_tokenizer
+from tinybert_hf.distillation.teachers import settled
+from tinybert_hf.distillation.vocabularies import different_tokens
+from tinybert_hf.errors import TinyBertError
+from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
+from tinybert_hf.recipes.plan_base import in_phase, open_teacher_config
+from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.recipes.translators import open_tokenizer
+from tinybert_hf.training.preparation import new_projections
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+
+@dataclass(frozen=True)
+class JointTeachers:
+    """What is known about the teachers before they are opened.
+
+    Attributes:
+        configs: of all teachers, in their order.
+        tokenizers: likewise.
+        student_tokenizer: the first teacher's, or that of a student that exists already.
+        differences: of each teacher, tokens with another id than the student's; such a teacher reads its own.
+        objectives: of each phase.
+    """
+
+    configs: tuple[PreTrainedConfig, ...]
+    tokenizers: tuple[PreTrainedTokenizerBase, ...]
+    student_tokenizer: PreTrainedTokenizerBase
+    differences: tuple[tuple[str, ...], ...]
+    objectives: tuple[AnyObjective, ...]
+
+
+def plan_joint_teachers(
+    recipe: Recipe,
+    first: PreTrainedConfig,
+    first_tokenizer: PreTrainedTokenizerBase | None,
+    student_config: TinyBertConfig,
+) -> JointTeachers | None:
+    """Check all teachers against the student; None for one teacher that reads the student's tokens.
+
+    Args:
+        recipe: of the run.
+        first: configuration of the first teacher.
+        first_tokenizer: where it is made here.
+        student_config: of the student.
+
+    Raises:
+        TinyBertError: labels, layers or tokens that do not fit, with the phase and the teacher.
+    """
+    if not recipe.further_teachers and recipe.student.model is None:
+        return None
+    names = [one.model for one in recipe.further_teachers]
+    configs = (first, *(open_teacher_config(name) for name in names))
+    if first_tokenizer is None:
+        first_tokenizer = _open_tokenizer(str(recipe.teacher.model), first)
+    rest = (_open_tokenizer(name, config) for name, config in zip(names, configs[1:], strict=True))
+    tokenizers, student_tokenizer = (first_tokenizer, *rest), first_tokenizer
+    if recipe.student.model is not None:
+        own = open_tokenizer(recipe.student.model, "student")
+        if different_tokens(first_tokenizer, own, shown=1):
+            student_tokenizer = own
+    if not names and student_tokenizer is first_tokenizer:
+        return None
+    skeletons = [_skeleton(config) for config in configs]
+    teachers = settled(join(recipe, skeletons, tokenizers), student_tokenizer)
+    assert isinstance(teachers, Teachers)
+    objectives = _objectives(recipe, student_config, teachers)
+    return JointTeachers(configs, tokenizers, student_tokenizer, teachers.differences, objectives)
+
+
+def join(recipe: Recipe, models: Sequence[PreTrainedModel], tokenizers: Sequence[PreTrainedTokenizerBase]) -> Teachers:
+    """The teachers of a recipe as one value, with its weights and layer maps."""
+    settings: list[Any] = [recipe.teacher, *recipe.further_teachers]
+    return Teachers(
+        models,
+        [one.weight for one in settings],
+        layer_maps=[one.layer_map for one in settings],
+        tokenizers=tokenizers,
+    )
+
+
+def open_further_teachers(recipe: Recipe) -> list[PreTrainedModel]:
+    """All teachers but the first.
+
+    Raises:
+        TeacherError: one cannot be opened, or was never fine-tuned.
+    """
+    return [load_teacher(one.model, dtype=one.dtype or "float32")[0] for one in recipe.further_teachers]
+
+
+def _open_tokenizer(model: str, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
+    tokenizer = open_tokenizer(model, "teacher")
+    check_tokenizer(model, tokenizer, config.vocab_size)
+    return tokenizer
+
+
+def _skeleton(config: PreTrainedConfig) -> Any:
+    """A model without weights, to ask what it is."""
+    from torch import device
+    from transformers import AutoModelForSequenceClassification
+
+    with device("meta"):
+        return AutoModelForSequenceClassification.from_config(config)
+
+
+def _objectives(recipe: Recipe, student_config: TinyBertConfig, teachers: Teachers) -> tuple[AnyObjective, ...]:
+    from torch import device
+
+    with device("meta"):
+        student = TinyBertForSequenceClassification(student_config)
+    objectives = []
+    for index, phase in enumerate(recipe.phases):
+        try:
+            objective = objective_between(
+                student,
+                teachers,
+                losses=tuple(phase.loss_weights()),
+                layer_map=phase.layer_map,
+                attention_layer_map=phase.attention_layer_map,
+                temperature=phase.temperature,
+            )
+            new_projections(phase.projection, student, teachers, objective)
+        except TinyBertError as error:
+            raise in_phase(index, phase.name, error) from error
+        objectives.append(objective)
+    return tuple(objectives)

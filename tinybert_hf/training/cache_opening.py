@@ -1,0 +1,178 @@
+"""Open the teacher cache of a run: announce it, write what is missing, refuse what does not fit."""
+
+from __future__ import annotations
+
+import math
+import os
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from accelerate.utils import broadcast_object_list
+from filelock import FileLock, Timeout
+from torch import nn
+
+from tinybert_hf.distillation.shapes import is_translator
+from tinybert_hf.errors import OutputFolderError, RecipeError, TinyBertError
+from tinybert_hf.training.cache_folder import LOCK, CacheFolder, enough_room, refuse_other_files
+from tinybert_hf.training.cache_rows import INSTEAD, RowIndex, identifying_inputs
+from tinybert_hf.training.teacher_cache import (
+    CachedTensor,
+    TeacherCache,
+    cache_key,
+    cached_tensors,
+    logger,
+    shard_rows,
+    write_missing,
+)
+
+if TYPE_CHECKING:
+    from tinybert_hf.training.trainer import DistillationTrainer
+
+USUAL_LIMIT_GB = 10.0
+
+
+def open_teacher_cache(trainer: DistillationTrainer, batch: dict[str, Any]) -> TeacherCache:
+    """The cache of `trainer.args.teacher_cache`, complete.
+
+    Args:
+        trainer: with the teacher in its place.
+        batch: some rows of the training set, collated.
+
+    Raises:
+        OutputFolderError: a cache of something else, a damaged one, or no room.
+        RecipeError: it would be larger than is allowed.
+        DataError: rows that are not the same each time they are read.
+    """
+    path = Path(str(trainer.args.teacher_cache)).expanduser()
+    teacher: nn.Module = trainer.accelerator.unwrap_model(trainer.teacher)
+    index = RowIndex.of(trainer.train_dataset, identifying_inputs(teacher, batch, trainer.train_dataset))
+    index.places_of(batch)  # refuses a collator that changes rows before anything is written
+    with trainer.compute_loss_context_manager():
+        seen = trainer.objective.each[0].capture_teacher(trainer.teacher, trainer._prepare_inputs(batch))
+    kept = cached_tensors(seen, is_translator(teacher))
+    key = cache_key(teacher, index, kept, str(trainer.accelerator.mixed_precision))
+    _write_in_one_process(trainer, _writing(trainer, path, key, index, kept))
+    return TeacherCache(CacheFolder.open(path, key, len(index)), index, kept)
+
+
+def _writing(
+    trainer: DistillationTrainer,
+    path: Path,
+    key: Mapping[str, Any],
+    index: RowIndex,
+    kept: tuple[CachedTensor, ...],
+) -> Iterator[int]:
+    size = sum(each.bytes(index) for each in kept)
+    if not path.exists():
+        _check_size(trainer, index, kept, size, path)  # before a folder is made
+    refuse_other_files(path)
+    try:
+        path.mkdir(parents=True, exist_ok=True)
+        lock = FileLock(path / LOCK, timeout=0)
+        lock.acquire()
+    except Timeout:
+        raise OutputFolderError(
+            f"Another run is writing the teacher cache {path}. Start this one when it has begun to train, or give "
+            "another folder."
+        ) from None
+    except OSError as error:
+        raise OutputFolderError(
+            f"teacher_cache {path} cannot be made: {error.strerror}. Give another folder."
+        ) from error
+    with lock:
+        rows_each = shard_rows(index, size)
+        try:
+            folder = CacheFolder.claim(path, key, len(index), rows_each)
+        except OutputFolderError as error:
+            if not trainer.owns_cache:
+                raise
+            logger.warning("%s\nIt is this run's own, so it is written anew.", error)
+            shutil.rmtree(path)
+            folder = CacheFolder.claim(path, key, len(index), rows_each)
+        if folder.missing:
+            left = size * len(folder.missing) // len(folder.manifest["shards"])
+            _check_size(trainer, index, kept, left, path)
+            logger.warning(
+                "The teacher's answers to %d rows are written once to %s: %s in %d of %d shards.",
+                len(index),
+                path,
+                in_words(left),
+                len(folder.missing),
+                len(folder.manifest["shards"]),
+            )
+        yield from write_missing(trainer, folder, index, kept)
+
+
+def _check_size(
+    trainer: DistillationTrainer, index: RowIndex, kept: Sequence[CachedTensor], size: int, path: Path
+) -> None:
+    translates, limit = is_translator(trainer.student), trainer.args.teacher_cache_limit_gb
+    if limit is None:
+        limit = 0.0 if translates else USUAL_LIMIT_GB
+    if size > limit * 1e9:
+        units = ", ".join(f"{each.counts(index).sum():,} {each.unit}s x {each.width:,}" for each in kept)
+        advice = (
+            "Learn from the teacher's translations instead (`tinybert pseudo-label`, or pseudo_labels in a recipe), "
+            if translates
+            else f"{INSTEAD.rstrip('.')}, take fewer rows, "
+        )
+        raise RecipeError(
+            f"The teacher cache {path} would take {in_words(size)} ({units}); allowed are {limit:g} GB. {advice}or "
+            f"allow it: teacher_cache_limit_gb={math.ceil(size / 1e8) / 10:g}."
+        )
+    if not enough_room(path, size):
+        raise OutputFolderError(
+            f"The teacher cache {path} needs {in_words(size)}, which its disk does not have. Make room, or give a "
+            "folder on another disk."
+        )
+
+
+def _write_in_one_process(trainer: DistillationTrainer, writing: Iterator[int]) -> None:
+    """The main process writes; the others hear of each shard, so that no wait is longer than that of one shard.
+
+    Raises:
+        TinyBertError: in every process, the error of the one that writes.
+    """
+    while True:
+        heard: list[Any] = [None]
+        if trainer.accelerator.is_main_process:
+            try:
+                heard = [next(writing, None) is not None]
+            except TinyBertError as error:
+                heard = [error]
+        if trainer.args.world_size > 1:
+            broadcast_object_list(heard, from_process=0)
+        if isinstance(heard[0], TinyBertError):
+            raise heard[0]
+        if not heard[0]:
+            return
+
+
+def pays(
+    losses: Sequence[str], epochs: float, teacher: nn.Module, *, dataset: Any, data_collator: Any, tokenizer: Any
+) -> bool:
+    """Whether a cache that nobody asked for saves time, and cannot be wrong or large.
+
+    It holds a few logits a row, of rows that are only padded. One process writes it, so it is read more often than
+    there are processes.
+    """
+    return (
+        "prediction_loss" in losses
+        and set(losses) <= {"prediction_loss", "label_loss"}
+        and epochs > int(os.environ.get("WORLD_SIZE", "1"))
+        and type(teacher).__name__.endswith("ForSequenceClassification")
+        and data_collator is None
+        and "input_ids" in (getattr(dataset, "column_names", None) or ())
+        and hasattr(dataset, "select_columns")
+        and getattr(tokenizer, "padding_side", None) == "right"
+    )
+
+
+def in_words(size: int) -> str:
+    """A number of bytes."""
+    for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
+        if size >= least:
+            return f"{size / least:,.1f} {unit}"
+    return f"{size} bytes"
