@@ -318,6 +318,30 @@ class TestGenerate:
         assert torch.equal(*written)
         assert len(written[0].unique()) > 9, "rows of one word would be the same with a broken cache"
 
+    @pytest.mark.parametrize("beams", [1, 3])
+    def test_a_plain_step_is_a_step_of_the_decoder(self, beams, made, shape, monkeypatch):
+        model, scores, whole_steps = made[shape], [], []
+        options = {"num_beams": beams, "output_logits": True, "return_dict_in_generate": True}
+        hook = model.decoder.register_forward_hook(lambda *_: whole_steps.append(1))
+        for is_plain in (True, False):
+            if not is_plain:
+                monkeypatch.setattr(TinyBertForSeq2Seq, "_is_plain_step", lambda *_: False)
+            scores.append(torch.stack(model.generate(**_source(), **VARIED, **options).logits))
+        hook.remove()
+        assert scores[0].shape[0] == 9
+        assert torch.equal(*scores), "the same modules in the same order give the same bits"
+        assert len(whole_steps) == 1 + 9, "only the first of the plain steps is one of the whole decoder"
+
+    def test_what_a_plain_step_does_not_give_is_not_lost(self, made):
+        model = made["other decoder"]
+        asked = {"output_attentions": True, "output_hidden_states": True, "return_dict_in_generate": True}
+        eager = copy.deepcopy(model)
+        eager.set_attn_implementation("eager")
+        given = eager.generate(**_source(), **VARIED, **asked)
+        assert [len(step) for step in given.decoder_hidden_states] == [4] * 9
+        assert [len(step) for step in given.cross_attentions] == [3] * 9
+        assert torch.equal(given.sequences, model.generate(**_source(), **VARIED))
+
     @pytest.mark.parametrize("shape", ["all", "other decoder"])
     def test_static_cache_writes_the_same(self, made, shape):
         options = {**_source(), **VARIED}

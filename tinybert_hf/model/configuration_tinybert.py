@@ -4,6 +4,7 @@ This file travels with every saved checkpoint, so it imports the standard librar
 huggingface_hub only, and does not postpone its annotations: `@strict` checks the types that it reads from them.
 """
 
+import copy
 import difflib
 import math
 import os
@@ -146,6 +147,12 @@ class TinyBertConfig(BertConfig):
 
     def decoder_config(self) -> "TinyBertConfig":
         """The settings of the decoder of `TinyBertForSeq2Seq`, as those of a model of its own."""
+        config = type(self)(**{**self.to_dict(), **self._decoder_fields()})
+        config._attn_implementation_internal = self._attn_implementation_internal
+        return config
+
+    def _decoder_fields(self) -> dict[str, Any]:
+        """What differs in the decoder's settings."""
         own = {
             "num_hidden_layers": self.num_decoder_layers,
             "hidden_size": self.decoder_hidden_size,
@@ -154,16 +161,17 @@ class TinyBertConfig(BertConfig):
             "vocab_size": self.decoder_vocab_size,
         }
         given = {name: value for name, value in own.items() if value is not None}
-        none = dict.fromkeys([name for name in self.to_dict() if name.startswith(("decoder_", "num_decoder_"))])
+        none = {field.name: None for field in fields(self) if field.name.startswith(("decoder_", "num_decoder_"))}
         flags = {"is_decoder": True, "add_cross_attention": True, "is_encoder_decoder": False, "tie_embeddings": None}
-        config = type(self)(**{**self.to_dict(), **none, **given, **flags})
-        config._attn_implementation_internal = self._attn_implementation_internal
-        return config
+        return {**none, **given, **flags}
 
     def get_text_config(self, decoder: bool | None = None, encoder: bool | None = None) -> "TinyBertConfig":
         """The settings of the decoder where `generate` asks for them (the shape of its cache), else these."""
         if decoder and not encoder and self.is_encoder_decoder and self.num_decoder_layers is not None:
-            return self.decoder_config()
+            # `generate` asks several times a call: a copy is not checked again, as `decoder_config` would be.
+            view = copy.copy(self)
+            view.__dict__.update(self._decoder_fields())
+            return view
         return self
 
     @classmethod

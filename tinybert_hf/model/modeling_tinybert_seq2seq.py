@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
-from transformers.cache_utils import Cache
+from transformers.cache_utils import Cache, DynamicCache, EncoderDecoderCache
 from transformers.generation import GenerationMixin
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 from transformers.models.bert.modeling_bert import BertModel
@@ -157,30 +157,83 @@ class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
             )
         else:
             read = BaseModelOutput(*encoder_outputs[:3]) if isinstance(encoder_outputs, tuple) else encoder_outputs
-        outputs = self.decoder(
-            decoder_input_ids,
-            attention_mask=decoder_attention_mask,
-            position_ids=decoder_position_ids,
-            inputs_embeds=decoder_inputs_embeds,
-            encoder_hidden_states=self.bridge(read.last_hidden_state),
-            encoder_attention_mask=attention_mask,
-            use_cache=use_cache,
-            return_dict=True,
-            **{_CACHE: past_key_values if cache is None else cache},
-            **kwargs,
-        )
-        logits = self.lm_head(outputs.last_hidden_state)
+        cache = past_key_values if cache is None else cache
+        states: dict[str, Any] = {}
+        further = (labels, decoder_attention_mask, decoder_position_ids, decoder_inputs_embeds)
+        if decoder_input_ids is not None and self._is_plain_step(decoder_input_ids, cache, further, kwargs):
+            decoded = self._plain_step(decoder_input_ids, attention_mask, cache)
+            states[_CACHE] = cache
+        else:
+            outputs = self.decoder(
+                decoder_input_ids,
+                attention_mask=decoder_attention_mask,
+                position_ids=decoder_position_ids,
+                inputs_embeds=decoder_inputs_embeds,
+                encoder_hidden_states=self.bridge(read.last_hidden_state),
+                encoder_attention_mask=attention_mask,
+                use_cache=use_cache,
+                return_dict=True,
+                **{_CACHE: cache},
+                **kwargs,
+            )
+            decoded = outputs.last_hidden_state
+            states[_CACHE] = getattr(outputs, _CACHE)
+            states["decoder_hidden_states"] = outputs.hidden_states
+            states["decoder_attentions"] = outputs.attentions
+            states["cross_attentions"] = outputs.cross_attentions
+        logits = self.lm_head(decoded)
         return Seq2SeqLMOutput(
             loss=None if labels is None else _translation_loss(logits, labels, num_items_in_batch),
             logits=logits,
-            **{_CACHE: getattr(outputs, _CACHE)},
-            decoder_hidden_states=outputs.hidden_states,
-            decoder_attentions=outputs.attentions,
-            cross_attentions=outputs.cross_attentions,
             encoder_last_hidden_state=read.last_hidden_state,
             encoder_hidden_states=read.hidden_states,
             encoder_attentions=read.attentions,
+            **states,
         )
+
+    def _is_plain_step(
+        self, tokens: Tensor, cache: Cache | None, further: tuple[Tensor | None, ...], options: dict[str, Any]
+    ) -> bool:
+        """Whether this is what `generate` asks for at each token but the first, and nothing else."""
+        config = self.decoder.config
+        return (
+            isinstance(cache, EncoderDecoderCache)
+            and not (self.training or options or config.output_hidden_states or config.output_attentions)
+            and config._attn_implementation == "sdpa"
+            and type(cache.self_attention_cache) is type(cache.cross_attention_cache) is DynamicCache
+            and tokens.shape[1] == 1
+            and all(one is None for one in further)
+            and all(cache.is_updated.get(layer) for layer in range(len(self.decoder.encoder.layer)))
+        )
+
+    def _plain_step(self, tokens: Tensor, source_mask: Tensor | None, cache: EncoderDecoderCache) -> Tensor:
+        """Decode one token as `self.decoder` does, without what only longer inputs need; half the time of a step.
+
+        Args:
+            tokens: the last ids (B, 1).
+            source_mask: 1 for real source tokens (B, L).
+            cache: keys and values of the source and of the target so far; the token is added.
+
+        Returns:
+            Hidden state (B, 1, H).
+        """
+        embeddings = self.decoder.embeddings
+        hidden = embeddings.word_embeddings(tokens) + embeddings.token_type_embeddings.weight[0]
+        hidden = embeddings.LayerNorm(hidden + embeddings.position_embeddings.weight[cache.get_seq_length()])
+        mask = None if source_mask is None else source_mask[:, None, None, :].bool()
+        for index, layer in enumerate(self.decoder.encoder.layer):
+            own, cross = layer.attention.self, layer.crossattention.self
+            heads = (len(tokens), 1, own.num_attention_heads, own.attention_head_size)
+            query, key, value = (part(hidden).view(heads).transpose(1, 2) for part in (own.query, own.key, own.value))
+            key, value = cache.self_attention_cache.update(key, value, index)
+            seen = functional.scaled_dot_product_attention(query, key, value)
+            hidden = layer.attention.output(seen.transpose(1, 2).flatten(2), hidden)
+            query = cross.query(hidden).view(heads).transpose(1, 2)
+            source = cache.cross_attention_cache.layers[index]
+            seen = functional.scaled_dot_product_attention(query, source.keys, source.values, attn_mask=mask)
+            hidden = layer.crossattention.output(seen.transpose(1, 2).flatten(2), hidden)
+            hidden = layer.feed_forward_chunk(hidden)
+        return hidden
 
 
 def _encoder_config(config: TinyBertConfig) -> TinyBertConfig:
