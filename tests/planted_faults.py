@@ -107,6 +107,10 @@ FAULTS = (
     # Model
     Fault("the decoder reads the token that it is to write", TRANSLATOR, "shifted[:, 1:] = labels[:, :-1]", "shifted[:, :-1] = labels[:, 1:]", TESTS_OF_MODEL),
     Fault("the decoder sees the source's padding", TRANSLATOR, "encoder_attention_mask=attention_mask", "encoder_attention_mask=None", TESTS_OF_MODEL),
+    Fault("a plain step looks at the source's padding", TRANSLATOR, "source.keys, source.values, attn_mask=mask", "source.keys, source.values", TESTS_OF_MODEL),
+    Fault("a plain step stays at the first place", TRANSLATOR, "weight[cache.get_seq_length()]", "weight[0]", TESTS_OF_MODEL),
+    Fault("a plain step skips the feed-forward part", TRANSLATOR, "hidden = layer.feed_forward_chunk(hidden)", "pass", TESTS_OF_MODEL),
+    Fault("a plain step where attentions are asked for", TRANSLATOR, "self.training or options or config", "self.training or config", TESTS_OF_MODEL),
     Fault("a padded target counts in the translator's loss", TRANSLATOR, "ignore_index=-100", "ignore_index=-1", TESTS_OF_MODEL),
     Fault("the accumulated count is not used", MODEL, "return total / num_items_in_batch", "return total / labels.numel()", TESTS_OF_MODEL),
     Fault("ReLU in the wrong classifiers", MODEL, 'config.classifier_activation == "relu"', 'config.classifier_activation != "relu"', TESTS_OF_MODEL),

@@ -29,8 +29,10 @@ from tinybert_hf.evaluation import evaluate_any_checkpoint, open_translator
 from tinybert_hf.evaluation.open_checkpoint import open_model
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq, TinyBertForSequenceClassification
 from tinybert_hf.recipes.loader import load_recipe
+from tinybert_hf.training.checkpoints import MANIFEST_FILE, checked_checkpoint, complete_checkpoint, seal
 from tinybert_hf.training.finetuning import put_in_place
 
+_STATE_FILES = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
 TEXTS = ["the film was good", "a dull plot, and 12 songs", "not bad", "the cast is warm but weak"]
 GERMAN = ["der Film war gut", "eine matte Handlung", "nicht schlecht", "die Besetzung ist warm"]
 SHAPE = {
@@ -52,12 +54,14 @@ class Kind:
         mutators: how it is damaged.
         routes: ways to open it; a seed takes one. Each gives what JSON can hold.
         says_so: whether a different result is what the damaged file says, given that result and the notices.
+        names: what a message may name in place of the file.
     """
 
     file: Path
     mutators: tuple[mutations.Mutator, ...]
     routes: tuple[Callable[[], Any], ...]
     says_so: Callable[[bytes, int, Any, list[str]], bool]
+    names: tuple[str, ...] = ()
 
 
 @dataclass
@@ -104,7 +108,7 @@ def _judge(kind: Kind, bad: bytes, route: int, report: dict[str, Any], expected:
         name, family, text = report["error"]
         if "TinyBertError" not in family:
             return FAILED, f"{name}: {text[:300]}"
-        if kind.file.name not in text:
+        if not any(one in text for one in (kind.file.name, *kind.names)):
             return FAILED, f"the message does not name the file: {text[:300]}"
         return (REFUSED, text) if len(text) < 3000 else (FAILED, f"a message of {len(text)} characters")
     if report["value"] == expected:
@@ -173,6 +177,21 @@ def make_rows(folder: Path) -> dict[str, Path]:
     return files
 
 
+def make_checkpoint(folder: Path) -> Path:
+    """What a trainer keeps to go on from, sealed."""
+    checkpoint = folder / "checkpoint-2"
+    checkpoint.mkdir()
+    torch.manual_seed(0)
+    log = [{"step": step, "loss": 1 / step, "epoch": step / 2} for step in (1, 2)]
+    state = {"global_step": 2, "epoch": 1.0, "max_steps": 8, "log_history": log}
+    (checkpoint / "trainer_state.json").write_text(json.dumps(state, indent=2))
+    torch.save({"state": {0: {"step": torch.tensor(2.0), "exp_avg": torch.rand(64)}}}, checkpoint / "optimizer.pt")
+    torch.save({"last_epoch": 2}, checkpoint / "scheduler.pt")
+    torch.save({"cpu": torch.get_rng_state()}, checkpoint / "rng_state.pth")
+    seal(checkpoint)
+    return checkpoint
+
+
 def make_recipe(folder: Path, teacher: Path, rows: dict[str, Path]) -> Path:
     """A recipe with most of the fields that there are."""
     training = {"epochs": 2.0, "learning_rate": 3e-4, "batch_size": 16, "lr_scheduler_type": "linear"}
@@ -204,6 +223,23 @@ def make_recipe(folder: Path, teacher: Path, rows: dict[str, Path]) -> Path:
 
 
 # The ways to open them
+
+
+def _state_of(checkpoint: Path) -> dict[str, str]:
+    """What a run would go on with: every file that the trainer reads."""
+    return {
+        path.name: hashlib.sha256(path.read_bytes()).hexdigest()
+        for path in sorted(checkpoint.iterdir())
+        if path.name != MANIFEST_FILE
+    }
+
+
+def _newest(checkpoint: Path) -> Any:
+    return _state_of(Path(complete_checkpoint(checkpoint.parent) or ""))
+
+
+def _chosen(checkpoint: Path) -> Any:
+    return _state_of(Path(checked_checkpoint(checkpoint, needed=_STATE_FILES)))
 
 
 def _digest(model: Any) -> str:
@@ -273,6 +309,7 @@ def kinds(folder: Path) -> dict[str, Kind]:
     classifier, translator = make_classifier(folder / "classifier"), make_translator(folder / "translator")
     rows = make_rows(folder)
     recipe = make_recipe(folder, classifier, rows)
+    checkpoint = make_checkpoint(folder)
     labelled = DataSettings(validation_file=str(rows["good.jsonl"]), max_length=16)
     paired = DataSettings(
         validation_file=str(rows["good_pairs.jsonl"]), source_column="en", target_column="de", max_length=16
@@ -301,6 +338,12 @@ def kinds(folder: Path) -> dict[str, Kind]:
             file, mutations.CSV if read is _csv_rows else mutations.JSON_FILE, (lambda: load(settings),), as_written
         )
 
+    def of_state(name: str, mutators: tuple[mutations.Mutator, ...]) -> Kind:
+        # A changed hash in the manifest is a changed file, as far as anybody can tell.
+        names = _STATE_FILES if name == MANIFEST_FILE else ()
+        routes = (lambda: _newest(checkpoint), lambda: _chosen(checkpoint))
+        return Kind(checkpoint / name, mutators, routes, lambda bad, route, value, notices: False, names)
+
     def as_yaml_says(bad: bytes, route: int, value: Any, notices: list[str]) -> bool:
         return _yaml_says(bad, yaml.safe_load(value.partition("\n\n")[0]) if route else value)
 
@@ -321,6 +364,9 @@ def kinds(folder: Path) -> dict[str, Kind]:
         "JSON lines, labels": of_rows(rows["rows.jsonl"], _rows, _json_rows),
         "JSON lines, pairs": of_rows(rows["pairs.jsonl"], _pairs, _json_pairs, source_column="en", target_column="de"),
         "CSV, labels": of_rows(rows["rows.csv"], _rows, _csv_rows),
+        "trainer_state.json": of_state("trainer_state.json", mutations.JSON_FILE),
+        "optimizer.pt": of_state("optimizer.pt", mutations.ANY_BYTES),
+        "a checkpoint's manifest.json": of_state(MANIFEST_FILE, mutations.JSON_FILE),
     }
 
 

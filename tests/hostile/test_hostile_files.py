@@ -39,7 +39,8 @@ def files(place: Path) -> dict[str, Any]:
 NAMES = (
     "config.json, classifier", "config.json, translator", "model.safetensors, classifier",
     "model.safetensors, translator", "tokenizer.json", "tokenizer_config.json", "target_tokenizer.json", "recipe YAML",
-    "JSON lines, labels", "JSON lines, pairs", "CSV, labels",
+    "JSON lines, labels", "JSON lines, pairs", "CSV, labels", "trainer_state.json", "optimizer.pt",
+    "a checkpoint's manifest.json",
 )  # fmt: skip
 
 

@@ -74,7 +74,7 @@ def _open_tokenizer(path: str, config: Any) -> Any:
         # transformers makes an empty tokenizer where the folder has none, and reads every word as unknown.
         raise TinyBertError(
             f"{path} has no tokenizer: only {len(tokenizer)} special tokens were found. "
-            "Save the tokenizer of the model into the same folder."
+            "Save the tokenizer of the model (tokenizer.json) into the same folder."
         )
     return tokenizer
 

@@ -49,12 +49,12 @@ def damage(folder: Path) -> str | None:
     try:
         files: dict[str, dict[str, Any]] = json.loads(manifest.read_text(encoding="utf-8"))["files"]
         expected = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in files.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError, OSError):
+    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, OSError):
         return f"its {MANIFEST_FILE} is damaged"
     for name, (size, digest) in expected.items():
         path = folder / name
         if not path.is_file():
-            return f"{name} is missing"
+            return f"{name}, which its {MANIFEST_FILE} names, is missing"
         if path.stat().st_size != size:
             return f"{name} has {path.stat().st_size} bytes instead of {size}"
         if file_digest(path) != digest:
