@@ -28,9 +28,9 @@ from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, open_translator
 from tinybert_hf.evaluation.open_checkpoint import open_model
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq, TinyBertForSequenceClassification
+from tinybert_hf.opening import put_in_place
 from tinybert_hf.recipes.loader import load_recipe
 from tinybert_hf.training.checkpoints import MANIFEST_FILE, checked_checkpoint, complete_checkpoint, seal
-from tinybert_hf.training.finetuning import put_in_place
 
 _STATE_FILES = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
 TEXTS = ["the film was good", "a dull plot, and 12 songs", "not bad", "the cast is warm but weak"]

@@ -14,8 +14,8 @@ from transformers import AutoModelForSequenceClassification, BertTokenizer
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, distillation_losses
 from tinybert_hf.errors import CaptureError, RecipeError, TeacherError, TinyBertError
+from tinybert_hf.opening import PROJECTIONS_FILE
 from tinybert_hf.training.base import LengthGroupedSampler
-from tinybert_hf.training.trainer import PROJECTIONS_FILE
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 

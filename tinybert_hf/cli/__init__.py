@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tinybert_hf.cli.convert import convert
 from tinybert_hf.cli.distill import distill
 from tinybert_hf.cli.evaluate import evaluate
 from tinybert_hf.cli.failures import show_traceback
@@ -13,7 +14,7 @@ from tinybert_hf.cli.pseudo_label import pseudo_label
 from tinybert_hf.cli.recipes import recipes
 from tinybert_hf.cli.translate import translate
 
-COMMANDS = (distill, finetune, evaluate, translate, pseudo_label, recipes)
+COMMANDS = (distill, finetune, evaluate, translate, pseudo_label, convert, recipes)
 
 app = typer.Typer(
     name="tinybert",

@@ -105,7 +105,7 @@ def data_overrides(
         "text_pair_column": text_pair_column,
         "label_column": label_column,
         "max_length": max_length,
-        "label_names": None if label_names is None else _names(label_names),
+        "label_names": None if label_names is None else names_of(label_names),
         "source_column": source_column,
         "target_column": target_column,
     }
@@ -130,7 +130,8 @@ def choose_columns(settings: DataSettings, named: Collection[str]) -> DataSettin
     return chosen
 
 
-def _names(text: str) -> tuple[str, ...]:
+def names_of(text: str) -> tuple[str, ...]:
+    """The labels that --label-names gives."""
     names = tuple(name.strip() for name in text.split(","))
     if len(names) < 2 or not all(names):
         raise typer.BadParameter(

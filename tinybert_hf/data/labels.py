@@ -124,7 +124,8 @@ def _class_names(tables: Sequence[RawRows]) -> tuple[str, ...] | None:
     return named[0].class_names if named else None
 
 
-def _are_generic(names: Sequence[str]) -> bool:
+def are_generic(names: Sequence[str]) -> bool:
+    """Whether the labels have no names but those that transformers gives to numbers."""
     return list(names) == [f"LABEL_{i}" for i in range(len(names))]
 
 
@@ -142,7 +143,7 @@ def _name_numbers(
                     "the label is -1, which marks a row without a label (as in test splits on the Hub). "
                     "Use a split with labels, or remove such rows.",
                 )
-    by_number = given if given and not (model_names and _are_generic(model_names)) else model_names
+    by_number = given if given and not (model_names and are_generic(model_names)) else model_names
     if by_number is None:
         contiguous = found == set(range(len(found)))
         names = {value: f"LABEL_{int(value)}" if contiguous else str(int(value)) for value in found}

@@ -4,9 +4,10 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data.settings import REGRESSION, SINGLE_LABEL, DataSettings
+from tinybert_hf.data.labels import are_generic
+from tinybert_hf.data.settings import PROBLEM_TYPES, REGRESSION, SINGLE_LABEL, DataSettings
 from tinybert_hf.data.tasks import TASKS
-from tinybert_hf.errors import TinyBertError
+from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation.metrics import metrics_for
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_model
 
@@ -114,7 +115,12 @@ def evaluate_checkpoint(
     names = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
     positions = getattr(model.config, "max_position_embeddings", settings.max_length)
     settings = replace(settings, problem_type=problem, max_length=min(settings.max_length, positions))
-    data = TASKS[task].load(settings, need_train=False, label_names=names)
+    try:
+        data = TASKS[task].load(settings, need_train=False, label_names=names)
+    except DataError as error:
+        if problem == SINGLE_LABEL and are_generic(names):
+            raise DataError(f"{error} The model's labels have no names: see id2label in {path}/config.json.") from None
+        raise
     assert data.validation is not None  # asked for above
     rows = TASKS[task].tokenize(data.validation, tokenizer, settings)
     model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -135,6 +141,10 @@ def _batches(dataset: "Dataset", processing_class: Any, batch_size: int) -> Iter
 def _problem_type(config: Any, settings: DataSettings) -> str:
     """The model's own problem; the settings may only speak where the model is silent."""
     own: str | None = config.problem_type or (REGRESSION if config.num_labels == 1 else None)
+    if own and own not in PROBLEM_TYPES:
+        raise TinyBertError(
+            f"config.json of the model: problem_type is {own!r:.60}; known are {', '.join(PROBLEM_TYPES)}."
+        )
     if own and settings.problem_type and own != settings.problem_type:
         raise TinyBertError(f"The model was trained for {own}, but problem_type is {settings.problem_type}.")
     return own or settings.problem_type or SINGLE_LABEL

@@ -1,18 +1,26 @@
-"""Opens saved models, whoever made them: nothing in the folder runs, damaged files are refused, changes are said."""
+"""Opens saved models, whoever made them: nothing in the folder runs, damaged files are refused, changes are said.
+
+And puts them in place, so that a folder is whole or absent.
+"""
 
 from tinybert_hf.opening.config_file import open_config
 from tinybert_hf.opening.manifest import check_manifest, damaged_weights
 from tinybert_hf.opening.models import check_folder_files, open_model
+from tinybert_hf.opening.placing import put_in_place
+from tinybert_hf.opening.projections_file import PROJECTIONS_FILE, read_projections
 from tinybert_hf.opening.reasons import reason_of, refusing
 from tinybert_hf.opening.tokenizers import open_tokenizer
 
 __all__ = [
+    "PROJECTIONS_FILE",
     "check_folder_files",
     "check_manifest",
     "damaged_weights",
     "open_config",
     "open_model",
     "open_tokenizer",
+    "put_in_place",
+    "read_projections",
     "reason_of",
     "refusing",
 ]

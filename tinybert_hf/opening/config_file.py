@@ -50,6 +50,9 @@ def check_config_file(path: str | Path, kind: type[TinyBertError] = TinyBertErro
     labels = content.get("num_labels")
     if labels is not None and not _is_count(labels, _MAX_LABELS):
         raise kind(f"{file}: num_labels is {labels!r:.60}; expected a whole number from 1 to {_MAX_LABELS:,}.")
+    classes = content.get("architectures")
+    if classes is not None and not (isinstance(classes, list) and all(isinstance(one, str) for one in classes)):
+        raise kind(f"{file}: architectures is {classes!r:.60}; expected a list of names of classes.")
     for name, number in numbers_in(content):
         if name.endswith(_SIZES) and not abs(number) <= _MAX_SIZE:
             raise kind(f"{file}: {name} is {in_short(number)}, which no model has.")

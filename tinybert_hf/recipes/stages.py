@@ -11,6 +11,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.evaluation import main_metric
 from tinybert_hf.model.manifest_tinybert import write_manifest
@@ -127,6 +128,10 @@ class Run(ABC, Generic[PlanT]):
     def open_student(self, folder: Path) -> PreTrainedModel:
         """A student that this run has saved."""
 
+    def starting_projections(self, student: PreTrainedModel) -> AnyProjections | None:
+        """Projections that a student was saved with; None: the phases make new ones."""
+        return None
+
     def guide(self) -> PreTrainedModel:
         """The model that the losses of the phases look at."""
         return self.teacher
@@ -192,6 +197,7 @@ class Run(ABC, Generic[PlanT]):
                     compute_metrics=self.compute_metrics,
                     seed=self.recipe.seed,
                     training_arguments=self.phase_arguments,
+                    projections=self.starting_projections(student),
                 )
             student.save_pretrained(self.folder.work / STUDENT)
             self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)

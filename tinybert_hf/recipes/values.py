@@ -33,6 +33,8 @@ def check_values(recipe: Recipe) -> None:
     Raises:
         RecipeError: a value outside its range, or a name that is not known.
     """
+    if not recipe.name.strip():
+        raise RecipeError("name: a recipe needs a name; leave the field out to take that of the file")
     _check_models(recipe.teacher, recipe.student)
     _check_further_teachers(recipe)
     if not recipe.phases:

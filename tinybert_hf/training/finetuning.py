@@ -12,7 +12,7 @@ import torch
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, TrainingArguments
 
 from tinybert_hf.distillation.shapes import is_translator
-from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint
 
@@ -132,17 +132,6 @@ def finetune(
         shutil.rmtree(work, ignore_errors=True)
     trainer.accelerator.wait_for_everyone()
     return metrics
-
-
-def put_in_place(model: PreTrainedModel, processing_class: Any, target: Path) -> None:
-    """Write model and tokenizer beside `target` and rename: the folder is whole or absent."""
-    beside = target.parent / f".{target.name}.saving"
-    shutil.rmtree(beside, ignore_errors=True)
-    model.save_pretrained(beside)
-    if processing_class is not None:
-        processing_class.save_pretrained(beside)
-    write_manifest(beside)
-    beside.rename(target)
 
 
 def final_metrics(trainer: Trainer, eval_dataset: Any) -> dict[str, float]:

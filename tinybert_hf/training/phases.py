@@ -13,15 +13,17 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
+from torch import Tensor
 from transformers import PreTrainedModel
 
 from tinybert_hf.data.shard_folder import file_digest, replace_file
 from tinybert_hf.distillation.joint_objective import objective_between
 from tinybert_hf.distillation.losses import LOSSES
-from tinybert_hf.distillation.projections import AnyProjections
+from tinybert_hf.distillation.projections import AnyProjections, Projections
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.distillation.teachers import AnyTeacher, settled
 from tinybert_hf.errors import OutputFolderError, RecipeError
+from tinybert_hf.opening import PROJECTIONS_FILE, put_in_place
 from tinybert_hf.training.arguments import (
     DistillationArguments,
     Seq2SeqDistillationArguments,
@@ -30,10 +32,10 @@ from tinybert_hf.training.arguments import (
 )
 from tinybert_hf.training.cache_opening import pays
 from tinybert_hf.training.checkpoints import complete_checkpoint
-from tinybert_hf.training.finetuning import common_arguments, final_metrics, put_in_place
+from tinybert_hf.training.finetuning import common_arguments, final_metrics
 from tinybert_hf.training.preparation import new_projections
 from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
-from tinybert_hf.training.trainer import PROJECTIONS_FILE, DistillationTrainer
+from tinybert_hf.training.trainer import DistillationTrainer
 
 PHASE_FILE = "phase.json"
 RESULT_FILE = "result.json"
@@ -163,6 +165,7 @@ def run_phases(
     training_arguments: Mapping[str, Any] | None = None,
     callbacks: Sequence[Any] = (),
     data_collator: Any = None,
+    projections: AnyProjections | None = None,
 ) -> list[PhaseResult]:
     """Distil `teacher` into `student`, phase after phase.
 
@@ -184,6 +187,7 @@ def run_phases(
         callbacks: as for transformers' Trainer.
         data_collator: makes batches of rows; None: pads them. It may draw random numbers (masking): a resumed run
             draws the same.
+        projections: to begin with, from `projections_from`; None: new ones.
 
     Returns:
         One result a phase.
@@ -196,7 +200,6 @@ def run_phases(
     _check_same_phases(folder, phases)
     teacher = settled(teacher, processing_class)
     results = []
-    projections: AnyProjections | None = None
     for index, phase in enumerate(phases):
         work = folder / f"{index}-{phase.name}"
         if (work / RESULT_FILE).is_file():
@@ -328,6 +331,36 @@ def _kept_projections(
     projections = _projections_of(student, teacher, phase)
     projections.load_state_dict(load_file(work / PROJECTIONS_FILE))
     return projections
+
+
+def projections_from(
+    kept: Mapping[str, Tensor], student: PreTrainedModel, teacher: AnyTeacher, phase: Phase
+) -> Projections | None:
+    """The projections of a phase, begun with those that a student was saved with.
+
+    One map for all layers serves as the start of one for each.
+
+    Args:
+        kept: from `read_projections`.
+        student: the model that they were saved with.
+        teacher: of the phase.
+        phase: says which layers are projected, and how.
+
+    Returns:
+        None where the phase projects nothing, or where they are for a teacher of another width.
+    """
+    made = _projections_of(student, teacher, phase)
+    if not isinstance(made, Projections) or made.is_empty:
+        return None
+    state = {}
+    for name, value in made.state_dict().items():
+        part = name.rpartition(".")[2]
+        start = kept.get(name, kept.get(f"maps.shared.{part}"))
+        if start is None or start.shape != value.shape:
+            return None
+        state[name] = start
+    made.load_state_dict(state)
+    return made
 
 
 def _that_fit(

@@ -20,6 +20,7 @@ from tinybert_hf.distillation.joint_objective import objective_between
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher, settled
 from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.opening import PROJECTIONS_FILE
 from tinybert_hf.training.arguments import DistillationArguments
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.cache_opening import open_teacher_cache
@@ -37,7 +38,6 @@ from tinybert_hf.training.sharding import load_whole_state, whole_state
 from tinybert_hf.training.teacher_cache import CachingCollator, TeacherCache, capture_from
 from tinybert_hf.training.teacher_metrics import evaluate_teachers
 
-PROJECTIONS_FILE = "projections.safetensors"
 FILLER = "is_filler"  # marks a batch that is computed, and counted as nothing
 
 
