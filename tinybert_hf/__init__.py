@@ -33,6 +33,7 @@ _MODULE_OF = {
     "load_teacher": "tinybert_hf.distillation",
     "Teachers": "tinybert_hf.distillation",
     "with_teacher_tokens": "tinybert_hf.training",
+    "push": "tinybert_hf.hub",
     "convert_checkpoint": "tinybert_hf.conversion",
     "TinyBertError": "tinybert_hf.errors",
 }

@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tinybert_hf.cli.card import card
 from tinybert_hf.cli.convert import convert
 from tinybert_hf.cli.distill import distill
 from tinybert_hf.cli.evaluate import evaluate
@@ -11,10 +12,11 @@ from tinybert_hf.cli.failures import show_traceback
 from tinybert_hf.cli.finetune import finetune
 from tinybert_hf.cli.interruption import EXIT_INTERRUPTED, answers_ctrl_c
 from tinybert_hf.cli.pseudo_label import pseudo_label
+from tinybert_hf.cli.push import push
 from tinybert_hf.cli.recipes import recipes
 from tinybert_hf.cli.translate import translate
 
-COMMANDS = (distill, finetune, evaluate, translate, pseudo_label, convert, recipes)
+COMMANDS = (distill, finetune, evaluate, translate, pseudo_label, convert, card, push, recipes)
 
 app = typer.Typer(
     name="tinybert",

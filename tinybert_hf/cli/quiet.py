@@ -27,7 +27,7 @@ def quiet_libraries() -> None:
     transformers.utils.logging.set_verbosity_error()
     transformers.utils.logging.disable_progress_bar()  # of loading weights; the Trainer's own bar stays
     datasets.utils.logging.set_verbosity_error()
-    for name in ("httpx", "huggingface_hub", "torch"):
+    for name in ("httpx", "httpx2", "huggingface_hub", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
     warnings.filterwarnings("default", category=ChangedFilesWarning)

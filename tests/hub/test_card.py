@@ -1,0 +1,99 @@
+"""A model card says what the run says, and nothing of the machine that it ran on."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+from huggingface_hub import ModelCard
+from tiny_run import make_teacher, recipe_mapping
+
+from tinybert_hf.errors import TinyBertError
+from tinybert_hf.hub import card_of
+from tinybert_hf.recipes.fields import build
+from tinybert_hf.recipes.run import run_recipe
+from tinybert_hf.recipes.schema import Recipe
+
+
+@pytest.fixture(scope="module")
+def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The folder of a finished run."""
+    import io
+
+    from rich.console import Console
+
+    work = tmp_path_factory.mktemp("card")
+    mapping = recipe_mapping(work, make_teacher(work / "teacher"))
+    run_recipe(build(Recipe, mapping), Console(file=io.StringIO()))
+    return work / "out"
+
+
+def test_every_figure_is_that_of_the_run(out: Path) -> None:
+    run = json.loads((out / "run.json").read_text())
+    card = ModelCard(card_of(out, "me/tiny", "apache-2.0"))
+    data = card.data.to_dict()
+    assert (data["license"], data["pipeline_tag"], data["library_name"]) == (
+        "apache-2.0", "text-classification", "transformers",
+    )  # fmt: skip
+    figures = {one.metric_type: one.metric_value for one in card.data.eval_results or ()}
+    assert figures["accuracy"] == round(run["metrics"]["student"]["accuracy"], 4)
+    for who in ("teacher", "student", "baseline"):
+        assert f"| {run['metrics'][who]['accuracy']:.4f} |" in card.text
+    share = run["metrics"]["student"]["accuracy"] / run["metrics"]["teacher"]["accuracy"]
+    assert f"keeps {share:.1%} of its teacher's accuracy" in card.text
+    for phase in run["phases"]:
+        for name, value in phase["losses"].items():
+            assert name == "loss" or f"{value:.3g}" in card.text
+    assert 'pipeline("text-classification", "me/tiny", trust_remote_code=True)' in card.text
+    assert "Labels: negative, positive." in card.text
+    assert "{'" not in card.text
+    assert "None" not in card.text
+
+
+def test_no_path_of_the_machine(out: Path) -> None:
+    text = card_of(out)
+    assert str(out.parent) not in text
+    assert "a local model (`teacher`)" in text
+    assert "base_model" not in text
+
+
+def test_a_teacher_of_the_hub_is_its_base_model(out: Path, tmp_path: Path) -> None:
+    folder = changed(out, tmp_path, lambda run: run["recipe"]["teacher"].update(model="owner/bert-large"))
+    card = ModelCard(card_of(folder))
+    assert card.data.to_dict()["base_model"] == "owner/bert-large"
+    assert "[owner/bert-large](https://huggingface.co/owner/bert-large)" in card.text
+
+
+def test_without_a_run(out: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "plain"
+    folder.mkdir()
+    (folder / "config.json").write_text((out / "config.json").read_text())
+    text = card_of(folder)
+    assert "What it reaches" not in text
+    assert "# plain" in text
+
+
+def changed(out: Path, tmp_path: Path, change: Any) -> Path:
+    folder = tmp_path / "changed"
+    folder.mkdir()
+    (folder / "config.json").write_text((out / "config.json").read_text())
+    run = json.loads((out / "run.json").read_text())
+    change(run)
+    (folder / "run.json").write_text(json.dumps(run))
+    return folder
+
+
+def test_a_run_of_another_version(out: Path, tmp_path: Path) -> None:
+    folder = changed(out, tmp_path, lambda run: run.pop("costs"))
+    with pytest.raises(TinyBertError, match=r"run\.json is of another version, or damaged \(KeyError: 'costs'\)"):
+        card_of(folder)
+
+
+def test_what_is_no_model_of_ours(tmp_path: Path) -> None:
+    with pytest.raises(TinyBertError, match=r"there is no config\.json"):
+        card_of(tmp_path)
+    (tmp_path / "config.json").write_text(json.dumps({"architectures": ["BertModel"], "hidden_size": 3}))
+    with pytest.raises(TinyBertError, match="describes a BertModel, which is none of this package's"):
+        card_of(tmp_path)

@@ -1,0 +1,35 @@
+"""`tinybert card`: the model card of a folder, printed or written into it."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from tinybert_hf.cli.failures import answers_failures
+
+
+@answers_failures
+def card(
+    folder: Annotated[str, typer.Argument(help="Folder of a model, as distill or convert has left it.")],
+    repo_id: Annotated[
+        str | None, typer.Option(help="Where it is going to be. Default: the name of the folder.")
+    ] = None,
+    license: Annotated[str | None, typer.Option(help="As the Hub names it: apache-2.0, mit, cc-by-sa-4.0.")] = None,
+    output: Annotated[
+        Path | None, typer.Option(help="File to write, FOLDER/README.md for example. Not given: the screen.")
+    ] = None,
+) -> None:
+    """Write the model card of a folder: what it is, what it reaches beside its teacher, how it was made.
+
+    Every figure is taken from the run (run.json). `tinybert push` does this by itself.
+    """
+    from tinybert_hf.hub import card_of
+
+    text = card_of(folder, repo_id, license)
+    if output is None:
+        typer.echo(text, nl=False)
+        return
+    output.write_text(text, encoding="utf-8")
+    typer.echo(f"The card is in {output}.")

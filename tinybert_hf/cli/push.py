@@ -1,0 +1,48 @@
+"""`tinybert push`: a model to the Hub, in one commit, with a card that was written from its run."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from tinybert_hf.cli.failures import answers_failures
+
+
+@answers_failures
+def push(
+    folder: Annotated[str, typer.Argument(help="Folder of a model, as distill or convert has left it.")],
+    repo_id: Annotated[str, typer.Option(help="Repository on the Hub: owner/name, made where it is not there.")],
+    private: Annotated[bool, typer.Option("--private", help="Make the repository private.")] = False,
+    revision: Annotated[str | None, typer.Option(help="Branch; made where it is not there. Default: main.")] = None,
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace files that no push of this package has put there.")
+    ] = False,
+    license: Annotated[
+        str | None, typer.Option(help="For the card, as the Hub names it: apache-2.0, mit, cc-by-sa-4.0.")
+    ] = None,
+    message: Annotated[str, typer.Option(help="Of the commit.")] = "Upload a TinyBERT",
+) -> None:
+    """Push a model, its tokenizer, its code, a card and its figures to the Hub, in one commit.
+
+    A README.md of your own in the folder is taken as the card. The training rows, the teacher and run.json stay here.
+    """
+    from tinybert_hf.cli.quiet import quiet_libraries
+    from tinybert_hf.hub import push as push_folder
+
+    quiet_libraries()
+    done = push_folder(
+        folder,
+        repo_id,
+        private=private,
+        revision=revision,
+        overwrite=overwrite,
+        license=license,
+        message=message,
+    )
+    if done.files:
+        typer.echo(f"Pushed {len(done.files)} files ({len(done.unchanged)} were there already): {done.url}")
+    else:
+        typer.echo(f"Nothing to push: {done.url} holds these files already.")
+    at = "" if revision is None else f', revision="{revision}"'
+    typer.echo(f'Load it anywhere: AutoModel...from_pretrained("{done.repo_id}"{at}, trust_remote_code=True)')
