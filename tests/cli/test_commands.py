@@ -93,7 +93,7 @@ def test_distill_files_then_evaluate(tinybert: Cli, work: Path, files: list[str]
     options += ["--set", "phases.0.epochs=0.5", "--set", "phases.1.epochs=1"]
     result = tinybert("distill", *files, *options)
     assert result.exit_code == 0, result.output
-    assert 'Load it: pipeline("text-classification", "out")' in result.output
+    assert 'Load it: import tinybert_hf; pipeline("text-classification", "out")' in result.output
     assert "epoch 1.00" in result.stdout
     assert "%|" not in result.output, "a progress bar, and standard error is no terminal"
     assert AutoModelForSequenceClassification.from_pretrained(work / "out").config.hidden_size == 16

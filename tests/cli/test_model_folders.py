@@ -8,7 +8,7 @@ from tiny_run import rows, write_rows
 from typer.testing import Result
 
 from tinybert_hf.cli.model_folders import opens_models
-from tinybert_hf.errors import TeacherError, TinyBertError
+from tinybert_hf.errors import OutputFolderError, TeacherError, TinyBertError
 
 Cli = Callable[..., Result]
 FILES = ["--train-file", "rows.jsonl", "--validation-file", "rows.jsonl"]
@@ -67,3 +67,10 @@ def test_what_may_be_on_the_hub_is_tried_first() -> None:
     with pytest.raises(TinyBertError) as other, opens_models("goood"):
         raise TinyBertError("row 3 is odd.")
     assert str(other.value) == "row 3 is odd."
+
+
+def test_a_folder_of_another_run_is_no_misspelt_model(work: Path) -> None:
+    (work / "teacher").mkdir()
+    with pytest.raises(OutputFolderError) as caught, opens_models("teacher2"):
+        raise OutputFolderError("teacher.model: 'teacher' there, 'teacher2' now")
+    assert "Did you mean" not in str(caught.value)

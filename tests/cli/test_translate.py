@@ -3,6 +3,7 @@
 import gzip
 import json
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
@@ -54,6 +55,14 @@ def test_a_file_of_lines(translate: Cli, work: Path, name: str) -> None:
     result = translate("--input-file", name, "--batch-size", "2")
     assert result.exit_code == 0, result.output
     assert result.stdout == LINES
+
+
+def test_the_column_that_the_model_was_trained_with(tinybert: Cli, work: Path, translator: str) -> None:
+    shutil.copytree(translator, work / "out")
+    (work / "out" / "run.json").write_text(json.dumps({"recipe": {"data": {"source_column": "en"}}}))
+    (work / "texts.jsonl").write_text('{"en": "dog"}\n')
+    result = tinybert("translate", "out", "--cpu", "--input-file", "texts.jsonl")
+    assert (result.exit_code, result.stdout) == (0, "Hund\n")
 
 
 @pytest.mark.parametrize("suffix", [".jsonl", ".csv", ".parquet"])

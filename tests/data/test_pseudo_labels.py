@@ -483,3 +483,21 @@ def test_equal_runs_make_equal_files(model: Any, tokenizer: Any, file: str, tmp_
         write_pseudo_labels(model, tokenizer, small(file), folder / "out", file_format=file_format)
     for file_format in pseudo_labels.FORMATS:
         assert contents(tmp_path / file_format / "a") == contents(tmp_path / file_format / "b")
+
+
+@pytest.mark.parametrize(
+    ("targets", "found"),
+    [
+        ([f"Satz {index}" for index in range(300)], None),
+        (["ja"] * 10 + [f"Satz {index}" for index in range(290)], None),
+        (["Fehler"] * 30 + [f"Satz {index}" for index in range(270)], ("Fehler", 30)),
+        ([], None),
+    ],
+    ids=["all different", "a short answer", "collapsed", "none"],
+)
+def test_a_translation_of_everything(targets: list[str], found: tuple[str, int] | None) -> None:
+    sources = [f"sentence {index}" for index in range(len(targets))]
+    assert pseudo_labels.repeated_target({"source": sources, "target": targets}) == found
+    # The same pair many times says nothing about the teacher.
+    repeated = {"source": ["yes"] * 90 + sources, "target": ["ja"] * 90 + targets}
+    assert pseudo_labels.repeated_target(repeated) == found

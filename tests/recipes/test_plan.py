@@ -1,12 +1,17 @@
 """Whatever can be known before training is refused before training, and nothing is written."""
 
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 from tiny_run import STUDENT, make_teacher, recipe_mapping, rows, write_rows
+from transformers import AutoTokenizer
 
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
+from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.opening import put_in_place
 from tinybert_hf.recipes.description import describe_plan
 from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.overrides import apply_overrides
@@ -119,6 +124,35 @@ def test_a_student_that_is_no_tinybert(work: Path, teacher: str) -> None:
         plan(work, teacher, student={"model": teacher})
     with pytest.raises(TinyBertError, match=r"student\.model nowhere/x: it is not the name of a preset"):
         plan(work, teacher, student={"model": "nowhere/x"})
+
+
+def test_a_teacher_that_translates(work: Path, teacher: str, translator: str) -> None:
+    said = r"is a translator \(marian\), and the task is text classification"
+    with pytest.raises(TinyBertError, match=said):
+        plan(work, translator)
+    with pytest.raises(TinyBertError, match=said):
+        plan(work, teacher, further_teachers=[{"model": translator}])
+
+
+@pytest.mark.parametrize("whose", ["teacher", "further teacher", "student"])
+def test_weights_that_were_changed_are_seen_before_anything_begins(work: Path, teacher: str, whose: str) -> None:
+    changed = work / "changed"
+    shutil.copytree(teacher, changed)
+    if whose == "student":
+        model = TinyBertForSequenceClassification(TinyBertConfig(**STUDENT, vocab_size=90))
+        shutil.rmtree(changed)
+        put_in_place(model, AutoTokenizer.from_pretrained(teacher), changed)
+    write_manifest(changed)
+    content = bytearray((changed / "model.safetensors").read_bytes())
+    content[-1] ^= 1
+    (changed / "model.safetensors").write_bytes(content)
+    first = str(changed) if whose == "teacher" else teacher
+    changes: dict[str, Any] = {
+        "further teacher": {"further_teachers": [{"model": str(changed)}]},
+        "student": {"student": {"model": str(changed)}},
+    }.get(whose, {})
+    with pytest.raises(TinyBertError, match=r"model\.safetensors was changed after it was saved"):
+        plan(work, first, **changes)
 
 
 def test_a_teacher_made_here(work: Path, teacher: str) -> None:

@@ -26,7 +26,7 @@ REPORT = RunReport(
 def test_the_line_that_loads_the_student_can_be_copied() -> None:
     lines = printed(REPORT).splitlines()
     assert f"The student is in {REPORT.folder}." in lines
-    assert f'Load it: pipeline("text-classification", "{REPORT.folder}")' in lines
+    assert f'Load it: import tinybert_hf; pipeline("text-classification", "{REPORT.folder}")' in lines
 
 
 def test_a_warning_is_a_paragraph_of_its_own() -> None:

@@ -231,3 +231,18 @@ def test_the_figures_of_each_teacher_and_of_their_mean(make: Any, tiny_tokenizer
     trainer = make(good, encoded, bert(vocab_size=64, **names), phase="intermediate", layer_map="1:1")
     trainer.compute_metrics = lambda outcome: {"rows": float(len(outcome.label_ids))}
     assert trainer.evaluate_teacher(encoded) == {"teacher_rows": 4.0, "teacher_accuracy": 0.75}
+
+
+@pytest.mark.filterwarnings("ignore:.*no better than always answering")
+def test_columns_for_a_teacher_that_reads_the_students_tokens_are_not_needed(
+    make: Any, tiny_tokenizer: BertTokenizer
+) -> None:
+    """Whoever follows the README need not know whether two tokenizers are the same."""
+    models = [bert(layers=4, hidden=32, vocab_size=64), bert(layers=3, hidden=32, vocab_size=64)]
+    teachers = Teachers(models, tokenizers=[None, copy.deepcopy(tiny_tokenizer)])
+    data = with_teacher_tokens(rows(tiny_tokenizer), tiny_tokenizer(TEXTS[:16]), teacher=1)
+    given, plain = make(teachers, data, phase="prediction"), make(models, phase="prediction")
+    assert "teachers_accuracy" in given.evaluate_teacher(data)
+    given.train()
+    plain.train()
+    assert losses(given) == losses(plain)

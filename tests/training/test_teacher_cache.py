@@ -23,9 +23,11 @@ from tinybert_hf import (
     Seq2SeqDistillationTrainer,
     run_phases,
 )
+from tinybert_hf.distillation.int8 import round_to_int8
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError, TinyBertError
 from tinybert_hf.training import teacher_cache as module
+from tinybert_hf.training.cache_rows import RowIndex
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 
@@ -365,3 +367,12 @@ def test_rows_without_columns_are_counted_too(make: Any, calls: list[int]) -> No
     calls.clear()
     make("cache", data=data, max_steps=1).train()
     assert sum(calls) == 16
+
+
+def test_a_teacher_in_int8_is_named_as_such() -> None:
+    teacher = bert(layers=2, hidden=32, vocab_size=64)
+    index = RowIndex.of(Dataset.from_dict({"input_ids": [[5, 6]]}), ("input_ids",))
+    before = module.cache_key(teacher, index, (), "no")
+    round_to_int8(teacher)
+    after = module.cache_key(teacher, index, (), "no")
+    assert (before["dtype"], after["dtype"]) == ("float32", "int8 and float32")

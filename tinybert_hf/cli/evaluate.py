@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
 import typer
 
@@ -22,17 +21,7 @@ from tinybert_hf.cli.options import (
     choose_columns,
     data_overrides,
 )
-from tinybert_hf.errors import TinyBertError
-
-_KEPT = (
-    "text_column",
-    "text_pair_column",
-    "label_column",
-    "source_column",
-    "target_column",
-    "max_length",
-    "problem_type",
-)
+from tinybert_hf.cli.trained_with import trained_with
 
 
 @answers_failures
@@ -86,7 +75,7 @@ def evaluate(
         target_column=target_column,
     )
     with opens_models(model):
-        settings = DataSettings(**{**_trained_with(model), **given})
+        settings = DataSettings(**{**trained_with(model), **given})
         if not holds_translator(model):
             settings = choose_columns(settings, given)
         metrics = evaluate_any_checkpoint(
@@ -115,23 +104,3 @@ def print_metrics(metrics: Mapping[str, float | str]) -> None:
     for name, value in metrics.items():
         table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
     Console().print(table)
-
-
-def _trained_with(model: str) -> dict[str, Any]:
-    """The columns, length and problem of the run that made the model, where it lies beside its run.json."""
-    run = Path(model) / "run.json"
-    if not run.is_file():
-        return {}
-    from tinybert_hf.data import DataSettings
-    from tinybert_hf.recipes.fields import build
-
-    try:
-        known = json.loads(run.read_text(encoding="utf-8"))["recipe"]["data"]
-        kept = {name: known[name] for name in _KEPT if known.get(name) is not None}
-        build(DataSettings, kept)
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise TinyBertError(
-            f"{run} does not say which columns the model was trained with ({type(error).__name__}: {error}). Move it "
-            "away and name them: --text-column, --label-column."
-        ) from error
-    return kept

@@ -7,7 +7,7 @@ from contextlib import contextmanager
 from difflib import get_close_matches
 from pathlib import Path
 
-from tinybert_hf.errors import TinyBertError
+from tinybert_hf.errors import OutputFolderError, TinyBertError
 
 
 @contextmanager
@@ -31,6 +31,8 @@ def opens_models(*names: str | None) -> Iterator[None]:
             )
     try:
         yield
+    except OutputFolderError:
+        raise  # it may name a model, but the model is not what is wrong
     except TinyBertError as error:
         hints = {_nearest(name) for name in absent if name in str(error)}
         if not any(hints):

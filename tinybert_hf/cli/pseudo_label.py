@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -113,8 +114,9 @@ def pseudo_label(
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.data.files import read_file
     from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings
-    from tinybert_hf.data.pseudo_labels import write_pseudo_labels
+    from tinybert_hf.data.pseudo_labels import read_pseudo_labels, repeated_target, write_pseudo_labels
     from tinybert_hf.recipes.progress import row_progress
+    from tinybert_hf.recipes.pseudo_labelling import repetition_in_words
 
     settings = PseudoLabelSettings(
         input_file,
@@ -140,6 +142,14 @@ def pseudo_label(
             model, tokenizer, settings, output_dir, file_format=file_format, batch_size=batch_size, progress=progress
         )
     _print_report(report)
+    if report.rows_written:
+        written = Path(report.output)
+        rows = (
+            read_pseudo_labels(written) if written.is_dir() else read_file(str(written), ["source", "target"]).columns
+        )
+        repeated = repeated_target(rows)
+        if repeated is not None:
+            typer.echo(f"WARNING: {repetition_in_words(*repeated)}", err=True)
 
 
 def _print_report(report: PseudoLabelReport) -> None:

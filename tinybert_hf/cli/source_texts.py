@@ -17,7 +17,7 @@ _BATCHES_AT_ONCE = 32
 
 
 def read_sources(
-    texts: list[str] | None, input_file: str | None, column: str | None, batch_size: int
+    texts: list[str] | None, input_file: str | None, column: str | None, batch_size: int, usual_column: str
 ) -> tuple[Iterable[str], int]:
     """Find what is to be translated.
 
@@ -26,6 +26,7 @@ def read_sources(
         input_file: lines, or a table.
         column: of a table.
         batch_size: texts of a batch.
+        usual_column: of a table, where `column` is None.
 
     Returns:
         The texts; and how many of them to read before they are translated.
@@ -43,7 +44,7 @@ def read_sources(
             print("Type a text a line; end with Ctrl-D.", file=sys.stderr)
             return _lines(sys.stdin.buffer, "standard input"), 1
         return _lines(sys.stdin.buffer, "standard input"), batch_size
-    found = _column(input_file, column or "source") if is_table else _lines_of_file(input_file)
+    found = _column(input_file, column or usual_column) if is_table else _lines_of_file(input_file)
     return found, batch_size * _BATCHES_AT_ONCE
 
 

@@ -16,6 +16,7 @@ import typer
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.options import Cpu
 from tinybert_hf.cli.source_texts import read_sources
+from tinybert_hf.cli.trained_with import trained_with
 from tinybert_hf.cli.translators import MaxNewTokens, Prefix, SourceLanguage, TargetLanguage, open_on_device
 from tinybert_hf.errors import OutputFolderError
 
@@ -37,7 +38,8 @@ def translate(
     source_column: Annotated[
         str | None,
         typer.Option(
-            help="Column of --input-file with the text, where the file has columns. Default: source.",
+            help="Column of --input-file with the text, where the file has columns. Default: as the model was "
+            "trained (run.json), else source.",
             rich_help_panel="Data",
         ),
     ] = None,
@@ -79,7 +81,8 @@ def translate(
     if texts and input_file is not None:
         raise typer.BadParameter("give --text or --input-file, not both")
     quiet_libraries()
-    sources, at_once = read_sources(texts, input_file, source_column, batch_size)
+    known = trained_with(model).get("source_column")
+    sources, at_once = read_sources(texts, input_file, source_column, batch_size, known or "source")
     _check_output(output_file, input_file)
     opened, tokenizer = open_on_device(
         model, cpu=cpu, source_language=source_language, target_language=target_language

@@ -36,6 +36,10 @@ _PARTS = ".parts"
 _UNIMPORTANT = ("_name_or_path", "transformers_version", "architectures", "auto_map", "dtype")
 
 
+# A short answer may fit some sources, never a twentieth of them.
+_FEW, _SHARE = 10, 0.05
+
+
 @dataclass(frozen=True)
 class PseudoLabelReport:
     """What a run wrote.
@@ -196,6 +200,25 @@ def _shard_suffix(output: Path, file_format: str | None) -> str:
     if file_format not in (None, own):
         raise OutputFolderError(f"output {output} ends in {output.suffix}, but the format is {file_format}.")
     return FORMATS[own]
+
+
+def repeated_target(rows: Any) -> tuple[str, int] | None:
+    """The translation that stands at more rows than it can be right for; None where there is none such.
+
+    A teacher that has not learnt to look at its source writes one sentence for whatever it reads.
+
+    Args:
+        rows: a dataset or a mapping with the columns source and target.
+
+    Returns:
+        The text, and at how many different sources it stands.
+    """
+    pairs = set(zip(rows["source"], rows["target"], strict=True))
+    counts = Counter(target for _, target in pairs)
+    if not counts:
+        return None
+    (target, count), *_ = counts.most_common(1)
+    return (target, count) if count > max(_FEW, _SHARE * len(pairs)) else None
 
 
 def _beside(output: Path, ending: str) -> Path:

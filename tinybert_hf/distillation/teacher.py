@@ -91,6 +91,11 @@ def check_tokenizer(model: str, tokenizer: PreTrainedTokenizerBase, embedded: in
         )
 
 
+def majority_share(labels: Sequence[int]) -> float:
+    """The share of the most frequent label: the accuracy of always answering it."""
+    return max(Counter(labels).values()) / len(labels)
+
+
 def majority_warning(
     accuracy: float, labels: Sequence[int], *, who: str, teacher_names: Sequence[str], label_names: Sequence[str]
 ) -> str | None:
@@ -103,7 +108,7 @@ def majority_warning(
         teacher_names: its labels, in its order.
         label_names: those of the data.
     """
-    majority = max(Counter(labels).values()) / len(labels)
+    majority = majority_share(labels)
     if accuracy > majority:
         return None
     return (

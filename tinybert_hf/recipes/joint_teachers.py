@@ -13,7 +13,7 @@ from tinybert_hf.distillation.teachers import settled
 from tinybert_hf.distillation.vocabularies import different_tokens
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
-from tinybert_hf.recipes.plan_base import in_phase, open_teacher_config
+from tinybert_hf.recipes.plan_base import in_phase, open_classifier_config
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.recipes.translators import open_tokenizer
 from tinybert_hf.training.preparation import new_projections
@@ -61,7 +61,7 @@ def plan_joint_teachers(
     if not recipe.further_teachers and recipe.student.model is None:
         return None
     names = [one.model for one in recipe.further_teachers]
-    configs = (first, *(open_teacher_config(name) for name in names))
+    configs = (first, *(open_classifier_config(name) for name in names))
     if first_tokenizer is None:
         first_tokenizer = _open_tokenizer(str(recipe.teacher.model), first)
     rest = (_open_tokenizer(name, config) for name, config in zip(names, configs[1:], strict=True))

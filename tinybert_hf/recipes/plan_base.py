@@ -14,7 +14,7 @@ from huggingface_hub.errors import StrictDataclassError
 from tinybert_hf.data import TaskData
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 from tinybert_hf.model import TinyBertConfig
-from tinybert_hf.opening import open_config
+from tinybert_hf.opening import check_folder_files, open_config
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.schema import Recipe
@@ -145,6 +145,28 @@ def open_teacher_config(model: str, **fields: Any) -> PreTrainedConfig:
     return open_config(model, TeacherError, what, **fields)
 
 
+def open_classifier_config(model: str, **fields: Any) -> PreTrainedConfig:
+    """The configuration of a teacher that classifies, or that can be given a head to.
+
+    Raises:
+        TeacherError: there is none, its weights were changed after they were saved, or it is of another kind: a
+            translator, for example.
+    """
+    from transformers import AutoModelForSequenceClassification
+
+    config = open_teacher_config(model, **fields)
+    check_folder_files(model, TeacherError)
+    known = AutoModelForSequenceClassification._model_mapping
+    if type(config) not in known or getattr(config, "num_decoder_layers", None) is not None:
+        kind = "a translator" if getattr(config, "is_encoder_decoder", False) else "no encoder with such a head"
+        raise TeacherError(
+            f"teacher {model} is {kind} ({config.model_type}), and the task is text classification. Give a text "
+            "classifier, or an encoder such as BERT with --finetune-teacher; to distil a translator: "
+            "tinybert distill translation."
+        )
+    return config
+
+
 def open_student_config(model: str, **fields: Any) -> TinyBertConfig:
     """The configuration of a student that exists.
 
@@ -156,6 +178,7 @@ def open_student_config(model: str, **fields: Any) -> TinyBertConfig:
     else:
         what = f"student.model {model}: it is not the name of a preset, and no TinyBERT can be opened there"
     config = open_config(model, RecipeError, what, **fields)
+    check_folder_files(model, RecipeError)
     if not isinstance(config, TinyBertConfig):
         raise RecipeError(f"student.model {model}: that is a {config.model_type} model, not a TinyBERT")
     return config

@@ -20,8 +20,8 @@ from tinybert_hf.recipes.plan_base import (
     check_length,
     in_phase,
     made_config,
+    open_classifier_config,
     open_student_config,
-    open_teacher_config,
     preset_config,
 )
 from tinybert_hf.recipes.schema import Recipe
@@ -90,7 +90,7 @@ def _teacher_config(recipe: Recipe, data: TaskData) -> PreTrainedConfig:
     if teacher.config is not None:
         return made_config(BertConfig, teacher.config, {"num_attention_heads": "hidden_size"}, **new)
     assert teacher.model is not None
-    return open_teacher_config(teacher.model, **(new if teacher.finetune is not None else {}))
+    return open_classifier_config(teacher.model, **(new if teacher.finetune is not None else {}))
 
 
 def _student_config(recipe: Recipe, data: TaskData, teacher: PreTrainedConfig) -> TinyBertConfig:

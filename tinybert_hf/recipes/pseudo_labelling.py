@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.pseudo_label_rows import BEST, PseudoLabelSettings
-from tinybert_hf.data.pseudo_labels import read_pseudo_labels, write_pseudo_labels
+from tinybert_hf.data.pseudo_labels import read_pseudo_labels, repeated_target, write_pseudo_labels
 from tinybert_hf.data.shard_folder import replace_file
 from tinybert_hf.recipes.progress import row_progress
 
@@ -65,6 +65,8 @@ def write_rows(
                 teacher, tokenizer, settings, folder / name, batch_size=labels.batch_size, progress=progress
             )
         reports[name] = {key: value for key, value in asdict(report).items() if key != "output"}
+        if report.rows_written:
+            reports[name]["repeated"] = repeated_target(read_pseudo_labels(folder / name))
     return reports
 
 
@@ -88,12 +90,25 @@ def in_words(name: str, report: Mapping[str, Any]) -> str:
 
 def warnings(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
     """What the counts say about the teacher."""
-    return [
-        f"{TITLES[name]}: {1 - report['rows_written'] / report['rows_read']:.0%} of the teacher's translations were "
-        f"left out ({', '.join(report['filtered'])}). Look at the teacher, or at the filters of pseudo_labels."
-        for name, report in reports.items()
-        if report["rows_written"] < (1 - MANY_LEFT_OUT) * report["rows_read"]
-    ]
+    found = []
+    for name, report in reports.items():
+        if report["rows_written"] < (1 - MANY_LEFT_OUT) * report["rows_read"]:
+            share = 1 - report["rows_written"] / report["rows_read"]
+            found.append(
+                f"{TITLES[name]}: {share:.0%} of the teacher's translations were left out "
+                f"({', '.join(report['filtered'])}). Look at the teacher, or at the filters of pseudo_labels."
+            )
+        if report.get("repeated"):
+            found.append(f"{TITLES[name]}: {repetition_in_words(*report['repeated'])}")
+    return found
+
+
+def repetition_in_words(target: str, count: int) -> str:
+    """What a translation of many sources says about the teacher."""
+    return (
+        f"the teacher writes the same for {count:,} different texts ({target[:60]!r}): it hardly looks at what it "
+        "reads, and nothing can be learnt from it. Train it longer or on more pairs."
+    )
 
 
 def _own(labels: PseudoLabels, file: Path, prefix: str) -> PseudoLabelSettings:

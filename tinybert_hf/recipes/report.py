@@ -16,6 +16,7 @@ if TYPE_CHECKING:
 SCREEN = {"logging_steps": 0.25, "disable_tqdm": False}
 TEACHER, STUDENT, BASELINE = "teacher", "student", "baseline"
 TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, alone"}
+WITHOUT_PACKAGE = "Where the package is not installed: the same with trust_remote_code=True, without the import."
 _PACKAGES = ("tinybert_hf", "torch", "transformers", "accelerate", "datasets")
 
 
@@ -65,7 +66,8 @@ class RunReport:
 
     def _last_lines(self) -> list[str]:
         """Where the student is, and what can be done with it."""
-        return [f"The student is in {self.folder}.", f'Load it: pipeline("text-classification", "{self.folder}")']
+        load = f'import tinybert_hf; pipeline("text-classification", "{self.folder}")'
+        return [f"The student is in {self.folder}.", f"Load it: {load}", WITHOUT_PACKAGE]
 
     def _table(self) -> Table:
         from rich.table import Table

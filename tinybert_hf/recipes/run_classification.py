@@ -14,7 +14,7 @@ from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.losses.prediction import mixed_logits
 from tinybert_hf.distillation.projections import AnyProjections
-from tinybert_hf.distillation.teacher import majority_warning
+from tinybert_hf.distillation.teacher import majority_share, majority_warning
 from tinybert_hf.distillation.teachers import shares
 from tinybert_hf.evaluation import evaluate_model, measure_costs, metrics_for, metrics_of, predicted_logits
 from tinybert_hf.opening import read_projections
@@ -210,6 +210,20 @@ class ClassificationRun(Run[ClassificationPlan]):
             for one, who, config in zip(each, whose, configs, strict=True)
         ]
         return [warning for warning in found if warning is not None]
+
+    def student_warnings(self) -> list[str]:
+        """A student that knows no more than the label counts has learnt nothing."""
+        if self.plan.data.problem_type != "single_label_classification":
+            return []
+        assert self.plan.data.validation is not None
+        reached = self.folder.result_of(STUDENT)["metrics"]["accuracy"]
+        majority = majority_share(self.plan.data.validation["label"])
+        if reached > majority:
+            return []
+        return [
+            f"The student's accuracy is {reached:.4f}, no better than always answering the most frequent label "
+            f"({majority:.4f}): it has not learnt the task. Give it more epochs or rows, or a higher learning rate."
+        ]
 
     def report(self) -> RunReport:
         """Figures and costs of the models."""

@@ -148,6 +148,10 @@ class Run(ABC, Generic[PlanT]):
     def teacher_warnings(self) -> list[str]:
         """What is odd about the teacher's figures."""
 
+    def student_warnings(self) -> list[str]:
+        """What is odd about the student's figures."""
+        return []
+
     @abstractmethod
     def report(self) -> RunReport:
         """All figures, once every stage is finished."""
@@ -259,7 +263,7 @@ class Run(ABC, Generic[PlanT]):
             "phases": stages[STUDENT]["phases"],
             "seconds": stages["seconds"] or {},
             "device": self.device,
-            "warnings": self.teacher_warnings(),
+            "warnings": [*self.teacher_warnings(), *self.student_warnings()],
         }
 
     def say_notes(self, notes: Iterable[str]) -> None:

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from tinybert_hf.distillation.batches import attention_mask
 from tinybert_hf.distillation.capture import Capture
+from tinybert_hf.distillation.int8 import Int8Linear
 from tinybert_hf.errors import DataError, TeacherError
 from tinybert_hf.training.cache_folder import CacheFolder
 from tinybert_hf.training.cache_rows import INSTEAD, RowIndex, batch_identities
@@ -99,6 +100,8 @@ def cache_key(teacher: nn.Module, index: RowIndex, kept: tuple[CachedTensor, ...
     settings["class"] = type(teacher).__name__
     text = json.dumps(settings, sort_keys=True, default=str)
     dtype = str(next(teacher.parameters()).dtype).removeprefix("torch.")
+    if any(isinstance(module, Int8Linear) for module in teacher.modules()):
+        dtype = f"int8 and {dtype}"
     return {
         "format": FORMAT,
         "teacher_weights": weights.hexdigest(),

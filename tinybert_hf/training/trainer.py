@@ -287,7 +287,9 @@ class DistillationTrainer(ResumableTrainer):
             names = [*inspect.signature(self.student.forward).parameters]
             for index, teacher in enumerate(each_teacher(self.teacher)):
                 inputs = [*inspect.signature(teacher.forward).parameters]
-                names += [*inputs, *own_inputs(index, inputs)]
+                # Columns for a teacher that reads the student's tokens all the same are not needed.
+                reads_own = isinstance(self.teacher, Teachers) and self.teacher.differences[index]
+                names += [*inputs, *(own_inputs(index, inputs) if reads_own else ())]
             self._signature_columns = list(dict.fromkeys([*names, "label", "label_ids", *self.label_names]))
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:

@@ -1,0 +1,39 @@
+"""What a model was trained with, where it lies beside its run.json: then it need not be said again."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from tinybert_hf.errors import TinyBertError
+
+_KEPT = (
+    "text_column",
+    "text_pair_column",
+    "label_column",
+    "source_column",
+    "target_column",
+    "max_length",
+    "problem_type",
+)
+
+
+def trained_with(model: str) -> dict[str, Any]:
+    """The columns, length and problem of the run that made the model, where it lies beside its run.json."""
+    run = Path(model) / "run.json"
+    if not run.is_file():
+        return {}
+    from tinybert_hf.data import DataSettings
+    from tinybert_hf.recipes.fields import build
+
+    try:
+        known = json.loads(run.read_text(encoding="utf-8"))["recipe"]["data"]
+        kept = {name: known[name] for name in _KEPT if known.get(name) is not None}
+        build(DataSettings, kept)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise TinyBertError(
+            f"{run} does not say which columns the model was trained with ({type(error).__name__}: {error}). Move it "
+            "away and name them: --text-column, --label-column."
+        ) from error
+    return kept
