@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.conversion.names import Sorted, layer_count, sort_weights
+from tinybert_hf.conversion.shape import config_of, head_of, is_published
 from tinybert_hf.conversion.source import Source, find_source, read_weights
 from tinybert_hf.conversion.vocabulary import open_vocabulary
 from tinybert_hf.distillation.projections import Projections
@@ -19,7 +20,7 @@ from tinybert_hf.model import (
     TinyBertForTokenClassification,
     TinyBertModel,
 )
-from tinybert_hf.opening import PROJECTIONS_FILE, put_in_place, refusing
+from tinybert_hf.opening import PROJECTIONS_FILE, put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -34,29 +35,12 @@ HEADS: dict[str, type[PreTrainedModel]] = {
     "question-answering": TinyBertForQuestionAnswering,
     "masked-lm": TinyBertForMaskedLM,
 }
-_OF_ARCHITECTURE = {
-    "Model": "encoder",
-    "ForSequenceClassification": "sequence-classification",
-    "ForTokenClassification": "token-classification",
-    "ForQuestionAnswering": "question-answering",
-    "ForMaskedLM": "masked-lm",
-    "ForPreTraining": "masked-lm",
-}
 _HEAD_WEIGHTS = {
     "sequence-classification": "classifier.",
     "token-classification": "classifier.",
     "question-answering": "qa_outputs.",
     "masked-lm": "cls.predictions.",
 }
-# The fields of the published config.json that transformers' BERT does not have.
-_PUBLISHED_FIELDS = {"cell", "emb_size", "structure", "pre_trained"}
-_FIELDS = (
-    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
-    "hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings", "type_vocab_size",
-    "initializer_range", "layer_norm_eps", "pad_token_id", "classifier_dropout", "problem_type", "id2label",
-    "label2id",
-)  # fmt: skip
-_NEEDED = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
 
 
 @dataclass(frozen=True)
@@ -145,10 +129,10 @@ def read_checkpoint(
         raise TinyBertError(f"There is no head {head!r}; choose one of {', '.join(HEADS)}.")
     source = find_source(name_or_path, revision)
     weights = sort_weights(read_weights(source))
-    is_published = _is_published(source, weights)
+    published = is_published(source, weights)
     notes: list[str] = []
-    chosen = head or _head_of(source, weights, is_published)
-    config = _config(source, weights, chosen, label_names, is_published)
+    chosen = head or head_of(source, weights, published)
+    config = config_of(source, weights, chosen, label_names, published)
     set_seed(0)  # of what the checkpoint lacks, if that is allowed
     model = HEADS[chosen](config).eval()
     random = _fill(model, weights, chosen, source, allow_missing, allow_unexpected)
@@ -156,89 +140,7 @@ def read_checkpoint(
         notes.append(f"{len(random)} parameters are random: the checkpoint lacks them")
     tokenizer = open_vocabulary(source, config, lower_case, notes)
     projections = _projections(weights, config, source)
-    return Conversion(model, tokenizer, projections, chosen, is_published, weights.left_out, random, notes)
-
-
-def _is_published(source: Source, weights: Sorted) -> bool:
-    return bool(weights.projections) or (
-        "model_type" not in source.config and bool(_PUBLISHED_FIELDS & source.config.keys())
-    )
-
-
-def _head_of(source: Source, weights: Sorted, is_published: bool) -> str:
-    """The head that a checkpoint says it has, else the one whose weights are there."""
-    if is_published:
-        # Its masked-LM head stands in the general checkpoints too, and was never trained.
-        return "sequence-classification" if _has(weights, "classifier.") else "encoder"
-    named = source.config.get("architectures")
-    if isinstance(named, list) and named and isinstance(named[0], str):
-        for ending, head in _OF_ARCHITECTURE.items():
-            if named[0] == f"Bert{ending}":
-                return head
-    if _has(weights, "classifier."):
-        has_pooler = any(name.startswith("pooler.") for name in weights.body)
-        return "sequence-classification" if has_pooler else "token-classification"
-    if _has(weights, "qa_outputs."):
-        return "question-answering"
-    return "encoder"
-
-
-def _has(weights: Sorted, prefix: str) -> bool:
-    return any(name.startswith(prefix) for name in weights.head)
-
-
-def _config(
-    source: Source, weights: Sorted, head: str, label_names: Sequence[str] | None, is_published: bool
-) -> TinyBertConfig:
-    """The shape, as config.json gives it."""
-    file, given = source.folder / "config.json", source.config
-    family = given.get("model_type", "bert")
-    if family != "bert":
-        hint = " It is a TinyBERT already." if family == "tinybert" else ""
-        raise TinyBertError(
-            f"{file} describes a {family!r}; only what is built like BERT can be converted.{hint} A teacher may be of "
-            "any family: it needs no conversion."
-        )
-    if given.get("position_embedding_type", "absolute") != "absolute":
-        raise TinyBertError(
-            f"{file}: position_embedding_type is {given['position_embedding_type']!r}; a TinyBERT has absolute "
-            "positions only."
-        )
-    absent = [name for name in _NEEDED if name not in given]
-    if absent:
-        raise TinyBertError(f"{file} lacks {', '.join(absent)}: it does not describe a BERT.")
-    fields = {name: given[name] for name in _FIELDS if given.get(name) is not None}
-    if head in ("sequence-classification", "token-classification"):
-        fields = _with_labels(fields, weights, label_names, file)
-        if is_published:
-            fields["classifier_activation"] = "relu"
-    elif label_names is not None:
-        raise TinyBertError(f"Label names were given, but the head is {head}, which has no labels.")
-    with refusing(f"{file} cannot be used"):
-        return TinyBertConfig(**fields)
-
-
-def _with_labels(
-    fields: dict[str, Any], weights: Sorted, label_names: Sequence[str] | None, file: Path
-) -> dict[str, Any]:
-    """The labels: those that were given, those of config.json, or as many LABEL_n as the classifier has outputs."""
-    outputs = weights.head.get("classifier.weight")
-    count = None if outputs is None else len(outputs)
-    names: list[str] | None = None
-    if label_names is not None:
-        names = list(label_names)
-    elif isinstance(fields.get("id2label"), dict):
-        names = [str(name) for name in fields["id2label"].values()]
-    if names is not None and count is not None and len(names) != count:
-        raise TinyBertError(
-            f"{len(names)} label names ({', '.join(names[:5])}), but the classifier has {count} outputs. "
-            + ("Give one a label." if label_names is not None else f"{file} is not that of these weights.")
-        )
-    fields = {name: value for name, value in fields.items() if name not in ("id2label", "label2id")}
-    if names is None:
-        return {**fields, "num_labels": 2 if count is None else count}
-    labels = {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
-    return {**fields, **labels}
+    return Conversion(model, tokenizer, projections, chosen, published, weights.left_out, random, notes)
 
 
 def _fill(
