@@ -86,6 +86,8 @@ def test_a_run_with_several_teachers(work: Path, teacher: str, second: str, fore
     assert "the mean of 3 teachers" in printed
     weak = [one for one in figures["each"] if one["accuracy"] <= 0.5]
     assert len([warning for warning in report.warnings if warning.startswith("the teacher")]) == len(weak)
+    learnt_nothing = report.metrics["student"]["accuracy"] <= 0.5
+    assert any(warning.startswith("The student's accuracy") for warning in report.warnings) == learnt_nothing
     assert [phase["name"] for phase in report.phases] == ["intermediate", "prediction"]
     assert (
         AutoTokenizer.from_pretrained(work / "out").get_vocab() == AutoTokenizer.from_pretrained(teacher).get_vocab()
