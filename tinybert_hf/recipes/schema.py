@@ -115,14 +115,18 @@ class Recipe:
     """A whole run as one value."""
 
     name: str
+    """What the run is called; the file's own name where it is left out."""
     description: str = ""
+    """A line for `tinybert recipes`."""
     task: str = "text-classification"
+    """text-classification (also pairs, several labels, regression) or translation."""
     data: DataSettings = field(default_factory=DataSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     further_teachers: tuple[FurtherTeacher, ...] = ()
     """Classification only. The first teacher gives the student its tokenizer and its start."""
     student: StudentSettings = field(default_factory=StudentSettings)
     phases: tuple[Phase, ...] = (Phase("intermediate"), Phase("prediction"))
+    """In order; each goes on with the student and the projections of the one before."""
     pseudo_labels: PseudoLabels | None = None
     """Translation only. None: no sequence-level distillation, the phases learn on the references."""
     evaluation: TranslationEvaluation = field(default_factory=TranslationEvaluation)
@@ -130,10 +134,12 @@ class Recipe:
     baseline: FinetuneSettings | None = None
     """Train the same student from the same start without a teacher, to compare. None: leave that out."""
     seed: int = 42
+    """Of every random choice."""
     training_arguments: dict[str, Any] = field(default_factory=dict)
     """Further fields of transformers.TrainingArguments for every training of the run: bf16, report_to, ...
     label_smoothing_factor holds for the trainings on labels alone: of a teacher, and of the baseline."""
     output_dir: str | None = None
+    """Where the run writes; runs/NAME where it is left out."""
 
     def __post_init__(self) -> None:
         """Check the values; the types have been checked by then.

@@ -22,11 +22,17 @@ class FinetuneSettings:
     """How a model is trained on the labels."""
 
     epochs: float = 3.0
+    """Passes over the rows; may be a fraction."""
     learning_rate: float = 5e-5
+    """The highest of the schedule."""
     batch_size: int = 32
+    """Rows of a step, of each process."""
     warmup_ratio: float = 0.1
+    """Share of the steps in which the learning rate rises."""
     weight_decay: float = 0.0
+    """As in AdamW."""
     lr_scheduler_type: str = "linear"
+    """A schedule of transformers: linear, cosine, constant, constant_with_warmup, ..."""
 
 
 class FinetuneTrainer(ResumableTrainer):

@@ -51,30 +51,56 @@ class Phase:
     """
 
     name: str
+    """intermediate (attention, hidden states, embeddings), prediction (the teacher's answers) or joint (all)."""
     epochs: float = 1.0
+    """Passes over the rows; may be a fraction."""
     learning_rate: float = 3e-4
+    """Of the student, the highest of the schedule."""
     projection_learning_rate: float | None = None
+    """Of the projections; None: as learning_rate."""
     lr_scheduler_type: str = "linear"
+    """A schedule of transformers: linear, cosine, constant, constant_with_warmup, ..."""
     warmup_ratio: float = 0.1
+    """Share of the steps in which the learning rate rises."""
     weight_decay: float = 0.0
+    """As in AdamW; never of the projections."""
     batch_size: int = 32
+    """Rows of a forward, of each process."""
     gradient_accumulation_steps: int = 1
+    """Forwards of a step."""
     attention_loss_weight: float | None = None
+    """Of the squared difference between attention scores, before the softmax."""
     hidden_state_loss_weight: float | None = None
+    """Of the squared difference between projected hidden states."""
     embedding_loss_weight: float | None = None
+    """Of the same between embedding outputs."""
     prediction_loss_weight: float | None = None
+    """Of the cross-entropy against the teacher's probabilities; for a regression, of the squared difference."""
     label_loss_weight: float | None = None
+    """Of the student's own loss on the labels, or on the target text."""
     decoder_attention_loss_weight: float | None = None
+    """Translators: between the decoders' attention scores, later places left out."""
     cross_attention_loss_weight: float | None = None
+    """Translators: between the scores of target places and source places."""
     decoder_hidden_state_loss_weight: float | None = None
+    """Translators: between projected hidden states of the decoders."""
     temperature: float = 1.0
+    """Of the prediction loss; above 1 the teacher's answers are softer."""
     layer_map: str | list[int] = "uniform"
+    """Which teacher layer each student layer learns: uniform, top, bottom, a list, or pairs such as 1:3,2:6."""
     attention_layer_map: str | list[int] | None = None
+    """For the attention loss; None: as layer_map."""
     decoder_layer_map: str | list[int] = "uniform"
+    """Translators: the same between the decoders."""
     decoder_attention_layer_map: str | list[int] | None = None
+    """Translators: for the decoder's attention; None: as decoder_layer_map."""
     cross_attention_layer_map: str | list[int] | None = None
+    """Translators: for the cross-attention; None: as decoder_layer_map."""
     projection: str = "per_layer"
+    """From the student's width to the teacher's: per_layer, shared (one for all layers), or none between equal
+    widths."""
     projection_start: str = "least_squares"
+    """least_squares: fitted on some rows before the first step; random."""
     train_rows: int | None = None
     """Only the first rows; None: all."""
     teacher_cache: bool | str | None = None
