@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
-from hub.hub_server import TOKEN, Hub
+from hub.hub_server import Hub, environment
 
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.hub import push
@@ -143,13 +142,6 @@ def test_what_is_no_model_or_a_damaged_one(hub: Hub, folder: Path, tmp_path: Pat
     with pytest.raises(TinyBertError, match="was changed after it was saved"):
         push(folder, "me/tiny")
     assert hub.requests == []
-
-
-def environment(hub: Hub, home: Path, token: str | None = TOKEN) -> dict[str, str]:
-    """Of a fresh process that talks to the server."""
-    base = {name: value for name, value in os.environ.items() if not name.startswith(("HF_", "TRANSFORMERS_"))}
-    own = {"HF_ENDPOINT": hub.url, "HF_HUB_DISABLE_XET": "1", "HF_HOME": str(home), "HF_HUB_DISABLE_TELEMETRY": "1"}
-    return {**base, **own, **({"HF_TOKEN": token} if token else {})}
 
 
 LOAD = """
