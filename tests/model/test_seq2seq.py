@@ -342,6 +342,12 @@ class TestGenerate:
         assert [len(step) for step in given.cross_attentions] == [3] * 9
         assert torch.equal(given.sequences, model.generate(**_source(), **VARIED))
 
+    def test_hidden_states_of_every_step_are_given_where_they_are_asked_for(self, made):
+        model = made["other decoder"]
+        given = model.generate(**_source(), **VARIED, output_hidden_states=True, return_dict_in_generate=True)
+        assert [len(step) for step in given.decoder_hidden_states] == [4] * 9
+        assert all(state is not None for step in given.decoder_hidden_states for state in step)
+
     @pytest.mark.parametrize("shape", ["all", "other decoder"])
     def test_static_cache_writes_the_same(self, made, shape):
         options = {**_source(), **VARIED}
