@@ -207,7 +207,7 @@ class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
         )
 
     def _plain_step(self, tokens: Tensor, source_mask: Tensor | None, cache: EncoderDecoderCache) -> Tensor:
-        """Decode one token as `self.decoder` does, without what only longer inputs need; half the time of a step.
+        """Decode one token as `self.decoder` does, without what only longer inputs need.
 
         Args:
             tokens: the last ids (B, 1).
