@@ -109,6 +109,29 @@ def test_accumulation_gives_the_gradients_of_the_whole_batch(make_trainer: Any) 
         assert loss == pytest.approx(results[0][1], rel=1e-5)
 
 
+def test_compiled_models_learn_the_same(make_trainer: Any) -> None:
+    """Captured queries and all; and what is compiled for training is an ordinary model afterwards."""
+    results = []
+    torch._dynamo.reset()
+    counters = torch._dynamo.utils.counters
+    counters.clear()
+    for options in ({}, {"torch_compile": True, "torch_compile_backend": "aot_eager"}):
+        student, teacher = bert(vocab_size=64), bert(layers=2, hidden=32, vocab_size=64)
+        trainer = make_trainer(student, teacher, phase="joint", max_steps=3, **options)
+        trainer.train()
+        assert counters["stats"]["unique_graphs"] == (2 if options else 0), "one graph a model, whatever the length"
+        results.append((student.state_dict(), trainer.state.log_history))
+        assert all(model._compiled_call_impl is None for model in (student, teacher))
+    assert not counters["graph_break"]
+    (plain, log), (compiled, compiled_log) = results
+    assert plain.keys() == compiled.keys()
+    for name, value in plain.items():
+        torch.testing.assert_close(compiled[name], value, rtol=1e-5, atol=1e-6)
+    for first, second in zip(log, compiled_log, strict=True):
+        for name in (name for name in first if "loss" in name or name == "grad_norm"):
+            assert second[name] == pytest.approx(first[name], rel=1e-5), name
+
+
 def test_the_teacher_is_never_changed(make_trainer: Any) -> None:
     teacher = bert(layers=4, hidden=32, vocab_size=64, hidden_dropout_prob=0.5).train()
     before = {name: value.clone() for name, value in teacher.state_dict().items()}
@@ -236,8 +259,6 @@ def test_what_does_not_fit_is_refused_before_training(make_trainer: Any) -> None
 
     with pytest.raises(TeacherError, match="The tokenizer has 25 tokens, but the teacher embeds 20"):
         make_trainer(teacher=bert(layers=4, vocab_size=20))
-    with pytest.raises(TinyBertError, match="torch_compile is not supported"):
-        make_trainer(torch_compile=True)
     with pytest.raises(RecipeError, match="Unknown phase"):
         make_trainer(phase="final")
     with pytest.raises(RecipeError, match="weight is -1"):

@@ -9,6 +9,7 @@ from dataclasses import fields
 from typing import Any, cast
 
 import torch
+from accelerate.utils import DynamoBackend
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import PreTrainedModel, Seq2SeqTrainer
@@ -24,6 +25,7 @@ from tinybert_hf.opening import PROJECTIONS_FILE
 from tinybert_hf.training.arguments import DistillationArguments
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.cache_opening import open_teacher_cache
+from tinybert_hf.training.compilation import compiled
 from tinybert_hf.training.distillation_model import DistillationModel
 from tinybert_hf.training.model_checks import check_cache, check_kind, check_vocabularies
 from tinybert_hf.training.own_tokens import OwnTokensCollator, own_inputs
@@ -78,14 +80,9 @@ class DistillationTrainer(ResumableTrainer):
                 ...).
 
         Raises:
-            TinyBertError: layers, heads, widths, labels or vocabularies that do not fit, or `torch_compile`; each
-                message says what to do.
+            TinyBertError: layers, heads, widths, labels or vocabularies that do not fit; each message says what to
+                do.
         """
-        if args.torch_compile:
-            raise TinyBertError(
-                "torch_compile is not supported in distillation: queries, keys and hidden states are taken from "
-                "running models, which a compiled one does not show. Leave torch_compile out."
-            )
         self.student = model
         self.teacher = settled(teacher, kwargs.get("processing_class"))
         check_kind(model, args, isinstance(self, Seq2SeqTrainer))
@@ -107,6 +104,8 @@ class DistillationTrainer(ResumableTrainer):
                 "Start "
                 "with `accelerate launch` (one process a GPU), or show one GPU with CUDA_VISIBLE_DEVICES=0."
             )
+        # Accelerate would wrap the models, and hide what is captured: `train` compiles them in place.
+        self.accelerator.state.dynamo_plugin.backend = DynamoBackend.NO
         if self.args.label_names is None:
             self.label_names = find_labels(type(model))
         if isinstance(self.teacher, Teachers) and any(self.teacher.differences):
@@ -139,7 +138,8 @@ class DistillationTrainer(ResumableTrainer):
         for parameter in idle:
             parameter.requires_grad_(False)
         try:
-            return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+            with compiled([self.student, *each_teacher(self.teacher)], self.args):
+                return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
         finally:
             for parameter in idle:
                 parameter.requires_grad_(True)
