@@ -49,8 +49,9 @@ def test_a_smaller_student_starts_near_its_teacher(shape: dict[str, int]) -> Non
     assert distance(student, teacher) < 0.5 * random
 
 
-@pytest.mark.parametrize("heads", [2, 8])
-def test_other_head_counts_start_from_groups_of_heads(heads: int) -> None:
+@pytest.mark.parametrize(("heads", "bound"), [(2, 1e-6), (8, 0.05)])
+def test_other_head_counts_start_from_groups_of_heads(heads: int, bound: float) -> None:
+    """Exact where a student head is as wide as its group; half as wide, it is the best of half the rank."""
     teacher = bert(layers=2, hidden=32, heads=4, initializer_range=0.1)
     student, untouched = (student_of(num_hidden_layers=2, num_attention_heads=heads) for _ in range(2))
     initialize_from_teacher(student, teacher, EXAMPLE)
@@ -58,7 +59,7 @@ def test_other_head_counts_start_from_groups_of_heads(heads: int) -> None:
         distillation_losses(model, teacher, UNSEEN, losses=["attention_loss"])["attention_loss"].item()
         for model in (student, untouched)
     )
-    assert ours < 0.05 * random
+    assert ours < bound * random
 
 
 def test_a_distilbert_teacher_gives_embeddings_and_layers() -> None:
