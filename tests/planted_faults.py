@@ -99,9 +99,9 @@ FAULTS = (
     Fault("hashes of a checkpoint are not compared", CHECKPOINTS, "if file_digest(path) != digest:", "if file_digest(path) == '':", TESTS_OF_RESUME),
     Fault("a damaged checkpoint is gone on from", CHECKPOINTS, "        if reason is None:\n            if broken", "        if reason != '':\n            if broken", TESTS_OF_RESUME),
     Fault("a checkpoint is copied, not renamed, into place", CHECKPOINTS, "    written.rename(target)", "    shutil.copytree(written, target)", TESTS_OF_RESUME),
-    Fault("a finished phase is not checked", PHASES, "if not path.is_file() or file_digest(path) != digest:", "if not path.is_file():", "tests/training/test_phases.py"),
+    Fault("a finished phase is not checked", "training/phase_files.py", "if not path.is_file() or file_digest(path) != digest:", "if not path.is_file():", "tests/training/test_phases.py"),
     Fault("a finished phase's student is not loaded", PHASES, "student.load_state_dict(load_file(work / STUDENT_WEIGHTS), strict=False)", "pass", "tests/training"),
-    Fault("the next phase begins with new projections", PHASES, "projections=_that_fit(projections, student, teacher, phase),", "", "tests/training"),
+    Fault("the next phase begins with new projections", PHASES, "projections=that_fit(projections, student, teacher, phase)", "projections=None", "tests/training"),
     Fault("a cache of another teacher is used", CACHE, '"teacher_weights": weights.hexdigest()', '"teacher_weights": ""', "tests/training/test_teacher_cache.py"),
     Fault("answers of the neighbouring row", CACHE, "start, count = int(starts[place]), int(counts[place])", "start, count = int(starts[place - 1]), int(counts[place])", "tests/training/test_teacher_cache.py"),
     # Model

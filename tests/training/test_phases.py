@@ -142,6 +142,20 @@ def test_consecutive_phases_share_their_projections(run: Any, monkeypatch: pytes
     assert seen[2] is None
 
 
+def test_a_cache_of_something_else_is_refused_before_the_first_phase(run: Any, tmp_path: Path) -> None:
+    def phases(rows: int | None = None) -> tuple[Phase, ...]:
+        last = Phase("prediction", batch_size=8, teacher_cache=str(tmp_path / "cache"), train_rows=rows)
+        return (Phase("intermediate", batch_size=8, projection_start="random"), last)
+
+    alone, _ = run("first", phases=phases())
+    again, _ = run("again", phases=phases())  # compared and found the same: nothing that is drawn differs
+    for name, value in alone.state_dict().items():
+        assert torch.equal(again.state_dict()[name], value), name
+    with pytest.raises(OutputFolderError, match="made from something else"):
+        run("stale", phases=phases(rows=16))
+    assert not [path for path in (tmp_path / "stale").rglob("*") if path.is_file()]
+
+
 def test_projections_survive_a_stop_between_phases(run: Any) -> None:
     phases = (Phase("intermediate", batch_size=8), Phase("joint", batch_size=8))
     expected, _ = run("whole", phases=phases)

@@ -15,8 +15,9 @@ from torch import nn
 
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.errors import OutputFolderError, RecipeError, TinyBertError
-from tinybert_hf.training.cache_folder import LOCK, CacheFolder, enough_room, refuse_other_files
+from tinybert_hf.training.cache_folder import LOCK, MANIFEST, CacheFolder, enough_room, refuse_other_files
 from tinybert_hf.training.cache_rows import INSTEAD, RowIndex, identifying_inputs
+from tinybert_hf.training.preparation import example_rows
 from tinybert_hf.training.teacher_cache import (
     CachedTensor,
     TeacherCache,
@@ -45,16 +46,41 @@ def open_teacher_cache(trainer: DistillationTrainer, batch: dict[str, Any]) -> T
         RecipeError: it would be larger than is allowed.
         DataError: rows that are not the same each time they are read.
     """
-    path = Path(str(trainer.args.teacher_cache)).expanduser()
+    path = _path(trainer)
+    key, index, kept = _content(trainer, batch)
+    _write_in_one_process(trainer, _writing(trainer, path, key, index, kept))
+    return TeacherCache(CacheFolder.open(path, key, len(index)), index, kept)
+
+
+def refuse_other_cache(trainer: DistillationTrainer) -> None:
+    """Compare a cache that is there with what this trainer would write; its shards are not looked at.
+
+    Raises:
+        OutputFolderError: it is of something else, or the folder is.
+    """
+    path = _path(trainer)
+    refuse_other_files(path)
+    if (path / MANIFEST).exists():
+        trainer.place_teacher()
+        key, index, _ = _content(trainer, example_rows(trainer, rows=8))
+        CacheFolder.open(path, key, len(index))
+
+
+def _path(trainer: DistillationTrainer) -> Path:
+    return Path(str(trainer.args.teacher_cache)).expanduser()
+
+
+def _content(
+    trainer: DistillationTrainer, batch: dict[str, Any]
+) -> tuple[dict[str, Any], RowIndex, tuple[CachedTensor, ...]]:
+    """The key of a trainer's cache, its rows and its tensors."""
     teacher: nn.Module = trainer.accelerator.unwrap_model(trainer.teacher)
     index = RowIndex.of(trainer.train_dataset, identifying_inputs(teacher, batch, trainer.train_dataset))
     index.places_of(batch)  # refuses a collator that changes rows before anything is written
     with trainer.compute_loss_context_manager():
         seen = trainer.objective.each[0].capture_teacher(trainer.teacher, trainer._prepare_inputs(batch))
     kept = cached_tensors(seen, is_translator(teacher))
-    key = cache_key(teacher, index, kept, str(trainer.accelerator.mixed_precision))
-    _write_in_one_process(trainer, _writing(trainer, path, key, index, kept))
-    return TeacherCache(CacheFolder.open(path, key, len(index)), index, kept)
+    return cache_key(teacher, index, kept, str(trainer.accelerator.mixed_precision)), index, kept
 
 
 def _writing(

@@ -2,179 +2,40 @@
 
 from __future__ import annotations
 
-import json
-import shutil
+import random
 import time
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import asdict, dataclass, fields
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
-from torch import Tensor
+import numpy as np
+import torch
+from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
-from tinybert_hf.data.shard_folder import file_digest, replace_file
-from tinybert_hf.distillation.joint_objective import objective_between
-from tinybert_hf.distillation.losses import LOSSES
-from tinybert_hf.distillation.projections import AnyProjections, Projections
+from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.distillation.teachers import AnyTeacher, settled
-from tinybert_hf.errors import OutputFolderError, RecipeError
-from tinybert_hf.opening import PROJECTIONS_FILE, put_in_place
-from tinybert_hf.training.arguments import (
-    DistillationArguments,
-    Seq2SeqDistillationArguments,
-    check_cached_losses,
-    resolve_loss_weights,
-)
-from tinybert_hf.training.cache_opening import pays
+from tinybert_hf.training.cache_opening import pays, refuse_other_cache
 from tinybert_hf.training.checkpoints import complete_checkpoint
-from tinybert_hf.training.finetuning import common_arguments, final_metrics
-from tinybert_hf.training.preparation import new_projections
+from tinybert_hf.training.finetuning import final_metrics
+from tinybert_hf.training.phase import Phase, PhaseResult
+from tinybert_hf.training.phase_files import (
+    OWN_CACHE,
+    PHASE_FILE,
+    RESULT_FILE,
+    STUDENT_WEIGHTS,
+    check_same_phases,
+    finish,
+    finished,
+    said_if_not_written,
+    write_json,
+)
+from tinybert_hf.training.phase_projections import kept_projections, that_fit
 from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
 from tinybert_hf.training.trainer import DistillationTrainer
-
-PHASE_FILE = "phase.json"
-RESULT_FILE = "result.json"
-STUDENT_WEIGHTS = "student/model.safetensors"
-OWN_CACHE = "teacher_cache"
-
-
-@dataclass(frozen=True)
-class Phase:
-    """One phase of a run. A weight of None takes what the phase's name says; 0 leaves the loss out.
-
-    The losses and layer maps of a decoder are for translators.
-    """
-
-    name: str
-    """intermediate (attention, hidden states, embeddings), prediction (the teacher's answers) or joint (all)."""
-    epochs: float = 1.0
-    """Passes over the rows; may be a fraction."""
-    learning_rate: float = 3e-4
-    """Of the student, the highest of the schedule."""
-    projection_learning_rate: float | None = None
-    """Of the projections; None: as learning_rate."""
-    lr_scheduler_type: str = "linear"
-    """A schedule of transformers: linear, cosine, constant, constant_with_warmup, ..."""
-    warmup_ratio: float = 0.1
-    """Share of the steps in which the learning rate rises."""
-    weight_decay: float = 0.0
-    """As in AdamW; never of the projections."""
-    batch_size: int = 32
-    """Rows of a forward, of each process."""
-    gradient_accumulation_steps: int = 1
-    """Forwards of a step."""
-    attention_loss_weight: float | None = None
-    """Of the squared difference between attention scores, before the softmax."""
-    hidden_state_loss_weight: float | None = None
-    """Of the squared difference between projected hidden states."""
-    embedding_loss_weight: float | None = None
-    """Of the same between embedding outputs."""
-    prediction_loss_weight: float | None = None
-    """Of the cross-entropy against the teacher's probabilities; for a regression, of the squared difference."""
-    label_loss_weight: float | None = None
-    """Of the student's own loss on the labels, or on the target text."""
-    decoder_attention_loss_weight: float | None = None
-    """Translators: between the decoders' attention scores, later places left out."""
-    cross_attention_loss_weight: float | None = None
-    """Translators: between the scores of target places and source places."""
-    decoder_hidden_state_loss_weight: float | None = None
-    """Translators: between projected hidden states of the decoders."""
-    temperature: float = 1.0
-    """Of the prediction loss; above 1 the teacher's answers are softer."""
-    layer_map: str | list[int] = "uniform"
-    """Which teacher layer each student layer learns: uniform, top, bottom, a list, or pairs such as 1:3,2:6."""
-    attention_layer_map: str | list[int] | None = None
-    """For the attention loss; None: as layer_map."""
-    decoder_layer_map: str | list[int] = "uniform"
-    """Translators: the same between the decoders."""
-    decoder_attention_layer_map: str | list[int] | None = None
-    """Translators: for the decoder's attention; None: as decoder_layer_map."""
-    cross_attention_layer_map: str | list[int] | None = None
-    """Translators: for the cross-attention; None: as decoder_layer_map."""
-    projection: str = "per_layer"
-    """From the student's width to the teacher's: per_layer, shared (one for all layers), or none between equal
-    widths."""
-    projection_start: str = "least_squares"
-    """least_squares: fitted on some rows before the first step; random."""
-    train_rows: int | None = None
-    """Only the first rows; None: all."""
-    teacher_cache: bool | str | None = None
-    """Run the teacher once over the rows instead of once an epoch: true, or a folder that is kept for other runs;
-    false: never. None: where a phase of several epochs needs only a classifier's logits."""
-    teacher_cache_hidden_states: bool = False
-    """Keep the mapped hidden states too, in float16: for phases whose losses need them."""
-    teacher_cache_limit_gb: float | None = None
-    """How large the folder may become. None: 10, and nothing for translators."""
-
-    def __post_init__(self) -> None:
-        for name in ("epochs", "learning_rate", "batch_size", "gradient_accumulation_steps", "temperature"):
-            if not getattr(self, name) > 0:
-                raise RecipeError(f"Phase {self.name!r}: {name} is {getattr(self, name)}; it must be above 0.")
-        self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
-
-    def check_cache(self, *, has_decoder: bool) -> None:
-        """Refuse a teacher cache that was asked for and cannot serve the losses.
-
-        Raises:
-            RecipeError: naming the loss.
-        """
-        if self.teacher_cache:
-            check_cached_losses(self.loss_weights(has_decoder=has_decoder), self.teacher_cache_hidden_states)
-
-    def loss_weights(self, *, has_decoder: bool = False) -> dict[str, float]:
-        """The losses that this phase computes, with their weights.
-
-        Args:
-            has_decoder: between translators.
-
-        Raises:
-            RecipeError: a weight that is none, no loss left, or a decoder's loss between encoders.
-        """
-        given = {name: getattr(self, f"{name}_weight") for name in LOSSES}
-        return resolve_loss_weights(self.name, given, has_decoder=has_decoder)
-
-    def arguments(
-        self,
-        output_dir: str | Path,
-        *,
-        seed: int,
-        has_eval: bool,
-        has_decoder: bool = False,
-        teacher_cache: str | None = None,
-        training_arguments: Mapping[str, Any] | None = None,
-    ) -> DistillationArguments:
-        """The trainer's arguments for this phase."""
-        own = asdict(self)
-        for name in ("name", "epochs", "batch_size", "warmup_ratio", "train_rows", "teacher_cache"):
-            own.pop(name)
-        kind = Seq2SeqDistillationArguments if has_decoder else DistillationArguments
-        known = {field.name for field in fields(kind)}
-        return kind(
-            output_dir=str(output_dir),
-            phase=self.name,
-            num_train_epochs=self.epochs,
-            per_device_train_batch_size=self.batch_size,
-            warmup_steps=self.warmup_ratio,
-            teacher_cache=teacher_cache,
-            **{name: value for name, value in own.items() if name in known},
-            **common_arguments(training_arguments, has_eval=has_eval, seed=seed),
-        )
-
-
-@dataclass(frozen=True)
-class PhaseResult:
-    """What a phase took and reached. `losses` holds the training losses of the last log, by name."""
-
-    name: str
-    seconds: float
-    steps: int
-    metrics: dict[str, float]
-    losses: dict[str, float]
 
 
 def run_phases(
@@ -223,196 +84,107 @@ def run_phases(
         OutputFolderError: the folder holds phases of another run.
     """
     folder = Path(output_dir) / "phases"
-    _check_same_phases(folder, phases)
+    check_same_phases(folder, phases)
     teacher = settled(teacher, processing_class)
+    make = partial(
+        _make_trainer,
+        student,
+        teacher,
+        train_dataset=train_dataset,
+        seed=seed,
+        training_arguments=training_arguments,
+        eval_dataset=eval_dataset,
+        processing_class=processing_class,
+        compute_metrics=compute_metrics,
+        callbacks=list(callbacks),
+        data_collator=data_collator,
+    )
+    works = [folder / f"{index}-{phase.name}" for index, phase in enumerate(phases)]
+    left = [(phase, work) for phase, work in zip(phases, works, strict=True) if not (work / RESULT_FILE).is_file()]
+    _refuse_other_caches(make, left[1:])  # that of the first is compared as it begins
     results = []
-    for index, phase in enumerate(phases):
-        work = folder / f"{index}-{phase.name}"
+    for phase, work in zip(phases, works, strict=True):
         if (work / RESULT_FILE).is_file():
-            results.append(_finished(work))
+            results.append(finished(work))
             student.load_state_dict(load_file(work / STUDENT_WEIGHTS), strict=False)
-            projections = _kept_projections(work, student, teacher, phase)
+            projections = kept_projections(work, student, teacher, phase)
             continue
-        with _said_if_not_written(work / PHASE_FILE):
+        with said_if_not_written(work / PHASE_FILE):
             work.mkdir(parents=True, exist_ok=True)
-            _write_json(work / PHASE_FILE, asdict(phase))
-        rows = train_dataset if phase.train_rows is None else _first_rows(train_dataset, phase.train_rows)
-        has_decoder = is_translator(student)
-        cache = phase.teacher_cache
-        if cache is None:
-            losses = phase.loss_weights(has_decoder=has_decoder)
-            cache = pays(
-                tuple(losses),
-                phase.epochs,
-                teacher,
-                dataset=rows,
-                data_collator=data_collator,
-                tokenizer=processing_class,
-            )
-        arguments = phase.arguments(
-            work,
-            seed=seed,
-            has_eval=eval_dataset is not None,
-            has_decoder=has_decoder,
-            teacher_cache=str(work / OWN_CACHE) if cache is True else cache or None,
-            training_arguments=training_arguments,
-        )
-        trainer = (Seq2SeqDistillationTrainer if has_decoder else DistillationTrainer)(
-            student,
-            teacher,
-            arguments,
-            projections=_that_fit(projections, student, teacher, phase),
-            train_dataset=rows,
-            eval_dataset=eval_dataset,
-            processing_class=processing_class,
-            compute_metrics=compute_metrics,
-            callbacks=list(callbacks),
-            data_collator=data_collator,
-        )
-        trainer.owns_cache = cache is True
+            write_json(work / PHASE_FILE, asdict(phase))
+        trainer = make(phase, work, projections=that_fit(projections, student, teacher, phase))
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=complete_checkpoint(work))
         seconds = time.perf_counter() - started
         metrics = final_metrics(trainer, eval_dataset)
         result = PhaseResult(phase.name, seconds, trainer.state.global_step, metrics, _last_losses(trainer))
         if trainer.is_world_process_zero():
-            with _said_if_not_written(work):
-                _finish(work, student, processing_class, trainer.projections, result)
+            with said_if_not_written(work):
+                finish(work, student, processing_class, trainer.projections, result)
         trainer.accelerator.wait_for_everyone()
         projections = trainer.projections
         results.append(result)
     return results
 
 
-def _check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
-    """Refuse to go on with a run whose finished or begun phases had other settings."""
-    for index, phase in enumerate(phases):
-        for path in folder.glob(f"{index}-*/{PHASE_FILE}"):
-            if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(asdict(phase))):
-                raise OutputFolderError(
-                    f"{path.parent} was begun with other settings of phase {index}. Give another output folder, "
-                    "or remove "
-                    f"{folder} to start anew."
-                )
+def _make_trainer(
+    student: PreTrainedModel,
+    teacher: AnyTeacher,
+    phase: Phase,
+    work: Path,
+    *,
+    projections: AnyProjections | None = None,
+    train_dataset: Any,
+    seed: int,
+    training_arguments: Mapping[str, Any] | None,
+    **kwargs: Any,
+) -> DistillationTrainer:
+    """The trainer of a phase, with its rows and its teacher cache."""
+    rows = train_dataset if phase.train_rows is None else _first_rows(train_dataset, phase.train_rows)
+    has_decoder = is_translator(student)
+    cache = phase.teacher_cache
+    if cache is None:
+        cache = pays(
+            tuple(phase.loss_weights(has_decoder=has_decoder)),
+            phase.epochs,
+            teacher,
+            dataset=rows,
+            data_collator=kwargs["data_collator"],
+            tokenizer=kwargs["processing_class"],
+        )
+    arguments = phase.arguments(
+        work,
+        seed=seed,
+        has_eval=kwargs["eval_dataset"] is not None,
+        has_decoder=has_decoder,
+        teacher_cache=str(work / OWN_CACHE) if cache is True else cache or None,
+        training_arguments=training_arguments,
+    )
+    trainer = (Seq2SeqDistillationTrainer if has_decoder else DistillationTrainer)(
+        student, teacher, arguments, projections=projections, train_dataset=rows, **kwargs
+    )
+    trainer.owns_cache = cache is True
+    return trainer
 
 
-def _write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Beside, then renamed: a run that is stopped here leaves no half of it."""
-    replace_file(path, lambda handle: handle.write(json.dumps(content).encode()))
-
-
-@contextmanager
-def _said_if_not_written(path: Path) -> Iterator[None]:
-    """An error of the disk as one of ours, with what to do."""
-    try:
-        yield
-    except (OSError, SafetensorError) as error:
-        raise OutputFolderError(
-            f"{path} could not be written: {error}. Make room, and give the same call again: it goes on from the last "
-            "checkpoint."
-        ) from error
-
-
-def _finished(work: Path) -> PhaseResult:
-    """The result of a phase that was finished, its files checked."""
-    try:
-        content = json.loads((work / RESULT_FILE).read_text(encoding="utf-8"))
-        digests: dict[str, str] = content.pop("sha256")
-        result = PhaseResult(**content)
-    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
-        raise OutputFolderError(
-            f"{work / RESULT_FILE} is damaged ({error}). Remove {work} to repeat the phase."
-        ) from None
-    for name, digest in digests.items():
-        path = work / name
-        if not path.is_file() or file_digest(path) != digest:
-            what = "has been changed since it was written" if path.is_file() else "is missing"
-            raise OutputFolderError(f"{path} {what}. Remove {work} to repeat the phase.")
-    return result
+def _refuse_other_caches(make: Callable[..., DistillationTrainer], phases: Sequence[tuple[Phase, Path]]) -> None:
+    """Before the first step of a run: a cache that a later phase names, and that is one of something else."""
+    for phase, work in phases:
+        if isinstance(phase.teacher_cache, str) and Path(phase.teacher_cache).expanduser().exists():
+            # Whatever a trainer draws when it is made, the run draws as if this one had not been.
+            states = random.getstate(), np.random.get_state(), torch.get_rng_state()
+            try:
+                refuse_other_cache(make(phase, work))
+            finally:
+                random.setstate(states[0])
+                np.random.set_state(states[1])
+                torch.set_rng_state(states[2])
 
 
 def _first_rows(dataset: Any, rows: int) -> Any:
     return dataset.select(range(min(rows, len(dataset))))
 
 
-def _projections_of(student: PreTrainedModel, teacher: AnyTeacher, phase: Phase) -> AnyProjections:
-    """New projections as this phase makes them."""
-    has_decoder = is_translator(student)
-    names = ("layer_map", "decoder_layer_map")
-    objective = objective_between(
-        student,
-        teacher,
-        losses=tuple(phase.loss_weights(has_decoder=has_decoder)),
-        **{name: getattr(phase, name) for name in names},
-    )
-    return new_projections(phase.projection, student, teacher, objective)
-
-
-def _kept_projections(
-    work: Path, student: PreTrainedModel, teacher: AnyTeacher, phase: Phase
-) -> AnyProjections | None:
-    """The projections that a finished phase ended with."""
-    if not (work / PROJECTIONS_FILE).is_file():
-        return None
-    projections = _projections_of(student, teacher, phase)
-    projections.load_state_dict(load_file(work / PROJECTIONS_FILE))
-    return projections
-
-
-def projections_from(
-    kept: Mapping[str, Tensor], student: PreTrainedModel, teacher: AnyTeacher, phase: Phase
-) -> Projections | None:
-    """The projections of a phase, begun with those that a student was saved with.
-
-    One map for all layers serves as the start of one for each.
-
-    Args:
-        kept: from `read_projections`.
-        student: the model that they were saved with.
-        teacher: of the phase.
-        phase: says which layers are projected, and how.
-
-    Returns:
-        None where the phase projects nothing, or where they are for a teacher of another width.
-    """
-    made = _projections_of(student, teacher, phase)
-    if not isinstance(made, Projections) or made.is_empty:
-        return None
-    state = {}
-    for name, value in made.state_dict().items():
-        part = name.rpartition(".")[2]
-        start = kept.get(name, kept.get(f"maps.shared.{part}"))
-        if start is None or start.shape != value.shape:
-            return None
-        state[name] = start
-    made.load_state_dict(state)
-    return made
-
-
-def _that_fit(
-    projections: AnyProjections | None, student: PreTrainedModel, teacher: AnyTeacher, phase: Phase
-) -> AnyProjections | None:
-    """The projections of the phase before, where this phase would make the same ones; else None."""
-    if projections is None or projections.is_empty:
-        return None
-    return projections if projections.same_as(_projections_of(student, teacher, phase)) else None
-
-
 def _last_losses(trainer: DistillationTrainer) -> dict[str, float]:
     last: dict[str, Any] = next((entry for entry in reversed(trainer.state.log_history) if "loss" in entry), {})
     return {name: float(value) for name, value in last.items() if name.endswith("loss")}
-
-
-def _finish(
-    work: Path, student: PreTrainedModel, processing_class: Any, projections: AnyProjections, result: PhaseResult
-) -> None:
-    shutil.rmtree(work / "student", ignore_errors=True)  # of a run that was stopped right here
-    put_in_place(student, processing_class, work / "student")
-    written = [STUDENT_WEIGHTS]
-    if not projections.is_empty:
-        save_file(projections.state_dict(), work / PROJECTIONS_FILE)
-        written.append(PROJECTIONS_FILE)
-    digests = {name: file_digest(work / name) for name in written}
-    _write_json(work / RESULT_FILE, {**asdict(result), "sha256": digests})
-    for unneeded in (*work.glob("checkpoint-*"), work / OWN_CACHE):
-        shutil.rmtree(unneeded, ignore_errors=True)

@@ -126,7 +126,7 @@ class DistillationTrainer(ResumableTrainer):
             CaptureError: something cannot be taken from a model.
             TinyBertError: as ResumableTrainer; or a teacher cache that cannot be used, with the reason.
         """
-        self._place_teacher()
+        self.place_teacher()
         examples = example_rows(self, rows=8)
         self._cache = open_teacher_cache(self, examples) if self.args.teacher_cache is not None else None
         batch = self._prepare_inputs(examples)
@@ -156,10 +156,11 @@ class DistillationTrainer(ResumableTrainer):
             The figures of `compute_metrics`, and accuracy where a row has one label: teacher_accuracy, ...; of several
             teachers teacher_0_accuracy, ..., and teachers_accuracy, ... of the mean of their probabilities.
         """
-        self._place_teacher()
+        self.place_teacher()
         return evaluate_teachers(self, eval_dataset)
 
-    def _place_teacher(self) -> None:
+    def place_teacher(self) -> None:
+        """Put the teachers on the device of the run."""
         if isinstance(self.teacher, Teachers):
             for index, one in enumerate(self.teacher.models):
                 self.teacher.models[index] = self.accelerator.prepare_model(one, evaluation_mode=True)

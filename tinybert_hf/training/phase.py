@@ -1,0 +1,152 @@
+"""The settings of one phase of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from tinybert_hf.distillation.losses import LOSSES
+from tinybert_hf.errors import RecipeError
+from tinybert_hf.training.arguments import (
+    DistillationArguments,
+    Seq2SeqDistillationArguments,
+    check_cached_losses,
+    resolve_loss_weights,
+)
+from tinybert_hf.training.finetuning import common_arguments
+
+
+@dataclass(frozen=True)
+class Phase:
+    """One phase of a run. A weight of None takes what the phase's name says; 0 leaves the loss out.
+
+    The losses and layer maps of a decoder are for translators.
+    """
+
+    name: str
+    """intermediate (attention, hidden states, embeddings), prediction (the teacher's answers) or joint (all)."""
+    epochs: float = 1.0
+    """Passes over the rows; may be a fraction."""
+    learning_rate: float = 3e-4
+    """Of the student, the highest of the schedule."""
+    projection_learning_rate: float | None = None
+    """Of the projections; None: as learning_rate."""
+    lr_scheduler_type: str = "linear"
+    """A schedule of transformers: linear, cosine, constant, constant_with_warmup, ..."""
+    warmup_ratio: float = 0.1
+    """Share of the steps in which the learning rate rises."""
+    weight_decay: float = 0.0
+    """As in AdamW; never of the projections."""
+    batch_size: int = 32
+    """Rows of a forward, of each process."""
+    gradient_accumulation_steps: int = 1
+    """Forwards of a step."""
+    attention_loss_weight: float | None = None
+    """Of the squared difference between attention scores, before the softmax."""
+    hidden_state_loss_weight: float | None = None
+    """Of the squared difference between projected hidden states."""
+    embedding_loss_weight: float | None = None
+    """Of the same between embedding outputs."""
+    prediction_loss_weight: float | None = None
+    """Of the cross-entropy against the teacher's probabilities; for a regression, of the squared difference."""
+    label_loss_weight: float | None = None
+    """Of the student's own loss on the labels, or on the target text."""
+    decoder_attention_loss_weight: float | None = None
+    """Translators: between the decoders' attention scores, later places left out."""
+    cross_attention_loss_weight: float | None = None
+    """Translators: between the scores of target places and source places."""
+    decoder_hidden_state_loss_weight: float | None = None
+    """Translators: between projected hidden states of the decoders."""
+    temperature: float = 1.0
+    """Of the prediction loss; above 1 the teacher's answers are softer."""
+    layer_map: str | list[int] = "uniform"
+    """Which teacher layer each student layer learns: uniform, top, bottom, a list, or pairs such as 1:3,2:6."""
+    attention_layer_map: str | list[int] | None = None
+    """For the attention loss; None: as layer_map."""
+    decoder_layer_map: str | list[int] = "uniform"
+    """Translators: the same between the decoders."""
+    decoder_attention_layer_map: str | list[int] | None = None
+    """Translators: for the decoder's attention; None: as decoder_layer_map."""
+    cross_attention_layer_map: str | list[int] | None = None
+    """Translators: for the cross-attention; None: as decoder_layer_map."""
+    projection: str = "per_layer"
+    """From the student's width to the teacher's: per_layer, shared (one for all layers), or none between equal
+    widths."""
+    projection_start: str = "least_squares"
+    """least_squares: fitted on some rows before the first step; random."""
+    train_rows: int | None = None
+    """Only the first rows; None: all."""
+    teacher_cache: bool | str | None = None
+    """Run the teacher once over the rows instead of once an epoch: true, or a folder that is kept for other runs;
+    false: never. None: where a phase of several epochs needs only a classifier's logits."""
+    teacher_cache_hidden_states: bool = False
+    """Keep the mapped hidden states too, in float16: for phases whose losses need them."""
+    teacher_cache_limit_gb: float | None = None
+    """How large the folder may become. None: 10, and nothing for translators."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "learning_rate", "batch_size", "gradient_accumulation_steps", "temperature"):
+            if not getattr(self, name) > 0:
+                raise RecipeError(f"Phase {self.name!r}: {name} is {getattr(self, name)}; it must be above 0.")
+        self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
+
+    def check_cache(self, *, has_decoder: bool) -> None:
+        """Refuse a teacher cache that was asked for and cannot serve the losses.
+
+        Raises:
+            RecipeError: naming the loss.
+        """
+        if self.teacher_cache:
+            check_cached_losses(self.loss_weights(has_decoder=has_decoder), self.teacher_cache_hidden_states)
+
+    def loss_weights(self, *, has_decoder: bool = False) -> dict[str, float]:
+        """The losses that this phase computes, with their weights.
+
+        Args:
+            has_decoder: between translators.
+
+        Raises:
+            RecipeError: a weight that is none, no loss left, or a decoder's loss between encoders.
+        """
+        given = {name: getattr(self, f"{name}_weight") for name in LOSSES}
+        return resolve_loss_weights(self.name, given, has_decoder=has_decoder)
+
+    def arguments(
+        self,
+        output_dir: str | Path,
+        *,
+        seed: int,
+        has_eval: bool,
+        has_decoder: bool = False,
+        teacher_cache: str | None = None,
+        training_arguments: Mapping[str, Any] | None = None,
+    ) -> DistillationArguments:
+        """The trainer's arguments for this phase."""
+        own = asdict(self)
+        for name in ("name", "epochs", "batch_size", "warmup_ratio", "train_rows", "teacher_cache"):
+            own.pop(name)
+        kind = Seq2SeqDistillationArguments if has_decoder else DistillationArguments
+        known = {field.name for field in fields(kind)}
+        return kind(
+            output_dir=str(output_dir),
+            phase=self.name,
+            num_train_epochs=self.epochs,
+            per_device_train_batch_size=self.batch_size,
+            warmup_steps=self.warmup_ratio,
+            teacher_cache=teacher_cache,
+            **{name: value for name, value in own.items() if name in known},
+            **common_arguments(training_arguments, has_eval=has_eval, seed=seed),
+        )
+
+
+@dataclass(frozen=True)
+class PhaseResult:
+    """What a phase took and reached. `losses` holds the training losses of the last log, by name."""
+
+    name: str
+    seconds: float
+    steps: int
+    metrics: dict[str, float]
+    losses: dict[str, float]

@@ -1,0 +1,89 @@
+"""What a phase leaves in its folder, and whether it is still that."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from collections.abc import Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from transformers import PreTrainedModel
+
+from tinybert_hf.data.shard_folder import file_digest, replace_file
+from tinybert_hf.distillation.projections import AnyProjections
+from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.opening import PROJECTIONS_FILE, put_in_place
+from tinybert_hf.training.phase import Phase, PhaseResult
+
+PHASE_FILE = "phase.json"
+RESULT_FILE = "result.json"
+STUDENT_WEIGHTS = "student/model.safetensors"
+OWN_CACHE = "teacher_cache"
+
+
+def check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
+    """Refuse to go on with a run whose finished or begun phases had other settings."""
+    for index, phase in enumerate(phases):
+        for path in folder.glob(f"{index}-*/{PHASE_FILE}"):
+            if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(asdict(phase))):
+                raise OutputFolderError(
+                    f"{path.parent} was begun with other settings of phase {index}. Give another output folder, "
+                    "or remove "
+                    f"{folder} to start anew."
+                )
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Beside, then renamed: a run that is stopped here leaves no half of it."""
+    replace_file(path, lambda handle: handle.write(json.dumps(content).encode()))
+
+
+@contextmanager
+def said_if_not_written(path: Path) -> Iterator[None]:
+    """An error of the disk as one of ours, with what to do."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise OutputFolderError(
+            f"{path} could not be written: {error}. Make room, and give the same call again: it goes on from the last "
+            "checkpoint."
+        ) from error
+
+
+def finished(work: Path) -> PhaseResult:
+    """The result of a phase that was finished, its files checked."""
+    try:
+        content = json.loads((work / RESULT_FILE).read_text(encoding="utf-8"))
+        digests: dict[str, str] = content.pop("sha256")
+        result = PhaseResult(**content)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise OutputFolderError(
+            f"{work / RESULT_FILE} is damaged ({error}). Remove {work} to repeat the phase."
+        ) from None
+    for name, digest in digests.items():
+        path = work / name
+        if not path.is_file() or file_digest(path) != digest:
+            what = "has been changed since it was written" if path.is_file() else "is missing"
+            raise OutputFolderError(f"{path} {what}. Remove {work} to repeat the phase.")
+    return result
+
+
+def finish(
+    work: Path, student: PreTrainedModel, processing_class: Any, projections: AnyProjections, result: PhaseResult
+) -> None:
+    """Write student, projections and result; then remove what only a stopped phase needs."""
+    shutil.rmtree(work / "student", ignore_errors=True)  # of a run that was stopped right here
+    put_in_place(student, processing_class, work / "student")
+    written = [STUDENT_WEIGHTS]
+    if not projections.is_empty:
+        save_file(projections.state_dict(), work / PROJECTIONS_FILE)
+        written.append(PROJECTIONS_FILE)
+    digests = {name: file_digest(work / name) for name in written}
+    write_json(work / RESULT_FILE, {**asdict(result), "sha256": digests})
+    for unneeded in (*work.glob("checkpoint-*"), work / OWN_CACHE):
+        shutil.rmtree(unneeded, ignore_errors=True)
