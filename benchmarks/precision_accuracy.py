@@ -1,6 +1,6 @@
 """What half precision costs in accuracy: the student of the demo in fp32 and in bf16, from the same seeds.
 
-    python benchmarks/precision_accuracy.py [--seeds 1 2 3] [--work runs/precision_accuracy]
+    python benchmarks/precision_accuracy.py [--seeds 1 2 3 ...] [--work runs/precision_accuracy]
 
 The demo's recipe (generated sentences, a small teacher) makes one teacher; then its student is distilled once for each
 seed and each format, everything else equal. Runs are kept in the work folder and not repeated. Writes
@@ -34,7 +34,7 @@ def accuracy(folder: Path, changes: dict[str, Any]) -> float:
 def main() -> None:
     """Run, print, write."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3])
+    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6, 7, 8])
     parser.add_argument("--work", type=Path, default=Path("runs/precision_accuracy"))
     options = parser.parse_args()
     accuracy(options.work / "first", {})
