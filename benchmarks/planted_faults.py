@@ -3,8 +3,9 @@
     python benchmarks/planted_faults.py [--jobs 2] [--only TEXT] [--quick] [--output FILE]
 
 The list is tests/planted_faults.py. Each fault is planted in a copy of the project; the tests nearest to it run first,
-the whole default suite only when they find nothing, and everything ends at the first test that fails. Results are kept
-in the output file, so a run that was stopped goes on; delete the file to begin anew.
+the whole default suite only when they find nothing, and everything ends at the first test that fails, which then has
+to pass without the fault. Results are kept in the output file, so a run that was stopped goes on; delete the file to
+begin anew.
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import argparse
 import json
 import os
 import shutil
+import signal
 import subprocess
 import sys
 import tempfile
@@ -52,7 +54,7 @@ def run_tests(project: Path, tests: list[str]) -> tuple[bool, str]:
     lines = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
     if done.returncode not in (0, 1, 2):
         raise RuntimeError(f"pytest ended with {done.returncode}: {done.stdout[-2000:]}{done.stderr[-2000:]}")
-    return done.returncode == 0, lines[0][:160] if lines else done.stdout[-160:]
+    return done.returncode == 0, lines[0] if lines else done.stdout[-160:]
 
 
 def plant(fault: Fault, quick: bool) -> dict[str, Any]:
@@ -68,6 +70,10 @@ def plant(fault: Fault, quick: bool) -> dict[str, Any]:
         passed, first = run_tests(project, fault.nearest.split())
         if passed and not quick:
             passed, first = run_tests(project, others)
+        file.write_text(text, encoding="utf-8")
+        test = first.partition(" ")[2].partition(" - ")[0]
+        if not passed and not run_tests(project, [test])[0]:
+            raise RuntimeError(f"{test} fails without a fault, too: no result counts until it passes.")
     return {"caught": not passed, "by": first if not passed else "", "seconds": round(time.perf_counter() - started)}
 
 
@@ -79,6 +85,8 @@ def main() -> int:
     parser.add_argument("--quick", action="store_true", help="the nearest tests only")
     parser.add_argument("--output", type=Path, default=HERE / "docs" / "results" / "planted_faults.json")
     options = parser.parse_args()
+    # A shell starts what runs in the background with Ctrl-C ignored, and tests that press it would fail.
+    signal.signal(signal.SIGINT, signal.default_int_handler)
     results = json.loads(options.output.read_text(encoding="utf-8")) if options.output.exists() else {}
     faults = [fault for fault in FAULTS if options.only in fault.what]
     known = {fault.what for fault in FAULTS}

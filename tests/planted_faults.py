@@ -91,9 +91,9 @@ FAULTS = (
     Fault("a row that fills an empty batch counts", TRAINER, "parts = {name: part * 0.0 for name, part in parts.items()}", "pass", TESTS_OF_PROCESSES),
     Fault("the same order of rows in every epoch", BASE, "self.seed * 1_000_003 + self.epoch", "self.seed * 1_000_003", TESTS_OF_TRAINER),
     Fault("the log of a resumed run begins anew", BASE, 'self._tr_loss += sums["loss"]', "pass", TESTS_OF_RESUME),
-    Fault("the same masks in every epoch", "training/collation.py", 'f"{seed} {epoch} {len(rows)}"', 'f"{seed} {len(rows)}"', TESTS_OF_TRAINER),
+    Fault("the same masks in every epoch", "training/collation.py", 'f"{seed} {epoch} {len(rows)}"', 'f"{seed} {len(rows)}"', TESTS_OF_RESUME),
     Fault("a loss of NaN goes on", "training/finite.py", "        if broken:\n            self._stop", "        if not broken and broken:\n            self._stop", TESTS_OF_TRAINER),
-    Fault("weights of NaN are saved", BASE, 'check_weights(self.model, f"{name} was to be written")', "pass", TESTS_OF_TRAINER),
+    Fault("weights of NaN are saved", BASE, 'check_weights(self.model, f"{name} was to be written")', "pass", TESTS_OF_RESUME),
     Fault("groups of rows from short to long", BASE, "groups = groups[torch.randperm(len(groups), generator=generator)]", "pass", TESTS_OF_TRAINER),
     # Checkpoints, phases, cache
     Fault("hashes of a checkpoint are not compared", CHECKPOINTS, "if file_digest(path) != digest:", "if file_digest(path) == '':", TESTS_OF_RESUME),
