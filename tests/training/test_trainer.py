@@ -37,16 +37,23 @@ def rows(count: int = 24, seed: int = 0) -> Dataset:
 
 @pytest.fixture
 def make_trainer(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Any:
-    def make(student: Any = None, teacher: Any = None, data: Dataset | None = None, **arguments: Any) -> Any:
+    def make(
+        student: Any = None,
+        teacher: Any = None,
+        data: Dataset | None = None,
+        model_init: Any = None,
+        **arguments: Any,
+    ) -> Any:
         options = {"output_dir": str(tmp_path / "out"), "per_device_train_batch_size": 8, "max_steps": 4, **QUIET}
         options.update({"logging_steps": 1, "save_strategy": "no", "learning_rate": 1e-3, **arguments})
         return DistillationTrainer(
-            student or bert(vocab_size=64),
+            None if model_init else student or bert(vocab_size=64),
             teacher or bert(layers=4, hidden=32, vocab_size=64),
             DistillationArguments(**options),
             train_dataset=data or rows(),
             eval_dataset=rows(9, seed=1),
             processing_class=tiny_tokenizer,
+            model_init=model_init,
         )
 
     return make
@@ -130,6 +137,54 @@ def test_compiled_models_learn_the_same(make_trainer: Any) -> None:
     for first, second in zip(log, compiled_log, strict=True):
         for name in (name for name in first if "loss" in name or name == "grad_norm"):
             assert second[name] == pytest.approx(first[name], rel=1e-5), name
+
+
+def test_hyperparameter_search_gives_each_trial_a_student_of_its_own(make_trainer: Any) -> None:
+    """A trial ends like a trainer of its own with the same settings: weights of losses and the student's shape too."""
+    pytest.importorskip("optuna")
+    trials = [
+        {"learning_rate": 1e-2, "temperature": 2.0, "hidden": 24},
+        {"learning_rate": 1e-3, "temperature": 1.0, "hidden": 16},
+    ]
+
+    def space(trial: Any) -> dict[str, Any]:
+        chosen = trials[trial.number]
+        trial.suggest_float("learning_rate", chosen["learning_rate"], chosen["learning_rate"])
+        trial.suggest_float("temperature", chosen["temperature"], chosen["temperature"])
+        return trial.params
+
+    def student_of(trial: Any = None) -> Any:
+        return bert(vocab_size=64, hidden=24 if trial is None else trials[trial.number]["hidden"])
+
+    searching = make_trainer(model_init=student_of, phase="joint", eval_strategy="steps", eval_steps=4)
+    seen = []
+
+    def objective(metrics: dict[str, float]) -> float:
+        seen.append((metrics["eval_loss"], {n: p.clone() for n, p in searching.student.state_dict().items()}))
+        return metrics["eval_loss"]
+
+    best = searching.hyperparameter_search(space, objective, n_trials=2, direction="minimize", backend="optuna")
+    assert best.objective == min(loss for loss, _ in seen)
+    assert len(seen) == 2
+    for (loss, weights), trial in zip(seen, trials, strict=True):
+        settings = {name: value for name, value in trial.items() if name != "hidden"}
+        alone = make_trainer(student=bert(vocab_size=64, hidden=trial["hidden"]), phase="joint", **settings)
+        alone.train()
+        assert alone.evaluate()["eval_loss"] == pytest.approx(loss, rel=1e-5)
+        for name, value in alone.student.state_dict().items():
+            torch.testing.assert_close(weights[name], value, rtol=1e-5, atol=1e-6)
+
+
+def test_a_student_or_what_makes_it(make_trainer: Any, tmp_path: Path) -> None:
+    arguments = DistillationArguments(str(tmp_path), **QUIET)
+    with pytest.raises(TinyBertError, match="one of the two"):
+        DistillationTrainer(None, bert(layers=4, hidden=32), arguments)
+    trainer = make_trainer(model_init=lambda: bert(vocab_size=64), phase="intermediate")
+    trainer.train()
+    first = {name: value.clone() for name, value in trainer.model.state_dict().items()}
+    trainer.train()
+    for name, value in trainer.model.state_dict().items():
+        assert torch.equal(value, first[name]), name
 
 
 def test_the_teacher_is_never_changed(make_trainer: Any) -> None:

@@ -78,7 +78,7 @@ def _content(
     index = RowIndex.of(trainer.train_dataset, identifying_inputs(teacher, batch, trainer.train_dataset))
     index.places_of(batch)  # refuses a collator that changes rows before anything is written
     with trainer.compute_loss_context_manager():
-        seen = trainer.objective.each[0].capture_teacher(trainer.teacher, trainer._prepare_inputs(batch))
+        seen = trainer.distillation_objective.each[0].capture_teacher(trainer.teacher, trainer._prepare_inputs(batch))
     kept = cached_tensors(seen, is_translator(teacher))
     return cache_key(teacher, index, kept, str(trainer.accelerator.mixed_precision)), index, kept
 

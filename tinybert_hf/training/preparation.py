@@ -114,7 +114,9 @@ def _projections(mode: str, student: PreTrainedModel, teacher: PreTrainedModel, 
 
 def fit_projections(trainer: DistillationTrainer) -> None:
     """Solve the projections by least squares on the first rows of the training set."""
-    towards = zip(each_teacher(trainer.teacher), trainer.objective.each, trainer.projections.each(), strict=True)
+    towards = zip(
+        each_teacher(trainer.teacher), trainer.distillation_objective.each, trainer.projections.each(), strict=True
+    )
     for teacher, objective, projections in towards:
         _fit_towards(trainer, teacher, objective, projections)
 

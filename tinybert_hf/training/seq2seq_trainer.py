@@ -22,7 +22,7 @@ class Seq2SeqDistillationTrainer(DistillationTrainer, Seq2SeqTrainer):
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | None,
         teacher: AnyTeacher | Sequence[PreTrainedModel],
         args: Seq2SeqDistillationArguments,
         **kwargs: Any,
@@ -30,7 +30,7 @@ class Seq2SeqDistillationTrainer(DistillationTrainer, Seq2SeqTrainer):
         """As DistillationTrainer; batches are padded by DataCollatorForSeq2Seq unless another collator is given.
 
         Args:
-            model: the student, for example a TinyBertForSeq2Seq.
+            model: the student, for example a TinyBertForSeq2Seq; None where `model_init` makes it.
             teacher: a translator with the same tokenizer, or several.
             args: the settings.
             **kwargs: as for DistillationTrainer.

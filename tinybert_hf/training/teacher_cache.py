@@ -208,7 +208,7 @@ def _said(
 ) -> dict[str, Tensor]:
     """The kept tensors of a batch, the padding left out: (rows, width) or (tokens, width)."""
     with trainer.compute_loss_context_manager():
-        seen = trainer.objective.each[0].capture_teacher(trainer.teacher, trainer._prepare_inputs(batch))
+        seen = trainer.distillation_objective.each[0].capture_teacher(trainer.teacher, trainer._prepare_inputs(batch))
     states = {f"{HIDDEN_STATES}{layer}": state for layer, state in seen.hidden_states.items()}
     said = {}
     identities = batch_identities(batch, index.names)

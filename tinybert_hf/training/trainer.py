@@ -12,7 +12,7 @@ import torch
 from accelerate.utils import DynamoBackend
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel, Seq2SeqTrainer
+from transformers import PreTrainedModel, Seq2SeqTrainer, set_seed
 from transformers.utils.generic import find_labels
 
 from tinybert_hf.distillation.batches import Counts, attention_mask
@@ -61,21 +61,24 @@ class DistillationTrainer(ResumableTrainer):
 
     def __init__(
         self,
-        model: PreTrainedModel,
+        model: PreTrainedModel | None,
         teacher: AnyTeacher | Sequence[PreTrainedModel],
         args: DistillationArguments,
         *,
         projections: AnyProjections | None = None,
+        model_init: Callable[..., PreTrainedModel] | None = None,
         **kwargs: Any,
     ) -> None:
         """Check that the two models fit, and wrap the student.
 
         Args:
-            model: the student.
+            model: the student; None where `model_init` makes it.
             teacher: a fine-tuned model with the same tokenizer; or several, as a list or as `Teachers`, which gives
                 them weights, layer maps and tokenizers of their own.
             args: the settings.
             projections: those of an earlier phase, to go on with; None: new ones.
+            model_init: makes a student for each call of `train`, for `hyperparameter_search`; may take the trial.
+                Projections are made anew with it.
             **kwargs: as for transformers' Trainer (train_dataset, eval_dataset, processing_class, compute_metrics,
                 ...).
 
@@ -83,37 +86,76 @@ class DistillationTrainer(ResumableTrainer):
             TinyBertError: layers, heads, widths, labels or vocabularies that do not fit; each message says what to
                 do.
         """
-        self.student = model
+        if (model is None) == (model_init is None) or (model_init is not None and projections is not None):
+            raise TinyBertError(
+                "Give the student as `model`, or a function that makes it as `model_init`: one of the two"
+                + (", and no projections, which belong to one student." if projections is not None else ".")
+            )
+        self.args = args
+        self.model_init = model_init
         self.teacher = settled(teacher, kwargs.get("processing_class"))
-        check_kind(model, args, isinstance(self, Seq2SeqTrainer))
+        self.processing_class = kwargs.get("processing_class")
         check_cache(self.teacher, args)
-        check_vocabularies(model, self.teacher, kwargs.get("processing_class"))
-        self.objective = objective_between(
-            model,
-            self.teacher,
-            losses=tuple(args.loss_weights),
-            temperature=args.temperature,
-            **args.layer_maps,
-        )
-        self._projections_are_new = projections is None
-        self.projections = projections or new_projections(args.projection, model, self.teacher, self.objective)
-        super().__init__(DistillationModel(model, self.projections, self.objective), args, **kwargs)
+        if model_init is not None:
+            set_seed(args.seed)
+            model = super().call_model_init()
+        super().__init__(self._wrap(cast(PreTrainedModel, model), projections), args, **kwargs)
+        self.model_init = model_init
         if self.args.n_gpu > 1:
             raise TinyBertError(
                 f"{self.args.n_gpu} GPUs are visible to one process, which would split batches with DataParallel. "
                 "Start "
                 "with `accelerate launch` (one process a GPU), or show one GPU with CUDA_VISIBLE_DEVICES=0."
             )
-        # Accelerate would wrap the models, and hide what is captured: `train` compiles them in place.
-        self.accelerator.state.dynamo_plugin.backend = DynamoBackend.NO
         if self.args.label_names is None:
-            self.label_names = find_labels(type(model))
+            self.label_names = find_labels(type(self.student))
         if isinstance(self.teacher, Teachers) and any(self.teacher.differences):
             self.data_collator = OwnTokensCollator(self.data_collator, self.teacher)
         self._part_sums: dict[str, Tensor] = {}
         self._parts_since = 0
         self._cache: TeacherCache | None = None
         self.owns_cache = False  # a stale or damaged teacher cache is then written anew, and not refused
+
+    def _wrap(self, student: PreTrainedModel, projections: AnyProjections | None = None) -> DistillationModel:
+        """The student with projections and losses, as `self.args` now wants them."""
+        args: DistillationArguments = self.args
+        check_kind(student, args, isinstance(self, Seq2SeqTrainer))
+        check_vocabularies(student, self.teacher, self.processing_class)
+        self.student = student
+        # Not `objective`: transformers' hyperparameter search keeps a number of its own there.
+        self.distillation_objective = objective_between(
+            student,
+            self.teacher,
+            losses=tuple(args.loss_weights),
+            temperature=args.temperature,
+            **args.layer_maps,
+        )
+        self._projections_are_new = projections is None
+        self.projections = projections or new_projections(
+            args.projection, student, self.teacher, self.distillation_objective
+        )
+        return DistillationModel(student, self.projections, self.distillation_objective)
+
+    def create_accelerator_and_postprocess(self) -> None:
+        """As in transformers' Trainer; compilation is left to `train`, which compiles the models in place.
+
+        Accelerate would wrap them, and hide what is captured.
+        """
+        super().create_accelerator_and_postprocess()
+        self.accelerator.state.dynamo_plugin.backend = DynamoBackend.NO
+
+    def call_model_init(self, trial: Any = None) -> nn.Module:
+        """The student that `train` has made, wrapped: transformers' Trainer asks for it once more."""
+        return self.model
+
+    def _begin_anew(self, trial: Any) -> None:
+        """Make the student of a trial, and all that hangs on it and on the trial's settings."""
+        self._hp_search_setup(trial)
+        set_seed(self.args.seed)
+        self.model = self._wrap(super().call_model_init(trial))
+        if self.place_model_on_device:
+            self._move_model_to_device(self.model, self.args.device)
+        self.model_wrapped = self.model
 
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """Train, or go on from a checkpoint; see transformers' Trainer.
@@ -126,11 +168,15 @@ class DistillationTrainer(ResumableTrainer):
             CaptureError: something cannot be taken from a model.
             TinyBertError: as ResumableTrainer; or a teacher cache that cannot be used, with the reason.
         """
+        if self.model_init is not None:
+            self._begin_anew(kwargs.get("trial"))
         self.place_teacher()
         examples = example_rows(self, rows=8)
         self._cache = open_teacher_cache(self, examples) if self.args.teacher_cache is not None else None
         batch = self._prepare_inputs(examples)
-        idle = unreached_parameters(cast(DistillationModel, self.model), self.teacher, self.objective, batch)
+        idle = unreached_parameters(
+            cast(DistillationModel, self.model), self.teacher, self.distillation_objective, batch
+        )
         starts_fresh = not resume_from_checkpoint and self._projections_are_new
         if starts_fresh and self.args.projection_start == "least_squares":
             fit_projections(self)
@@ -189,7 +235,7 @@ class DistillationTrainer(ResumableTrainer):
             return super().compute_loss(model, model_inputs(self.student, inputs, labels=True), return_outputs)
         counts = num_items_in_batch if isinstance(num_items_in_batch, Counts) else None
         cached = self._cache is not None
-        seen = capture_from(inputs) if cached else self.objective.capture_teacher(self.teacher, inputs)
+        seen = capture_from(inputs) if cached else self.distillation_objective.capture_teacher(self.teacher, inputs)
         student_inputs = model_inputs(self.student, inputs, labels=True)
         parts = model(teacher_capture=seen, masks=masks_of(inputs), counts=counts, **student_inputs)
         if FILLER in inputs:
