@@ -13,6 +13,7 @@ FLOORS = {
     "opening": 1,
     "distillation": 2,
     "data": 2,
+    "cards": 2,
     "training": 3,
     "evaluation": 3,
     "conversion": 3,

@@ -38,6 +38,23 @@ def test_everything_in_one_commit_and_nothing_more(hub: Hub, folder: Path) -> No
     assert "README.md" in noted
 
 
+def test_figures_on_rows_of_the_hub_go_where_its_leaderboards_look(hub: Hub, folder: Path) -> None:
+    metrics = {"teacher": {"accuracy": 0.9}, "student": {"accuracy": 0.8}}
+    cost = {"parameters": 1, "megabytes": 0.1, "latency_ms": 1.0}
+    data = {"dataset": "nyu-mll/glue", "dataset_config": "sst2", "validation_split": "validation",
+            "validation_file": None, "train_file": None, "max_length": 8}  # fmt: skip
+    recipe = {"data": data, "teacher": {"model": None}, "student": {"model": None, "start": "teacher"}, "phases": [],
+              "seed": 1}  # fmt: skip
+    run = {"main_metric": "accuracy", "metrics": metrics, "costs": dict.fromkeys(metrics, cost), "device": "cpu",
+           "versions": {}, "phases": [], "recipe": recipe}  # fmt: skip
+    (folder / "run.json").write_text(json.dumps(run))
+    push(folder, "me/tiny")
+    files = hub.repositories["me/tiny"].branches["main"]
+    assert b"value: 0.8" in files[".eval_results/tinybert.yaml"]
+    assert ".eval_results/tinybert.yaml" in json.loads(files["manifest.json"])["files"]
+    assert push(folder, "me/tiny").files == ()
+
+
 def test_the_same_again_sends_nothing(hub: Hub, folder: Path) -> None:
     push(folder, "me/tiny")
     again = push(folder, "me/tiny")

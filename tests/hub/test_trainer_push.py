@@ -37,6 +37,7 @@ def test_the_student_arrives(hub: Hub, tmp_path: Path) -> None:
     assert done.returncode == 0, done.stderr
     files = hub.repositories["me/tiny"].branches["main"]
     assert {"config.json", "modeling_tinybert.py", "README.md"} <= files.keys()
+    assert b"distilled from" in files["README.md"]
     arrived, saved = load(files["model.safetensors"]), load_file(tmp_path / "out" / "model.safetensors")
     assert not [name for name in arrived if "projection" in name or name.startswith("maps")]
     assert arrived.keys() == saved.keys()

@@ -25,7 +25,7 @@ def card(
 
     Every figure is taken from the run (run.json). `tinybert push` does this by itself.
     """
-    from tinybert_hf.hub import card_of
+    from tinybert_hf.cards import card_of
 
     text = card_of(folder, repo_id, license)
     if output is None:

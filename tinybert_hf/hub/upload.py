@@ -11,8 +11,8 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.cards import CARD_FILE, MARK, card_of, eval_results_of, metrics_of
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.hub.card import CARD_FILE, MARK, card_of, metrics_of
 from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE, sha256_of, write_manifest
 from tinybert_hf.opening import check_folder_files
 
@@ -20,11 +20,12 @@ if TYPE_CHECKING:
     from huggingface_hub import HfApi
 
 METRICS_FILE = "metrics.json"
+EVAL_RESULTS_FILE = ".eval_results/tinybert.yaml"
 # Of a run's folder: the student. Its phases, its teacher and run.json, which names local paths, stay here.
 _PUSHED = (
     "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "*.py", "*tokenizer*.json",
     "special_tokens_map.json", "added_tokens.json", "vocab.txt", "merges.txt", "*.model", CARD_FILE, METRICS_FILE,
-    MANIFEST_FILE,
+    MANIFEST_FILE, EVAL_RESULTS_FILE,
 )  # fmt: skip
 
 
@@ -93,20 +94,20 @@ def push(
         there = api.model_info(name, revision=revision, files_metadata=True)
         remote = {one.rfilename: one for one in there.siblings or ()}
         local = _files(place)
-        unchanged = tuple(path.name for path in local if _is_same(path, remote.get(path.name)))
-        changed = [path for path in local if path.name not in unchanged]
+        unchanged = tuple(file for file, path in local.items() if _is_same(path, remote.get(file)))
+        changed = {file: path for file, path in local.items() if file not in unchanged}
         if not overwrite:
-            _refuse_others(api, name, revision, [remote[path.name] for path in changed if path.name in remote])
+            _refuse_others(api, name, revision, [remote[file] for file in changed if file in remote])
         if not changed:
             return Pushed(name, f"{api.endpoint}/{name}", (), unchanged)
         done = api.create_commit(
             name,
-            [CommitOperationAdd(path.name, str(path)) for path in changed],
+            [CommitOperationAdd(file, str(path)) for file, path in changed.items()],
             commit_message=message,
             revision=revision,
             parent_commit=there.sha,  # a commit that somebody makes meanwhile is not written over
         )
-    return Pushed(name, str(done.commit_url), tuple(path.name for path in changed), unchanged)
+    return Pushed(name, str(done.commit_url), tuple(changed), unchanged)
 
 
 def _repository(api: HfApi, repo_id: str, private: bool) -> str:
@@ -129,22 +130,27 @@ def _write_notes(place: Path, name: str, license: str | None) -> None:
     card = place / CARD_FILE
     if not card.is_file() or MARK in card.read_text(encoding="utf-8"):
         _write(card, card_of(place, name, license))
-    figures = metrics_of(place)
-    if figures is not None:
-        _write(place / METRICS_FILE, figures)
-    write_manifest(place, (CARD_FILE, METRICS_FILE))
+    for file, content in ((METRICS_FILE, metrics_of(place)), (EVAL_RESULTS_FILE, eval_results_of(place))):
+        if content is not None:
+            _write(place / file, content)
+    write_manifest(place, (CARD_FILE, METRICS_FILE, EVAL_RESULTS_FILE))
 
 
 def _write(path: Path, text: str) -> None:
+    path.parent.mkdir(exist_ok=True)
     beside = path.with_name(f".{path.name}.saving")
     beside.write_text(text, encoding="utf-8")
     os.replace(beside, path)
 
 
-def _files(place: Path) -> list[Path]:
-    return sorted(
-        path for path in place.iterdir() if path.is_file() and any(fnmatch(path.name, one) for one in _PUSHED)
-    )
+def _files(place: Path) -> dict[str, Path]:
+    """What is pushed: the name there, and the file here."""
+    named = {path.relative_to(place).as_posix(): path for path in (*place.iterdir(), place / EVAL_RESULTS_FILE)}
+    return {
+        name: named[name]
+        for name in sorted(named)
+        if named[name].is_file() and any(fnmatch(name, one) for one in _PUSHED)
+    }
 
 
 def _is_same(path: Path, remote: Any) -> bool:

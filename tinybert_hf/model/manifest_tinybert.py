@@ -32,7 +32,7 @@ def write_manifest(folder: str | os.PathLike[str], patterns: Iterable[str] = ("*
     noted = {name: entry for name, entry in _noted(manifest).items() if (place / name).is_file()}
     for path in sorted({path for pattern in patterns for path in place.glob(pattern)}):
         if path.is_file() and path.name != MANIFEST_FILE:
-            noted[path.name] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
+            noted[path.relative_to(place).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     beside = place / f"{MANIFEST_FILE}.saving"
     beside.write_text(json.dumps({"files": dict(sorted(noted.items()))}, indent=1) + "\n", encoding="utf-8")
     os.replace(beside, manifest)

@@ -27,6 +27,7 @@ from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.cache_opening import open_teacher_cache
 from tinybert_hf.training.compilation import compiled
 from tinybert_hf.training.distillation_model import DistillationModel
+from tinybert_hf.training.model_card import write_model_card
 from tinybert_hf.training.model_checks import check_cache, check_kind, check_vocabularies
 from tinybert_hf.training.own_tokens import OwnTokensCollator, own_inputs
 from tinybert_hf.training.preparation import (
@@ -352,6 +353,41 @@ class DistillationTrainer(ResumableTrainer):
             projections = whole_state(self.projections)
             if self.args.should_save:
                 save_file(projections, os.path.join(output_dir, PROJECTIONS_FILE))
+
+    def create_model_card(
+        self,
+        language: str | None = None,
+        license: str | None = None,
+        tags: str | list[str] | None = None,
+        model_name: str | None = None,
+        finetuned_from: str | None = None,
+        tasks: str | list[str] | None = None,
+        dataset_tags: str | list[str] | None = None,
+        dataset: str | list[str] | None = None,
+        dataset_args: str | list[str] | None = None,
+    ) -> None:
+        """Write a card that says what the student was distilled from, how, and what it reaches.
+
+        A README.md of one's own in the output folder stays. `finetuned_from`, `tasks`, `dataset` and `dataset_args`
+        are for cards of other trainers: teacher and task are known here.
+
+        Args:
+            language: for the metadata.
+            license: for the metadata.
+            tags: further ones.
+            model_name: None: that of the repository, or of the folder.
+            finetuned_from: not used.
+            tasks: not used.
+            dataset_tags: id of the dataset on the Hub; of several the first.
+            dataset: not used.
+            dataset_args: not used.
+        """
+        if self.is_world_process_zero():
+            ids = [dataset_tags] if isinstance(dataset_tags, str) else list(dataset_tags or ())
+            more = [tags] if isinstance(tags, str) else list(tags or ())
+            write_model_card(
+                self, model_name, tags=more, dataset=ids[0] if ids else None, language=language, license=license
+            )
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model if model is not None else self.student)

@@ -10,8 +10,8 @@ import pytest
 from huggingface_hub import ModelCard
 from tiny_run import make_teacher, recipe_mapping
 
+from tinybert_hf.cards import card_of, eval_results_of
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.hub import card_of
 from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
@@ -97,3 +97,21 @@ def test_what_is_no_model_of_ours(tmp_path: Path) -> None:
     (tmp_path / "config.json").write_text(json.dumps({"architectures": ["BertModel"], "hidden_size": 3}))
     with pytest.raises(TinyBertError, match="describes a BertModel, which is none of this package's"):
         card_of(tmp_path)
+
+
+def test_the_hub_gets_a_figure_for_rows_of_its_own_only(out: Path, tmp_path: Path) -> None:
+    import yaml
+    from huggingface_hub.hf_api import parse_eval_result_entries
+
+    assert eval_results_of(out) is None, "the rows of this run lie in files"
+    run = json.loads((out / "run.json").read_text())
+    data = {"dataset": "nyu-mll/glue", "dataset_config": "sst2", "train_file": None, "validation_file": None}
+    run["recipe"]["data"] |= data
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    (entry,) = parse_eval_result_entries(yaml.safe_load(eval_results_of(tmp_path)))
+    assert (entry.dataset_id, entry.task_id) == ("nyu-mll/glue", "sst2")
+    assert entry.value == round(run["metrics"]["student"]["accuracy"], 4)
+    assert "accuracy on the split validation" in entry.notes
+    run["recipe"]["data"]["dataset"] = "demo-sentiment"
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    assert eval_results_of(tmp_path) is None

@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import json
-import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.cards.parts import MARK, PIPELINES, TAGS, citation, hub_name, introduction, last_part, limits, named
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening.config_file import check_config_file
 from tinybert_hf.opening.json_files import read_object
@@ -15,34 +14,11 @@ from tinybert_hf.opening.json_files import read_object
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
 
-CARD_FILE = "README.md"
 RUN_FILE = "run.json"
-MARK = "<!-- Written by `tinybert card`, from the run itself. -->"
-_PIPELINES = {
-    "TinyBertForSequenceClassification": "text-classification",
-    "TinyBertForTokenClassification": "token-classification",
-    "TinyBertForQuestionAnswering": "question-answering",
-    "TinyBertForMaskedLM": "fill-mask",
-    "TinyBertForSeq2Seq": "translation",
-    "TinyBertModel": "feature-extraction",
-}
-_LOADING = {
-    "text-classification": 'pipeline("text-classification", "{name}", trust_remote_code=True)("a gripping film")',
-    "token-classification": 'pipeline("token-classification", "{name}", trust_remote_code=True)("Ada lives in Paris")',
-    "fill-mask": 'pipeline("fill-mask", "{name}", trust_remote_code=True)("a [MASK] film")',
-}
 # Percentages in the table; what the metadata calls them.
 _METRICS = {"accuracy": "accuracy", "f1": "f1", "matthews_correlation": "matthews_correlation", "bleu": "bleu",
             "chrf": "chrf", "pearson": "pearsonr", "spearman": "spearmanr"}  # fmt: skip
 _ROWS = {"teacher": "teacher", "student": "this model", "baseline": "the same model trained without the teacher"}
-_CITATION = """@article{jiao2020tinybert,
-  title   = {TinyBERT: Distilling BERT for Natural Language Understanding},
-  author  = {Jiao, Xiaoqi and Yin, Yichun and Shang, Lifeng and Jiang, Xin and Chen, Xiao and Li, Linlin and
-             Wang, Fang and Liu, Qun},
-  journal = {Findings of EMNLP},
-  year    = {2020},
-  note    = {arXiv:1909.10351}
-}"""
 
 
 def card_of(folder: str | Path, repo_id: str | None = None, license: str | None = None) -> str:
@@ -68,20 +44,21 @@ def card_of(folder: str | Path, repo_id: str | None = None, license: str | None 
     run = read_object(place / RUN_FILE) if (place / RUN_FILE).is_file() else {}
     name = repo_id or place.resolve().name
     architecture = str((config.get("architectures") or ["TinyBertModel"])[0])
-    pipeline = _PIPELINES.get(architecture)
+    pipeline = PIPELINES.get(architecture)
     if pipeline is None:
         raise TinyBertError(f"{place / 'config.json'} describes a {architecture}, which is none of this package's.")
     try:
         results = list(_results(run, pipeline)) if run else []
-        base = _hub_name(run["recipe"]["teacher"]["model"]) if run else None
+        dataset = hub_dataset(run) if run else None
+        base = hub_name(run["recipe"]["teacher"]["model"]) if run else None
         data = ModelCardData(
             license=license,
             library_name="transformers",
             pipeline_tag=pipeline,
-            tags=["tinybert", "distillation", "knowledge-distillation"],
+            tags=list(TAGS),
             base_model=base,
             base_model_relation="finetune" if base else None,
-            datasets=[run["recipe"]["data"]["dataset"]] if run and run["recipe"]["data"]["dataset"] else None,
+            datasets=[dataset] if dataset else None,
             model_name=name if results else None,
             eval_results=results or None,
         )
@@ -94,6 +71,12 @@ def card_of(folder: str | Path, repo_id: str | None = None, license: str | None 
             "for a card without the run's figures."
         ) from error
     return f"---\n{data.to_yaml()}\n---\n\n{MARK}\n\n" + "\n".join(parts) + "\n"
+
+
+def hub_dataset(run: Mapping[str, Any]) -> str | None:
+    """The dataset on the Hub that a run learned from; None for files and for this package's generators."""
+    name = run["recipe"]["data"]["dataset"]
+    return str(name) if name and not name.startswith("demo-") else None
 
 
 def _config_file(place: Path) -> str:
@@ -114,7 +97,7 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
             yield EvalResult(
                 task_type=pipeline,
                 dataset_type=hub or "custom",
-                dataset_name=hub or _last_part(data["validation_file"] or "validation rows"),
+                dataset_name=hub or last_part(data["validation_file"] or "validation rows"),
                 dataset_config=data["dataset_config"],
                 dataset_split=data["validation_split"] if hub else None,
                 metric_type=_METRICS[name],
@@ -123,45 +106,13 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
 
 
 def _head(name: str, config: Mapping[str, Any], run: Mapping[str, Any], pipeline: str) -> Iterator[str]:
-    layers = str(config["num_hidden_layers"])
-    if config.get("num_decoder_layers"):
-        layers += f" + {config['num_decoder_layers']}"
-    yield f"# {name.rpartition('/')[2]}"
-    yield ""
-    what = f"A TinyBERT of {layers} layers of width {config['hidden_size']}"
+    size, teachers = "", []
     if run:
         cost = run["costs"]["student"]
-        what += f" ({cost['parameters'] / 1e6:.1f} M parameters, {cost['megabytes']:.1f} MB)"
-        what += f", distilled from {_named(run['recipe']['teacher']['model'])}"
-        further = [_named(one["model"]) for one in run["recipe"].get("further_teachers") or ()]
-        what += f" and {', '.join(further)}" if further else ""
-    yield f"{what}."
-    labels = config.get("id2label")
-    if labels and pipeline.endswith("classification"):
-        shown = [str(value) for value in labels.values()]
-        yield ""
-        yield f"Labels: {', '.join(shown[:20])}{' and more' if len(shown) > 20 else ''}."
-    yield ""
-    yield "## How to load it"
-    yield ""
-    yield "The code travels with the weights; where `tinybert_hf` is imported, `trust_remote_code` is not needed."
-    yield ""
-    yield "```python"
-    if pipeline in _LOADING:
-        yield "from transformers import pipeline"
-        yield ""
-        yield _LOADING[pipeline].format(name=name)
-    else:
-        auto = {"translation": "AutoModelForSeq2SeqLM", "question-answering": "AutoModelForQuestionAnswering"}
-        loader = auto.get(pipeline, "AutoModel")
-        yield f"from transformers import {loader}, AutoTokenizer"
-        yield ""
-        yield f'model = {loader}.from_pretrained("{name}", trust_remote_code=True)'
-        yield f'tokenizer = AutoTokenizer.from_pretrained("{name}", trust_remote_code=True)'
-        if pipeline == "translation":
-            yield 'batch = tokenizer(["The train leaves at noon."], return_tensors="pt")'
-            yield "print(tokenizer.batch_decode(model.generate(**batch), skip_special_tokens=True))"
-    yield "```"
+        size = f" ({cost['parameters'] / 1e6:.1f} M parameters, {cost['megabytes']:.1f} MB)"
+        models = [run["recipe"]["teacher"], *(run["recipe"].get("further_teachers") or ())]
+        teachers = [named(one["model"]) for one in models]
+    yield from introduction(name, config, pipeline, teachers, size)
 
 
 def _body(run: Mapping[str, Any]) -> Iterator[str]:
@@ -188,12 +139,12 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     if teacher:
         yield ""
         yield f"It keeps {run['metrics']['student'][main] / teacher:.1%} of its teacher's {main.replace('_', ' ')}."
-    rows = data["dataset"] or _last_part(data["validation_file"] or "")
+    rows = data["dataset"] or last_part(data["validation_file"] or "")
     yield f"Measured on {rows or 'the validation rows'}, one seed ({recipe['seed']})."
     yield ""
     yield "## How it was made"
     yield ""
-    rows = data["dataset"] or _last_part(data["train_file"] or "") or "generated"
+    rows = data["dataset"] or last_part(data["train_file"] or "") or "generated"
     yield f"Training rows: {rows}, at most {data['max_length']} tokens each. {_start_of(recipe['student'])}"
     yield ""
     yield "| phase | epochs | batch | learning rate | layer map | losses at the end |"
@@ -211,63 +162,23 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _tail(run: Mapping[str, Any]) -> Iterator[str]:
-    yield ""
-    yield "## Limits"
-    yield ""
-    yield (
-        "A student knows what its teacher and its training rows showed it: it keeps their mistakes and their bias, "
-        "and loses most on texts that are unlike those rows. Measure it on your own data before you rely on it."
-    )
+    yield from limits()
     if run:
         versions = ", ".join(f"{name} {value}" for name, value in run["versions"].items())
         yield ""
         yield "## Environment"
         yield ""
         yield f"{versions}."
-    yield ""
-    yield "## Citation"
-    yield ""
-    yield "```bibtex"
-    yield _CITATION
-    yield "```"
+    yield from citation()
 
 
 def _start_of(student: Mapping[str, Any]) -> str:
     """Where the weights before the first step came from."""
     if student["model"] is not None:
-        return f"It began as {_named(student['model'])}."
+        return f"It began as {named(student['model'])}."
     start = {"teacher": "as its teacher, projected down", "random": "at random"}.get(student["start"])
     return f"It began {start}." if start else ""
 
 
-def metrics_of(folder: str | Path) -> str | None:
-    """The figures of a run as JSON, for metrics.json; None where there was no run here."""
-    file = Path(folder) / RUN_FILE
-    if not file.is_file():
-        return None
-    run = read_object(file)
-    kept = {name: run[name] for name in ("main_metric", "metrics", "costs", "device", "versions") if name in run}
-    return json.dumps(kept, indent=1) + "\n"
-
-
 def _figure(value: Any) -> str:
     return f"{value:.4f}" if isinstance(value, float) and abs(value) <= 1 else f"{value:.1f}"
-
-
-def _hub_name(model: Any) -> str | None:
-    """The id of a model on the Hub; None for one that lies on this machine."""
-    if not isinstance(model, str) or Path(model).exists():
-        return None
-    # A bare word such as `teacher` is a folder that is not here any more; bert-base-uncased is a model.
-    return model if re.fullmatch(r"[\w.-]+/[\w.-]+|[\w.]+-[\w.-]+", model) and not model.startswith(".") else None
-
-
-def _named(model: Any) -> str:
-    if model is None:
-        return "a teacher that was trained in the same run"
-    hub = _hub_name(model)
-    return f"[{hub}](https://huggingface.co/{hub})" if hub else f"a local model (`{_last_part(str(model))}`)"
-
-
-def _last_part(path: str) -> str:
-    return Path(path).name
