@@ -58,6 +58,8 @@ def test_settings_figures_and_metadata(trainer: DistillationTrainer) -> None:
         "distilled from [someone/large-teacher](https://huggingface.co/someone/large-teacher).",
         "Labels: bad, fair, good.",
         "| temperature | 2.0 |",
+        "| lr scheduler type | linear |",
+        "| max steps | 2 |",
         "| accuracy | 0.625 |",
         "attention_loss 0.5",
         f"| attention loss | {trainer.state.log_history[-3]['attention_loss']:.4g} |",
@@ -65,6 +67,7 @@ def test_settings_figures_and_metadata(trainer: DistillationTrainer) -> None:
     ):
         assert line in card.text, line
     assert "fine-tuned version" not in card.text
+    assert "epochs" not in card.text
     assert "None" not in card.text
 
 

@@ -59,9 +59,9 @@ def trainer_card(
     )
     parts = [
         *introduction(name, config, pipeline or "", [named(one) for one in teachers]),
-        *_table("What it reaches", "metric", "on the evaluation rows", metrics),
-        *_table("Losses at the end of training", "loss", "value", losses),
-        *_table("How it was made", "setting", "value", settings),
+        *_table("What it reaches", "metric", "on the evaluation rows", _in_words(metrics)),
+        *_table("Losses at the end of training", "loss", "value", _in_words(losses)),
+        *_table("How it was made", "setting", "value", _in_words(settings)),
         *limits(),
         *_table("Environment", "package", "version", versions),
         *citation(),
@@ -91,4 +91,8 @@ def _table(title: str, key: str, value: str, content: Mapping[str, Any]) -> Iter
     yield f"| {key} | {value} |"
     yield "| --- | --- |"
     for name, one in content.items():
-        yield f"| {name.replace('_', ' ')} | {f'{one:.4g}' if isinstance(one, float) else one} |"
+        yield f"| {name} | {f'{one:.4g}' if isinstance(one, float) else one} |"
+
+
+def _in_words(content: Mapping[str, Any]) -> dict[str, Any]:
+    return {name.replace("_", " "): one for name, one in content.items()}

@@ -38,12 +38,15 @@ def write_model_card(trainer: DistillationTrainer, name: str | None, **metadata:
     if file.is_file() and not any(mark in file.read_text(encoding="utf-8") for mark in (MARK, _TRAINERS)):
         return
     settings = {key: getattr(args, key, None) for key in _SETTINGS}
+    settings.pop("num_train_epochs" if args.max_steps > 0 else "max_steps")
     settings["weights of the losses"] = ", ".join(f"{loss} {one:g}" for loss, one in args.loss_weights.items())
     text = trainer_card(
         args.hub_model_id or name or folder.resolve().name,
         {**trainer.student.config.to_dict(), "architectures": [type(trainer.student).__name__]},
         [str(one.config._name_or_path or type(one).__name__) for one in each_teacher(trainer.teacher)],
-        settings={key: str(value) for key, value in settings.items() if _says_something(key, value)},
+        settings={
+            key: str(getattr(value, "value", value)) for key, value in settings.items() if value not in (None, False)
+        },
         losses={key: value for key, value in _last(trainer, "loss").items() if key.endswith("_loss")},
         metrics=_metrics(trainer),
         versions=_versions(),
@@ -51,10 +54,6 @@ def write_model_card(trainer: DistillationTrainer, name: str | None, **metadata:
     )
     folder.mkdir(parents=True, exist_ok=True)
     replace_file(file, lambda handle: handle.write(text.encode()))
-
-
-def _says_something(name: str, value: Any) -> bool:
-    return value is not None and value is not False and not (name == "max_steps" and value <= 0)
 
 
 def _last(trainer: DistillationTrainer, name: str) -> dict[str, Any]:
