@@ -1,6 +1,7 @@
 """Every command: its help, a wrong flag, a run; and `python -m tinybert_hf`."""
 
 import json
+import os
 import re
 import subprocess
 import sys
@@ -67,6 +68,24 @@ def test_a_recipe_is_printed_as_a_start_for_ones_own(tinybert: Cli, tmp_path: Pa
     assert tinybert("recipes", "sst3").exit_code == 2
 
 
+def test_the_shell_completes_commands_options_and_recipes() -> None:
+    def offered(words: str) -> list[str]:
+        environment = {
+            **os.environ, "_TINYBERT_COMPLETE": "complete_bash", "COMP_WORDS": words,
+            "COMP_CWORD": str(len(words.split(" ")) - 1),
+        }  # fmt: skip
+        program = "import sys; from tinybert_hf.cli import main; sys.argv = ['tinybert']; main()"
+        done = subprocess.run(
+            [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=280, check=False
+        )
+        return done.stdout.split()
+
+    assert {"distill", "push"} <= set(offered("tinybert "))
+    assert offered("tinybert distill sst") == ["sst2"]
+    assert offered("tinybert recipes demo-") == ["demo-translation"]
+    assert "--teacher-weights" in offered("tinybert distill --teach")
+
+
 def test_as_a_module() -> None:
     process = subprocess.run(
         [sys.executable, "-m", "tinybert_hf", "recipes"], capture_output=True, text=True, timeout=280, check=True
@@ -97,6 +116,10 @@ def test_distill_files_then_evaluate(tinybert: Cli, work: Path, files: list[str]
     assert "epoch 1.00" in result.stdout
     assert "%|" not in result.output, "a progress bar, and standard error is no terminal"
     assert AutoModelForSequenceClassification.from_pretrained(work / "out").config.hidden_size == 16
+    again = tinybert("distill", *files, *options, "--json")
+    shown = json.loads(again.stdout)
+    assert shown["metrics"] == json.loads((work / "out" / "run.json").read_text())["metrics"]
+    assert "complete; delete the folder" in again.stderr
     # The columns need not be named again: run.json knows them.
     measured = tinybert("evaluate", "out", "--validation-file", "b.jsonl", "--json")
     assert measured.exit_code == 0, measured.output

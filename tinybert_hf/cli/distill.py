@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tinybert_hf.cli.completion import recipe_names
 from tinybert_hf.cli.failures import answers_failures
+from tinybert_hf.cli.json_output import AsJson, print_json, said_aside
 from tinybert_hf.cli.model_folders import opens_models
 from tinybert_hf.cli.options import (
     Bf16,
@@ -52,7 +54,8 @@ def distill(
         str | None,
         typer.Argument(
             help="A shipped recipe (`tinybert recipes` lists them) or a YAML file. Not given, with --train-file: "
-            "text-classification, or translation where --source-column or --target-column is given."
+            "text-classification, or translation where --source-column or --target-column is given.",
+            autocompletion=recipe_names,
         ),
     ] = None,
     teacher: Annotated[
@@ -150,6 +153,7 @@ def distill(
         bool,
         typer.Option("--dry-run", help="Check everything, print the whole recipe and the layer map, train nothing."),
     ] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Distil a teacher into a TinyBERT.
 
@@ -197,11 +201,16 @@ def distill(
             from tinybert_hf.recipes.description import describe_plan
             from tinybert_hf.recipes.plan import make_plan
 
-            print(describe_plan(make_plan(resolved)))
-            return
-        from tinybert_hf.recipes.run import run_recipe
+            with said_aside(as_json):
+                print(describe_plan(make_plan(resolved)))
+            result = asdict(resolved)
+        else:
+            from tinybert_hf.recipes.run import run_recipe
 
-        run_recipe(resolved)
+            with said_aside(as_json):
+                result = asdict(run_recipe(resolved))
+    if as_json:
+        print_json(result)
 
 
 @contextmanager

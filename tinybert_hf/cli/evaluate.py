@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from typing import Annotated
 
 import typer
 
 from tinybert_hf.cli.failures import answers_failures
+from tinybert_hf.cli.json_output import AsJson, print_json
 from tinybert_hf.cli.model_folders import opens_models
 from tinybert_hf.cli.options import (
     Cpu,
@@ -53,7 +53,7 @@ def evaluate(
         int, typer.Option(min=1, help="Translation: width of the search; 1 is greedy.", rich_help_panel="Run")
     ] = 1,
     cpu: Cpu = False,
-    as_json: Annotated[bool, typer.Option("--json", help="Print JSON, not a table.")] = False,
+    as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint: accuracy and F1 for labels, correlation for numbers, BLEU and chrF for translations.
 
@@ -87,7 +87,7 @@ def evaluate(
             device="cpu" if cpu else None,
         )
     if as_json:
-        print(json.dumps(metrics))
+        print_json(metrics)
         return
     for note in metrics.pop("notes", ()):
         typer.echo(note, err=True)

@@ -7,6 +7,7 @@ from typing import Annotated, Any
 import typer
 
 from tinybert_hf.cli.failures import answers_failures
+from tinybert_hf.cli.json_output import AsJson, print_json, said_aside
 from tinybert_hf.cli.model_folders import opens_models
 from tinybert_hf.cli.options import (
     Bf16,
@@ -91,6 +92,7 @@ def finetune(
     bf16: Bf16 = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.", rich_help_panel="Run")] = 42,
     cpu: Cpu = False,
+    as_json: AsJson = False,
 ) -> None:
     """Train a model on labels or on sentence pairs: a teacher to be, or a student without a teacher.
 
@@ -125,7 +127,7 @@ def finetune(
         epochs=epochs or usual_epochs, learning_rate=learning_rate or usual_rate, batch_size=batch_size
     )
     more: dict[str, Any] = {"seed": seed, "training_arguments": training_overrides(cpu, bf16)}
-    with opens_models(model):
+    with opens_models(model), said_aside(as_json):
         if names_pairs or (model is not None and holds_translator(model)):
             more |= {"vocabulary_size": vocabulary_size, "target_vocabulary_size": target_vocabulary_size}
             metrics = finetune_translator(model, DataSettings(**given), settings, output_dir, **more)
@@ -133,6 +135,9 @@ def finetune(
             assert model is not None
             data = choose_columns(DataSettings(**given), given)
             metrics = finetune_pretrained(model, data, settings, output_dir, **more)
+    if as_json:
+        print_json({"metrics": metrics, "folder": output_dir})
+        return
     print_metrics({name: value for name, value in metrics.items() if not isinstance(value, str)})
     for name, value in metrics.items():
         if isinstance(value, str):

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 import typer
 
 from tinybert_hf.cli.failures import answers_failures
+from tinybert_hf.cli.json_output import AsJson, print_json
 
 
 @answers_failures
@@ -22,6 +24,7 @@ def push(
         str | None, typer.Option(help="For the card, as the Hub names it: apache-2.0, mit, cc-by-sa-4.0.")
     ] = None,
     message: Annotated[str, typer.Option(help="Of the commit.")] = "Upload a TinyBERT",
+    as_json: AsJson = False,
 ) -> None:
     """Push a model, its tokenizer, its code, a card and its figures to the Hub, in one commit.
 
@@ -40,6 +43,9 @@ def push(
         license=license,
         message=message,
     )
+    if as_json:
+        print_json(asdict(done))
+        return
     if done.files:
         typer.echo(f"Pushed {len(done.files)} files ({len(done.unchanged)} were there already): {done.url}")
     else:

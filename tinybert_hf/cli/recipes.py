@@ -6,6 +6,7 @@ from typing import Annotated
 
 import typer
 
+from tinybert_hf.cli.completion import recipe_names
 from tinybert_hf.cli.failures import answers_failures
 
 
@@ -13,7 +14,10 @@ from tinybert_hf.cli.failures import answers_failures
 def recipes(
     name: Annotated[
         str | None,
-        typer.Argument(help="Print this recipe's YAML, to copy and change: tinybert recipes sst2 > my.yaml"),
+        typer.Argument(
+            help="Print this recipe's YAML, to copy and change: tinybert recipes sst2 > my.yaml",
+            autocompletion=recipe_names,
+        ),
     ] = None,
 ) -> None:
     """List the recipes that come with the package, or print one of them."""
