@@ -1,9 +1,12 @@
 """The public names exist, and the package stays light until they are used."""
 
+import re
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
+import yaml
 
 import tinybert_hf
 
@@ -25,6 +28,14 @@ def test_names_of_the_readme_example_are_public() -> None:
     }
     assert promised <= set(tinybert_hf.__all__)
     assert set(tinybert_hf.__all__) <= set(dir(tinybert_hf))
+
+
+def test_one_version_everywhere() -> None:
+    root = Path(__file__).parent.parent
+    citation = yaml.safe_load((root / "CITATION.cff").read_text())
+    assert citation["version"] == tinybert_hf.__version__
+    assert f"## {tinybert_hf.__version__}" in (root / "CHANGELOG.md").read_text()
+    assert re.fullmatch(r"\d+\.\d+\.\d+", tinybert_hf.__version__)
 
 
 def test_unknown_name_is_refused() -> None:

@@ -9,6 +9,8 @@ from typing import Any
 
 import tinybert_hf.model as _model  # noqa: F401  registers the family with the Auto classes
 
+__version__ = "0.1.0"
+
 _MODULE_OF = {
     "TinyBertConfig": "tinybert_hf.model",
     "TinyBertModel": "tinybert_hf.model",
