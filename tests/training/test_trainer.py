@@ -175,6 +175,19 @@ def test_hyperparameter_search_gives_each_trial_a_student_of_its_own(make_traine
             torch.testing.assert_close(weights[name], value, rtol=1e-5, atol=1e-6)
 
 
+def test_tensorboard_shows_each_loss(make_trainer: Any, tmp_path: Path) -> None:
+    pytest.importorskip("tensorboard")
+    from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+
+    trainer = make_trainer(phase="intermediate", report_to=["tensorboard"])
+    trainer.train()
+    (file,) = tmp_path.rglob("events.out.tfevents.*")
+    events = EventAccumulator(str(file)).Reload()
+    for name in ("loss", "attention_loss", "hidden_state_loss", "embedding_loss"):
+        shown = [event.value for event in events.Scalars(f"train/{name}")]
+        assert shown == pytest.approx(logged(trainer, name)), name
+
+
 def test_a_student_or_what_makes_it(make_trainer: Any, tmp_path: Path) -> None:
     arguments = DistillationArguments(str(tmp_path), **QUIET)
     with pytest.raises(TinyBertError, match="one of the two"):
