@@ -16,10 +16,8 @@ from tinybert_hf.training import Phase
 
 def describe_plan(plan: ClassificationPlan | TranslationPlan) -> str:
     """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer maps of each phase."""
-    recipe = _said(json.loads(json.dumps(plan.recipe.as_dict())))
     translates = isinstance(plan, TranslationPlan)
-    if not translates:
-        recipe.pop("evaluation")
+    recipe = _said(_of_the_task(json.loads(json.dumps(plan.recipe.as_dict())), translates))
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
     joint = None if isinstance(plan, TranslationPlan) else plan.joint
     teachers = (plan.teacher_config,) if joint is None else joint.configs
@@ -55,6 +53,8 @@ def _classification(plan: ClassificationPlan) -> Iterator[str]:
         if "prediction_loss" not in losses or len(losses) > 1:
             other = "" if attention == hidden else f"; attention: {attention}"
             yield f"  layer map (student<-teacher): {hidden}{other}"
+        if phase.teacher_cache is None and phase.epochs > 1 and set(losses) <= {"prediction_loss", "label_loss"}:
+            yield "  the teacher is asked once a row, its answers are kept in the output folder"
 
 
 def _translation(plan: TranslationPlan) -> Iterator[str]:
@@ -91,8 +91,28 @@ def _phase(index: int, phase: Phase, losses: dict[str, float]) -> str:
     return f"phase {index} ({phase.name}): " + " + ".join(f"{weight:g} x {name}" for name, weight in losses.items())
 
 
+# Fields that are about one task only, by the section that they stand in.
+_OF_TRANSLATION = {
+    "": ("evaluation", "pseudo_labels", "teacher_beams"),
+    "data": ("source_column", "target_column", "max_target_length"),
+    "phases": ("decoder_layer_map", "decoder_attention_layer_map", "cross_attention_layer_map"),
+}
+_OF_CLASSIFICATION = {"data": ("text_column", "text_pair_column", "label_column", "label_names", "problem_type")}
+
+
+def _of_the_task(recipe: dict[str, Any], translates: bool) -> dict[str, Any]:
+    """Without the fields of the other task."""
+    others = _OF_CLASSIFICATION if translates else _OF_TRANSLATION
+    for section, names in others.items():
+        place = recipe if not section else recipe[section]
+        for one in place if isinstance(place, list) else [place]:
+            for name in names:
+                one.pop(name, None)
+    return recipe
+
+
 def _said(value: Any) -> Any:
     """Without the fields that say nothing."""
     if isinstance(value, dict):
-        return {name: _said(one) for name, one in value.items() if one is not None and one not in ({}, "")}
+        return {name: _said(one) for name, one in value.items() if one is not None and one not in ({}, "", [])}
     return [_said(one) for one in value] if isinstance(value, list) else value
