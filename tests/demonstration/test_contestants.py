@@ -97,11 +97,11 @@ def test_another_question_is_refused(
 
 
 def test_another_task_is_refused(tmp_path: Path, save_student: Save) -> None:
-    translator = save_translator(tmp_path / "translator")
-    with pytest.raises(TeacherError, match="classifies texts, but the teacher .* translates"):
-        open_contest(save_student(), translator, device="cpu")
-    with pytest.raises(TeacherError, match="translates, but the teacher .* classifies texts"):
-        open_contest(translator, save_student(), device="cpu")
+    translator, classifier = save_translator(tmp_path / "translator"), save_student()
+    with pytest.raises(TeacherError, match=r"classifies texts, but the teacher .* translates"):
+        open_contest(classifier, translator, device="cpu")
+    with pytest.raises(TeacherError, match=r"translates, but the teacher .* classifies texts"):
+        open_contest(translator, classifier, device="cpu")
 
 
 @pytest.mark.parametrize("content", ["[]", "{}", '{"recipe": {"data": []}}', '{"recipe": {"data": {}, "teacher": 3}}'])
