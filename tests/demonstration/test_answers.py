@@ -80,10 +80,13 @@ def test_a_translator_translates(tmp_path: Path) -> None:
 def test_a_long_text_is_cut_and_said_to_be(save_student: Save) -> None:
     contest = open_contest(save_student(), device="cpu")
     assert contest.student.limit == 64
-    (fits,) = compare(contest, "film " * 62, calls=1).answers  # and two special tokens
-    (long,) = compare(contest, "film " * 63, calls=1).answers
-    (longer,) = compare(contest, "film " * 100_000, calls=1).answers
+    whole = "film " * 61 + "dull"  # and two special tokens
+    (fits,) = compare(contest, whole, calls=1).answers
+    (long,) = compare(contest, f"{whole} good", calls=1).answers
+    (longer,) = compare(contest, f"{whole} {'good ' * 100_000}", calls=1).answers
     assert (fits.truncated, long.truncated, longer.truncated) == (False, True, True)
+    oracle = expected(contest.student.name, whole, "softmax")
+    assert fits.scores == pytest.approx([oracle["negative"], oracle["positive"]], abs=1e-6)
     assert long.scores == pytest.approx(fits.scores)
     assert longer.scores == pytest.approx(fits.scores)
 
