@@ -6,6 +6,7 @@ import typer
 
 from tinybert_hf.cli.card import card
 from tinybert_hf.cli.convert import convert
+from tinybert_hf.cli.demo import demo
 from tinybert_hf.cli.distill import distill
 from tinybert_hf.cli.evaluate import evaluate
 from tinybert_hf.cli.failures import show_traceback
@@ -16,7 +17,7 @@ from tinybert_hf.cli.push import push
 from tinybert_hf.cli.recipes import recipes
 from tinybert_hf.cli.translate import translate
 
-COMMANDS = (distill, finetune, evaluate, translate, pseudo_label, convert, card, push, recipes)
+COMMANDS = (distill, finetune, evaluate, translate, pseudo_label, convert, demo, card, push, recipes)
 
 app = typer.Typer(
     name="tinybert",
