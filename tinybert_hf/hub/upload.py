@@ -73,6 +73,9 @@ def push(
         message: of the commit.
         token: of the Hub; None: that of `hf auth login` or HF_TOKEN.
 
+    Returns:
+        The repository, the address of the commit, and which files were sent or were there already.
+
     Raises:
         TinyBertError: no model in the folder, or its weights were changed after they were saved; an id that is not
             valid; no token, or one without the right; files of others; the Hub could not be reached. Each time
