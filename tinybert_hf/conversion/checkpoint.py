@@ -171,7 +171,8 @@ def _fill(
     layers, described = layer_count(weights.body), model.config.num_hidden_layers
     if layers != described:
         raise TinyBertError(
-            f"{source.folder / 'config.json'} describes {described} layers, but {source.weights} has {layers}."
+            f"{source.folder / 'config.json'} describes {described} layers, but {source.weights} has {layers}. One of "
+            "the two files is another model's: put the right one beside the other."
         )
     wanted = model.state_dict()
     prefix = "" if head == "encoder" else "tinybert."

@@ -85,7 +85,10 @@ def push(
 
     place = Path(folder)
     if not (place / "config.json").is_file():
-        raise TinyBertError(f"{place} holds no model: there is no config.json.")
+        raise TinyBertError(
+            f"{place} holds no model: there is no config.json. Give the folder that `tinybert distill` or `tinybert "
+            "convert` has written."
+        )
     check_folder_files(place)
     api = HfApi(token=token, library_name="tinybert_hf")
     with _explained(repo_id):
