@@ -26,7 +26,7 @@ test-slow: ## the long tests
 	$(PYTHON) -m pytest -m slow -n logical --dist loadfile
 
 docs: ## the site, into site/; a warning is an error; needs pip install -e ".[docs]"
-	$(PYTHON) -m mkdocs build --strict
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
 benchmarks: ## the tables of docs/results/; DATA names the folder that holds sst2/
 	$(PYTHON) benchmarks/classification.py --data $(DATA)

@@ -66,6 +66,24 @@ def test_commands_parse_and_code_compiles(page: str) -> None:
         check_python(block)
 
 
+@pytest.mark.parametrize("page", list(TEXTS))
+def test_files_that_are_named_are_there(page: str) -> None:
+    named = re.findall(r"`((?:[\w.-]+/)+[\w.-]+\.(?:py|md|yaml))`", TEXTS[page])
+    rooms = (ROOT, ROOT / "tinybert_hf", DOCS, (ROOT / page).parent)
+    assert [file for file in named if not any((room / file).exists() for room in rooms)] == []
+
+
+def test_figures_that_advice_rests_on_stand_in_the_results() -> None:
+    """Accuracies and BLEU of the page, in the tables of docs/results or, rounded, in the JSON beside them."""
+    results = "\n".join(
+        file.read_text(encoding="utf-8") for file in (DOCS / "results").iterdir() if file.suffix in (".md", ".json")
+    )
+    measured = {f"{float(number):.{digits}f}" for number in re.findall(r"\d+\.\d+", results) for digits in (1, 2)}
+    quoted_figures = re.findall(r"(?<![\d.])\d\d\.\d\d?(?![\d.])", TEXTS["docs/choosing.md"])
+    assert len(quoted_figures) > 20
+    assert [figure for figure in quoted_figures if figure not in measured] == []
+
+
 def messages(source: str) -> list[str]:
     """Every text of a file of code but its docstrings, with … where a value is put in."""
     found = []
