@@ -2,7 +2,7 @@
 PYTHON ?= python
 DATA ?= data
 
-.PHONY: help install check format test test-slow benchmarks
+.PHONY: help install check format test test-slow docs benchmarks
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,6 +24,9 @@ test: ## the default suite, under 8 minutes on 2 cores
 
 test-slow: ## the long tests
 	$(PYTHON) -m pytest -m slow -n logical --dist loadfile
+
+docs: ## the site, into site/; a warning is an error; needs pip install -e ".[docs]"
+	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
 
 benchmarks: ## the tables of docs/results/; DATA names the folder that holds sst2/
 	$(PYTHON) benchmarks/classification.py --data $(DATA)

@@ -1,34 +1,14 @@
 """What the README says is so: its commands parse, its code imports, its files exist."""
 
-import ast
-import importlib
 import re
-import shlex
 from pathlib import Path
-from typing import Any
 
 import pytest
-import typer
+from markdown_pages import ROOT, check_command, check_python, commands, fenced_blocks, links, parse
 
 import tinybert_hf
-from tinybert_hf.cli import app
-from tinybert_hf.recipes.loader import shipped_recipes
 
-ROOT = Path(__file__).parent.parent
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def fenced_blocks(text: str, *languages: str) -> list[str]:
-    """The fenced blocks of some languages."""
-    blocks = re.findall(r"^```([^\n]*)\n(.*?)^```", text, flags=re.MULTILINE | re.DOTALL)
-    return [body for language, body in blocks if language.strip().split(" ")[0] in languages]
-
-
-def commands(text: str) -> list[list[str]]:
-    """Every `tinybert ...` command of the shell blocks, as words; lines joined at a backslash, comments left out."""
-    lines = "\n".join(fenced_blocks(text, "", "bash", "sh", "shell", "console")).replace("\\\n", " ").splitlines()
-    parts = [part.strip().removeprefix("$ ") for line in lines for part in re.split(r"&&|;", line.split(" > ")[0])]
-    return [shlex.split(part, comments=True)[1:] for part in parts if part.startswith("tinybert ")]
 
 
 def file_tree(text: str) -> dict[str, str]:
@@ -48,35 +28,14 @@ def file_tree(text: str) -> dict[str, str]:
     return tree
 
 
-def links(text: str) -> list[str]:
-    """Targets of links that point into the repository."""
-    targets = re.findall(r"\]\(([^)\s]+)\)", re.sub(r"^```.*?^```", "", text, flags=re.MULTILINE | re.DOTALL))
-    return [target.split("#")[0] for target in targets if not re.match(r"[a-z]+:|#", target)]
-
-
-def parse(words: list[str]) -> Any:
-    """Parse a command line as `tinybert` would, without running it."""
-    group = typer.main.get_command(app)
-    command = group.commands[words[0]]  # type: ignore[attr-defined]
-    return command.make_context(words[0], list(words[1:])).params
-
-
 @pytest.mark.parametrize("words", commands(README), ids=" ".join)
 def test_command_parses(words: list[str]) -> None:
-    if "--help" in words or "-h" in words:
-        return
-    parsed = parse(words)
-    recipe = parsed.get("recipe")
-    assert recipe is None or recipe in shipped_recipes() or recipe.endswith(".yaml")
+    check_command(words)
 
 
 @pytest.mark.parametrize("block", fenced_blocks(README, "python"), ids=lambda block: block.strip().splitlines()[0])
 def test_python_compiles_and_imports_exist(block: str) -> None:
-    for node in ast.walk(ast.parse(block)):
-        if isinstance(node, ast.ImportFrom) and (node.module or "").split(".")[0] == "tinybert_hf":
-            module = importlib.import_module(node.module or "")
-            for alias in node.names:
-                assert hasattr(module, alias.name), f"{node.module} has no {alias.name}"
+    check_python(block)
 
 
 @pytest.mark.parametrize("target", links(README))

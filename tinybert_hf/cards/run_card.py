@@ -82,7 +82,10 @@ def hub_dataset(run: Mapping[str, Any]) -> str | None:
 def _config_file(place: Path) -> str:
     file = check_config_file(place)
     if not isinstance(file, Path):
-        raise TinyBertError(f"{place} holds no model: there is no config.json.")
+        raise TinyBertError(
+            f"{place} holds no model: there is no config.json. Give the folder that `tinybert distill` or `tinybert "
+            "convert` has written."
+        )
     return str(file)
 
 

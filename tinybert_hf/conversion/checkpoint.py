@@ -72,13 +72,19 @@ def convert_checkpoint(name_or_path: str | Path, output_dir: str | Path, **optio
     """Convert a checkpoint and put it into a folder: model, tokenizer and code, its projections beside them.
 
     Args:
-        name_or_path: as for `read_checkpoint`.
+        name_or_path: a folder, a weights file beside its config.json, or an id on the Hub.
         output_dir: new or empty.
-        **options: as for `read_checkpoint`.
+        **options: `head` (encoder, sequence-classification, token-classification, question-answering or masked-lm;
+            None: what the checkpoint holds), `label_names`, `lower_case`, `allow_missing`, `allow_unexpected` and
+            `revision`, as `tinybert convert` has them.
+
+    Returns:
+        What the checkpoint has become: `model`, `tokenizer`, `projections`, `head`, and what was left out or drawn.
 
     Raises:
         OutputFolderError: the folder holds something.
-        TinyBertError: as `read_checkpoint`.
+        TinyBertError: no such checkpoint; not built like BERT; a damaged file; tensors that are missing, unexpected
+            or of another shape than config.json says (all listed); a vocabulary larger than the embeddings.
     """
     target = Path(output_dir)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
@@ -115,6 +121,9 @@ def read_checkpoint(
         allow_missing: draw at random what the checkpoint lacks.
         allow_unexpected: leave out tensors that belong to no part of the model.
         revision: of a repository on the Hub.
+
+    Returns:
+        The model with its tokenizer and projections, and what was left out or drawn at random.
 
     Raises:
         TinyBertError: no such checkpoint; not built like BERT; a damaged file; tensors that are missing, unexpected
@@ -162,7 +171,8 @@ def _fill(
     layers, described = layer_count(weights.body), model.config.num_hidden_layers
     if layers != described:
         raise TinyBertError(
-            f"{source.folder / 'config.json'} describes {described} layers, but {source.weights} has {layers}."
+            f"{source.folder / 'config.json'} describes {described} layers, but {source.weights} has {layers}. One of "
+            "the two files is another model's: put the right one beside the other."
         )
     wanted = model.state_dict()
     prefix = "" if head == "encoder" else "tinybert."

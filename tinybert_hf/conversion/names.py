@@ -52,7 +52,9 @@ def sort_weights(tensors: dict[str, Tensor]) -> Sorted:
     for key, tensor in tensors.items():
         name = plain_name(key)
         if name in seen:
-            raise TinyBertError(f"The weights hold {name} twice: as {seen[name]} and as {key}.")
+            raise TinyBertError(
+                f"The weights hold {name} twice: as {seen[name]} and as {key}. Remove one of them from the file."
+            )
         seen[name] = key
         reason = next((why for start, why in _NO_WEIGHTS.items() if name.startswith(start)), None)
         projection = re.fullmatch(r"fit_dense(?:s\.(\d+))?\.(weight|bias)", name)

@@ -67,7 +67,7 @@ def read_weights(source: Source) -> dict[str, Tensor]:
         names = read_object(source.weights).get("weight_map")
         shards = sorted(set(map(str, names.values()))) if isinstance(names, dict) else []
         if not shards:
-            raise TinyBertError(f"{source.weights} names no shard.")
+            raise TinyBertError(f"{source.weights} names no shard: it is cut off. Copy or download it again.")
         for name in shards:
             if Path(name).name != name or not (source.folder / name).is_file():
                 raise TinyBertError(f"{source.weights} names {name!r:.80}, which is no file of that folder.")
@@ -84,7 +84,9 @@ def _weights_in(folder: Path) -> Path:
     for name in _WEIGHTS:
         if (folder / name).is_file():
             return folder / name
-    raise TinyBertError(f"{folder} holds no weights: none of {', '.join(_WEIGHTS)} is there.")
+    raise TinyBertError(
+        f"{folder} holds no weights: none of {', '.join(_WEIGHTS)} is there. Give the folder or the file of a model."
+    )
 
 
 def _fetch(name: str, revision: str | None) -> Path:

@@ -39,7 +39,9 @@ def open_vocabulary(
     folder = source.folder
     words = folder / "vocab.txt"
     if not words.is_file() and not (folder / "tokenizer.json").is_file():
-        raise TinyBertError(f"{folder} has no tokenizer: neither tokenizer.json nor vocab.txt is there.")
+        raise TinyBertError(
+            f"{folder} has no tokenizer: neither tokenizer.json nor vocab.txt is there. Put the model's own beside it."
+        )
     check_tokenizer_files(folder)
     options: dict[str, Any] = {"model_max_length": config.max_position_embeddings}
     settings = folder / "tokenizer_config.json"
@@ -55,7 +57,10 @@ def open_vocabulary(
     vocabulary = tokenizer.get_vocab()
     absent = [token for token in _SPECIAL if token not in vocabulary]
     if absent or len(vocabulary) <= len(_SPECIAL):
-        raise TinyBertError(f"The vocabulary of {folder} lacks {', '.join(absent) or 'words'}: it is not a BERT's.")
+        raise TinyBertError(
+            f"The vocabulary of {folder} lacks {', '.join(absent) or 'words'}: it is not a BERT's. "
+            "Put the vocabulary of this model into the folder."
+        )
     largest = max(vocabulary.values())
     if largest >= config.vocab_size:
         raise TinyBertError(

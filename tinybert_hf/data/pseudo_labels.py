@@ -131,7 +131,10 @@ def write_pseudo_labels(
         folder.note(**named, rows_read=len(sources), length_ratio=ratio, complete=True)
     report = _report(output, folder.manifest)
     if report.rows_written == 0:
-        raise DataError(f"{output}: no translation is fit to learn from ({_counts(report.filtered)}).")
+        raise DataError(
+            f"{output}: no translation is fit to learn from ({_counts(report.filtered)}). Look at the teacher and its "
+            "languages; max_length_factor 0 and max_repeats 0 (--max-length-factor, --max-repeats) keep every one."
+        )
     if single:
         _place_single(folder, output)
     return report

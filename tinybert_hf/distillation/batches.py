@@ -20,7 +20,10 @@ def attention_mask(batch: Mapping[str, Any]) -> Tensor:
         return mask
     tokens = batch.get("input_ids")
     if tokens is None:
-        raise CaptureError(f"The batch has neither attention_mask nor input_ids, only {', '.join(sorted(batch))}.")
+        raise CaptureError(
+            f"The batch has neither attention_mask nor input_ids, only {', '.join(sorted(batch)) or 'nothing'}. Give "
+            "tokenised rows, as tokenizer(...) makes them."
+        )
     return torch.ones_like(tokens)
 
 

@@ -53,7 +53,7 @@ def encoder_parts(model: nn.Module) -> EncoderParts:
     except AttributeError as error:
         raise TeacherError(
             f"{type(model).__name__} is not built like BERT ({error}), so a student's start cannot be taken from its "
-            'layers. Use the start "random", or "pretrained" with a TinyBERT of your own.'
+            'layers. Use the start "random", or begin with a TinyBERT that exists (student.model).'
         ) from error
 
 

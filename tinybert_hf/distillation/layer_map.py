@@ -136,5 +136,7 @@ def _checked(
     students = [student for student, _ in pairs]
     twice = sorted({student for student in students if students.count(student) > 1})
     if twice:
-        raise LayerMapError(f"The layer map {spec!r} gives student layer {twice[0]} more than one teacher layer.")
+        raise LayerMapError(
+            f"The layer map {spec!r} gives student layer {twice[0]} more than one teacher layer. Keep one."
+        )
     return tuple(pairs)

@@ -74,6 +74,9 @@ class Teachers(nn.Module):
         Args:
             tokenizer: of the student.
 
+        Returns:
+            Others with the same models, and `differences` filled in.
+
         Raises:
             TeacherError: a teacher's tokenizer is given, and the student's is not.
         """
@@ -99,6 +102,13 @@ class Teachers(nn.Module):
 
     def batch_of(self, index: int, batch: Mapping[str, Any]) -> Mapping[str, Any]:
         """What a teacher reads of a batch: the student's tokens, or its own.
+
+        Args:
+            index: of the teacher.
+            batch: as the collator makes it.
+
+        Returns:
+            The batch itself, or the columns of this teacher under their usual names.
 
         Raises:
             CaptureError: the batch lacks the tokens of a teacher that has its own.

@@ -74,6 +74,9 @@ def push(
         message: of the commit.
         token: of the Hub; None: that of `hf auth login` or HF_TOKEN.
 
+    Returns:
+        The repository, the address of the commit, and which files were sent or were there already.
+
     Raises:
         TinyBertError: no model in the folder, or its weights were changed after they were saved; an id that is not
             valid; no token, or one without the right; files of others; the Hub could not be reached. Each time
@@ -83,7 +86,10 @@ def push(
 
     place = Path(folder)
     if not (place / "config.json").is_file():
-        raise TinyBertError(f"{place} holds no model: there is no config.json.")
+        raise TinyBertError(
+            f"{place} holds no model: there is no config.json. Give the folder that `tinybert distill` or `tinybert "
+            "convert` has written."
+        )
     check_folder_files(place)
     api = HfApi(token=token, library_name="tinybert_hf")
     with _explained(repo_id):

@@ -63,9 +63,7 @@ class TinyBertPreTrainedModel(BertPreTrainedModel):
 class TinyBertModel(TinyBertPreTrainedModel, BertModel):
     """The encoder without a head: embeddings, layers and, unless left out, the pooler of the first token.
 
-    Args:
-        config: The shape of the model.
-        add_pooling_layer: Whether to make a pooler.
+    Made from a `config` (the shape of the model) and `add_pooling_layer` (whether to make a pooler; yes by default).
     """
 
 

@@ -109,6 +109,10 @@ def finetune(
 
     Returns:
         The metrics of the last evaluation, without the `eval_` prefix; empty without an eval set.
+
+    Raises:
+        TinyBertError: a loss, gradient or weight that is not finite; no checkpoint that is whole.
+        OutputFolderError: a checkpoint or the folder could not be written.
     """
     target = Path(output_dir)
     work = target.parent / f".{target.name}.training"

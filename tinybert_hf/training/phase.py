@@ -95,6 +95,9 @@ class Phase:
     def check_cache(self, *, has_decoder: bool) -> None:
         """Refuse a teacher cache that was asked for and cannot serve the losses.
 
+        Args:
+            has_decoder: between translators.
+
         Raises:
             RecipeError: naming the loss.
         """
@@ -106,6 +109,9 @@ class Phase:
 
         Args:
             has_decoder: between translators.
+
+        Returns:
+            Name -> weight, of those above 0.
 
         Raises:
             RecipeError: a weight that is none, no loss left, or a decoder's loss between encoders.
@@ -123,7 +129,22 @@ class Phase:
         teacher_cache: str | None = None,
         training_arguments: Mapping[str, Any] | None = None,
     ) -> DistillationArguments:
-        """The trainer's arguments for this phase."""
+        """The trainer's arguments for this phase.
+
+        Args:
+            output_dir: where its checkpoints go.
+            seed: of shuffling and dropout.
+            has_eval: there are rows to evaluate on after each epoch.
+            has_decoder: between translators.
+            teacher_cache: folder of the cache; None: none.
+            training_arguments: further fields of TrainingArguments; they win.
+
+        Returns:
+            Arguments of a DistillationTrainer, or of a Seq2SeqDistillationTrainer for translators.
+
+        Raises:
+            RecipeError: values that do not go together.
+        """
         own = asdict(self)
         for name in ("name", "epochs", "batch_size", "warmup_ratio", "train_rows", "teacher_cache"):
             own.pop(name)

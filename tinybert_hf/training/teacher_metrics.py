@@ -69,7 +69,9 @@ def _answers(trainer: DistillationTrainer, dataset: Any) -> tuple[list[Tensor], 
     for batch in trainer.get_eval_dataloader(dataset):
         batch = trainer._prepare_inputs(batch)
         if batch.get("labels") is None:
-            raise TinyBertError("The teacher cannot be measured: the rows have no column labels.")
+            raise TinyBertError(
+                "The teacher cannot be measured: the rows have no column labels. Keep it in eval_dataset."
+            )
         said = []
         for index, (model, order) in enumerate(zip(teachers, orders, strict=True)):
             own: Mapping[str, Any] = batch

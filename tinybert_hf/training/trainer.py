@@ -162,8 +162,14 @@ class DistillationTrainer(ResumableTrainer):
         """Train, or go on from a checkpoint; see transformers' Trainer.
 
         Before the first step one small batch runs through both models: what cannot be captured raises here, and
-        parameters that no
-        loss reaches (the head, in the intermediate phase) are left out of training.
+        parameters that no loss reaches (the head, in the intermediate phase) are left out of training.
+
+        Args:
+            resume_from_checkpoint: folder of a checkpoint, or True: the newest whole one of `args.output_dir`.
+            **kwargs: as for transformers' Trainer.
+
+        Returns:
+            What transformers' Trainer gives: the number of steps, the mean loss, the time.
 
         Raises:
             CaptureError: something cannot be taken from a model.
@@ -347,7 +353,12 @@ class DistillationTrainer(ResumableTrainer):
         self._as_student(super()._save, output_dir, state_dict)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save the student as an ordinary model; in a checkpoint, the projections beside it."""
+        """Save the student as an ordinary model; in a checkpoint, the projections beside it.
+
+        Args:
+            output_dir: None: `args.output_dir`.
+            _internal_call: a checkpoint is being written.
+        """
         super().save_model(output_dir, _internal_call)
         if _internal_call and output_dir is not None and not self.projections.is_empty:
             projections = whole_state(self.projections)

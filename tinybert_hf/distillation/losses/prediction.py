@@ -65,7 +65,9 @@ def prediction_loss(
         each = _per_item(student.float(), aim, problem_type, temperature)
         if each.dim() == 2:
             if mask is None:
-                raise CaptureError("Logits of every token need the attention mask, to leave the padding out.")
+                raise CaptureError(
+                    "Logits of every token need the attention mask, to leave the padding out: give `mask`."
+                )
             each = each.masked_fill(~mask.to(torch.bool), 0.0)
         if row_count is None:
             row_count = each.shape[0] if each.dim() == 1 or mask is None else mask.sum()
