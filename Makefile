@@ -2,7 +2,7 @@
 PYTHON ?= python
 DATA ?= data
 
-.PHONY: help install check format test test-slow benchmarks
+.PHONY: help install check format test test-slow test-notebooks notebooks benchmarks
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -24,6 +24,13 @@ test: ## the default suite, under 8 minutes on 2 cores
 
 test-slow: ## the long tests
 	$(PYTHON) -m pytest -m slow -n logical --dist loadfile
+
+test-notebooks: ## run every notebook from top to bottom, on small data, no network
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n logical --nbmake notebooks/*.ipynb
+
+notebooks: ## after a change of notebooks/*.py: run them anew, and keep what they print and draw
+	$(PYTHON) -m jupytext --quiet --update --to notebook notebooks/*.py
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --nbmake --overwrite notebooks/*.ipynb
 
 benchmarks: ## the tables of docs/results/; DATA names the folder that holds sst2/
 	$(PYTHON) benchmarks/classification.py --data $(DATA)
