@@ -31,6 +31,7 @@ test-notebooks: ## run every notebook from top to bottom, on small data, no netw
 notebooks: ## after a change of notebooks/*.py: run them anew, and keep what they print and draw
 	$(PYTHON) -m jupytext --quiet --update --to notebook notebooks/*.py
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --nbmake --overwrite notebooks/*.ipynb
+	$(PYTHON) docs/tidy_notebooks.py notebooks/*.ipynb
 
 benchmarks: ## the tables of docs/results/; DATA names the folder that holds sst2/
 	$(PYTHON) benchmarks/classification.py --data $(DATA)

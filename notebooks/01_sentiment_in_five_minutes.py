@@ -22,12 +22,12 @@ import os
 import tempfile
 
 import pandas as pd
-import torch
 from transformers import pipeline
 
 from tinybert_hf import load_recipe, quiet_libraries, run_recipe
 
 quiet_libraries()  # one readable line a log, no progress bars, no advice to developers
+os.environ["FORCE_COLOR"] = ""  # the shell's lines as plain text; Jupyter asks for colours
 folder = tempfile.TemporaryDirectory()  # everything is written here, and goes away with the notebook
 os.chdir(folder.name)
 
@@ -65,8 +65,9 @@ report = run_recipe(recipe)
 # ## The table
 #
 # The report holds every figure. The student has fewer layers, and narrower ones. Watch two columns: how much accuracy is
-# kept, and what it costs. The last row is the same student without a teacher; on these sentences, whose labels follow a
-# grammar without noise, labels alone can teach almost as much as a teacher.
+# kept, and what it costs. The last row is the same student, trained from the same start without a teacher. On these
+# sentences it is as good or better: their labels follow a grammar without noise, so the labels alone say all there is
+# to learn. What a teacher brings on real text, and where it brings nothing, stands in the README under Results.
 
 # %%
 table = pd.DataFrame(
@@ -94,7 +95,7 @@ texts = [
     "The ending is tedious, but the dialogue is witty.",
     "I expected a dull film, and I got the opposite.",
 ]
-classify = pipeline("text-classification", "out", device=torch.device("cpu"))
+classify = pipeline("text-classification", "out")
 pd.DataFrame({"text": texts, **{key: [answer[key] for answer in classify(texts)] for key in ("label", "score")}})
 
 # %% [markdown]

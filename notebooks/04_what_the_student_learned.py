@@ -47,9 +47,9 @@ os.chdir(folder.name)
 
 # Small, so that it ends soon.                what you would take with BERT-base
 TRAIN_ROWS = 8000  #                          all of yours
-TEACHER_LAYERS, TEACHER_WIDTH = 4, 96  #      12, 768
-TEACHER_EPOCHS, TEACHER_RATE = 4, 1e-3  #     3, 5e-5
-STUDENT_LAYERS, STUDENT_WIDTH = 2, 48  #      4, 312
+TEACHER_LAYERS, TEACHER_WIDTH = 3, 128  #     12, 768
+TEACHER_EPOCHS, TEACHER_RATE = 5, 5e-4  #     3, 5e-5
+STUDENT_LAYERS, STUDENT_WIDTH = 2, 64  #      4, 312
 HEADS = 4  #                                  12
 PHASE_EPOCHS = 2  #                           2 to 10 for the first phase, 1 to 3 for the second
 
@@ -186,8 +186,11 @@ figure.suptitle(
 plt.show()
 
 # %% [markdown]
-# **What to see:** a row of a map says where one token looks. The random student looks everywhere alike. The start has the
-# teacher's pattern roughly, and the distilled student has it nearly line by line. In numbers, for this sentence:
+# **What to see:** a row of a map says where one token looks. The random student looks everywhere alike. In the teacher,
+# nearly every token looks at the words that decide the label ("not", "gripping"), and both the start and the distilled
+# student have the same bright columns. In numbers, for this sentence: the share of a token's attention that lies
+# elsewhere than the teacher's (0: the same map, 1: nothing in common). The start can be nearer than the distilled student
+# in one layer and farther in another: from the second phase on, only the answers are learnt.
 
 # %%
 teacher_maps = [maps["teacher"][layer] for layer in layer_map.teacher_layers]
@@ -199,7 +202,7 @@ pd.DataFrame(
         }
         for who in list(columns)[1:]
     }
-).round(3).rename_axis("share of the attention that lies elsewhere than the teacher's")
+).round(3)
 
 # %% [markdown]
 # ## Which layers are alike
@@ -255,8 +258,10 @@ figure.suptitle(
 plt.show()
 
 # %% [markdown]
-# **What to see:** within each framed pair the value rises from the random student to the start to the distilled one. Pairs
-# without a frame may be alike too: neighbouring layers of one model differ little.
+# **What to see:** random weights have nothing of the teacher beyond the embeddings (the same words in both). The start has
+# each framed pair alike already, since it is made of the teacher's directions; distillation keeps them so while it learns
+# attention and answers. Pairs without a frame are alike too where they are neighbours: layers next to each other differ
+# little.
 
 # %% [markdown]
 # ## How it sorts sentences
@@ -288,5 +293,6 @@ figure.suptitle(
 plt.show()
 
 # %% [markdown]
-# **What to see:** random weights mix the colours, the teacher keeps them apart, and so does the student that was distilled.
-# Dots on the wrong side are the sentences that a model gets wrong.
+# **What to see:** random weights mix the colours. The teacher lays the sentences along an arch, sure of its answer at the two
+# ends and unsure at the top, and the student that was distilled lays them along the same arch. Dots of the other colour at
+# an end are sentences that the model gets wrong.

@@ -32,6 +32,7 @@ from tinybert_hf.data import DataSettings
 from tinybert_hf.evaluation import evaluate_checkpoint, measure_costs
 
 quiet_libraries()  # one readable line a log, no progress bars
+os.environ["FORCE_COLOR"] = ""  # the shell's lines as plain text; Jupyter asks for colours
 folder = tempfile.TemporaryDirectory()
 os.chdir(folder.name)
 

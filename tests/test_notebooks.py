@@ -6,6 +6,7 @@
 from __future__ import annotations
 
 import ast
+import importlib.util
 import json
 import re
 from pathlib import Path
@@ -84,6 +85,27 @@ def test_was_run_and_is_fit_to_be_read(notebook: Path) -> None:
     assert any(cell["outputs"] for cell in code_cells(content))
     assert pictures(content) >= PICTURES.get(notebook.stem, 0)
     assert notebook.stat().st_size <= LARGEST
+
+
+@pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda file: file.stem)
+def test_is_tidy(notebook: Path) -> None:
+    assert tidy_notebooks().tidy(read(notebook)) == read(notebook), "run `make notebooks`"
+
+
+def test_pieces_of_a_stream_are_joined() -> None:
+    other = {"output_type": "stream", "name": "stderr", "text": ["d\n"]}
+    made = tidy_notebooks().joined([stream("a\nb"), stream("c\n"), other, stream("e\n")])
+    assert [one["text"] for one in made] == [["a\n", "bc\n"], ["d\n"], ["e\n"]]
+
+
+def tidy_notebooks() -> Any:
+    """The script, as a module."""
+    spec = importlib.util.spec_from_file_location("tidy_notebooks", ROOT / "docs" / "tidy_notebooks.py")
+    assert spec is not None
+    assert spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(module)
+    return module
 
 
 @pytest.mark.parametrize("notebook", NOTEBOOKS, ids=lambda file: file.stem)
