@@ -44,6 +44,7 @@ quiet_libraries()  # one readable line a log, no progress bars
 set_seed(0)
 folder = tempfile.TemporaryDirectory()
 os.chdir(folder.name)
+plt.rcParams["figure.dpi"] = 80  # large enough to read, small enough to keep in a repository
 
 # Small, so that it ends soon.                what you would take with BERT-base
 TRAIN_ROWS = 8000  #                          all of yours
@@ -190,7 +191,7 @@ plt.show()
 # nearly every token looks at the words that decide the label ("not", "gripping"), and both the start and the distilled
 # student have the same bright columns. In numbers, for this sentence: the share of a token's attention that lies
 # elsewhere than the teacher's (0: the same map, 1: nothing in common). The start can be nearer than the distilled student
-# in one layer and farther in another: from the second phase on, only the answers are learnt.
+# in one layer and farther in another: in the second phase, only the answers are learnt.
 
 # %%
 teacher_maps = [maps["teacher"][layer] for layer in layer_map.teacher_layers]

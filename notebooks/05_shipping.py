@@ -64,8 +64,9 @@ pd.DataFrame(measured).T.round(3)
 # ## Size and speed, side by side
 #
 # Every round times each model once, so that whatever else the machine does hits all of them; the median counts. Models
-# this small are bound by the cost of calling an operation, not by arithmetic: a small batch shows less of the gain than
-# the number of multiplications (FLOPs) promises. With a real teacher the two come closer.
+# this small spend much of their time on calling operations, not on arithmetic, so they may gain less than the number of
+# multiplications (FLOPs) promises; with a real teacher the two come closer. On a machine that does other things beside, run
+# the cell twice before you believe it.
 
 # %%
 models = {
@@ -95,7 +96,7 @@ quantities = {
 figure, axes = plt.subplots(figsize=(7, 2.8), layout="constrained")
 shares = [100 * values["student"] / values["teacher"] for values in quantities.values()]
 bars = axes.barh(list(quantities), shares, color=["tab:blue", "tab:orange", "tab:orange", "tab:orange"])
-axes.bar_label(bars, labels=[f"{share:.0f} %" for share in shares], padding=4)
+axes.bar_label(bars, labels=[f"{share:.0f} %" for share in shares], label_type="center", color="white", weight="bold")
 axes.axvline(100, color="black", linewidth=1, linestyle="--")
 axes.invert_yaxis()
 axes.set(xlim=(0, 125), xlabel="student, in per cent of its teacher (dashed: as the teacher)")
