@@ -2,7 +2,7 @@
 PYTHON ?= python
 DATA ?= data
 
-.PHONY: help install check format test test-slow docs benchmarks
+.PHONY: help install check format test test-slow test-notebooks notebooks docs benchmarks
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -27,6 +27,14 @@ test-slow: ## the long tests
 
 docs: ## the site, into site/; a warning is an error; needs pip install -e ".[docs]"
 	NO_MKDOCS_2_WARNING=1 $(PYTHON) -m mkdocs build --strict
+
+test-notebooks: ## run every notebook from top to bottom, on small data, no network
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest -n logical --timeout 900 --nbmake notebooks/*.ipynb
+
+notebooks: ## after a change of notebooks/*.py: run them anew, and keep what they print and draw
+	$(PYTHON) -m jupytext --quiet --update --to notebook notebooks/*.py
+	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --timeout 900 --nbmake --overwrite notebooks/*.ipynb
+	$(PYTHON) docs/tidy_notebooks.py notebooks/*.ipynb
 
 benchmarks: ## the tables of docs/results/; DATA names the folder that holds sst2/
 	$(PYTHON) benchmarks/classification.py --data $(DATA)

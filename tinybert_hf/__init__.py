@@ -37,6 +37,9 @@ _MODULE_OF = {
     "with_teacher_tokens": "tinybert_hf.training",
     "push": "tinybert_hf.hub",
     "convert_checkpoint": "tinybert_hf.conversion",
+    "load_recipe": "tinybert_hf.recipes.loader",
+    "run_recipe": "tinybert_hf.recipes.run",
+    "quiet_libraries": "tinybert_hf.cli.quiet",
     "TinyBertError": "tinybert_hf.errors",
 }
 
