@@ -59,7 +59,11 @@ def measure_layer_distances(
             seen["target_tokens"] += int(masks["decoder"].sum()) if both else 0  # type: ignore[union-attr]
             if seen["tokens"] >= MOST_TOKENS:
                 break
-        found = {half: _distances(kept["student", half], kept["teacher", half]) for half in masks if both or half == "encoder"}
+        found = {
+            half: _distances(kept["student", half], kept["teacher", half])
+            for half in masks
+            if both or half == "encoder"
+        }
     return {**found, **{name: count for name, count in seen.items() if both or name != "target_tokens"}}
 
 
@@ -93,7 +97,9 @@ def _all_layers(model: PreTrainedModel, batch: Mapping[str, Any]) -> dict[str, l
 
 
 def _distances(student: list[list[Tensor]], teacher: list[list[Tensor]]) -> list[list[float]]:
-    ours, theirs = ([torch.cat(layers)[:MOST_TOKENS] for layers in zip(*each, strict=True)] for each in (student, teacher))
+    ours, theirs = (
+        [torch.cat(layers)[:MOST_TOKENS] for layers in zip(*each, strict=True)] for each in (student, teacher)
+    )
     device = theirs[0].device
     found = layer_distances([states.to(device) for states in ours], theirs)
     return [[round(distance, 4) for distance in row] for row in found]

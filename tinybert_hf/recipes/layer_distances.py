@@ -15,7 +15,9 @@ if TYPE_CHECKING:
 
 DISTANCES_FILE = "layer_distances.json"
 BEFORE, AFTER = "layer distances before", "layer distances after"
-_OTHER_TOKENS = "the teacher reads a text as other tokens than the student, so their layers cannot be compared by token"
+_OTHER_TOKENS = (
+    "the teacher reads a text as other tokens than the student, so their layers cannot be compared by token"
+)
 
 
 def distances_to_teacher(

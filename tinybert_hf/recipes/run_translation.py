@@ -50,7 +50,7 @@ class TranslationRun(Run[TranslationPlan]):
     @property
     def other_tokens(self) -> bool:
         """Where a student that exists already brings its own."""
-        return self.plan.different_tokens
+        return bool(self.plan.different_tokens)
 
     @property
     def teacher_rows(self) -> Dataset:

@@ -18,9 +18,7 @@ def phase_log(trainer: DistillationTrainer) -> dict[str, Any]:
         steps, epochs; `weights` of the losses; `losses`: for each name a list, beside the list `step` (means over the
         steps since the entry before, see `LossCurve`); `evaluation`: step, epoch and figures of each evaluation.
     """
-    losses = trainer.loss_curve.points(
-        trainer.state.global_step, lambda sums: trainer.accelerator.reduce(sums, "sum")
-    )
+    losses = trainer.loss_curve.points(trainer.state.global_step, lambda sums: trainer.accelerator.reduce(sums, "sum"))
     history: list[dict[str, Any]] = trainer.state.log_history
     return {
         "steps": trainer.state.global_step,

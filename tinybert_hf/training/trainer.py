@@ -52,7 +52,8 @@ class DistillationTrainer(ResumableTrainer):
     so that a run can be resumed; the saved student does not.
 
     `trainer.student` is the model that was given, `trainer.teacher` the teacher, or `Teachers` where there are
-    several; `trainer.loss_curve` holds the losses of all steps, finer than they are logged. The labels of a dataset are used in evaluation only.
+    several; `trainer.loss_curve` holds the losses of all steps, finer than they are logged. The labels of a dataset
+    are used in evaluation only.
     """
 
     model: nn.Module
