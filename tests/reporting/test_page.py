@@ -22,6 +22,7 @@ from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.reporting import write_report
 
+JOINT = [{"name": "joint", "epochs": 1, "batch_size": 24}]
 SECTIONS = ["The result", "How the training went", "How near the layers came"]
 SECTIONS += ["Where student and teacher differ most", "How it was made"]
 
@@ -219,7 +220,7 @@ def test_a_regression(tmp_path: Path, finish_run: Callable[..., Path]) -> None:
         "validation_file": write_rows(tmp_path / "dev.jsonl", numbers[:10]),
         "max_length": 16,
     }
-    text = page(finish_run(tmp_path, model, data=data))
+    text = page(finish_run(tmp_path, model, data=data, phases=JOINT))
     assert headings(text) == SECTIONS
     assert missing(text) == []
     assert "student nearer to the label" in text
@@ -236,7 +237,7 @@ def test_several_labels(tmp_path: Path, finish_run: Callable[..., Path]) -> None
         "validation_file": write_rows(tmp_path / "dev.jsonl", lists[:10]),
         "max_length": 16,
     }
-    text = page(finish_run(tmp_path, model, data=data))
+    text = page(finish_run(tmp_path, model, data=data, phases=JOINT))
     assert headings(text) == SECTIONS
     assert missing(text) == []
     assert "teacher all right, student not" in text
@@ -244,7 +245,7 @@ def test_several_labels(tmp_path: Path, finish_run: Callable[..., Path]) -> None
 
 def test_several_teachers_are_named(tmp_path: Path, teacher: str, finish_run: Callable[..., Path]) -> None:
     second = make_teacher(tmp_path / "second", num_hidden_layers=3)
-    text = page(finish_run(tmp_path, teacher, further_teachers=[{"model": second, "weight": 3.0}]))
+    text = page(finish_run(tmp_path, teacher, further_teachers=[{"model": second, "weight": 3.0}], phases=JOINT))
     assert "second (75%)" in text
     assert "weighted mean" in text
     assert missing(text) == []

@@ -38,6 +38,12 @@ def phases_table(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
     return _HEADS, rows
 
 
+def compares_layers(run: FinishedRun, index: int) -> bool:
+    """Whether a phase has a loss between layers."""
+    losses = Phase(**run.recipe["phases"][index]).loss_weights(has_decoder=run.is_translation)
+    return bool(losses.keys() - {"prediction_loss", "label_loss"})
+
+
 def recipe_text(run: FinishedRun) -> str:
     """The recipe as a YAML file that `tinybert distill` takes; where it writes is left to the command."""
     recipe: dict[str, Any] = {name: value for name, value in run.recipe.items() if name != "output_dir"}

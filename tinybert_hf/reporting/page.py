@@ -12,7 +12,7 @@ from tinybert_hf.reporting.disagreements import Comparison, compare_classifiers
 from tinybert_hf.reporting.finished_run import FinishedRun, read_run
 from tinybert_hf.reporting.headline import comparison_picture, figures, summary, tiles
 from tinybert_hf.reporting.heat_maps import heat_map, mapped_cells
-from tinybert_hf.reporting.making import phases_table, recipe_text, start_of, starts_from_teacher
+from tinybert_hf.reporting.making import compares_layers, phases_table, recipe_text, start_of, starts_from_teacher
 from tinybert_hf.reporting.opened_run import Moved, NotThereError
 from tinybert_hf.reporting.translations import compare_translators
 
@@ -78,6 +78,7 @@ def report_page(run: FinishedRun, moved: Moved) -> str:
             "distances": _distances(run),
             "making": phases_table(run),
             "start": start_of(run),
+            "ends_apart": not compares_layers(run, -1),
             "starts_near": starts_from_teacher(run),
             "recipe": recipe_text(run),
             "seed": run.recipe["seed"],
