@@ -62,11 +62,18 @@ def test_models_and_random_numbers_are_left_as_they_were(tiny_tokenizer: BertTok
     assert np.random.get_state()[1].tolist() == before[1]
 
 
-def test_rows_are_taken_evenly_and_not_all(tiny_tokenizer: BertTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(layer_distances, "MOST_ROWS", 5)
-    some = measure_layer_distances(bert(vocab_size=64), bert(vocab_size=64), rows(), tiny_tokenizer)
-    assert some["rows"] == 5
-    assert some["tokens"] == sum(len(ids) for ids in rows().select([0, 4, 8, 12, 16])["input_ids"])
+def test_rows_are_drawn_from_all_and_capped(tiny_tokenizer: BertTokenizer, monkeypatch: pytest.MonkeyPatch) -> None:
+    lengths = [3] * 50 + [11] * 50  # in an order, as the rows of many files are
+    dataset = Dataset.from_dict(
+        {"input_ids": [[7, 8, 9, *[6] * (n - 3)] for n in lengths], "attention_mask": [[1] * n for n in lengths]}
+    )
+    monkeypatch.setattr(layer_distances, "MOST_ROWS", 10)
+    some = measure_layer_distances(bert(vocab_size=64), bert(vocab_size=64), dataset, tiny_tokenizer)
+    assert some["rows"] == 10
+    assert 30 < some["tokens"] < 110
+    monkeypatch.setattr(layer_distances, "MOST_TOKENS", 20)
+    few = measure_layer_distances(bert(vocab_size=64), bert(vocab_size=64), dataset, tiny_tokenizer)
+    assert few["tokens"] == 20
 
 
 @pytest.fixture

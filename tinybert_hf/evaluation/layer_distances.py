@@ -29,12 +29,12 @@ def measure_layer_distances(
 ) -> dict[str, Any]:
     """1 - linear CKA between all layers, the embedding output included, over real tokens.
 
-    Both models are left as they were found, and no random number is drawn.
+    Models and random numbers are left as they were found.
 
     Args:
         student: an encoder or a translator.
         teacher: another of the same kind that reads the same tokens.
-        rows: tokenised; up to 256 of them, taken evenly, and up to 2,048 tokens are looked at.
+        rows: tokenised; up to 256 of them, drawn the same in every call, and up to 2,048 tokens are looked at.
         tokenizer: that pads.
 
     Returns:
@@ -64,18 +64,20 @@ def measure_layer_distances(
             for half in masks
             if both or half == "encoder"
         }
-    return {**found, **{name: count for name, count in seen.items() if both or name != "target_tokens"}}
+    used = {name: min(count, MOST_TOKENS) if name != "rows" else count for name, count in seen.items()}
+    return {**found, **{name: count for name, count in used.items() if both or name != "target_tokens"}}
 
 
 def _batches(rows: Dataset, tokenizer: Any, translator: Any) -> Any:
-    """Padded batches of rows that are taken evenly, so that rows in an order do not show one kind alone."""
+    """Padded batches of rows that are drawn, so that rows in an order do not show one kind alone."""
     from transformers import DataCollatorForSeq2Seq
 
     names = [name for name in rows.column_names if name in (*tokenizer.model_input_names, "labels")]
     if translator is None:
         names.remove("labels") if "labels" in names else None
     count = min(MOST_ROWS, len(rows))
-    chosen = [index * len(rows) // count for index in range(count)]
+    # Drawn by a generator of its own: the run's random numbers stay as they are.
+    chosen = torch.randperm(len(rows), generator=torch.Generator().manual_seed(0))[:count].tolist()
     picked = rows.select(chosen).select_columns(names)
     collate = DataCollatorForSeq2Seq(tokenizer) if translator is not None else None
     for start in range(0, count, _BATCH):
