@@ -251,6 +251,7 @@ def test_several_teachers_are_named(tmp_path: Path, teacher: str, finish_run: Ca
     assert missing(text) == []
 
 
+@pytest.mark.slow  # a translator learns its words first
 def test_a_translator(tmp_path: Path, translator: str) -> None:
     from tiny_translation_run import run as run_translation
 
