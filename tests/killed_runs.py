@@ -190,6 +190,7 @@ def outcome(folder: Path) -> dict[str, Any]:
         work = folder / "phases" / f"{index}-{phase.name}"
         weights = [work / "student" / "model.safetensors", work / "projections.safetensors"]
         ends[f"{work.name} weights"] = digest([load_file(path) for path in weights if path.exists()])
+        ends[f"{work.name} log"] = json.loads((work / "log.json").read_text())
         result = json.loads((work / "result.json").read_text())
         ends[f"{work.name} result"] = {k: v for k, v in result.items() if k not in ("seconds", "metrics")}
     return ends

@@ -20,6 +20,7 @@ FLOORS = {
     "demonstration": 4,
     "hub": 4,
     "recipes": 4,
+    "reporting": 4,
     "cli": 5,
 }
 # The folder that travels with every checkpoint: whatever else it imports becomes a requirement of its users.

@@ -44,6 +44,9 @@ def test_a_run_leaves_a_student_that_opens_anywhere(work: Path, teacher: str) ->
     assert content["versions"]["torch"] == torch.__version__
     assert content["recipe"]["student"]["overrides"] == STUDENT
     assert not (work / "out" / ".run").exists()
+    distances = json.loads((work / "out" / "layer_distances.json").read_text())
+    assert distances["before"]["encoder"] != distances["after"]["encoder"]
+    assert [len(distances["after"]["encoder"]), len(distances["after"]["encoder"][0])] == [3, 5]
     assert not list((work / "out").glob("phases/*/checkpoint-*"))
     student = AutoModelForSequenceClassification.from_pretrained(work / "out")
     assert isinstance(student, TinyBertForSequenceClassification)
@@ -108,6 +111,8 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
     assert tuned == ([] if stop_in == "measure_costs" else ["baseline"])
     assert "Going on with the run" in printed
     assert report.metrics == json.loads((whole / "run.json").read_text())["metrics"]
+    for kept in ("layer_distances.json", "phases/0-intermediate/log.json", "phases/1-prediction/log.json"):
+        assert json.loads((stopped / kept).read_text()) == json.loads((whole / kept).read_text()), kept
     ended = weights(stopped)
     for name, values in weights(whole).items():
         torch.testing.assert_close(ended[name], values, rtol=0, atol=0)

@@ -75,7 +75,7 @@ def test_each_phase_has_its_own_settings_and_result(run: Any, tmp_path: Path) ->
     assert set(results[1].losses) == {"loss", "prediction_loss"}
     assert results[1].metrics["loss"] > 0
     folder = tmp_path / "run" / "phases" / "1-prediction"
-    assert sorted(path.name for path in folder.iterdir()) == ["phase.json", "result.json", "student"]
+    assert sorted(path.name for path in folder.iterdir()) == ["log.json", "phase.json", "result.json", "student"]
 
 
 @pytest.mark.parametrize(("step", "phase"), [(3, "intermediate"), (8, "intermediate"), (2, "prediction")])

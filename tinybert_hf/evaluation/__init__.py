@@ -3,6 +3,7 @@
 from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
 from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, metrics_of, predicted_logits
+from tinybert_hf.evaluation.layer_distances import measure_layer_distances
 from tinybert_hf.evaluation.metrics import load_metric, main_metric, metrics_for
 from tinybert_hf.evaluation.translation import (
     TranslationResult,
@@ -36,6 +37,7 @@ __all__ = [
     "load_metric",
     "main_metric",
     "measure_costs",
+    "measure_layer_distances",
     "measure_translation_costs",
     "metrics_for",
     "metrics_of",

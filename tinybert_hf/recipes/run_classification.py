@@ -42,6 +42,11 @@ class ClassificationRun(Run[ClassificationPlan]):
         return self.tokenizer if joint is None or not joint.differences[0] else joint.student_tokenizer
 
     @property
+    def other_tokens(self) -> bool:
+        """Where a student that exists already brings its own."""
+        return self.plan.joint is not None and bool(self.plan.joint.differences[0])
+
+    @property
     def teacher_rows(self) -> Dataset:
         """Tokenised rows with labels, as the first teacher reads them."""
         return self._rows("train", self.tokenizer)

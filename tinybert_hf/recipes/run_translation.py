@@ -30,7 +30,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 PSEUDO_LABELS = "pseudo-labels"
-WORST_FILE = "worst_sentences.md"
+WORST_FILE = "worst_sentences.md"  # to be read
+WORST_ROWS = "worst_sentences.jsonl"  # the same, for `tinybert report`
 # Below it, translations and references share hardly more than the full stop.
 NEXT_TO_NOTHING = 2.0
 _TIMED_SENTENCES = 50
@@ -45,6 +46,11 @@ class TranslationRun(Run[TranslationPlan]):
         if self.plan.different_tokens:
             return open_tokenizer(str(self.recipe.student.model), "student")
         return self.tokenizer
+
+    @property
+    def other_tokens(self) -> bool:
+        """Where a student that exists already brings its own."""
+        return bool(self.plan.different_tokens)
 
     @property
     def teacher_rows(self) -> Dataset:
@@ -182,9 +188,10 @@ class TranslationRun(Run[TranslationPlan]):
         student, pairs = self.open_student(self.folder.path).to(self.device), self._pairs
         kept = {who: read_json(self._translations(who))["hypotheses"] for who in (TEACHER, STUDENT)}
         count = self.recipe.evaluation.worst_sentences
-        write_worst_sentences(
-            self.folder.path / WORST_FILE, pairs["source"], pairs["target"], kept[TEACHER], kept[STUDENT], count
-        )
+        for name in (WORST_FILE, WORST_ROWS):
+            write_worst_sentences(
+                self.folder.path / name, pairs["source"], pairs["target"], kept[TEACHER], kept[STUDENT], count
+            )
         collected = self.collected()
         collected["warnings"] += pseudo_labelling.warnings(self.folder.result_of(PSEUDO_LABELS) or {})
         costs = self._costs(student)

@@ -15,6 +15,7 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.evaluation import main_metric
 from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.recipes.layer_distances import AFTER, BEFORE, distances_to_teacher, write_distances
 from tinybert_hf.recipes.plan_base import Plan
 from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
 from tinybert_hf.recipes.schema import Recipe
@@ -128,6 +129,11 @@ class Run(ABC, Generic[PlanT]):
     def open_student(self, folder: Path) -> PreTrainedModel:
         """A student that this run has saved."""
 
+    @property
+    def other_tokens(self) -> bool:
+        """Whether the (first) teacher reads a text as other tokens than the student."""
+        return False
+
     def starting_projections(self, student: PreTrainedModel) -> AnyProjections | None:
         """Projections that a student was saved with; None: the phases make new ones."""
         return None
@@ -189,6 +195,7 @@ class Run(ABC, Generic[PlanT]):
     def _distil(self) -> None:
         if self.folder.result_of(STUDENT) is None:
             student = self.open_student(self.folder.work / "start").to(self.device)
+            self._compare_layers(BEFORE, student)
             with self.stage(STUDENT, f"Distilling into {size_of(student)}"):
                 results = run_phases(
                     student,
@@ -206,10 +213,20 @@ class Run(ABC, Generic[PlanT]):
             student.save_pretrained(self.folder.work / STUDENT)
             self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
             write_manifest(self.folder.work / STUDENT)
+            self._compare_layers(AFTER, student)
             metrics = self.measure(STUDENT, student)
             self.folder.finish_stage(STUDENT, {"metrics": metrics, "phases": [asdict(one) for one in results]})
         self.folder.place(STUDENT)
         self.say(f"Student: {self.in_words(self.folder.result_of(STUDENT)['metrics'])}")
+
+    def _compare_layers(self, when: str, student: PreTrainedModel) -> None:
+        """Keep how far the layers are from the teacher's, for the report."""
+        if self.folder.result_of(when) is None:
+            rows, tokenizer = self.validation_rows, self.student_tokenizer
+            found = distances_to_teacher(student, self.teacher, rows, tokenizer, other_tokens=self.other_tokens)
+            self.folder.finish_stage(when, found)
+        if when == AFTER:
+            write_distances(self.folder.path, *(self.folder.result_of(one) for one in (BEFORE, AFTER)))
 
     def _train_baseline(self, settings: FinetuneSettings) -> None:
         if self.folder.result_of(BASELINE) is None:

@@ -22,6 +22,7 @@ from tinybert_hf.training.phase import Phase, PhaseResult
 
 PHASE_FILE = "phase.json"
 RESULT_FILE = "result.json"
+LOG_FILE = "log.json"
 STUDENT_WEIGHTS = "student/model.safetensors"
 OWN_CACHE = "teacher_cache"
 
@@ -74,15 +75,21 @@ def finished(work: Path) -> PhaseResult:
 
 
 def finish(
-    work: Path, student: PreTrainedModel, processing_class: Any, projections: AnyProjections, result: PhaseResult
+    work: Path,
+    student: PreTrainedModel,
+    processing_class: Any,
+    projections: AnyProjections,
+    result: PhaseResult,
+    log: Mapping[str, Any],
 ) -> None:
-    """Write student, projections and result; then remove what only a stopped phase needs."""
+    """Write student, projections, log and result; then remove what only a stopped phase needs."""
     shutil.rmtree(work / "student", ignore_errors=True)  # of a run that was stopped right here
     put_in_place(student, processing_class, work / "student")
     written = [STUDENT_WEIGHTS]
     if not projections.is_empty:
         save_file(projections.state_dict(), work / PROJECTIONS_FILE)
         written.append(PROJECTIONS_FILE)
+    write_json(work / LOG_FILE, log)
     digests = {name: file_digest(work / name) for name in written}
     write_json(work / RESULT_FILE, {**asdict(result), "sha256": digests})
     for unneeded in (*work.glob("checkpoint-*"), work / OWN_CACHE):

@@ -33,6 +33,7 @@ from tinybert_hf.training.phase_files import (
     said_if_not_written,
     write_json,
 )
+from tinybert_hf.training.phase_log import phase_log
 from tinybert_hf.training.phase_projections import kept_projections, that_fit
 from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
 from tinybert_hf.training.trainer import DistillationTrainer
@@ -118,9 +119,10 @@ def run_phases(
         seconds = time.perf_counter() - started
         metrics = final_metrics(trainer, eval_dataset)
         result = PhaseResult(phase.name, seconds, trainer.state.global_step, metrics, _last_losses(trainer))
+        log = phase_log(trainer)
         if trainer.is_world_process_zero():
             with said_if_not_written(work):
-                finish(work, student, processing_class, trainer.projections, result)
+                finish(work, student, processing_class, trainer.projections, result, log)
         trainer.accelerator.wait_for_everyone()
         projections = trainer.projections
         results.append(result)

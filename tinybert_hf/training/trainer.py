@@ -27,6 +27,7 @@ from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.cache_opening import open_teacher_cache
 from tinybert_hf.training.compilation import compiled
 from tinybert_hf.training.distillation_model import DistillationModel
+from tinybert_hf.training.loss_curve import LossCurve
 from tinybert_hf.training.model_card import write_model_card
 from tinybert_hf.training.model_checks import check_cache, check_kind, check_vocabularies
 from tinybert_hf.training.own_tokens import OwnTokensCollator, own_inputs
@@ -52,7 +53,8 @@ class DistillationTrainer(ResumableTrainer):
     so that a run can be resumed; the saved student does not.
 
     `trainer.student` is the model that was given, `trainer.teacher` the teacher, or `Teachers` where there are
-    several. The labels of a dataset are used in evaluation only.
+    several; `trainer.loss_curve` holds the losses of all steps, finer than they are logged. The labels of a dataset
+    are used in evaluation only.
     """
 
     model: nn.Module
@@ -114,6 +116,7 @@ class DistillationTrainer(ResumableTrainer):
             self.data_collator = OwnTokensCollator(self.data_collator, self.teacher)
         self._part_sums: dict[str, Tensor] = {}
         self._parts_since = 0
+        self.loss_curve = LossCurve()
         self._cache: TeacherCache | None = None
         self.owns_cache = False  # a stale or damaged teacher cache is then written anew, and not refused
 
@@ -177,6 +180,7 @@ class DistillationTrainer(ResumableTrainer):
         """
         if self.model_init is not None:
             self._begin_anew(kwargs.get("trial"))
+        self.loss_curve = LossCurve()
         self.place_teacher()
         examples = example_rows(self, rows=8)
         self._cache = open_teacher_cache(self, examples) if self.args.teacher_cache is not None else None
@@ -302,17 +306,21 @@ class DistillationTrainer(ResumableTrainer):
         self._loss_parts = dict(parts)
         for name, part in parts.items():
             self._part_sums[name] = self._part_sums.get(name, 0.0) + part.detach()
+        self.loss_curve.note(parts, self.state.global_step, self.state.max_steps)
 
     def running_sums(self) -> dict[str, Any]:
         """The losses one by one, too."""
         parts = {name: float(value) for name, value in self._part_sums.items()}
-        return {**super().running_sums(), "parts": parts, "parts_since": self._parts_since}
+        own = {"parts": parts, "parts_since": self._parts_since, "curve": self.loss_curve.state()}
+        return {**super().running_sums(), **own}
 
     def set_running_sums(self, sums: Mapping[str, Any]) -> None:
         """The losses one by one, too."""
         super().set_running_sums(sums)
         self._part_sums = {name: torch.tensor(value, device=self.args.device) for name, value in sums["parts"].items()}
         self._parts_since = sums["parts_since"]
+        if "curve" in sums:  # an older checkpoint has none
+            self.loss_curve.restore(sums["curve"], self.args.device)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Add the losses one by one to the training log."""

@@ -1,0 +1,108 @@
+"""What was distilled from what, and how the models stand beside each other."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from tinybert_hf.reporting.bars import BarGroup, bar_picture
+from tinybert_hf.reporting.finished_run import FinishedRun
+from tinybert_hf.reporting.words import MODELS, metric_name, metric_value, parameters
+
+_SIGNATURES = ("bleu_signature", "chrf_signature")
+
+
+def summary(run: FinishedRun) -> str:
+    """One sentence: student, teachers, rows."""
+    costs, config = run.content["costs"], run.config
+    layers = str(config.get("num_hidden_layers", "?"))
+    if config.get("num_decoder_layers"):
+        layers += f" + {config['num_decoder_layers']}"
+    student = f"A TinyBERT of {layers} layers of width {config.get('hidden_size', '?')}"
+    teachers = " and ".join(run.teacher_names)
+    several = len(run.teachers) > 1
+    return (
+        f"{student} ({parameters(costs['student']['parameters'])} parameters) was distilled from {teachers} "
+        f"({parameters(costs['teacher']['parameters'])} parameters{' together' if several else ''}), on {_rows(run)}."
+    )
+
+
+def _rows(run: FinishedRun) -> str:
+    data = run.recipe["data"]
+    if data.get("train_file"):
+        return f"the rows of {Path(data['train_file']).name}"
+    named = " ".join(str(data[name]) for name in ("dataset", "dataset_config") if data.get(name))
+    return f"the data set {named}" if named else "its rows"
+
+
+def tiles(run: FinishedRun) -> list[tuple[str, str]]:
+    """The three numbers that matter most, each with what it says."""
+    metrics, costs, main = run.content["metrics"], run.content["costs"], run.content["main_metric"]
+    teacher, student = (float(metrics[who][main]) for who in ("teacher", "student"))
+    found = []
+    if teacher > 0:
+        found.append((f"{student / teacher:.1%}", f"of the teacher's {metric_name(main)} kept"))
+    found.append((_times(costs["teacher"]["megabytes"] / costs["student"]["megabytes"]), "smaller than the teacher"))
+    speed = _speed_ratio(run)
+    where = "CPU" if run.content.get("device", "cpu") == "cpu" else run.content["device"]
+    found.append((_times(speed), f"as fast as the teacher, one text at a time ({where})"))
+    return found
+
+
+def _times(ratio: float) -> str:
+    return f"{ratio:.1f} ×"
+
+
+def _speed_ratio(run: FinishedRun) -> float:
+    costs = run.content["costs"]
+    if run.is_translation:
+        return _sentences(costs["student"]) / _sentences(costs["teacher"])
+    return float(costs["teacher"]["latency_ms"]) / float(costs["student"]["latency_ms"])
+
+
+def _sentences(cost: Mapping[str, Any]) -> float:
+    """Sentences per second, one at a time."""
+    return float(cost["sentences_per_second"]["1"]["median"])
+
+
+def figures(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
+    """The table of all models: its heads and its rows."""
+    metrics, costs = run.content["metrics"], run.content["costs"]
+    names = [
+        name for name, value in metrics["student"].items() if isinstance(value, float) and name not in _SIGNATURES
+    ]
+    speed = "sentences per second" if run.is_translation else "latency"
+    heads = ["model", *(metric_name(name) for name in names), "parameters", "MB", speed]
+    rows = []
+    for who, own in metrics.items():
+        cost = costs[who]
+        fast = f"{_sentences(cost):.1f}" if run.is_translation else f"{cost['latency_ms']:.2f} ms"
+        each = [metric_value(name, own[name]) if name in own else "–" for name in names]
+        rows.append([MODELS[who], *each, parameters(cost["parameters"]), f"{cost['megabytes']:.2f}", fast])
+    return heads, rows
+
+
+def comparison_picture(run: FinishedRun) -> str:
+    """Quality, speed and size of all models as bars."""
+    metrics, costs, main = run.content["metrics"], run.content["costs"], run.content["main_metric"]
+    models = list(metrics)
+    quality = [float(metrics[who][main]) for who in models]
+    groups = [
+        BarGroup(
+            f"{metric_name(main)} (longer is better)", tuple(quality), tuple(metric_value(main, v) for v in quality)
+        )
+    ]
+    if run.is_translation:
+        speed = [_sentences(costs[who]) for who in models]
+        groups.append(
+            BarGroup("sentences per second (longer is better)", tuple(speed), tuple(f"{v:.1f}" for v in speed))
+        )
+    else:
+        speed = [float(costs[who]["latency_ms"]) for who in models]
+        groups.append(
+            BarGroup("time for one text (shorter is better)", tuple(speed), tuple(f"{v:.2f} ms" for v in speed))
+        )
+    size = [float(costs[who]["megabytes"]) for who in models]
+    groups.append(BarGroup("size (shorter is better)", tuple(size), tuple(f"{v:.2f} MB" for v in size)))
+    return bar_picture([MODELS[who] for who in models], groups, "Quality, speed and size of the models")
