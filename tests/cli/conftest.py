@@ -16,10 +16,10 @@ from tinybert_hf.cli import app
 def _loud_again() -> Iterator[None]:
     """The libraries are as loud after the test as they were before."""
     levels = transformers.utils.logging.get_verbosity(), datasets.utils.logging.get_verbosity()
-    progress = trainer.DEFAULT_PROGRESS_CALLBACK
+    progress, printer = trainer.DEFAULT_PROGRESS_CALLBACK, trainer.PrinterCallback
     bars, hub_bars = datasets.are_progress_bars_disabled(), are_progress_bars_disabled()
     yield
-    trainer.DEFAULT_PROGRESS_CALLBACK = progress
+    trainer.DEFAULT_PROGRESS_CALLBACK, trainer.PrinterCallback = progress, printer
     transformers.utils.logging.set_verbosity(levels[0])
     transformers.utils.logging.enable_progress_bar()
     datasets.utils.logging.set_verbosity(levels[1])

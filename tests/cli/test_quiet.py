@@ -77,3 +77,11 @@ def test_bars_are_for_terminals(
         assert "/4" in bars
     else:
         assert bars == ""
+
+
+@pytest.mark.usefixtures("_loud_again")
+def test_a_trainer_without_a_bar_prints_lines_too(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet_libraries()
+    state = SimpleNamespace(is_world_process_zero=True)
+    trainer.PrinterCallback().on_log(None, state, None, logs={"loss": 0.25, "epoch": 0.5})
+    assert capsys.readouterr().out == "epoch 0.50  loss 0.25\n"

@@ -38,6 +38,8 @@ def quiet_libraries() -> None:
         datasets.disable_progress_bars()  # of tokenizing and downloading
         disable_progress_bars()  # of downloading models
         trainer.DEFAULT_PROGRESS_CALLBACK = _lines_only()
+    # A Trainer without a bar (disable_tqdm, which is the default where transformers is quiet) prints these lines too.
+    trainer.PrinterCallback = _lines_only()
 
 
 def _say_changes(message: Warning | str, *args: Any, **kwargs: Any) -> None:
@@ -59,9 +61,9 @@ def _readable_bar() -> type:
 
 
 def _lines_only() -> type:
-    from transformers import TrainerCallback
+    from transformers import PrinterCallback
 
-    class LinesOnly(TrainerCallback):
+    class LinesOnly(PrinterCallback):
         """What the Trainer logs as a line of names and numbers, without a bar."""
 
         def on_log(self, args: Any, state: Any, control: Any, logs: Any = None, **kwargs: Any) -> None:

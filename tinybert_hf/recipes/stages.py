@@ -209,6 +209,7 @@ class Run(ABC, Generic[PlanT]):
                     seed=self.recipe.seed,
                     training_arguments=self.phase_arguments,
                     projections=self.starting_projections(student),
+                    announce=self._announce if len(self.phases) > 1 else None,
                 )
             student.save_pretrained(self.folder.work / STUDENT)
             self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
@@ -218,6 +219,11 @@ class Run(ABC, Generic[PlanT]):
             self.folder.finish_stage(STUDENT, {"metrics": metrics, "phases": [asdict(one) for one in results]})
         self.folder.place(STUDENT)
         self.say(f"Student: {self.in_words(self.folder.result_of(STUDENT)['metrics'])}")
+
+    def _announce(self, index: int, phase: Phase) -> None:
+        losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
+        named = ", ".join(loss.removesuffix("_loss").replace("_", " ") for loss in losses)
+        self.say(f"Phase {index + 1} of {len(self.phases)}, {phase.name}: {named}; {phase.epochs:g} epochs")
 
     def _compare_layers(self, when: str, student: PreTrainedModel) -> None:
         """Keep how far the layers are from the teacher's, for the report."""

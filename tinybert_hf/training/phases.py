@@ -54,6 +54,7 @@ def run_phases(
     callbacks: Sequence[Any] = (),
     data_collator: Any = None,
     projections: AnyProjections | None = None,
+    announce: Callable[[int, Phase], None] | None = None,
 ) -> list[PhaseResult]:
     """Distil `teacher` into `student`, phase after phase.
 
@@ -76,6 +77,7 @@ def run_phases(
         data_collator: makes batches of rows; None: pads them. It may draw random numbers (masking): a resumed run
             draws the same.
         projections: to begin with, from `projections_from`; None: new ones.
+        announce: called with number and settings of each phase that begins or goes on; to tell the user.
 
     Returns:
         One result a phase.
@@ -104,12 +106,14 @@ def run_phases(
     left = [(phase, work) for phase, work in zip(phases, works, strict=True) if not (work / RESULT_FILE).is_file()]
     _refuse_other_caches(make, left[1:])  # that of the first is compared as it begins
     results = []
-    for phase, work in zip(phases, works, strict=True):
+    for index, (phase, work) in enumerate(zip(phases, works, strict=True)):
         if (work / RESULT_FILE).is_file():
             results.append(finished(work))
             student.load_state_dict(load_file(work / STUDENT_WEIGHTS), strict=False)
             projections = kept_projections(work, student, teacher, phase)
             continue
+        if announce is not None:
+            announce(index, phase)
         with said_if_not_written(work / PHASE_FILE):
             work.mkdir(parents=True, exist_ok=True)
             write_json(work / PHASE_FILE, asdict(phase))
