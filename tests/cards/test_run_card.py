@@ -115,3 +115,22 @@ def test_the_hub_gets_a_figure_for_rows_of_its_own_only(out: Path, tmp_path: Pat
     run["recipe"]["data"]["dataset"] = "demo-sentiment"
     (tmp_path / "run.json").write_text(json.dumps(run))
     assert eval_results_of(tmp_path) is None
+
+
+def test_what_the_targets_of_a_translator_were_and_whether_the_teacher_was_trained_here(
+    out: Path, tmp_path: Path
+) -> None:
+    run = json.loads((out / "run.json").read_text())
+    run["recipe"]["pseudo_labels"] = {"beams": 4, "references": True}
+    run["recipe"]["teacher"] |= {"model": "me/pretrained", "finetune": {"epochs": 1}}
+    run["recipe"]["data"] |= {"dataset": "demo-sentiment"}
+    for name in ("config.json", "run.json"):
+        (tmp_path / name).write_text((out / name).read_text() if name == "config.json" else json.dumps(run))
+    card = ModelCard(card_of(tmp_path))
+    assert "translations of the training rows (4 beams) and the references: sequence-level" in card.text
+    assert (
+        "distilled from [me/pretrained](https://huggingface.co/me/pretrained), fine-tuned in the same run."
+        in card.text
+    )
+    assert {one.dataset_type for one in card.data.eval_results} == {"custom"}, "a generator is no dataset on the Hub"
+    assert card.data.datasets is None

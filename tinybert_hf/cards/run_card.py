@@ -94,13 +94,13 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
     from huggingface_hub import EvalResult
 
     data = run["recipe"]["data"]
-    hub = data["dataset"]
+    hub = hub_dataset(run)
     for name, value in run["metrics"]["student"].items():
         if name in _METRICS and isinstance(value, int | float):
             yield EvalResult(
                 task_type=pipeline,
                 dataset_type=hub or "custom",
-                dataset_name=hub or last_part(data["validation_file"] or "validation rows"),
+                dataset_name=data["dataset"] or last_part(data["validation_file"] or "validation rows"),
                 dataset_config=data["dataset_config"],
                 dataset_split=data["validation_split"] if hub else None,
                 metric_type=_METRICS[name],
@@ -113,8 +113,10 @@ def _head(name: str, config: Mapping[str, Any], run: Mapping[str, Any], pipeline
     if run:
         cost = run["costs"]["student"]
         size = f" ({cost['parameters'] / 1e6:.1f} M parameters, {cost['megabytes']:.1f} MB)"
-        models = [run["recipe"]["teacher"], *(run["recipe"].get("further_teachers") or ())]
-        teachers = [named(one["model"]) for one in models]
+        first = run["recipe"]["teacher"]
+        trained = ", fine-tuned in the same run" if first["model"] and first.get("finetune") else ""
+        further = run["recipe"].get("further_teachers") or ()
+        teachers = [f"{named(first['model'])}{trained}", *(named(one["model"]) for one in further)]
     yield from introduction(name, config, pipeline, teachers, size)
 
 
@@ -149,6 +151,12 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     rows = data["dataset"] or last_part(data["train_file"] or "") or "generated"
     yield f"Training rows: {rows}, at most {data['max_length']} tokens each. {_start_of(recipe['student'])}"
+    if recipe.get("pseudo_labels"):
+        also = " and the references" if recipe["pseudo_labels"]["references"] else ""
+        yield (
+            f"Its targets are the teacher's translations of the training rows ({recipe['pseudo_labels']['beams']} "
+            f"beams){also}: sequence-level distillation."
+        )
     yield ""
     yield "| phase | epochs | batch | learning rate | layer map | losses at the end |"
     yield "| --- | --- | --- | --- | --- | --- |"
