@@ -116,7 +116,8 @@ _ = finetune(
 # ## What the teacher writes
 #
 # Sequence-level distillation: the teacher translates the training sources with a beam search, and its translations,
-# not the references, are what the student learns from. They are simpler and more regular than what people wrote.
+# not the references, are what the student learns from. On text that people wrote they are simpler and more
+# regular than the references; here the references come from a grammar, and most of them agree.
 # Translations of an odd length and ones that repeat themselves are left out, and counted. A call that was stopped goes on
 # where it was.
 

@@ -114,8 +114,8 @@ def test_distill_files_then_evaluate(tinybert: Cli, work: Path, files: list[str]
     assert result.exit_code == 0, result.output
     assert 'Load it: import tinybert_hf; pipeline("text-classification", "out")' in result.output
     assert "epoch 1.00" in result.stdout
-    assert "Phase 1 of 2, intermediate: attention, hidden state, embedding; 0.5 epochs" in result.stdout
-    assert "Phase 2 of 2, prediction: prediction; 1 epochs" in result.stdout
+    assert "phase 0 (intermediate): attention, hidden state, embedding; 0.5 epochs" in result.stdout
+    assert "phase 1 (prediction): prediction; 1 epochs" in result.stdout
     assert "%|" not in result.output, "a progress bar, and standard error is no terminal"
     assert AutoModelForSequenceClassification.from_pretrained(work / "out").config.hidden_size == 16
     again = tinybert("distill", *files, *options, "--json")

@@ -223,7 +223,7 @@ class Run(ABC, Generic[PlanT]):
     def _announce(self, index: int, phase: Phase) -> None:
         losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
         named = ", ".join(loss.removesuffix("_loss").replace("_", " ") for loss in losses)
-        self.say(f"Phase {index + 1} of {len(self.phases)}, {phase.name}: {named}; {phase.epochs:g} epochs")
+        self.say(f"phase {index} ({phase.name}): {named}; {phase.epochs:g} epochs")
 
     def _compare_layers(self, when: str, student: PreTrainedModel) -> None:
         """Keep how far the layers are from the teacher's, for the report."""

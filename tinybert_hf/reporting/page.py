@@ -113,7 +113,7 @@ def _phases(run: FinishedRun) -> list[dict[str, Any]]:
     """Name and picture of each phase; None where it kept no log."""
     found = []
     for index, (settings, log) in enumerate(zip(run.recipe["phases"], run.logs, strict=True)):
-        title = f"Phase {index + 1}: {settings['name']}"
+        title = f"Phase {index}: {settings['name']}"
         picture = None if log is None else phase_picture(log, run.content["main_metric"], title)
         found.append({"title": title, "picture": picture})
     return found
