@@ -260,8 +260,8 @@ plt.show()
 
 # %% [markdown]
 # **What to see:** random weights have nothing of the teacher beyond the embeddings (the same words in both). The start has
-# each framed pair alike already, since it is made of the teacher's directions; distillation keeps them so while it learns
-# attention and answers. Pairs without a frame are alike too where they are neighbours: layers next to each other differ
+# each framed pair alike already, since it is made of the teacher's directions; distillation changes that little while it
+# learns attention and answers; in a longer prediction phase they may drift apart. Pairs without a frame are alike too where they are neighbours: layers next to each other differ
 # little.
 
 # %% [markdown]

@@ -23,7 +23,7 @@ from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.reporting import write_report
 
 JOINT = [{"name": "joint", "epochs": 1, "batch_size": 24}]
-SECTIONS = ["The result", "How the training went", "How near the layers came"]
+SECTIONS = ["The result", "How the training went", "How near the layers are to the teacher’s"]
 SECTIONS += ["Where student and teacher differ most", "How it was made"]
 
 

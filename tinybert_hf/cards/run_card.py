@@ -80,6 +80,8 @@ def hub_dataset(run: Mapping[str, Any]) -> str | None:
 
 
 def _config_file(place: Path) -> str:
+    if not place.exists():
+        raise TinyBertError(f"{place} does not exist (looked from {Path.cwd()}).")
     file = check_config_file(place)
     if not isinstance(file, Path):
         raise TinyBertError(

@@ -120,7 +120,15 @@ def _draw_legend(drawing: Drawing, losses: Mapping[str, list[float]], top: float
         y = top + index * _LEGEND_LINE
         drawing.line((_LEFT - 40, y), (_LEFT - 10, y), f"curve {_style(name)}")
         drawing.text((_LEFT, y + 4), LOSSES[name], "label")
-        drawing.text((_WIDTH - _RIGHT, y + 4), f"{short_number(curve[0])} → {short_number(curve[-1])}", "value", "end")
+        drawing.text(
+            (_WIDTH - _RIGHT, y + 4), f"{short_number(curve[0])} → {short_number(_end(curve))}", "value", "end"
+        )
+
+
+def _end(curve: Sequence[float]) -> float:
+    """The mean over the last quarter of the steps: what the screen and the card call the loss at the end."""
+    last = curve[-max(1, round(len(curve) / 4)) :]
+    return sum(last) / len(last)
 
 
 def _style(name: str) -> str:

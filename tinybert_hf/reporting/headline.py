@@ -42,7 +42,9 @@ def tiles(run: FinishedRun) -> list[tuple[str, str]]:
     teacher, student = (float(metrics[who][main]) for who in ("teacher", "student"))
     found = []
     if teacher > 0:
-        found.append((f"{student / teacher:.1%}", f"of the teacher's {metric_name(main)} kept"))
+        alone = metrics.get("baseline", {}).get(main)
+        beside = f" (the same student alone: {float(alone) / teacher:.1%})" if alone is not None else ""
+        found.append((f"{student / teacher:.1%}", f"of the teacher's {metric_name(main)} kept{beside}"))
     found.append((_times(costs["teacher"]["megabytes"] / costs["student"]["megabytes"]), "smaller than the teacher"))
     speed = _speed_ratio(run)
     where = "CPU" if run.content.get("device", "cpu") == "cpu" else run.content["device"]

@@ -121,12 +121,13 @@ def _writing(
             left = size * len(folder.missing) // len(folder.manifest["shards"])
             _check_size(trainer, index, kept, left, path)
             logger.warning(
-                "The teacher's answers to %d rows are written once to %s: %s in %d of %d shards.",
+                "The teacher's answers to %d rows are written once to %s: %s in %d of %d shards%s.",
                 len(index),
                 path,
                 in_words(left),
                 len(folder.missing),
                 len(folder.manifest["shards"]),
+                ", removed when the phase is done" if trainer.owns_cache else "",
             )
         yield from write_missing(trainer, folder, index, kept)
 
