@@ -112,9 +112,10 @@ def test_the_hub_gets_a_figure_for_rows_of_its_own_only(out: Path, tmp_path: Pat
     assert (entry.dataset_id, entry.task_id) == ("nyu-mll/glue", "sst2")
     assert entry.value == round(run["metrics"]["student"]["accuracy"], 4)
     assert "accuracy on the split validation" in entry.notes
-    run["recipe"]["data"]["dataset"] = "demo-sentiment"
-    (tmp_path / "run.json").write_text(json.dumps(run))
-    assert eval_results_of(tmp_path) is None
+    for other in ("demo-sentiment", "imdb"):  # a generator, and a name without its owner
+        run["recipe"]["data"]["dataset"] = other
+        (tmp_path / "run.json").write_text(json.dumps(run))
+        assert eval_results_of(tmp_path) is None, other
 
 
 def test_what_the_targets_of_a_translator_were_and_whether_the_teacher_was_trained_here(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 
-def recipe_names(incomplete: str) -> list[str]:
-    """Shipped recipes that begin like this; then the shell offers files itself."""
+def recipe_names() -> list[str]:
+    """The shipped recipes; typer keeps those that begin like what was typed."""
     folder = Path(__file__).parent.parent / "recipes"
-    return sorted(file.stem for file in folder.glob("*.yaml") if file.stem.startswith(incomplete))
+    return sorted(file.stem for file in folder.glob("*.yaml"))
