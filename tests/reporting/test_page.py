@@ -73,6 +73,9 @@ def run(finished: Path, tmp_path: Path) -> Path:
 def test_everything_is_there(finished: Path, tmp_path: Path) -> None:
     text = page(finished, output=tmp_path / "page.html")
     assert headings(text) == SECTIONS
+    metrics = json.loads((finished / "run.json").read_text(encoding="utf-8"))["metrics"]
+    alone = metrics["baseline"]["accuracy"] / metrics["teacher"]["accuracy"]
+    assert f"(the same student alone: {alone:.1%})" in text
     assert missing(text) == []
     metrics = json.loads((finished / "run.json").read_text())["metrics"]
     for who in ("teacher", "student", "baseline"):

@@ -82,6 +82,12 @@ def test_losses_near_each_other_stand_on_a_plain_scale_from_zero() -> None:
     assert "0" in texts(picture)
 
 
+def test_the_loss_at_the_end_is_the_mean_of_the_last_quarter() -> None:
+    picture = phase_picture(log(prediction_loss=[8.0, 7.0, 6.0, 5.0, 4.0, 3.0, 2.0, 1.0]), "accuracy", "t")
+    assert picture is not None
+    assert "8 → 1.5" in texts(picture)
+
+
 @pytest.mark.parametrize("values", [[0.0, 0.0], [0.0, 5.0, 100.0], [1.0]])
 def test_odd_curves_are_drawn_too(values: list[float]) -> None:
     picture = phase_picture({**log(label_loss=values), "evaluation": []}, "accuracy", "t")

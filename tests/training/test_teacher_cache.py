@@ -326,12 +326,13 @@ def run(folder: Path, tokenizer: BertTokenizer, phases: tuple[Phase, ...], **opt
 
 
 def test_a_prediction_phase_of_several_epochs_has_a_cache(
-    tmp_path: Path, tiny_tokenizer: BertTokenizer, calls: list[int]
+    tmp_path: Path, tiny_tokenizer: BertTokenizer, calls: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
     from dataclasses import replace
 
     made = run(tmp_path / "a", tiny_tokenizer, PHASES)
     with_cache = sum(calls)
+    assert "removed when the phase is done" in caplog.text
     assert not list((tmp_path / "a").glob("phases/*/teacher_cache"))  # it was of this phase alone
     calls.clear()
     live = run(tmp_path / "b", tiny_tokenizer, (PHASES[0], replace(PHASES[1], teacher_cache=False)))
@@ -339,7 +340,9 @@ def test_a_prediction_phase_of_several_epochs_has_a_cache(
     assert sum(calls) - with_cache == 2 * 16 - 8
     calls.clear()
     kept = replace(PHASES[1], teacher_cache=str(tmp_path / "kept"))
+    caplog.clear()
     run(tmp_path / "c", tiny_tokenizer, (kept,))
+    assert "removed" not in caplog.text
     assert (tmp_path / "kept" / "manifest.json").exists()
 
 
