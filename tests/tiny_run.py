@@ -10,7 +10,6 @@ from typing import Any
 from transformers import BertConfig, BertForSequenceClassification, set_seed
 
 from tinybert_hf.data import train_wordpiece_tokenizer
-from tinybert_hf.recipes.plan import labels_of
 
 NOUNS = ("film", "plot", "cast", "scene", "song", "play")
 PRAISE, BLAME = ("good", "bright", "fine", "warm"), ("bad", "dull", "weak", "cold")
@@ -49,7 +48,8 @@ def make_teacher(
         max_position_embeddings=64,
         initializer_range=0.2,
         **size,
-        **labels_of(labels),
+        id2label=dict(enumerate(labels)),
+        label2id={name: index for index, name in enumerate(labels)},
     )
     model = BertForSequenceClassification(config)
     (model if head else model.bert).save_pretrained(folder)

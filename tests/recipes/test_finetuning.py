@@ -31,7 +31,7 @@ def test_a_stopped_run_says_that_it_goes_on(work: Path, headless: str, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(finetuning, "evaluate_model", stop)
+        patch.setattr(finetuning, "predicted_logits", stop)
         with pytest.raises(KeyboardInterrupt):
             tune(work, headless)
     assert "Going on with the run in" in tune(work, headless)

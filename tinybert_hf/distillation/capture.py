@@ -81,7 +81,8 @@ class Capture:
         decoder_attention: decoder layer -> queries and keys of the target.
         cross_attention: decoder layer -> queries of the target, keys of the source.
         decoder_hidden_states: decoder layer -> (B, T, H).
-        logits: (B, C) or (B, L, C); None for a model without a head.
+        logits: (B, C) or (B, L, C); (B, L, 2) of start and end where questions are answered; None for a model without
+            a head.
         output: the model's own output.
     """
 
@@ -138,9 +139,17 @@ def capture(
         decoder_hidden_states=_select_hidden_states(
             model, output, "decoder_hidden_states", sorted(wanted.decoder_hidden_states)
         ),
-        logits=getattr(output, "logits", None),
+        logits=logits_of(output),
         output=output,
     )
+
+
+def logits_of(output: Any) -> Tensor | None:
+    """The answer of a model: its logits, or those of start and end as (B, L, 2); None without a head."""
+    if getattr(output, "start_logits", None) is not None:
+        return torch.stack([output.start_logits, output.end_logits], dim=-1)
+    logits: Tensor | None = getattr(output, "logits", None)
+    return logits
 
 
 def model_inputs(model: nn.Module, batch: Mapping[str, Any], *, labels: bool = False) -> dict[str, Any]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.distillation.int8 import round_to_int8
 from tinybert_hf.errors import TeacherError
-from tinybert_hf.opening import open_model, open_tokenizer
+from tinybert_hf.opening import HEADS, TEXT_CLASSIFICATION, open_model, open_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -19,16 +19,18 @@ INT8 = "int8"
 def load_teacher(
     model: str,
     *,
+    task: str = TEXT_CLASSIFICATION,
     label_names: Sequence[str] | None = None,
     problem_type: str | None = None,
     new_head: bool = False,
     dtype: str | None = None,
     **kwargs: Any,
 ) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Open a sequence classifier and its tokenizer, and refuse one whose head was never trained.
+    """Open a model with its tokenizer, and refuse one whose head was never trained.
 
     Args:
         model: a folder or a Hub id.
+        task: a name in `HEADS`: what head it has.
         label_names: the labels of the data; only used for a new head.
         problem_type: as in a transformers configuration; only used for a new head.
         new_head: make a fresh head for `label_names` where the checkpoint has none that fits (to be fine-tuned next).
@@ -42,20 +44,19 @@ def load_teacher(
         TeacherError: it cannot be opened, its weights were changed after they were saved, it has no tokenizer, or
             its head is untrained.
     """
-    from transformers import AutoModelForSequenceClassification
-
+    head = HEADS[task]
     options: dict[str, Any] = dict(kwargs)
     if dtype is not None:
         options["dtype"] = "float32" if dtype == INT8 else dtype
     if new_head:
-        names = list(label_names or [])
-        options.update(id2label=dict(enumerate(names)), label2id={name: i for i, name in enumerate(names)})
+        if label_names:
+            options.update(id2label=dict(enumerate(label_names)), label2id={n: i for i, n in enumerate(label_names)})
         options.update(problem_type=problem_type, ignore_mismatched_sizes=True)
     what = (
         f"The teacher {str(model)!r} cannot be opened. Give a folder written by save_pretrained (config.json, weights "
-        "and tokenizer), or the id of a sequence classifier on the Hub"
+        f"and tokenizer), or the id of {head.kind} on the Hub"
     )
-    teacher, info = open_model(model, AutoModelForSequenceClassification, TeacherError, what, **options)
+    teacher, info = open_model(model, head.opener, TeacherError, what, **options)
     tokenizer = open_tokenizer(model, TeacherError, what, teacher.config, **kwargs)
     check_tokenizer(model, tokenizer, teacher.config.vocab_size)
     missing = sorted(info["missing_keys"])

@@ -5,6 +5,7 @@ from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
 from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, metrics_of, predicted_logits
 from tinybert_hf.evaluation.layer_distances import measure_layer_distances
 from tinybert_hf.evaluation.metrics import load_metric, main_metric, metrics_for
+from tinybert_hf.evaluation.task_metrics import task_metrics
 from tinybert_hf.evaluation.translation import (
     TranslationResult,
     evaluate_translation,
@@ -45,6 +46,7 @@ __all__ = [
     "parameter_count",
     "predicted_logits",
     "sentence_chrf",
+    "task_metrics",
     "translation_scores",
     "worst_sentences",
     "write_worst_sentences",

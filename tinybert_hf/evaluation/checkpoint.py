@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data.labels import are_generic
 from tinybert_hf.data.settings import PROBLEM_TYPES, REGRESSION, SINGLE_LABEL, DataSettings
 from tinybert_hf.data.tasks import TASKS
+from tinybert_hf.distillation.capture import logits_of
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation.metrics import metrics_for
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_model
@@ -56,30 +57,37 @@ def predicted_logits(model: "PreTrainedModel", dataset: "Dataset", processing_cl
     Rows are sorted by length and padded to the longest of their batch, so little is spent on padding.
 
     Args:
-        model: with a sequence classification head; it is left in the mode it was in, on its device.
+        model: with a head; it is left in the mode it was in, on its device.
         dataset: from a task's `tokenize`.
         processing_class: the tokenizer that pads.
         batch_size: rows of one forward.
 
     Returns:
-        An array (rows, labels), in the order of the rows.
+        An array (rows, labels), in the order of the rows. Of a model that answers at each token a list of arrays
+        (tokens of the row, labels), without the padding; of one that answers questions the two labels are start and
+        end.
     """
     import numpy as np
     import torch
 
     order: list[int] = []
-    logits: list[Any] = []
+    logits: list[Any] = []  # one a row
     was_training = model.training
     model.eval()
     try:
         with torch.inference_mode():
             for rows, batch in _batches(dataset, processing_class, batch_size):
                 output = model(**{name: tensor.to(model.device) for name, tensor in batch.items()})
-                logits.append(output.logits.float().cpu().numpy())
+                said = _answers(model, output).float().cpu().numpy()
+                logits.extend(
+                    [one[real] for one, real in zip(said, _real(batch), strict=True)] if said.ndim == 3 else said
+                )
                 order.extend(rows)
     finally:
         model.train(was_training)
-    return np.concatenate(logits)[np.argsort(order)]
+    if logits[0].ndim == 1:
+        return np.stack(logits)[np.argsort(order)]
+    return [logits[place] for place in np.argsort(order)]
 
 
 def evaluate_checkpoint(
@@ -125,6 +133,18 @@ def evaluate_checkpoint(
     rows = TASKS[task].tokenize(data.validation, tokenizer, settings)
     model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return evaluate_model(model, rows, tokenizer, problem, batch_size)
+
+
+def _answers(model: Any, output: Any) -> Any:
+    said = logits_of(output)
+    if said is None:
+        raise TinyBertError(f"{type(model).__name__} has no head, so it answers nothing that could be measured.")
+    return said
+
+
+def _real(batch: Any) -> Any:
+    """Which tokens are no padding, (B, L)."""
+    return batch["attention_mask"].bool().numpy()
 
 
 def _batches(dataset: "Dataset", processing_class: Any, batch_size: int) -> Iterator[tuple[list[int], Any]]:

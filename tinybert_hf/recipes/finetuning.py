@@ -10,7 +10,14 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf import opening
 from tinybert_hf.data import TASKS, DataSettings, TaskData, tokenizing_notes
 from tinybert_hf.errors import TeacherError
-from tinybert_hf.evaluation import evaluate_model, evaluate_translation, holds_translator, open_translator
+from tinybert_hf.evaluation import (
+    evaluate_translation,
+    holds_translator,
+    open_translator,
+    predicted_logits,
+    task_metrics,
+)
+from tinybert_hf.opening import TEXT_CLASSIFICATION
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan import check_training_arguments
 from tinybert_hf.recipes.plan_base import check_length
@@ -48,9 +55,10 @@ def finetune_pretrained(
     *,
     seed: int = 42,
     training_arguments: Mapping[str, Any] | None = None,
+    task: str = TEXT_CLASSIFICATION,
     console: Console | None = None,
 ) -> dict[str, Any]:
-    """Fine-tune a sequence classifier and leave it in `output_dir`; called again after a stop, it goes on.
+    """Fine-tune an encoder with a head and leave it in `output_dir`; called again after a stop, it goes on.
 
     Args:
         model: folder or Hub id; its head is kept where it fits the labels, else a fresh one is drawn.
@@ -59,6 +67,7 @@ def finetune_pretrained(
         output_dir: new, empty, or an earlier start of the same run.
         seed: of the fresh head, the order of the rows and dropout.
         training_arguments: further fields of TrainingArguments.
+        task: a name in `HEADS`.
         console: where to print; None: standard output.
 
     Returns:
@@ -69,13 +78,15 @@ def finetune_pretrained(
     """
 
     def open_model(rows: TaskData) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        return open_pretrained(model, rows, seed)
+        return open_pretrained(model, task, rows, seed)
 
     def measure(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TaskData) -> dict[str, Any]:
-        validation = TASKS["text-classification"].tokenize(rows.validation, tokenizer, data)
-        return evaluate_model(network, validation, tokenizer, rows.problem_type)
+        assert rows.validation is not None
+        validation = TASKS[task].tokenize(rows.validation, tokenizer, data)
+        logits = predicted_logits(network, validation, tokenizer)
+        return task_metrics(logits, validation, rows.validation, rows.problem_type, rows.label_names)
 
-    tuning = _Tuning("text-classification", {"model": model}, data, settings, seed, dict(training_arguments or {}))
+    tuning = _Tuning(task, {"model": model}, data, settings, seed, dict(training_arguments or {}))
     return tuning.carry_out(output_dir, open_model, measure, console)
 
 

@@ -12,8 +12,9 @@ from tinybert_hf.distillation.teacher import check_tokenizer
 from tinybert_hf.distillation.teachers import settled
 from tinybert_hf.distillation.vocabularies import different_tokens
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
-from tinybert_hf.recipes.plan_base import in_phase, open_classifier_config
+from tinybert_hf.model import TinyBertConfig
+from tinybert_hf.opening import HEADS
+from tinybert_hf.recipes.plan_base import in_phase, open_encoder_config
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.recipes.translators import open_tokenizer
 from tinybert_hf.training.preparation import new_projections
@@ -61,7 +62,7 @@ def plan_joint_teachers(
     if not recipe.further_teachers and recipe.student.model is None:
         return None
     names = [one.model for one in recipe.further_teachers]
-    configs = (first, *(open_classifier_config(name) for name in names))
+    configs = (first, *(open_encoder_config(name, recipe.task) for name in names))
     if first_tokenizer is None:
         first_tokenizer = _open_tokenizer(str(recipe.teacher.model), first)
     rest = (_open_tokenizer(name, config) for name, config in zip(names, configs[1:], strict=True))
@@ -72,7 +73,7 @@ def plan_joint_teachers(
             student_tokenizer = own
     if not names and student_tokenizer is first_tokenizer:
         return None
-    skeletons = [_skeleton(config) for config in configs]
+    skeletons = [_skeleton(recipe.task, config) for config in configs]
     teachers = settled(join(recipe, skeletons, tokenizers), student_tokenizer)
     assert isinstance(teachers, Teachers)
     objectives = _objectives(recipe, student_config, teachers)
@@ -96,7 +97,9 @@ def open_further_teachers(recipe: Recipe) -> list[PreTrainedModel]:
     Raises:
         TeacherError: one cannot be opened, or was never fine-tuned.
     """
-    return [load_teacher(one.model, dtype=one.dtype or "float32")[0] for one in recipe.further_teachers]
+    return [
+        load_teacher(one.model, task=recipe.task, dtype=one.dtype or "float32")[0] for one in recipe.further_teachers
+    ]
 
 
 def _open_tokenizer(model: str, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
@@ -105,20 +108,19 @@ def _open_tokenizer(model: str, config: PreTrainedConfig) -> PreTrainedTokenizer
     return tokenizer
 
 
-def _skeleton(config: PreTrainedConfig) -> Any:
+def _skeleton(task: str, config: PreTrainedConfig) -> Any:
     """A model without weights, to ask what it is."""
     from torch import device
-    from transformers import AutoModelForSequenceClassification
 
     with device("meta"):
-        return AutoModelForSequenceClassification.from_config(config)
+        return HEADS[task].opener.from_config(config)
 
 
 def _objectives(recipe: Recipe, student_config: TinyBertConfig, teachers: Teachers) -> tuple[AnyObjective, ...]:
     from torch import device
 
     with device("meta"):
-        student = TinyBertForSequenceClassification(student_config)
+        student = HEADS[recipe.task].student_class(student_config)
     objectives = []
     for index, phase in enumerate(recipe.phases):
         try:

@@ -7,11 +7,11 @@ from tinybert_hf.errors import RecipeError
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan_base import Plan, check_schedulers, check_training_arguments
-from tinybert_hf.recipes.plan_classification import ClassificationPlan, labels_of, plan_classification
+from tinybert_hf.recipes.plan_classification import ClassificationPlan, plan_classification
 from tinybert_hf.recipes.plan_translation import TranslationPlan, plan_translation
 from tinybert_hf.recipes.schema import Recipe
 
-__all__ = ["ClassificationPlan", "Plan", "TranslationPlan", "check_training_arguments", "labels_of", "make_plan"]
+__all__ = ["ClassificationPlan", "Plan", "TranslationPlan", "check_training_arguments", "make_plan"]
 
 # Said about a run, not part of what it computes.
 _NOT_COMPARED = ("name", "description", "output_dir")

@@ -14,7 +14,7 @@ from huggingface_hub.errors import StrictDataclassError
 from tinybert_hf.data import TaskData
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 from tinybert_hf.model import TinyBertConfig
-from tinybert_hf.opening import check_folder_files, open_config
+from tinybert_hf.opening import HEADS, TEXT_CLASSIFICATION, check_folder_files, open_config
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.schema import Recipe
@@ -145,23 +145,26 @@ def open_teacher_config(model: str, **fields: Any) -> PreTrainedConfig:
     return open_config(model, TeacherError, what, **fields)
 
 
-def open_classifier_config(model: str, **fields: Any) -> PreTrainedConfig:
-    """The configuration of a teacher that classifies, or that can be given a head to.
+def open_encoder_config(model: str, task: str = TEXT_CLASSIFICATION, **fields: Any) -> PreTrainedConfig:
+    """The configuration of a teacher that does the task, or that can be given a head for it.
+
+    Args:
+        model: folder or Hub id.
+        task: a name in `HEADS`.
+        **fields: of the configuration, that are to be others.
 
     Raises:
         TeacherError: there is none, its weights were changed after they were saved, or it is of another kind: a
             translator, for example.
     """
-    from transformers import AutoModelForSequenceClassification
-
     config = open_teacher_config(model, **fields)
     check_folder_files(model, TeacherError)
-    known = AutoModelForSequenceClassification._model_mapping
+    known = HEADS[task].opener._model_mapping
     if type(config) not in known or getattr(config, "num_decoder_layers", None) is not None:
         kind = "a translator" if getattr(config, "is_encoder_decoder", False) else "no encoder with such a head"
         raise TeacherError(
-            f"teacher {model} is {kind} ({config.model_type}), and the task is text classification. Give a text "
-            "classifier, or an encoder such as BERT with --finetune-teacher; to distil a translator: "
+            f"teacher {model} is {kind} ({config.model_type}), and the task is {task.replace('-', ' ')}. Give "
+            f"{HEADS[task].kind}, or an encoder such as BERT with --finetune-teacher; to distil a translator: "
             "tinybert distill translation."
         )
     return config

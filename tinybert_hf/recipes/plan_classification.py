@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
@@ -11,7 +11,8 @@ from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
 from tinybert_hf.distillation.losses.attention import common_heads
 from tinybert_hf.distillation.teachers import NO_LAYERS
 from tinybert_hf.errors import RecipeError, TinyBertError
-from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
+from tinybert_hf.model import TinyBertConfig
+from tinybert_hf.opening import HEADS
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.joint_teachers import JointTeachers, plan_joint_teachers
 from tinybert_hf.recipes.plan_base import (
@@ -20,7 +21,7 @@ from tinybert_hf.recipes.plan_base import (
     check_length,
     in_phase,
     made_config,
-    open_classifier_config,
+    open_encoder_config,
     open_student_config,
     preset_config,
 )
@@ -78,28 +79,23 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
     return plan
 
 
-def labels_of(names: tuple[str, ...]) -> dict[str, Any]:
-    """The two label tables of a configuration."""
-    return {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
-
-
 def _teacher_config(recipe: Recipe, data: TaskData) -> PreTrainedConfig:
     from transformers import BertConfig
 
-    teacher, new = recipe.teacher, {**labels_of(data.label_names), "problem_type": data.problem_type}
+    teacher, new = recipe.teacher, data.config_fields
     if teacher.config is not None:
         return made_config(BertConfig, teacher.config, {"num_attention_heads": "hidden_size"}, **new)
     assert teacher.model is not None
-    return open_classifier_config(teacher.model, **(new if teacher.finetune is not None else {}))
+    return open_encoder_config(teacher.model, recipe.task, **(new if teacher.finetune is not None else {}))
 
 
 def _student_config(recipe: Recipe, data: TaskData, teacher: PreTrainedConfig) -> TinyBertConfig:
     generic = tuple(f"LABEL_{index}" for index in range(data.num_labels))
     names = data.label_names
-    if names == generic and teacher.num_labels == len(names):
+    if names and names == generic and teacher.num_labels == len(names):
         # Numbers without names: what the teacher calls its outputs is what the student learns to say.
         names = tuple(str(teacher.id2label[index]) for index in range(len(names)))
-    labels = {**labels_of(names), "problem_type": data.problem_type}
+    labels = replace(data, label_names=names).config_fields
     if recipe.student.model is not None:
         return open_student_config(recipe.student.model, **labels)
     from_teacher = {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id}
@@ -153,7 +149,7 @@ def _bytes_needed(plan: ClassificationPlan) -> int:
     from torch import device
 
     with device("meta"):
-        student = TinyBertForSequenceClassification(plan.student_config)
+        student = HEADS[plan.recipe.task].student_class(plan.student_config)
     config = plan.teacher_config
     width, depth = config.hidden_size, config.num_hidden_layers
     teacher = config.vocab_size * width + 12 * depth * width * width

@@ -16,7 +16,7 @@ from tinybert_hf.distillation.losses.prediction import mixed_logits
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teacher import majority_share, majority_warning
 from tinybert_hf.distillation.teachers import shares
-from tinybert_hf.evaluation import evaluate_model, measure_costs, metrics_for, metrics_of, predicted_logits
+from tinybert_hf.evaluation import measure_costs, metrics_for, predicted_logits, task_metrics
 from tinybert_hf.opening import read_projections
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
 from tinybert_hf.recipes.plan_classification import ClassificationPlan
@@ -120,7 +120,7 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def reopen_teacher(self, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """The classifier that was fine-tuned here."""
-        return reopen_teacher(folder, self.recipe.teacher.dtype)
+        return reopen_teacher(folder, self.recipe.task, self.recipe.teacher.dtype)
 
     def check_teacher(self) -> None:
         """Take once what the losses will need, so that it fails here or never."""
@@ -156,20 +156,20 @@ class ClassificationRun(Run[ClassificationPlan]):
         return make_start(self.plan, self.teacher, self.tokenizer, self.teacher_rows)
 
     def open_student(self, folder: Path) -> PreTrainedModel:
-        """A TinyBertForSequenceClassification."""
-        return open_student(folder)
+        """A TinyBERT with the head of the task."""
+        return open_student(folder, self.recipe.task)
 
     def measure(self, who: str, model: PreTrainedModel) -> dict[str, Any]:
         """The figures of the problem type; of several teachers those of their mean, and beside them of each."""
         if who != TEACHER:
-            return evaluate_model(model, self.validation_rows, self.student_tokenizer, self.plan.data.problem_type)
+            return self._metrics_of(predicted_logits(model, self.validation_rows, self.student_tokenizer))
         joint = self.plan.joint
         configs = (self.plan.teacher_config,) if joint is None else joint.configs
         tokenizers = (self.tokenizer,) if joint is None else (self.tokenizer, *joint.tokenizers[1:])
         logits = []
         for one, config, tokenizer in zip([model, *self._further], configs, tokenizers, strict=True):
             said = predicted_logits(one, self._rows("validation", tokenizer), tokenizer)
-            logits.append(said[..., label_order(self.plan.student_config, config)])
+            logits.append(_in_order(said, label_order(self.plan.student_config, config)))
         each = [self._metrics_of(one) for one in logits]
         if len(each) == 1:
             return each[0]
@@ -180,7 +180,8 @@ class ClassificationRun(Run[ClassificationPlan]):
         return {**self._metrics_of(mean.numpy()), "each": each}
 
     def _metrics_of(self, logits: Any) -> dict[str, Any]:
-        return dict(metrics_of(logits, self.validation_rows, self.plan.data.problem_type))
+        data = self.plan.data
+        return task_metrics(logits, self.validation_rows, data.validation, data.problem_type, data.label_names)
 
     def in_words(self, metrics: Mapping[str, Any]) -> str:
         """The main metric, and that of each where these are several teachers."""
@@ -242,3 +243,8 @@ class ClassificationRun(Run[ClassificationPlan]):
         if BASELINE in collected["metrics"]:
             costs[BASELINE] = costs[STUDENT]
         return RunReport(costs=costs, **collected)
+
+
+def _in_order(logits: Any, order: list[int]) -> Any:
+    """The last axis of an array, or of each of a list of them, in another order."""
+    return [one[..., order] for one in logits] if isinstance(logits, list) else logits[..., order]

@@ -8,8 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.distillation import initialize_from_teacher
 from tinybert_hf.errors import TeacherError, TinyBertError
-from tinybert_hf.model import TinyBertForSequenceClassification
-from tinybert_hf.opening import open_model
+from tinybert_hf.opening import HEADS, open_model
 from tinybert_hf.recipes.plan_classification import ClassificationPlan
 
 if TYPE_CHECKING:
@@ -25,20 +24,21 @@ _BATCH = 32
 
 def make_start(
     plan: ClassificationPlan, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, train: Dataset
-) -> TinyBertForSequenceClassification:
+) -> PreTrainedModel:
     """The student before the first step: opened, projected down from the teacher, or drawn."""
     from transformers import set_seed
 
     set_seed(plan.recipe.seed)
-    settings = plan.recipe.student
+    settings, student_class = plan.recipe.student, HEADS[plan.recipe.task].student_class
     if settings.model is not None:
         what = f"student.model {settings.model}: config.json and the weights do not fit"
         options: dict[str, Any] = {
             "config": plan.student_config,
             "ignore_mismatched_sizes": True,
         }  # of the head: other labels
-        return open_model(settings.model, TinyBertForSequenceClassification, TinyBertError, what, **options)[0]
-    student = TinyBertForSequenceClassification(plan.student_config)
+        opened: PreTrainedModel = open_model(settings.model, student_class, TinyBertError, what, **options)[0]
+        return opened
+    student: PreTrainedModel = student_class(plan.student_config)
     if plan.starts_from_teacher:
         layer_map, _ = plan.layer_maps[0]
         rows = train.shuffle(seed=plan.recipe.seed)
@@ -47,9 +47,10 @@ def make_start(
     return student
 
 
-def open_student(folder: Path) -> TinyBertForSequenceClassification:
+def open_student(folder: Path, task: str) -> PreTrainedModel:
     """A student that this run has saved."""
-    return open_model(folder, TinyBertForSequenceClassification, whole=True)[0]
+    student: PreTrainedModel = open_model(folder, HEADS[task].student_class, whole=True)[0]
+    return student
 
 
 def unlabelled_batches(

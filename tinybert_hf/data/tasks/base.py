@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.data.settings import PROBLEM_TYPES, DataSettings
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -19,7 +19,7 @@ class TaskData:
         train: rows to learn from, or None where they were not asked for.
         validation: rows to measure on, or None where they were not asked for.
         label_names: in the order of their ids; one name for regression.
-        problem_type: as transformers calls it; "translation" for pairs of sentences.
+        problem_type: as transformers calls it; of a task that is no text classification the task's name.
         notes: what a user should know about the rows, a sentence each: what was left out, what looks wrong.
     """
 
@@ -33,6 +33,17 @@ class TaskData:
     def num_labels(self) -> int:
         """Width of the classifier."""
         return len(self.label_names)
+
+    @property
+    def config_fields(self) -> dict[str, Any]:
+        """What the configuration of a model for these rows says about its head."""
+        fields: dict[str, Any] = {}
+        if self.label_names:
+            fields["id2label"] = dict(enumerate(self.label_names))
+            fields["label2id"] = {name: index for index, name in enumerate(self.label_names)}
+        if self.problem_type in PROBLEM_TYPES:
+            fields["problem_type"] = self.problem_type
+        return fields
 
 
 class Task(Protocol):

@@ -1,0 +1,25 @@
+"""From a model's answers to the figures of its task."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.evaluation.checkpoint import metrics_of
+
+if TYPE_CHECKING:
+    from datasets import Dataset
+
+
+def task_metrics(
+    logits: Any, rows: "Dataset", raw: "Dataset", problem_type: str, label_names: Sequence[str]
+) -> dict[str, Any]:
+    """The figures of a model on labelled rows.
+
+    Args:
+        logits: from `predicted_logits`, the labels in the order of `label_names`.
+        rows: the tokenized rows that were answered.
+        raw: the rows that they were made from.
+        problem_type: of a TaskData.
+        label_names: likewise.
+    """
+    del raw, label_names  # for tasks whose answers are no class of a row
+    return dict(metrics_of(logits, rows, problem_type))
