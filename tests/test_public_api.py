@@ -55,15 +55,38 @@ def test_import_loads_nothing_heavy() -> None:
     assert loaded_after(everything) == set()
 
 
-def test_the_command_line_itself_imports_no_torch() -> None:
-    # The package's own __init__ registers the model family and so loads torch; the command line must not add to it.
+def test_the_command_answers_without_torch() -> None:
     script = (
-        "import sys, types\n"
-        "package = types.ModuleType('tinybert_hf')\n"
-        f"package.__path__ = [{str(next(iter(tinybert_hf.__path__)))!r}]\n"
-        "sys.modules['tinybert_hf'] = package\n"
-        "import tinybert_hf.cli\n"
-        "print('torch' in sys.modules, 'transformers' in sys.modules)"
+        "import sys\n"
+        "sys.argv = ['tinybert', *sys.argv[1:]]\n"
+        "from tinybert_hf_command import main\n"
+        "try:\n"
+        "    main()\n"
+        "finally:\n"
+        "    print('loaded:', *(name for name in ('torch', 'transformers') if name in sys.modules))"
+    )
+    for arguments, said in ((["--help"], "distill"), (["distill", "--teecher", "x"], "--teacher")):
+        process = subprocess.run(
+            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False, timeout=280
+        )
+        assert said in process.stdout + process.stderr
+        assert process.stdout.splitlines()[-1] == "loaded:"
+
+
+def test_the_command_registers_the_family_where_it_opens_a_model() -> None:
+    script = (
+        "import tinybert_hf_command, tinybert_hf.cli, sys\n"
+        "assert 'torch' not in sys.modules\n"
+        "from tinybert_hf.opening import open_config\n"
+        "from transformers import AutoConfig, AutoModel\n"
+        "import tinybert_hf.opening.config_file as config_file\n"
+        "try:\n"
+        "    open_config('/nowhere')\n"
+        "except tinybert_hf.errors.TinyBertError:\n"
+        "    pass\n"
+        "small = AutoConfig.for_model('tinybert', vocab_size=8, hidden_size=8, num_hidden_layers=1,\n"
+        "                             num_attention_heads=1, intermediate_size=8)\n"
+        "print(type(AutoModel.from_config(small)).__name__)"
     )
     process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=280)
-    assert process.stdout.split() == ["False", "False"]
+    assert process.stdout.split() == ["TinyBertModel"]

@@ -4,10 +4,12 @@ Importing the package registers the TinyBERT family with the Auto classes of tra
 imported when its name is first used.
 """
 
+import sys
 from importlib import import_module
 from typing import Any
 
-import tinybert_hf.model as _model  # noqa: F401  registers the family with the Auto classes
+if "tinybert_hf_command" not in sys.modules:  # the command `tinybert`, which loads models only when it needs them
+    import tinybert_hf.model as _model  # noqa: F401  registers the family with the Auto classes
 
 __version__ = "0.1.0"
 

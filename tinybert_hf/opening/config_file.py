@@ -27,7 +27,7 @@ def open_config(path: str | Path, kind: type[TinyBertError] = TinyBertError, wha
     """
     from transformers import AutoConfig
 
-    import tinybert_hf  # noqa: F401  # registers the family with the Auto classes
+    import tinybert_hf.model  # noqa: F401  # registers the family with the Auto classes
 
     file = check_config_file(path, kind)
     with refusing(what or f"{file} cannot be used", kind):

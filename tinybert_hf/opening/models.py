@@ -50,7 +50,7 @@ def open_model(
         TinyBertError: of that kind: the weights were changed, are of another shape below the head, or lack a part;
             or it cannot be opened.
     """
-    import tinybert_hf  # noqa: F401  # registers the family with the Auto classes
+    import tinybert_hf.model  # noqa: F401  # registers the family with the Auto classes
 
     trusted = bool(options.pop("trust_remote_code", False))
     if trusted:

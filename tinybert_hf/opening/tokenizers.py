@@ -37,7 +37,7 @@ def open_tokenizer(
     """
     from transformers import AutoTokenizer
 
-    import tinybert_hf  # noqa: F401  # registers the family with the Auto classes
+    import tinybert_hf.model  # noqa: F401  # registers the family with the Auto classes
 
     trusted = bool(options.pop("trust_remote_code", False))
     files = check_tokenizer_files(path, kind)
