@@ -15,19 +15,19 @@ BERT = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
 OTHERS = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
 
 
-def words(seed: int, count: int, syllables: list[str] = SYLLABLES) -> list[str]:
-    """Made-up words of one to four syllables; the first ones are the most frequent."""
+def _known(seed: int) -> list[str]:
+    """Made-up words of one to four syllables."""
     draw = random.Random(seed)
-    known = ["".join(draw.choices(syllables, k=draw.randint(1, 4))) for _ in range(300)]
-    return draw.choices(known, weights=[1 / (1 + rank) for rank in range(300)], k=count)
+    return ["".join(draw.choices(SYLLABLES, k=draw.randint(1, 4))) for _ in range(400)]
 
 
 def texts(seed: int, count: int) -> list[str]:
-    """Sentences of these words, with capitals, punctuation, numbers, and now and then what no vocabulary has."""
-    draw = random.Random(seed)
+    """Sentences of these words, with capitals, punctuation, numbers; the first words are the most frequent."""
+    draw, known = random.Random(seed), _known(0)
+    weights = [1 / (1 + rank) for rank in range(len(known))]
     found = []
     for _ in range(count):
-        parts = words(draw.randrange(4), draw.randint(1, 8))
+        parts = draw.choices(known, weights, k=draw.randint(1, 5))
         parts = [part.capitalize() if draw.random() < 0.1 else part for part in parts]
         parts += draw.choices([",", ".", "42", "☃", "\u00a0", "Ñandu", "-"], k=draw.randint(0, 2))
         draw.shuffle(parts)
