@@ -85,9 +85,11 @@ def test_without_it_nothing_is_said(work: Path, teacher: str) -> None:
 
 
 def test_the_report_page_opens_the_pruned_student(finished: tuple[Path, RunReport, str], tmp_path: Path) -> None:
-    folder, _, _ = finished
+    folder, report, _ = finished
+    assert report.pruning is not None
     page.write_report(folder / "out", tmp_path / "report.html")
-    assert "</html>" in (tmp_path / "report.html").read_text()
+    shown = (tmp_path / "report.html").read_text()
+    assert f"pruned from {report.pruning['pieces_before']} to {report.pruning['pieces_after']} word pieces" in shown
 
 
 @pytest.mark.parametrize("moment", ["before", "inside", "after", "placing"])

@@ -4,7 +4,6 @@ import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from itertools import islice
-from pathlib import Path
 
 from tinybert_hf.data.columns import OBVIOUS_COLUMNS
 from tinybert_hf.data.files import SUFFIXES, stream_file, stream_lines
@@ -12,8 +11,6 @@ from tinybert_hf.errors import DataError
 
 MAX_CHARACTERS = 100_000
 """Longer documents are cut between two words; one without a space, anywhere."""
-
-TEXT_SUFFIXES = (".txt", *SUFFIXES)
 
 
 @dataclass(frozen=True)
@@ -73,8 +70,7 @@ def pieces(text: str, most: int = MAX_CHARACTERS) -> Iterator[str]:
 
 
 def _texts_of(file: str, columns: Sequence[str]) -> Iterator[str]:
-    suffixes = [suffix.lower() for suffix in Path(file).suffixes[-2:]]
-    if ".txt" in suffixes or not any(suffix in TEXT_SUFFIXES for suffix in suffixes):
+    if not file.lower().removesuffix(".gz").endswith(SUFFIXES):  # what is no .txt either, is refused there
         for number, line in stream_lines(file):
             yield _checked(line.rstrip("\r\n"), f"{file}, line {number}")
         return
