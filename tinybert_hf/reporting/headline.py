@@ -22,9 +22,11 @@ def summary(run: FinishedRun) -> str:
     student = f"A TinyBERT of {layers} layers of width {config.get('hidden_size', '?')}"
     teachers = " and ".join(run.teacher_names)
     several = len(run.teachers) > 1
+    joint = " together" if several else ""
     return (
         f"{student} ({parameters(costs['student']['parameters'])} parameters) was distilled from {teachers} "
-        f"({parameters(costs['teacher']['parameters'])} parameters{' together' if several else ''}), on {_rows(run)}.{_pruning(run.content.get('pruning'))}"
+        f"({parameters(costs['teacher']['parameters'])} parameters{joint}), on {_rows(run)}."
+        f"{_pruning(run.content.get('pruning'))}"
     )
 
 
