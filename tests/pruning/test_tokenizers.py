@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 from tiny_vocabularies import texts
 from tokenizers import Tokenizer, models, pre_tokenizers
-from transformers import AutoTokenizer, PreTrainedTokenizerFast
+from transformers import AutoTokenizer, PreTrainedTokenizerFast, XLMRobertaTokenizer
 
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.pruning.choice import choose_pieces
@@ -174,3 +174,14 @@ def test_a_kind_that_is_not_known_is_refused() -> None:
     backend.pre_tokenizer = pre_tokenizers.Whitespace()
     with pytest.raises(TinyBertError, match=r"'WordLevel'.*WordPiece, Unigram, BPE"):
         pruned(PreTrainedTokenizerFast(tokenizer_object=backend, unk_token="<unk>"), ["a"])
+
+
+def test_the_price_of_an_unknown_character_stays() -> None:
+    """Unigram takes it from the least probable piece; were that one gone, `uvw` and an unknown X would be cheaper."""
+    scores = {"\u2581": -5, "u": -20, "v": -20, "w": -20, "uv": -20, "wX": -20, "uvw": -1, "z": -15, "zz": -100}
+    special = [(token, 0.0) for token in ("<s>", "<pad>", "</s>", "<unk>")]
+    pieces = [*special, *((token, float(score)) for token, score in scores.items()), ("<mask>", 0.0)]
+    tokenizer = XLMRobertaTokenizer(vocab=pieces)
+    smaller, _ = pruned(tokenizer, ["uvwX uvw"])
+    assert tokens(tokenizer, "uvwX") == ["\u2581", "uv", "wX"]
+    assert tokens(smaller, "uvwX") == ["\u2581", "uv", "wX"]
