@@ -17,6 +17,7 @@ FLOORS = {
     "training": 3,
     "evaluation": 3,
     "conversion": 3,
+    "pruning": 3,
     "demonstration": 4,
     "hub": 4,
     "recipes": 4,

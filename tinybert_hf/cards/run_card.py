@@ -159,6 +159,8 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
             f"Its targets are the teacher's translations of the training rows ({recipe['pseudo_labels']['beams']} "
             f"beams){also}: sequence-level distillation."
         )
+    if run.get("pruning"):
+        yield _pruning(run["pruning"], run["metrics"], run["main_metric"])
     yield ""
     yield "| phase | epochs | batch | learning rate | layer map | losses at the end |"
     yield "| --- | --- | --- | --- | --- | --- |"
@@ -191,6 +193,19 @@ def _start_of(student: Mapping[str, Any]) -> str:
         return f"It began as {named(student['model'])}."
     start = {"teacher": "as its teacher, projected down", "random": "at random"}.get(student["start"])
     return f"It began {start}." if start else ""
+
+
+def _pruning(pruning: Mapping[str, Any], metrics: Mapping[str, Any], main: str) -> str:
+    before = pruning["metrics_before"][main]
+    alone = (
+        " The model that was trained without the teacher keeps the whole vocabulary." if "baseline" in metrics else ""
+    )
+    return (
+        f"Its vocabulary was then pruned from {pruning['pieces_before']:,} to {pruning['pieces_after']:,} word pieces "
+        f"({pruning['megabytes_before']:.1f} MB to {pruning['megabytes_after']:.1f} MB; {main.replace('_', ' ')} "
+        f"before: {_figure(before)}): text of kept pieces gets the same answers, other words are read in smaller "
+        f"pieces.{alone}"
+    )
 
 
 def _figure(value: Any) -> str:

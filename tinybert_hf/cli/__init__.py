@@ -12,13 +12,27 @@ from tinybert_hf.cli.evaluate import evaluate
 from tinybert_hf.cli.failures import show_traceback
 from tinybert_hf.cli.finetune import finetune
 from tinybert_hf.cli.interruption import EXIT_INTERRUPTED, answers_ctrl_c
+from tinybert_hf.cli.prune_vocabulary import prune_vocabulary
 from tinybert_hf.cli.pseudo_label import pseudo_label
 from tinybert_hf.cli.push import push
 from tinybert_hf.cli.recipes import recipes
 from tinybert_hf.cli.report import report
 from tinybert_hf.cli.translate import translate
 
-COMMANDS = (distill, finetune, evaluate, translate, pseudo_label, convert, report, demo, card, push, recipes)
+COMMANDS = (
+    distill,
+    finetune,
+    evaluate,
+    translate,
+    pseudo_label,
+    convert,
+    prune_vocabulary,
+    report,
+    demo,
+    card,
+    push,
+    recipes,
+)
 
 app = typer.Typer(
     name="tinybert",

@@ -137,6 +137,15 @@ def distill(
             rich_help_panel=_TRAINING,
         ),
     ] = None,
+    prune_vocabulary: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="FILE|train",
+            help="Afterwards, leave out the word pieces that this text does not use: a file (.txt, .jsonl, .csv, ...; "
+            "any number of times), or train for the training rows. --set prune_vocabulary.margin=... and so on.",
+            rich_help_panel=_MODELS,
+        ),
+    ] = None,
     bf16: Bf16 = False,
     output_dir: OutputDir = None,
     seed: Seed = None,
@@ -188,6 +197,8 @@ def distill(
     overrides |= {f"pseudo_labels.{field}": value for field, value in unlabelled.items() if value is not None}
     overrides |= _model_overrides(teacher, finetune_teacher, student, start)
     overrides |= _joint_overrides(further_teacher or [], teacher_weights)
+    if prune_vocabulary:
+        overrides["prune_vocabulary.corpus"] = prune_vocabulary
     if baseline is False:
         overrides["baseline"] = None
     overrides |= phase_overrides(name, overrides, epochs, batch_size, with_baseline=baseline is True)

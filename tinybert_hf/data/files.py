@@ -7,7 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, cast
 
-from tinybert_hf.data.formats import Row, read_csv, read_json, read_json_lines, read_tsv
+from tinybert_hf.data.formats import Row, read_csv, read_json, read_json_lines, read_tsv, text_lines
 from tinybert_hf.data.raw_rows import RawRows, check_columns
 from tinybert_hf.errors import DataError
 
@@ -54,6 +54,48 @@ def read_file(path: str, columns: Sequence[str], max_rows: int | None = None) ->
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
+def stream_file(path: str, columns: Sequence[str]) -> Iterator[Row]:
+    """Reads columns of a file a row at a time, so that a file larger than the memory can be read.
+
+    Args:
+        path: as for `read_file`.
+        columns: the columns that have to be there.
+
+    Returns:
+        The line or number of each row, and the row.
+
+    Raises:
+        DataError: as `read_file`.
+    """
+    suffix = _checked_suffix(Path(path))
+    try:
+        with _open(path) as handle:
+            rows = _parquet_rows(handle, path, columns) if suffix == ".parquet" else READERS[suffix](handle, path)
+            for line, row in rows:
+                check_columns(path, columns, row)
+                yield line, row
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is not a whole gzip file ({error}). Make or download it again.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def stream_lines(path: str) -> Iterator[tuple[int, str]]:
+    """Reads the lines of a text file, .txt or .txt.gz, one at a time.
+
+    Raises:
+        DataError: the file is missing, a folder, empty, broken, not UTF-8, or has a line of more than 64 MB.
+    """
+    _checked_suffix(Path(path), (".txt", *SUFFIXES))
+    try:
+        with _open(path) as handle:
+            yield from text_lines(handle, path)
+    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
+        raise DataError(f"{path} is not a whole gzip file ({error}). Make or download it again.") from error
+    except OSError as error:
+        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
 def rows_from_dataset(dataset: "Dataset", source: str, columns: Sequence[str], max_rows: int | None) -> RawRows:
     """Takes columns out of a dataset, with the names that it gives to its labels.
 
@@ -78,7 +120,7 @@ def rows_from_dataset(dataset: "Dataset", source: str, columns: Sequence[str], m
     return RawRows(source, values, class_names=tuple(names) if names else None)
 
 
-def _checked_suffix(path: Path) -> str:
+def _checked_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     suffix = suffixes[0] if suffixes[-1:] == [".gz"] else (suffixes or [""])[-1]
     if path.is_dir():
@@ -91,10 +133,10 @@ def _checked_suffix(path: Path) -> str:
         if not path.parent.is_dir():
             hint = f" Its folder {path.parent} does not exist either."
         raise DataError(f"{path} does not exist (looked from {Path.cwd()}).{hint}")
-    if suffix not in SUFFIXES:
+    if suffix not in known:
         raise DataError(
             f"{path} ends in {suffix or 'no suffix'!r}, so its format is unknown. "
-            f"Known: {', '.join(SUFFIXES)}, each also with .gz behind it."
+            f"Known: {', '.join(known)}, each also with .gz behind it."
         )
     if path.stat().st_size == 0:
         raise DataError(f"{path} is empty (0 bytes).")
@@ -152,3 +194,19 @@ def _read_parquet(handle: IO[bytes], path: str, columns: Sequence[str], max_rows
     except (pyarrow.ArrowException, UnicodeDecodeError) as error:
         raise DataError(f"{path} is not a readable parquet file ({str(error).splitlines()[0]}).") from error
     return rows_from_dataset(Dataset(InMemoryTable(table)), path, columns, max_rows)
+
+
+def _parquet_rows(handle: IO[bytes], path: str, columns: Sequence[str]) -> Iterator[Row]:
+    import pyarrow
+    import pyarrow.parquet
+
+    try:
+        file = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(handle, mode="r"))
+        check_columns(path, columns, file.schema_arrow.names)
+        number = 0
+        for batch in file.iter_batches(batch_size=1024, columns=list(columns) or None):
+            for row in batch.to_pylist():
+                number += 1
+                yield number, row
+    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
+        raise DataError(f"{path} is not a readable parquet file ({str(error).splitlines()[0]}).") from error

@@ -11,6 +11,7 @@ import yaml
 from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
 from tinybert_hf.recipes.plan import ClassificationPlan, TranslationPlan
+from tinybert_hf.recipes.pruning import described
 from tinybert_hf.training import Phase
 
 
@@ -55,6 +56,7 @@ def _classification(plan: ClassificationPlan) -> Iterator[str]:
             yield f"  layer map (student<-teacher): {hidden}{other}"
         if phase.teacher_cache is None and phase.epochs > 1 and set(losses) <= {"prediction_loss", "label_loss"}:
             yield "  the teacher is asked once a row, its answers are kept in the output folder"
+    yield from described(plan.recipe)
 
 
 def _translation(plan: TranslationPlan) -> Iterator[str]:

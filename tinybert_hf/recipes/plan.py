@@ -9,6 +9,7 @@ from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan_base import Plan, check_schedulers, check_training_arguments
 from tinybert_hf.recipes.plan_classification import ClassificationPlan, plan_classification
 from tinybert_hf.recipes.plan_translation import TranslationPlan, plan_translation
+from tinybert_hf.recipes.pruning import check_corpus, corpus_files
 from tinybert_hf.recipes.schema import Recipe
 
 __all__ = ["ClassificationPlan", "Plan", "TranslationPlan", "check_training_arguments", "make_plan"]
@@ -29,8 +30,10 @@ def make_plan(recipe: Recipe) -> ClassificationPlan | TranslationPlan:
     check_schedulers(recipe)
     settings = {name: value for name, value in recipe.as_dict().items() if name not in _NOT_COMPARED}
     unlabelled = recipe.pseudo_labels.unlabelled_file if recipe.pseudo_labels is not None else None
-    folder = RunFolder(recipe.folder, settings, recipe.data, further_files=(unlabelled,) if unlabelled else ())
+    further = (*((unlabelled,) if unlabelled else ()), *corpus_files(recipe))
+    folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further)
     folder.check()
+    check_corpus(recipe)
     if recipe.teacher.model is None and recipe.teacher.config is None:
         example = (
             "for example a translator of these languages, or one that `tinybert finetune` has trained on your pairs"

@@ -65,7 +65,7 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
     teacher_config, tokenizer = _teacher_config(recipe, data), None
     if recipe.teacher.config is not None:
         positions = teacher_config.max_position_embeddings
-        tokenizer = train_wordpiece_tokenizer(_texts_of(data), recipe.teacher.vocabulary_size, max_length=positions)
+        tokenizer = train_wordpiece_tokenizer(texts_of(data), recipe.teacher.vocabulary_size, max_length=positions)
         teacher_config.vocab_size = len(tokenizer)
     student_config = _student_config(recipe, data, teacher_config)
     maps = _layer_maps(recipe, student_config, teacher_config)
@@ -128,7 +128,7 @@ def _layer_maps(
     return tuple(maps)
 
 
-def _texts_of(data: TaskData) -> Iterator[str]:
+def texts_of(data: TaskData) -> Iterator[str]:
     """Every training text, second texts of pairs included."""
     assert data.train is not None
     for column in ("text", "text_pair"):

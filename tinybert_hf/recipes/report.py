@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.recipes.pruning import pruning_in_words
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -31,6 +33,7 @@ class RunReport:
         costs: the same models: parameters, encoder_parameters, megabytes, latency_ms, encoder_flops_per_token.
         phases: name, seconds, steps and metrics of each phase.
         seconds: how long each stage took.
+        pruning: where the student's vocabulary was pruned, its figures before and after.
         device: where latency was measured.
         warnings: what a reader of the table should know.
     """
@@ -41,6 +44,7 @@ class RunReport:
     costs: dict[str, dict[str, Any]]
     phases: list[dict[str, Any]] = field(default_factory=list)
     seconds: dict[str, float] = field(default_factory=dict)
+    pruning: dict[str, Any] | None = None
     device: str = "cpu"
     warnings: list[str] = field(default_factory=list)
 
@@ -48,7 +52,7 @@ class RunReport:
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:
         """From the content of run.json."""
         names = [one.name for one in fields(cls) if one.name != "folder"]
-        return cls(folder=folder, **{name: content[name] for name in names})
+        return cls(folder=folder, **{name: content[name] for name in names if name in content})
 
     @property
     def share(self) -> float:
@@ -66,8 +70,11 @@ class RunReport:
 
     def _last_lines(self) -> list[str]:
         """Where the student is, and what can be done with it."""
+        pruned = [] if self.pruning is None else [f"Its vocabulary was pruned: {pruning_in_words(self.pruning)}."]
+        if pruned and BASELINE in self.metrics:
+            pruned = [f"{pruned[0]} The student that was trained alone keeps the whole vocabulary."]
         load = f'import tinybert_hf; pipeline("text-classification", "{self.folder}")'
-        return [f"The student is in {self.folder}.", f"Load it: {load}", WITHOUT_PACKAGE]
+        return [*pruned, f"The student is in {self.folder}.", f"Load it: {load}", WITHOUT_PACKAGE]
 
     def _table(self) -> Table:
         from rich.table import Table

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -19,7 +19,8 @@ from tinybert_hf.distillation.teachers import shares
 from tinybert_hf.evaluation import measure_costs, metrics_for, predicted_logits, task_metrics
 from tinybert_hf.opening import read_projections
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
-from tinybert_hf.recipes.plan_classification import ClassificationPlan
+from tinybert_hf.recipes.plan_classification import ClassificationPlan, texts_of
+from tinybert_hf.recipes.pruning import PRUNING
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport
 from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
@@ -179,6 +180,17 @@ class ClassificationRun(Run[ClassificationPlan]):
         mean = mixed_logits([tensor(one) for one in logits], weights, self.plan.data.problem_type)
         return {**self._metrics_of(mean.numpy()), "each": each}
 
+    def corpus_of_rows(self) -> Iterator[str]:
+        """Both texts of a pair."""
+        assert self.plan.data.train is not None
+        return texts_of(self.plan.data)
+
+    def measure_pruned(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+        """As `measure`, on rows of its own tokens."""
+        raw = self.plan.data.validation
+        rows = TASKS[self.recipe.task].tokenize(raw, tokenizer, self.recipe.data)  # type: ignore[arg-type]
+        return evaluate_model(model, rows, tokenizer, self.plan.data.problem_type)
+
     def _metrics_of(self, logits: Any) -> dict[str, Any]:
         data = self.plan.data
         return task_metrics(logits, self.validation_rows, data.validation, data.problem_type, data.label_names)
@@ -222,7 +234,8 @@ class ClassificationRun(Run[ClassificationPlan]):
         if self.plan.data.problem_type != "single_label_classification":
             return []
         assert self.plan.data.validation is not None
-        reached = self.folder.result_of(STUDENT)["metrics"]["accuracy"]
+        shipped = self.folder.result_of(PRUNING) or self.folder.result_of(STUDENT)
+        reached = shipped["metrics"]["accuracy"]
         majority = majority_share(self.plan.data.validation["label"])
         if reached > majority:
             return []
@@ -235,13 +248,16 @@ class ClassificationRun(Run[ClassificationPlan]):
         """Figures and costs of the models."""
         student = self.open_student(self.folder.path).to(self.device)
         teachers = {f"{TEACHER} {index}": one for index, one in enumerate([self.teacher, *self._further])}
-        measured = {name: asdict(cost) for name, cost in measure_costs({**teachers, STUDENT: student}).items()}
+        collected = self.collected()
+        models = {**teachers, STUDENT: student}
+        if collected["pruning"] is not None and BASELINE in collected["metrics"]:
+            models[BASELINE] = self.open_student(self.folder.work / "start").to(self.device)  # with all its pieces
+        measured = {name: asdict(cost) for name, cost in measure_costs(models).items()}
         # An answer of several teachers costs what all of them cost.
         whole = {field: sum(measured[name][field] for name in teachers) for field in measured[STUDENT]}
         costs = {TEACHER: whole, STUDENT: measured[STUDENT]}
-        collected = self.collected()
         if BASELINE in collected["metrics"]:
-            costs[BASELINE] = costs[STUDENT]
+            costs[BASELINE] = measured.get(BASELINE, costs[STUDENT])
         return RunReport(costs=costs, **collected)
 
 

@@ -111,6 +111,20 @@ class TranslationEvaluation:
 
 
 @dataclass(frozen=True)
+class VocabularyPruning:
+    """Leave out the word pieces that a corpus does not use, once the student is distilled."""
+
+    corpus: tuple[str, ...] = ("train",)
+    """Files of text (.txt, .jsonl, .csv, .parquet, ...), or train: the training rows themselves."""
+    text_columns: tuple[str, ...] = ()
+    """Of the files; none: text, or else sentence."""
+    min_count: int = 1
+    """How often the corpus has to use a piece."""
+    margin: float = 0.1
+    """Share of the other pieces that stays as well, the lowest ids first."""
+
+
+@dataclass(frozen=True)
 class Recipe:
     """A whole run as one value."""
 
@@ -131,6 +145,8 @@ class Recipe:
     """Translation only. None: no sequence-level distillation, the phases learn on the references."""
     evaluation: TranslationEvaluation = field(default_factory=TranslationEvaluation)
     """Translation only."""
+    prune_vocabulary: VocabularyPruning | None = None
+    """Classification only. None: the student keeps the teacher's vocabulary."""
     baseline: FinetuneSettings | None = None
     """Train the same student from the same start without a teacher, to compare. None: leave that out."""
     seed: int = 42

@@ -17,8 +17,9 @@ from tinybert_hf.evaluation import main_metric
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.recipes.layer_distances import AFTER, BEFORE, distances_to_teacher, write_distances
 from tinybert_hf.recipes.plan_base import Plan
+from tinybert_hf.recipes.pruning import PRUNING, prune_student, pruning_in_words
 from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
-from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.recipes.schema import Recipe, VocabularyPruning
 from tinybert_hf.training import FinetuneSettings, Phase, finetune, run_phases
 
 if TYPE_CHECKING:
@@ -154,6 +155,14 @@ class Run(ABC, Generic[PlanT]):
     def teacher_warnings(self) -> list[str]:
         """What is odd about the teacher's figures."""
 
+    def corpus_of_rows(self) -> Iterator[str]:
+        """Every training text, for a vocabulary that is pruned by them."""
+        raise NotImplementedError
+
+    def measure_pruned(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
+        """The figures of a student with a vocabulary of its own on the validation rows."""
+        raise NotImplementedError
+
     def student_warnings(self) -> list[str]:
         """What is odd about the student's figures."""
         return []
@@ -217,8 +226,24 @@ class Run(ABC, Generic[PlanT]):
             self._compare_layers(AFTER, student)
             metrics = self.measure(STUDENT, student)
             self.folder.finish_stage(STUDENT, {"metrics": metrics, "phases": [asdict(one) for one in results]})
-        self.folder.place(STUDENT)
+        if self.recipe.prune_vocabulary is None:
+            self.folder.place(STUDENT)
         self.say(f"Student: {self.in_words(self.folder.result_of(STUDENT)['metrics'])}")
+        if self.recipe.prune_vocabulary is not None:
+            self._prune(self.recipe.prune_vocabulary)
+
+    def _prune(self, settings: VocabularyPruning) -> None:
+        """Make the vocabulary smaller, and measure what is shipped."""
+        if self.folder.result_of(PRUNING) is None:
+            with self.stage(PRUNING, "Pruning the vocabulary"):
+                pruned = prune_student(self.folder, settings, self.open_student, self.corpus_of_rows)
+                for warning in pruned.report.warnings():
+                    show_warning(self.console, warning)
+                metrics = self.measure_pruned(pruned.model.to(self.device), pruned.tokenizer)
+            self.folder.finish_stage(PRUNING, {"metrics": metrics, **asdict(pruned.report)})
+        self.folder.place(PRUNING)
+        result = self.folder.result_of(PRUNING)
+        self.say(f"Student, pruned: {self.in_words(result['metrics'])}, {pruning_in_words(result)}")
 
     def _announce(self, index: int, phase: Phase) -> None:
         losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
@@ -276,7 +301,12 @@ class Run(ABC, Generic[PlanT]):
     def collected(self) -> dict[str, Any]:
         """The figures of all models and stages, by the names that a RunReport has for them."""
         stages = {name: self.folder.result_of(name) for name in (STUDENT, BASELINE, "seconds")}
-        metrics = {TEACHER: self.folder.result_of("teacher metrics"), STUDENT: stages[STUDENT]["metrics"]}
+        pruning = self.folder.result_of(PRUNING)
+        student = stages[STUDENT]["metrics"]
+        metrics = {TEACHER: self.folder.result_of("teacher metrics"), STUDENT: student}
+        if pruning is not None:
+            metrics[STUDENT] = pruning["metrics"]
+            pruning = {**pruning, "metrics_before": student}
         if stages[BASELINE] is not None:
             metrics[BASELINE] = stages[BASELINE]
         return {
@@ -284,6 +314,7 @@ class Run(ABC, Generic[PlanT]):
             "main_metric": self.metric,
             "metrics": metrics,
             "phases": stages[STUDENT]["phases"],
+            "pruning": pruning,
             "seconds": stages["seconds"] or {},
             "device": self.device,
             "warnings": [*self.teacher_warnings(), *self.student_warnings()],

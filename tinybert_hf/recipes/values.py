@@ -20,6 +20,7 @@ if TYPE_CHECKING:
         StudentSettings,
         TeacherSettings,
         TranslationEvaluation,
+        VocabularyPruning,
     )
     from tinybert_hf.training import FinetuneSettings, Phase
 
@@ -47,6 +48,8 @@ def check_values(recipe: Recipe) -> None:
         _check_training(recipe.baseline, "baseline")
     if not 0 <= recipe.seed < 2**32:
         raise RecipeError(f"seed: expected a whole number from 0 to {2**32 - 1}, found {recipe.seed}")
+    if recipe.prune_vocabulary is not None:
+        _check_pruning(recipe.prune_vocabulary, recipe)
     if recipe.is_translation:
         _check_translation(recipe)
     else:
@@ -111,6 +114,19 @@ def _check_translation(recipe: Recipe) -> None:
         _check_pseudo_labels(recipe.pseudo_labels)
     evaluation: TranslationEvaluation = recipe.evaluation
     _at_least(1, "evaluation", evaluation, "teacher_beams", "student_beams", "batch_size", "worst_sentences")
+
+
+def _check_pruning(settings: VocabularyPruning, recipe: Recipe) -> None:
+    if recipe.is_translation:
+        raise RecipeError(
+            "prune_vocabulary: a translator chooses each word that it writes among all pieces of its vocabulary, so "
+            "with fewer of them it would write something else; leave the section out"
+        )
+    if not settings.corpus:
+        raise RecipeError("prune_vocabulary.corpus: name at least one file, or train")
+    _at_least(1, "prune_vocabulary", settings, "min_count")
+    if not 0 <= settings.margin <= 1:
+        raise RecipeError(f"prune_vocabulary.margin: expected a share from 0 to 1, found {settings.margin:g}")
 
 
 def _check_pseudo_labels(settings: PseudoLabels) -> None:

@@ -22,10 +22,19 @@ def summary(run: FinishedRun) -> str:
     student = f"A TinyBERT of {layers} layers of width {config.get('hidden_size', '?')}"
     teachers = " and ".join(run.teacher_names)
     several = len(run.teachers) > 1
+    joint = " together" if several else ""
     return (
         f"{student} ({parameters(costs['student']['parameters'])} parameters) was distilled from {teachers} "
-        f"({parameters(costs['teacher']['parameters'])} parameters{' together' if several else ''}), on {_rows(run)}."
+        f"({parameters(costs['teacher']['parameters'])} parameters{joint}), on {_rows(run)}."
+        f"{_pruning(run.content.get('pruning'))}"
     )
+
+
+def _pruning(sizes: Mapping[str, Any] | None) -> str:
+    if not sizes:
+        return ""
+    before, after = sizes["pieces_before"], sizes["pieces_after"]
+    return f" Its vocabulary was then pruned from {before:,} to {after:,} word pieces."
 
 
 def _rows(run: FinishedRun) -> str:
