@@ -189,11 +189,11 @@ class ClassificationRun(Run[ClassificationPlan]):
         """As `measure`, on rows of its own tokens."""
         raw = self.plan.data.validation
         rows = TASKS[self.recipe.task].tokenize(raw, tokenizer, self.recipe.data)  # type: ignore[arg-type]
-        return evaluate_model(model, rows, tokenizer, self.plan.data.problem_type)
+        return self._metrics_of(predicted_logits(model, rows, tokenizer), rows)
 
-    def _metrics_of(self, logits: Any) -> dict[str, Any]:
-        data = self.plan.data
-        return task_metrics(logits, self.validation_rows, data.validation, data.problem_type, data.label_names)
+    def _metrics_of(self, logits: Any, rows: Dataset | None = None) -> dict[str, Any]:
+        data, rows = self.plan.data, self.validation_rows if rows is None else rows
+        return task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
 
     def in_words(self, metrics: Mapping[str, Any]) -> str:
         """The main metric, and that of each where these are several teachers."""
