@@ -8,7 +8,7 @@ import pytest
 from tinybert_hf.distillation.teacher import better_label_order
 
 
-@pytest.mark.parametrize("order", itertools.permutations(range(4)))
+@pytest.mark.parametrize("order", list(itertools.permutations(range(4))))
 def test_the_order_is_that_of_trying_all(order: tuple[int, ...]) -> None:
     rng = np.random.default_rng(0)
     labels = rng.integers(0, 4, 400)
