@@ -29,7 +29,7 @@ WORDS = ("film", "plot", "cast", "scene", "song", "play", "good", "bright", "bad
 def drawn() -> list[tuple[str, str]]:
     """Pairs of sentences."""
     words = random.Random(0)
-    return [(" ".join(words.choices(WORDS, k=5)), " ".join(words.choices(WORDS, k=5))) for _ in range(120)]
+    return [(" ".join(words.choices(WORDS, k=4)), " ".join(words.choices(WORDS, k=4))) for _ in range(90)]
 
 
 @pytest.fixture(scope="module")
@@ -59,7 +59,7 @@ def pairs(knower: str, drawn: list[tuple[str, str]]) -> list[dict[str, str]]:
         AutoTokenizer.from_pretrained(knower),
     )
     right = answers(model, tokenizer, drawn).argmax(-1).tolist()
-    assert min(right.count(label) for label in range(3)) > 10
+    assert min(right.count(label) for label in range(3)) > 8
     return [
         {"premise": first, "hypothesis": second, "label": DATA[label]}
         for (first, second), label in zip(drawn, right, strict=True)
@@ -78,7 +78,7 @@ def permuted(knower: str, folder: Path, names: tuple[str, ...], order: list[int]
     return str(folder)
 
 
-def run(work: Path, model: str, pairs: list[dict[str, Any]], out: str) -> tuple[RunReport, str]:
+def run(work: Path, model: str, pairs: list[dict[str, Any]], out: str, epochs: float = 0.2) -> tuple[RunReport, str]:
     mapping = recipe_mapping(work, model, baseline=None)
     mapping["data"] = {
         "train_file": write_rows(work / "pairs.jsonl", pairs),
@@ -86,8 +86,9 @@ def run(work: Path, model: str, pairs: list[dict[str, Any]], out: str) -> tuple[
         "text_column": "premise",
         "text_pair_column": "hypothesis",
         "label_names": list(DATA),
-        "max_length": 24,
+        "max_length": 64,
     }
+    mapping["phases"] = [{"name": "prediction", "epochs": epochs, "batch_size": 8, "learning_rate": 2e-3}]
     mapping["output_dir"] = str(work / out)
     shown = io.StringIO()
     set_seed(0)
@@ -96,14 +97,17 @@ def run(work: Path, model: str, pairs: list[dict[str, Any]], out: str) -> tuple[
 
 def test_mnli_labels_in_the_teachers_own_order(work: Path, knower: str, pairs: list[dict[str, Any]]) -> None:
     order = [DATA.index(name) for name in TEACHER]
-    crossed, _ = run(work, permuted(knower, work / "crossed", TEACHER, order), pairs, "out-crossed")
-    straight, _ = run(work, permuted(knower, work / "straight", DATA, [0, 1, 2]), pairs, "out-straight")
+    crossed, _ = run(work, permuted(knower, work / "crossed", TEACHER, order), pairs, "out-crossed", epochs=10)
+    straight, _ = run(work, permuted(knower, work / "straight", DATA, [0, 1, 2]), pairs, "out-straight", epochs=10)
     assert straight.metrics["teacher"]["accuracy"] > 0.9
-    assert crossed.metrics == straight.metrics
-    assert not crossed.warnings or crossed.warnings == straight.warnings
+    assert crossed.metrics["teacher"] == straight.metrics["teacher"]
     ours, theirs = (load_file(work / out / "model.safetensors") for out in ("out-straight", "out-crossed"))
     for name, weight in ours.items():
-        torch.testing.assert_close(weight, theirs[name], rtol=1e-4, atol=1e-5)
+        torch.testing.assert_close(
+            weight, theirs[name], rtol=1e-3, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
+        )
+    assert straight.metrics["student"]["matthews_correlation"] > 0.1
+    assert crossed.metrics == straight.metrics
 
 
 def test_a_teacher_without_names_in_another_order_is_found_out(

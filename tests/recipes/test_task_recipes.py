@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import io
 import json
 from pathlib import Path
@@ -10,18 +11,24 @@ from typing import Any
 import pytest
 import torch
 import yaml
+from huggingface_hub import ModelCard
+from markdown_pages import ROOT, fenced_blocks
 from rich.console import Console
 from tiny_run import STUDENT, make_teacher, write_rows
-from tiny_tasks import TASK_ROWS
+from tiny_tasks import TASK_ROWS, TaskRows
 from transformers import get_scheduler
 
 import tinybert_hf.recipes
+from tinybert_hf.cards import card_of
 from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.errors import DataError, RecipeError
+from tinybert_hf.evaluation import main_metric
 from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
 from tinybert_hf.recipes.plan import ClassificationPlan, make_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import TRANSLATION
+from tinybert_hf.reporting.finished_run import read_run
+from tinybert_hf.reporting.headline import figures
 
 FOLDER = Path(tinybert_hf.recipes.__file__).parent
 # Jiao et al. 2020, section 4.2: epochs and tokens; CoLA 50, MNLI, QQP and QNLI 10, all others 20.
@@ -237,3 +244,89 @@ def test_a_figure_that_nobody_counts(name: str, assignment: str, message: str, w
 def test_a_translation_has_its_own_figures() -> None:
     assert load_recipe("translation").task == TRANSLATION
     assert load_recipe("translation").metric is None
+
+
+def test_the_page_says_of_each_recipe_what_it_says() -> None:
+    page = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    table = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if "| `" in line[:3]]
+    assert {row[0].strip("`") for row in table} == set(TASK_ROWS)
+    for name, dataset, texts, labels, metric, beside, tokens, epochs in table:
+        recipe = load_recipe(name.strip("`"))
+        data = recipe.data
+        source = " ".join(part for part in (data.dataset, data.dataset_config) if part)
+        assert dataset == (source or "your files")
+        assert texts == ", ".join(part for part in (data.text_column, data.text_pair_column) if part)
+        if data.label_names is not None:
+            assert labels == ", ".join(data.label_names)
+        assert metric == (recipe.metric or main_metric(data.problem_type or "single_label_classification"))
+        assert beside == ", ".join(recipe.further_metrics)
+        assert int(tokens) == data.max_length
+        assert epochs == ", ".join(f"{phase.epochs:g}" for phase in recipe.phases)
+
+
+def test_a_task_of_ones_own_is_one_file(work: Path, encoder: str) -> None:
+    """The example of the page, on rows with its columns and labels; only sizes and folders are changed."""
+    page = (ROOT / "docs" / "tasks.md").read_text(encoding="utf-8")
+    (text,) = fenced_blocks(page, "yaml", title="helpful.yaml")
+    (work / "helpful.yaml").write_text(text, encoding="utf-8")
+    own = TaskRows(("message", "answer"), ("unhelpful", "partly", "helpful"), None, label="verdict")
+    for seed, name in enumerate(("train", "dev", "dev_phone")):
+        with (work / f"{name}.csv").open("w", newline="", encoding="utf-8") as file:
+            writer = csv.DictWriter(file, ["idx", "message", "answer", "verdict"])
+            writer.writeheader()
+            writer.writerows(own.rows(24, seed=seed))
+    small = {"student.overrides": {**STUDENT, "max_position_embeddings": 128}, "teacher.model": encoder}
+    once = {"teacher.finetune.epochs": 1, "phases.0.epochs": 1, "phases.1.epochs": 1, "baseline.epochs": 1}
+    recipe = load_recipe("helpful.yaml", {**small, **once, "training_arguments.use_cpu": True})
+    report = run_recipe(recipe, Console(quiet=True))
+    assert report.folder == "runs/helpful"
+    assert (report.main_metric, report.further_metrics) == ("f1", ["accuracy"])
+    for metrics in report.metrics.values():
+        assert set(metrics["further"]) == {"phone"}
+        assert {"f1", "accuracy"} <= set(metrics["further"]["phone"])
+    config = json.loads((work / "runs" / "helpful" / "config.json").read_text())
+    assert config["id2label"] == {"0": "unhelpful", "1": "partly", "2": "helpful"}
+
+
+def test_several_labels_in_one_text_of_a_table(work: Path, encoder: str) -> None:
+    """A CSV file with a separator, lists of names and lists of 0 and 1 are the same rows."""
+    rows = [{"text": row["text"], "labels": row["labels"]} for row in TASK_ROWS["multi-label"].rows(12)]
+    as_text = [{**row, "labels": "|".join(row["labels"])} for row in rows]
+    with (work / "rows.csv").open("w", newline="", encoding="utf-8") as file:
+        writer = csv.DictWriter(file, ["text", "labels"])
+        writer.writeheader()
+        writer.writerows(as_text)
+    places = ("praise", "song")
+    flags = [{**row, "labels": [int(name in row["labels"]) for name in places]} for row in rows]
+    found = []
+    for file_name, more in {
+        "rows.csv": {"data.label_separator": "|"},
+        write_rows(work / "names.jsonl", rows): {},
+        write_rows(work / "flags.jsonl", flags): {"data.label_names": list(places)},
+    }.items():
+        recipe = load_recipe("multi-label", {"data.train_file": file_name, "data.validation_file": file_name, **more})
+        data = TASKS[recipe.task].load(recipe.data)
+        assert data.label_names == places
+        found.append(data.part("train")["label"][:])
+    assert found[0] == found[1] == found[2]
+    assert found[0][:3] == [[1.0, 0.0], [1.0, 1.0], [0.0, 0.0]]
+
+
+def test_card_and_report_keep_further_rows_apart(work: Path, encoder: str) -> None:
+    plan = planned("mnli", work, encoder, **{f"phases.{index}.epochs": 1 for index in (0, 1)}, baseline=None)
+    run_recipe(plan.recipe, Console(quiet=True))
+    run = json.loads((work / "out" / "run.json").read_text())
+    apart = {who: metrics["further"]["mismatched"]["accuracy"] for who, metrics in run["metrics"].items()}
+    card = card_of(work / "out")
+    head = next(line for line in card.splitlines() if line.startswith("| model |"))
+    column = [cell.strip() for cell in head.split("|")].index("accuracy, mismatched")
+    for who, name in (("teacher", "teacher"), ("student", "this model")):
+        (line,) = (line for line in card.splitlines() if line.startswith(f"| {name} |"))
+        assert line.split("|")[column].strip() == f"{apart[who]:.4f}"
+    assert "nyu-mll/glue" not in card  # the rows were files, whatever the recipe names
+    files = [one.dataset_name for one in ModelCard(card).data.eval_results or ()]
+    assert files.count("validation.jsonl") == files.count("mismatched.jsonl") == 3
+    heads, rows = figures(read_run(work / "out"))
+    assert heads[1] == "accuracy"
+    place = heads.index("accuracy, mismatched")
+    assert [row[place] for row in rows] == [f"{figure:.1%}" for figure in apart.values()]
