@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -330,3 +331,18 @@ def test_card_and_report_keep_further_rows_apart(work: Path, encoder: str) -> No
     assert heads[1] == "accuracy"
     place = heads.index("accuracy, mismatched")
     assert [row[place] for row in rows] == [f"{figure:.1%}" for figure in apart.values()]
+
+
+@pytest.mark.parametrize("name", ["stsb", "multi-label"])
+def test_models_that_know_nothing_are_said(name: str, work: Path, encoder: str) -> None:
+    """A teacher and a student that were hardly trained: their figures are 0 or below, and no share is made of them."""
+    steps = {f"phases.{index}.epochs": 0.04 for index in (0, 1)} | {"teacher.finetune.epochs": 0.04, "baseline": None}
+    plan = planned(name, work, encoder, **steps)
+    shown = io.StringIO()
+    report = run_recipe(plan.recipe, Console(file=shown, width=160))
+    for who in ("teacher", "student"):
+        figure = report.metrics[who][report.main_metric]
+        assert any(f"The {who}" in warning for warning in report.warnings) == (figure <= 0)
+    if report.metrics["teacher"][report.main_metric] <= 0:
+        assert math.isnan(report.share)
+        assert " nan" not in shown.getvalue()

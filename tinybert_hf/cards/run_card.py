@@ -164,7 +164,7 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
         )
         yield f"| {_ROWS[who]} | {figures} | {cost['parameters'] / 1e6:.1f} M | {cost['megabytes']:.1f} | {speed} |"
     teacher = run["metrics"]["teacher"][main]
-    if teacher:
+    if teacher > 0:
         yield ""
         yield f"It keeps {run['metrics']['student'][main] / teacher:.1%} of its teacher's {main.replace('_', ' ')}."
     rows = last_part(data["validation_file"] or "") or data["dataset"]

@@ -57,7 +57,8 @@ class RunReport:
     def share(self) -> float:
         """The student's main metric as a share of the teacher's."""
         teacher = self.metrics[TEACHER][self.main_metric]
-        return self.metrics[STUDENT][self.main_metric] / teacher if teacher else float("nan")
+        # A correlation can be negative, and a share of that says nothing.
+        return self.metrics[STUDENT][self.main_metric] / teacher if teacher > 0 else float("nan")
 
     def show(self, console: Console) -> None:
         """Print the table, the warnings, and how to load the student."""
@@ -87,7 +88,7 @@ class RunReport:
             table.add_row(
                 TITLES[name],
                 f"{value:.4f}",
-                f"{value / teacher:.1%}" if teacher else "-",
+                f"{value / teacher:.1%}" if teacher > 0 else "-",
                 *(f"{figure:.4f}" for figure in self._beside(metrics).values()),
                 f"{cost['parameters'] / 1e6:.2f} M",
                 f"{cost['megabytes']:.1f}",

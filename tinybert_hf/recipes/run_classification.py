@@ -228,7 +228,9 @@ class ClassificationRun(Run[ClassificationPlan]):
     def teacher_warnings(self) -> list[str]:
         """A teacher that knows no more than the label counts is untrained, or its labels stand in another order."""
         if self.plan.data.problem_type != SINGLE_LABEL:
-            return []
+            known = self.folder.result_of("teacher metrics")[main_metric(self.plan.data.problem_type)]
+            nothing = _NOTHING_LEARNT[self.plan.data.problem_type].replace("student", "teacher")
+            return [f"{nothing} Was it fine-tuned on this task, and long enough?"] if known <= 0 else []
         assert self.plan.data.validation is not None
         figures = self.folder.result_of("teacher metrics")
         configs = (self.plan.teacher_config,) if self.plan.joint is None else self.plan.joint.configs
