@@ -42,10 +42,10 @@ def make_teacher(
     """Save a small BERT with its tokenizer; without `head` it is a pretrained model only."""
     set_seed(0)
     tokenizer = train_wordpiece_tokenizer(texts or [row["text"] for row in rows()], vocab_size=120, max_length=64)
-    size = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 64, **shape}
+    size = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 64}
+    size |= {"max_position_embeddings": 64, **shape}
     config = BertConfig(
         vocab_size=len(tokenizer),
-        max_position_embeddings=64,
         initializer_range=0.2,
         **size,
         id2label=dict(enumerate(labels)),

@@ -211,3 +211,48 @@ class TestTrainedModel:
 def test_settings_refuse_what_no_data_could_satisfy(fields, word):
     with pytest.raises(DataError, match=word):
         DataSettings(**fields)
+
+
+class TestSeparator:
+    def test_texts_of_labels_are_taken_apart(self):
+        cells = ["sports|politics", " politics ", "", "music | sports|"]
+        found = resolve(cells, cells, text=True, label_separator="|")
+        assert (found.names, found.problem_type) == (("music", "politics", "sports"), MULTI)
+        assert found.ids[0] == [[0.0, 1.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0], [1.0, 0.0, 1.0]]
+
+    def test_lists_stay_as_they_are(self):
+        assert resolve([["a|b"], ["c"]], [["c"]], label_separator="|").names == ("a|b", "c")
+
+    def test_without_one_a_text_is_one_label(self):
+        assert resolve(["a|b", "c"], ["c", "a|b"]).names == ("a|b", "c")
+
+    def test_an_empty_one_is_refused(self):
+        with pytest.raises(DataError, match="label_separator is empty"):
+            DataSettings(label_separator="")
+
+
+class TestLabelsUnseenInTraining:
+    def test_are_counted(self):
+        with pytest.raises(DataError, match=r"only in validation.jsonl: c, d, in 3 of 4 rows"):
+            resolve(["a", "b"], ["c", "a", "d", "c"])
+        with pytest.raises(DataError, match=r"row 2.*'c' is not among the labels \(2 of 4 rows have it\)"):
+            resolve(["a", "b"], ["a", "c", "b", "c"], label_names=["a", "b"])
+        with pytest.raises(DataError, match=r"only in validation.jsonl: c, in 2 of 3 rows"):
+            resolve([["a"], ["b"]], [["a", "c"], ["c"], ["b"]])
+
+    def test_a_note_where_their_names_are_known(self):
+        """As on the Hub, where a ClassLabel names them all."""
+        found = resolve([0, 1, 0], [2, 0, 2], class_names=("x", "y", "z"))
+        (note,) = found.notes
+        assert note.startswith("2 of 3 rows of validation.jsonl have labels that no training row has (z)")
+        assert resolve(["a", "b"], ["C", "A"], label_names=["a", "b", "c"]).notes
+        assert not resolve(["a", "b"], ["B", "A"], label_names=["a", "b", "c"]).notes
+        assert not resolve([0, 1], [1, 0], class_names=("x", "y", "z")).notes
+
+
+def test_rows_without_a_label_are_counted():
+    with pytest.raises(DataError, match=r"row 2.*-1.*2 of the 3 rows"):
+        resolve([0, 1], [1, -1, -1])
+    with pytest.raises(DataError, match=r"row 1.*-1.*3 of the 3 rows"):
+        resolve([0.5, 1.0], [-1.0, -1.0, -1.0], problem_type=REGRESSION)
+    assert resolve([-1.0, 0.5], [-1.0, 1.0]).problem_type == REGRESSION  # scores may well be -1

@@ -42,3 +42,23 @@ def test_opens_again_without_remote_code(tmp_path):
 def test_no_words(texts):
     with pytest.raises(DataError, match="no word"):
         train_wordpiece_tokenizer(texts)
+
+
+def test_each_chinese_character_is_a_word():
+    """More characters than the usual alphabet holds: as in BERT each is a token, and none of these is unknown."""
+    characters = [chr(0x4E00 + number) for number in range(2400)]
+    texts = ["".join(characters[start : start + 12]) + "，" for start in range(0, 2400, 6)]
+    tokenizer = train_wordpiece_tokenizer([*texts, *TEXTS], vocab_size=4000)
+    assert tokenizer.tokenize("一丁七the film") == ["一", "丁", "七", "the", "film"]
+    pieces = [piece for text in texts for piece in tokenizer.tokenize(text)]
+    assert pieces.count("[UNK]") <= len(pieces) // 200
+    small = train_wordpiece_tokenizer(texts, vocab_size=1500)
+    assert len(small) <= 1500
+
+
+def test_rare_characters_leave_room_for_words():
+    """A few thousand symbols among English words, each once, take the share of the room that they have of the text."""
+    symbols = [chr(0x4E00 + number) for number in range(2400)]
+    texts = [f"{text} {symbol}" for text, symbol in zip(TEXTS * 8, symbols, strict=True)]
+    tokenizer = train_wordpiece_tokenizer(texts, vocab_size=2000)
+    assert tokenizer.tokenize(TEXTS[0]) == train_wordpiece_tokenizer(TEXTS, vocab_size=2000).tokenize(TEXTS[0])

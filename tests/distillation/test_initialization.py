@@ -123,3 +123,17 @@ def test_low_rank_is_best_where_the_data_lies() -> None:
 def test_example_batches_without_rows_are_named() -> None:
     with pytest.raises(DataError, match="Example batch 1 holds no rows"):
         initialize_from_teacher(student_of(), bert(layers=4, hidden=32), [EXAMPLE[0], {"input_ids": [], "labels": []}])
+
+
+def test_the_head_starts_with_the_labels_of_the_student() -> None:
+    """Exact where the shapes agree: the answers are the teacher's, each under its name."""
+    teacher, student = bert(layers=4, hidden=32), student_of()
+    teacher.config.id2label = {0: "contradiction", 1: "entailment", 2: "neutral"}
+    student.config.id2label = {0: "entailment", 1: "neutral", 2: "contradiction"}
+    assert "head" in initialize_from_teacher(student, teacher, EXAMPLE).copied
+    batch = EXAMPLE[0]
+    torch.testing.assert_close(
+        student.eval()(**batch).logits, teacher(**batch).logits[:, [1, 2, 0]], rtol=1e-4, atol=1e-4
+    )
+    student.config.id2label = {0: "good", 1: "bad", 2: "so-so"}
+    assert "head" not in initialize_from_teacher(student, teacher, EXAMPLE).copied

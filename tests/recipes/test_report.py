@@ -1,6 +1,8 @@
 """What a run prints at its end."""
 
 import io
+import math
+from dataclasses import asdict, replace
 
 from rich.console import Console
 
@@ -39,3 +41,22 @@ def test_a_warning_is_not_broken_where_a_log_is_searched() -> None:
     console = Console(record=True, width=20, file=io.StringIO())
     show_warning(console, "no better than always answering the most frequent label")
     assert "the most frequent label" in console.export_text()
+
+
+def test_no_share_of_a_teacher_that_knows_nothing() -> None:
+    report = replace(
+        REPORT,
+        main_metric="pearson",
+        further_metrics=["spearman"],
+        metrics={"teacher": {"pearson": -0.1, "spearman": 0.2}, "student": {"pearson": 0.3, "spearman": 0.4}},
+    )
+    assert math.isnan(report.share)
+    lines = [line for line in printed(report, width=120).splitlines() if line.startswith("│ ")]
+    cells = [[cell.strip() for cell in line.split("│")][2:5] for line in lines]
+    assert cells == [["-0.1000", "-", "0.2000"], ["0.3000", "-", "0.4000"]]
+
+
+def test_an_earlier_run_is_shown_again() -> None:
+    """run.json of a version that knew no further metrics."""
+    content = {key: value for key, value in asdict(REPORT).items() if key not in ("folder", "further_metrics")}
+    assert RunReport.read(content, REPORT.folder) == REPORT

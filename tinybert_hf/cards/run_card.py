@@ -17,7 +17,8 @@ if TYPE_CHECKING:
 RUN_FILE = "run.json"
 # Percentages in the table; what the metadata calls them.
 _METRICS = {"accuracy": "accuracy", "f1": "f1", "matthews_correlation": "matthews_correlation", "bleu": "bleu",
-            "chrf": "chrf", "pearson": "pearsonr", "spearman": "spearmanr"}  # fmt: skip
+            "chrf": "chrf", "pearson": "pearsonr", "spearman": "spearmanr", "f1_micro": "f1", "f1_macro": "f1",
+            "exact_match": "exact_match"}  # fmt: skip
 _ROWS = {"teacher": "teacher", "student": "this model", "baseline": "the same model trained without the teacher"}
 
 
@@ -75,8 +76,11 @@ def card_of(folder: str | Path, repo_id: str | None = None, license: str | None 
 
 def hub_dataset(run: Mapping[str, Any]) -> str | None:
     """The dataset on the Hub that a run learned from; None for files and for this package's generators."""
-    name = run["recipe"]["data"]["dataset"]
-    return str(name) if name and not name.startswith("demo-") else None
+    data = run["recipe"]["data"]
+    name = data["dataset"]
+    # A recipe may name a dataset and be given files: these win, and the run has seen nothing of the dataset.
+    files = data.get("train_file") or data.get("validation_file") or data.get("further_validation_files")
+    return str(name) if name and not name.startswith("demo-") and not files else None
 
 
 def _config_file(place: Path) -> str:
@@ -97,17 +101,24 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
 
     data = run["recipe"]["data"]
     hub = hub_dataset(run)
-    for name, value in run["metrics"]["student"].items():
-        if name in _METRICS and isinstance(value, int | float):
-            yield EvalResult(
-                task_type=pipeline,
-                dataset_type=hub or "custom",
-                dataset_name=data["dataset"] or last_part(data["validation_file"] or "validation rows"),
-                dataset_config=data["dataset_config"],
-                dataset_split=data["validation_split"] if hub else None,
-                metric_type=_METRICS[name],
-                metric_value=round(value, 4),
-            )
+    measured = [(data["validation_file"], data["validation_split"] if hub else None, run["metrics"]["student"])]
+    for part, own in run["metrics"]["student"].get("further", {}).items():
+        # Rows of files have no split, but would be taken for the others without a name of their own.
+        split = data["further_validation"].get(part) if hub else part
+        measured.append((data["further_validation_files"].get(part), split, own))
+    for file, split, figures in measured:
+        for name, value in figures.items():
+            if name in _METRICS and isinstance(value, int | float):
+                yield EvalResult(
+                    task_type=pipeline,
+                    dataset_type=hub or "custom",
+                    dataset_name=last_part(file) if file else data["dataset"] or "validation rows",
+                    dataset_config=data["dataset_config"] if hub else None,
+                    dataset_split=split,
+                    metric_type=_METRICS[name],
+                    metric_name=name.replace("_", " ") if name.startswith("f1_") else None,
+                    metric_value=round(value, 4),
+                )
 
 
 def _head(name: str, config: Mapping[str, Any], run: Mapping[str, Any], pipeline: str) -> Iterator[str]:
@@ -129,29 +140,39 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "## What it reaches"
     yield ""
+    main = run["main_metric"]
     names = [name for name in _METRICS if name in run["metrics"]["student"]]
+    names.sort(key=lambda name: name != main)
+    apart = [
+        (part, name)
+        for part in run["metrics"]["student"].get("further", ())
+        for name in (main, *run.get("further_metrics", ()))
+    ]
+    titles = [name.replace("_", " ") for name in names]
+    titles += [f"{name.replace('_', ' ')}, {part}" for part, name in apart]
     where = "CPU" if run["device"] == "cpu" else run["device"]
     is_translator = "sentences_per_second" in run["costs"]["student"]
     last = "sentences per second, batch 1" if is_translator else f"latency ({where})"
-    yield f"| model | {' | '.join(name.replace('_', ' ') for name in names)} | parameters | MB | {last} |"
-    yield f"| --- |{' ---: |' * (len(names) + 3)}"
+    yield f"| model | {' | '.join(titles)} | parameters | MB | {last} |"
+    yield f"| --- |{' ---: |' * (len(titles) + 3)}"
     for who, metrics in run["metrics"].items():
         cost = run["costs"][who]
-        figures = " | ".join(_figure(metrics[name]) for name in names)
+        values = [*(metrics[name] for name in names), *(metrics["further"][part][name] for part, name in apart)]
+        figures = " | ".join(map(_figure, values))
         speed = (
             f"{cost['sentences_per_second']['1']['median']:.1f}" if is_translator else f"{cost['latency_ms']:.1f} ms"
         )
         yield f"| {_ROWS[who]} | {figures} | {cost['parameters'] / 1e6:.1f} M | {cost['megabytes']:.1f} | {speed} |"
-    main, teacher = run["main_metric"], run["metrics"]["teacher"][run["main_metric"]]
-    if teacher:
+    teacher = run["metrics"]["teacher"][main]
+    if teacher > 0:
         yield ""
         yield f"It keeps {run['metrics']['student'][main] / teacher:.1%} of its teacher's {main.replace('_', ' ')}."
-    rows = data["dataset"] or last_part(data["validation_file"] or "")
+    rows = last_part(data["validation_file"] or "") or data["dataset"]
     yield f"Measured on {rows or 'the validation rows'}, one seed ({recipe['seed']})."
     yield ""
     yield "## How it was made"
     yield ""
-    rows = data["dataset"] or last_part(data["train_file"] or "") or "generated"
+    rows = last_part(data["train_file"] or "") or data["dataset"] or "generated"
     yield f"Training rows: {rows}, at most {data['max_length']} tokens each. {_start_of(recipe['student'])}"
     if recipe.get("pseudo_labels"):
         also = " and the references" if recipe["pseudo_labels"]["references"] else ""

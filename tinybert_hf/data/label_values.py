@@ -36,9 +36,9 @@ def label_kind(tables: Sequence[RawRows], column: str, wanted: str | None = None
     """
     for table in tables:
         for row, value in enumerate(table.columns[column]):
-            if value is None or (table.is_text and not value.strip()):
+            if value is None or (isinstance(value, str) and table.is_text and not value.strip()):
                 table.refuse(row, column, "the label is missing (None). Fill it or remove the row.")
-    _parse_cells([table for table in tables if table.is_text], column)
+    _parse_cells([table for table in tables if table.is_text and isinstance(table.columns[column][0], str)], column)
     values = [value for table in tables for value in table.columns[column]]
     kinds = {_kind(value) for value in values}
     if kinds == {"whole", "number"}:

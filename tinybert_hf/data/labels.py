@@ -2,9 +2,9 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 from tinybert_hf.data.label_values import label_kind, problem_of
 from tinybert_hf.data.raw_rows import RawRows
@@ -22,11 +22,13 @@ class Labels:
         ids: one list per split: class ids, floats, or lists of 0.0 and 1.0.
         names: label names in the order of their ids.
         problem_type: as transformers calls it.
+        notes: what a user should know, a sentence each.
     """
 
     ids: list[list[Any]]
     names: tuple[str, ...]
     problem_type: str
+    notes: tuple[str, ...] = ()
 
 
 def resolve_labels(tables: Sequence[RawRows], settings: DataSettings, model_names: Sequence[str] | None) -> Labels:
@@ -41,6 +43,7 @@ def resolve_labels(tables: Sequence[RawRows], settings: DataSettings, model_name
         DataError: a label is missing or cannot be placed, or the label sets of splits, or of data and model, differ.
     """
     column = settings.label_column
+    _split_lists(tables, column, settings.label_separator)
     kind = label_kind(tables, column, settings.problem_type)
     problem = problem_of(kind, settings.problem_type, tables, column)
     if problem == REGRESSION:
@@ -62,7 +65,8 @@ def resolve_labels(tables: Sequence[RawRows], settings: DataSettings, model_name
     ids = [[_place(table, row, column, value, find, names) for row, value in _rows(table, column)] for table in tables]
     if problem == MULTI_LABEL:
         ids = [[[float(i in label) for i in range(len(names))] for label in split] for split in ids]
-    return Labels(ids, names, problem)
+    notes = _never_learnt(tables, column, names) if model_names is None else ()
+    return Labels(ids, names, problem, tuple(notes))
 
 
 def label_finder(names: Sequence[str]) -> Callable[[str], int | None]:
@@ -71,6 +75,15 @@ def label_finder(names: Sequence[str]) -> Callable[[str], int | None]:
     shared = Counter(name.casefold() for name in names)
     folded = {name.casefold(): i for i, name in enumerate(names) if shared[name.casefold()] == 1}
     return lambda name: exact.get(name, folded.get(name.casefold()))
+
+
+def _split_lists(tables: Sequence[RawRows], column: str, separator: str | None) -> None:
+    """Takes texts such as "sports|politics" apart, in place, where a separator is given."""
+    for table in tables if separator is not None else ():
+        table.columns[column] = [
+            [name for part in value.split(separator) if (name := part.strip())] if isinstance(value, str) else value
+            for value in table.columns[column]
+        ]
 
 
 def _place(
@@ -84,7 +97,8 @@ def _place(
         table.refuse(
             row,
             column,
-            f"the label {value!r:.60} is not among the labels. Labels of the data: {there}. Expected: {_show(names)}.",
+            f"the label {value!r:.60} is not among the labels ({_rows_with(table, column, {value})} rows have it). "
+            f"Labels of the data: {there}. Expected: {_show(names)}.",
         )
     return found
 
@@ -106,12 +120,24 @@ def _regression(tables: Sequence[RawRows], column: str, model_names: Sequence[st
             f"{_show(model_names)}. Is it the right column (--label-column)? Classes are names or whole numbers."
         )
     for table in tables:
+        if set(table.columns[column]) == {-1}:
+            _refuse_unlabelled(table, 0, column)
         for row, value in _rows(table, column):
             if not math.isfinite(value):
                 table.refuse(row, column, f"the label is {value}; a finite number is needed.")
     if model_names is None and len(set(tables[0].columns[column])) < 2:
         _refuse_one_label(tables[0], column)
     return Labels([[float(v) for v in table.columns[column]] for table in tables], ("LABEL_0",), REGRESSION)
+
+
+def _refuse_unlabelled(table: RawRows, row: int, column: str) -> NoReturn:
+    count = sum(value == -1 for value in table.columns[column])
+    table.refuse(
+        row,
+        column,
+        f"the label is -1, which marks a row without a label (as in test splits on the Hub); {count} of the "
+        f"{len(table)} rows have it. Use a split with labels, or remove such rows.",
+    )
 
 
 def _class_names(tables: Sequence[RawRows]) -> tuple[str, ...] | None:
@@ -137,12 +163,7 @@ def _name_numbers(
     for table in tables:
         for row, value in _rows(table, column):
             if value == -1:
-                table.refuse(
-                    row,
-                    column,
-                    "the label is -1, which marks a row without a label (as in test splits on the Hub). "
-                    "Use a split with labels, or remove such rows.",
-                )
+                _refuse_unlabelled(table, row, column)
     by_number = given if given and not (model_names and are_generic(model_names)) else model_names
     if by_number is None:
         contiguous = found == set(range(len(found)))
@@ -200,6 +221,26 @@ def _distinct(table: RawRows, column: str) -> set[str]:
     return {name for value in values for name in (value if isinstance(value, list) else (value,))}
 
 
+def _rows_with(table: RawRows, column: str, names: Collection[Any]) -> str:
+    """How many rows have one of some labels: "3 of 20"."""
+    values = table.columns[column]
+    having = sum(any(item in names for item in (value if isinstance(value, list) else (value,))) for value in values)
+    return f"{having:,} of {len(values):,}"
+
+
+def _never_learnt(tables: Sequence[RawRows], column: str, names: Sequence[str]) -> Iterator[str]:
+    """Labels that are known by name, and of which the training rows have none."""
+    train, *others = tables
+    find, seen = label_finder(names), {name.casefold() for name in _distinct(train, column)}
+    for other in others:
+        unseen = {name for name in _distinct(other, column) if name.casefold() not in seen and find(name) is not None}
+        if unseen:
+            yield (
+                f"{_rows_with(other, column, unseen)} rows of {other.source} have labels that no training row has "
+                f"({_show(sorted(unseen))}), so nobody can learn them."
+            )
+
+
 def _found_names(table: RawRows, column: str) -> list[str]:
     """Names in sorted order; LABEL_2 before LABEL_10, and 2 before 10."""
     found = _distinct(table, column)
@@ -229,7 +270,9 @@ def _compare_splits(
         unseen, absent = sorted(found - set(names)), sorted(set(names) - found)
         if named or not (unseen or (absent and not may_lack)):
             continue
-        parts = [f"only in {other.source}: {_show(unseen)}"] if unseen else []
+        parts = (
+            [f"only in {other.source}: {_show(unseen)}, in {_rows_with(other, column, unseen)} rows"] if unseen else []
+        )
         parts += [f"only in {train.source}: {_show(absent)}"] if absent else []
         advice = (
             "Mend the labels"

@@ -1,6 +1,6 @@
 """The `data:` section of a recipe as one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from tinybert_hf.errors import DataError
 
@@ -26,9 +26,14 @@ class DataSettings:
         validation_split: split of the Hub dataset to measure on.
         train_file: .jsonl, .json, .csv, .tsv or .parquet, each also with .gz behind it.
         validation_file: the same.
+        further_validation: further splits of the Hub dataset to measure on, each with a name of its own, such as
+            {mismatched: validation_mismatched}; teacher, student and baseline are measured on each apart.
+        further_validation_files: the same from files: {mismatched: dev_mismatched.tsv}.
         text_column: name of the column with the text.
         text_pair_column: name of the column with the second text of a pair.
         label_column: name of the column with the label.
+        label_separator: what stands between the labels of a row that has several, where they are one text: "|" for
+            "sports|politics". An empty text is no label.
         label_names: the labels in order; text labels must be among them, whole numbers are places in this list.
         problem_type: None finds it from the labels: fractions make regression, lists multi-label, others single label.
         source_column: name of the column with the text to translate; the task "translation" reads this one and the
@@ -47,9 +52,12 @@ class DataSettings:
     validation_split: str = "validation"
     train_file: str | None = None
     validation_file: str | None = None
+    further_validation: dict[str, str] = field(default_factory=dict)
+    further_validation_files: dict[str, str] = field(default_factory=dict)
     text_column: str = "text"
     text_pair_column: str | None = None
     label_column: str = "label"
+    label_separator: str | None = None
     label_names: tuple[str, ...] | None = None
     problem_type: str | None = None
     source_column: str = "source"
@@ -68,10 +76,15 @@ class DataSettings:
         """
         if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
             raise DataError(f"problem_type is {self.problem_type!r}; known are {', '.join(PROBLEM_TYPES)}.")
-        for field in ("max_length", "max_target_length", "max_train_rows", "max_validation_rows"):
-            value = getattr(self, field)
+        for count in ("max_length", "max_target_length", "max_train_rows", "max_validation_rows"):
+            value = getattr(self, count)
             if value is not None and value < 1:
-                raise DataError(f"{field} is {value}; it must be 1 or more.")
+                raise DataError(f"{count} is {value}; it must be 1 or more.")
+        for name in (*self.further_validation, *self.further_validation_files):
+            if name in ("train", "validation"):
+                raise DataError(f"further_validation: {name!r} is the name of the usual rows; choose another one.")
+        if self.label_separator is not None and not self.label_separator:
+            raise DataError('label_separator is empty; write what stands between two labels, such as "|".')
         if self.source_column == self.target_column:
             raise DataError(f"source_column and target_column are both {self.source_column!r}; they must differ.")
         if self.label_names is not None:
@@ -84,3 +97,13 @@ class DataSettings:
         """The columns to read: text, the second text if there is one, label."""
         pair = (self.text_pair_column,) if self.text_pair_column else ()
         return (self.text_column, *pair, self.label_column)
+
+    @property
+    def has_files(self) -> bool:
+        """Whether the rows come from files, and none from `dataset`."""
+        return bool(self.train_file or self.validation_file or self.further_validation_files)
+
+    @property
+    def further_parts(self) -> tuple[str, ...]:
+        """Names of the further rows to measure on."""
+        return tuple(self.further_validation_files if self.has_files else self.further_validation)

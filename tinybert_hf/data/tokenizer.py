@@ -45,7 +45,7 @@ def train_wordpiece_tokenizer(
         raise DataError("A tokenizer cannot be trained: the texts hold no word.")
     # The trainer numbers inner characters in the order of a hash table, and breaks ties by number. As special tokens
     # they have fixed numbers; only the vocabulary is kept, so they do not stay special.
-    pieces = _characters(words)
+    pieces = _characters(words, vocab_size)
     trainer = trainers.WordPieceTrainer(
         vocab_size=max(vocab_size, len(SPECIAL_TOKENS) + len(pieces)),
         special_tokens=[*SPECIAL_TOKENS, *pieces],
@@ -60,11 +60,18 @@ def train_wordpiece_tokenizer(
     return BertTokenizer(vocab=vocabulary, do_lower_case=lowercase, model_max_length=max_length)
 
 
-def _characters(words: Counter[str]) -> list[str]:
+def _characters(words: Counter[str], vocab_size: int) -> list[str]:
     """The most frequent characters, as they begin a word and as they go on in one."""
     counts: Counter[str] = Counter()
     for word, count in words.items():
         for i, character in enumerate(word):
             counts[character if i == 0 else f"##{character}"] += count
-    frequent = sorted(counts, key=lambda piece: (-counts[piece], piece))[:MAX_CHARACTERS]
-    return sorted(frequent)
+    ranked = sorted(counts, key=lambda piece: (-counts[piece], piece))
+    kept = ranked[:MAX_CHARACTERS]
+    # Each Chinese character is a word, and no merge of pieces would ever make one: they get their share of the room.
+    alone = [word for word in ranked[MAX_CHARACTERS:] if word in words]
+    room = vocab_size - len(SPECIAL_TOKENS) - MAX_CHARACTERS
+    if alone and room > 0:
+        share = sum(count for word, count in words.items() if len(word) == 1) / words.total()
+        kept += alone[: int(room * share)]
+    return sorted(kept)

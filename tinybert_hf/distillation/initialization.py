@@ -30,6 +30,7 @@ from tinybert_hf.distillation.compression import Basis, low_rank, moment_root, p
 from tinybert_hf.distillation.example_rows import ExampleRows
 from tinybert_hf.distillation.layer_map import LayerMapSpec, resolve_layer_map
 from tinybert_hf.distillation.projections import least_squares
+from tinybert_hf.distillation.teacher import label_order
 from tinybert_hf.errors import TeacherError
 
 if TYPE_CHECKING:
@@ -86,7 +87,7 @@ def initialize_from_teacher(
     for m, n in pairs if parts == "all" else ():
         _start_layer(student, teacher, m, n, ours, theirs, example, basis, states)
         copied.append(f"layer {m} from {n}")
-    if parts == "all" and _start_head(ours, theirs, basis, states):
+    if parts == "all" and _start_head(ours, theirs, basis, states, _order_of_labels(student, teacher)):
         copied.append("head")
     return StartReport(basis.kept, states["embedding_out"].shape[0], tuple(copied))
 
@@ -301,7 +302,9 @@ def _fit_norm(norm: nn.LayerNorm, source: nn.LayerNorm, sums: Tensor, basis: Bas
     norm.bias.copy_(target_mean - gain * mean)
 
 
-def _start_head(ours: EncoderParts, theirs: EncoderParts, basis: Basis, states: Mapping[str, Tensor]) -> bool:
+def _start_head(
+    ours: EncoderParts, theirs: EncoderParts, basis: Basis, states: Mapping[str, Tensor], order: list[int] | None
+) -> bool:
     if ours.pooler is None or theirs.pooler is None:
         return False
     last = [name for name in states if name.startswith("out_")][-1]
@@ -309,8 +312,16 @@ def _start_head(ours: EncoderParts, theirs: EncoderParts, basis: Basis, states: 
     _write(ours.pooler, slice(None), narrow)
     if ours.classifier is None or theirs.classifier is None:
         return False
-    if ours.classifier.weight.shape[0] != theirs.classifier.weight.shape[0]:
+    if order is None or ours.classifier.weight.shape[0] != theirs.classifier.weight.shape[0]:
         return False
-    ours.classifier.weight.copy_(theirs.classifier.weight.double() @ basis.vectors)
-    ours.classifier.bias.copy_(theirs.classifier.bias)
+    ours.classifier.weight.copy_(theirs.classifier.weight[order].double() @ basis.vectors)
+    ours.classifier.bias.copy_(theirs.classifier.bias[order])
     return True
+
+
+def _order_of_labels(student: PreTrainedModel, teacher: PreTrainedModel) -> list[int] | None:
+    """The teacher's output for each of the student's labels; None where their names say that there is none."""
+    try:
+        return label_order(student.config, teacher.config)
+    except TeacherError:
+        return None

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.distillation.int8 import round_to_int8
@@ -116,6 +116,61 @@ def majority_warning(
         f"{who}'s accuracy is {accuracy:.4f}, no better than always answering the most frequent label "
         f"({majority:.4f}). Was it fine-tuned on these labels, in this order? Teacher: {', '.join(teacher_names)}. "
         f"Data: {', '.join(label_names)}."
+    )
+
+
+# A better order of the labels is only said where it gains this much accuracy, or, on few rows, more than chance would.
+_GAIN = 0.1
+
+
+def better_label_order(
+    predictions: Sequence[int], labels: Sequence[int], num_labels: int
+) -> tuple[list[int], float] | None:
+    """The order of a teacher's outputs that would make it much better: its labels are not those that it names.
+
+    Args:
+        predictions: of the teacher, as places in the list of the data's labels.
+        labels: of the rows.
+        num_labels: of the data.
+
+    Returns:
+        For each label of the data the output that means it, and the accuracy in that order; None where the outputs
+        are best as they are, or nearly so, and where no order knows more than the label counts.
+    """
+    import numpy as np
+    from scipy.optimize import linear_sum_assignment
+
+    counts = np.zeros((num_labels, num_labels), dtype=int)
+    np.add.at(counts, (np.asarray(labels), np.asarray(predictions)), 1)
+    _, order = linear_sum_assignment(counts, maximize=True)
+    rows = len(labels)
+    best, now = counts[np.arange(num_labels), order].sum() / rows, counts.trace() / rows
+    if best < max(now, majority_share(labels)) + max(_GAIN, rows**-0.5):
+        return None
+    return [int(place) for place in order], float(best)
+
+
+def order_warning(
+    figures: Mapping[str, Any], who: str, teacher: PreTrainedConfig, student: PreTrainedConfig
+) -> str | None:
+    """What to say of a teacher that would be much better if its outputs meant other labels than they are called.
+
+    Args:
+        figures: accuracy, and better_label_order (order, accuracy) where `better_label_order` has found one.
+        who: as for `majority_warning`.
+        teacher: its configuration.
+        student: with the labels of the data.
+    """
+    better = figures.get("better_label_order")
+    if better is None:
+        return None
+    theirs, ours, matched = _names(teacher), _names(student), label_order(student, teacher)
+    meant = {matched[output]: ours[label] for label, output in enumerate(better["order"])}
+    said = ", ".join(f"{theirs[output]} = {meant[output]}" for output in sorted(meant))
+    return (
+        f"{who}'s accuracy is {figures['accuracy']:.4f}, and would be {better['accuracy']:.4f} if its outputs meant "
+        f"other labels than now: {said}. If it was fine-tuned so, write these names into id2label and label2id of its "
+        "config.json; as it is now it teaches wrong answers."
     )
 
 

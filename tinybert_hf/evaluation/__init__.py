@@ -4,7 +4,7 @@ from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds
 from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
 from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, metrics_of, predicted_logits
 from tinybert_hf.evaluation.layer_distances import measure_layer_distances
-from tinybert_hf.evaluation.metrics import load_metric, main_metric, metrics_for
+from tinybert_hf.evaluation.metrics import LOWER_IS_BETTER, load_metric, main_metric, metric_names, metrics_for
 from tinybert_hf.evaluation.task_metrics import task_metrics
 from tinybert_hf.evaluation.translation import (
     TranslationResult,
@@ -23,6 +23,7 @@ from tinybert_hf.evaluation.translation_speed import (
 from tinybert_hf.evaluation.worst_sentences import worst_sentences, write_worst_sentences
 
 __all__ = [
+    "LOWER_IS_BETTER",
     "ModelCost",
     "TranslationContestant",
     "TranslationCost",
@@ -40,6 +41,7 @@ __all__ = [
     "measure_costs",
     "measure_layer_distances",
     "measure_translation_costs",
+    "metric_names",
     "metrics_for",
     "metrics_of",
     "open_translator",

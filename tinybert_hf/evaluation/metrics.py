@@ -12,6 +12,27 @@ if TYPE_CHECKING:
 
 _MAIN_METRICS = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "f1_micro", REGRESSION: "pearson", TRANSLATION: "bleu"}
 
+# Those beside it. A lower mse is better, so it can stand beside a main metric but not be one.
+_FURTHER_METRICS = {
+    SINGLE_LABEL: ("f1", "matthews_correlation"),
+    MULTI_LABEL: ("f1_macro", "exact_match", "accuracy"),
+    REGRESSION: ("spearman", "mse"),
+    TRANSLATION: ("chrf",),
+}
+LOWER_IS_BETTER = ("mse",)
+
+
+def metric_names(problem_type: str) -> tuple[str, ...]:
+    """Names the figures of a problem type, the main one first.
+
+    Args:
+        problem_type: as transformers calls it, or "translation".
+
+    Raises:
+        ValueError: an unknown problem type.
+    """
+    return main_metric(problem_type), *_FURTHER_METRICS.get(problem_type, ())
+
 
 def main_metric(problem_type: str) -> str:
     """Names the figure that decides between two models; a higher one is better.

@@ -47,6 +47,7 @@ def unknown_name(path: str, name: str, known: Any) -> str:
     """The message about a name that is not among the known ones, with the nearest of them first."""
     names = [str(one) for one in known]
     nearest = get_close_matches(name, names, n=3, cutoff=0.6)
+    nearest = nearest or [one for one in names if name and one.startswith(name)][:3]
     hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
     return f"{path}: there is no {name!r} here; {hint}Known: {', '.join(names)}"
 

@@ -6,7 +6,7 @@ from tinybert_hf.data import TASKS
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
-from tinybert_hf.recipes.plan_base import Plan, check_schedulers, check_training_arguments
+from tinybert_hf.recipes.plan_base import Plan, check_metrics, check_schedulers, check_training_arguments
 from tinybert_hf.recipes.plan_classification import ClassificationPlan, plan_classification
 from tinybert_hf.recipes.plan_translation import TranslationPlan, plan_translation
 from tinybert_hf.recipes.pruning import check_corpus, corpus_files
@@ -30,7 +30,11 @@ def make_plan(recipe: Recipe) -> ClassificationPlan | TranslationPlan:
     check_schedulers(recipe)
     settings = {name: value for name, value in recipe.as_dict().items() if name not in _NOT_COMPARED}
     unlabelled = recipe.pseudo_labels.unlabelled_file if recipe.pseudo_labels is not None else None
-    further = (*((unlabelled,) if unlabelled else ()), *corpus_files(recipe))
+    further = (
+        *recipe.data.further_validation_files.values(),
+        *((unlabelled,) if unlabelled else ()),
+        *corpus_files(recipe),
+    )
     folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further)
     folder.check()
     check_corpus(recipe)
@@ -42,4 +46,6 @@ def make_plan(recipe: Recipe) -> ClassificationPlan | TranslationPlan:
             "--finetune-teacher"
         )
         raise RecipeError(f"teacher.model: no teacher is given; name a folder or a Hub id (--teacher), {example}")
-    return plan_translation(recipe, folder) if recipe.is_translation else plan_classification(recipe, folder)
+    plan = plan_translation(recipe, folder) if recipe.is_translation else plan_classification(recipe, folder)
+    check_metrics(recipe, plan.data.problem_type)
+    return plan

@@ -13,6 +13,7 @@ from huggingface_hub.errors import StrictDataclassError
 
 from tinybert_hf.data import TaskData
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
+from tinybert_hf.evaluation import LOWER_IS_BETTER, metric_names
 from tinybert_hf.model import TinyBertConfig
 from tinybert_hf.opening import HEADS, TEXT_CLASSIFICATION, check_folder_files, open_config
 from tinybert_hf.recipes.fields import unknown_name
@@ -82,6 +83,26 @@ def check_training_arguments(arguments: Mapping[str, Any]) -> None:
         if name not in known:
             message = unknown_name(path, name, known)
             raise RecipeError(message.split("Known:")[0] + "Known: the fields of transformers.TrainingArguments")
+
+
+def check_metrics(recipe: Recipe, problem_type: str) -> None:
+    """Refuse figures that nobody counts for this problem.
+
+    Raises:
+        RecipeError: with the nearest names.
+    """
+    known = metric_names(problem_type)
+    wanted = {"metric": recipe.metric} if recipe.metric is not None else {}
+    wanted |= {f"further_metrics.{index}": name for index, name in enumerate(recipe.further_metrics)}
+    for path, name in wanted.items():
+        if name not in known:
+            raise RecipeError(f"{unknown_name(path, name, known)} (of {problem_type.replace('_', ' ')})")
+    if recipe.metric in LOWER_IS_BETTER:
+        others = ", ".join(name for name in known if name not in LOWER_IS_BETTER)
+        raise RecipeError(
+            f"metric: of {recipe.metric} a lower one is better, so it cannot say how much of its teacher a student "
+            f"keeps; choose {others}, and name it in further_metrics"
+        )
 
 
 def check_schedulers(recipe: Recipe) -> None:

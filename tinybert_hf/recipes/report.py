@@ -28,14 +28,16 @@ class RunReport:
 
     Attributes:
         folder: the student, ready for `from_pretrained`.
-        main_metric: name of the metric that the table shows.
-        metrics: teacher, student and, where it was trained, baseline: each metric by name, on the validation rows.
+        main_metric: name of the metric that the table shows first.
+        metrics: teacher, student and, where it was trained, baseline: each metric by name, on the validation rows;
+            under "further" the same on each further validation split.
         costs: the same models: parameters, encoder_parameters, megabytes, latency_ms, encoder_flops_per_token.
         phases: name, seconds, steps and metrics of each phase.
         seconds: how long each stage took.
         pruning: where the student's vocabulary was pruned, its figures before and after.
         device: where latency was measured.
         warnings: what a reader of the table should know.
+        further_metrics: names of metrics that the table shows beside the main one.
     """
 
     folder: str
@@ -47,6 +49,7 @@ class RunReport:
     pruning: dict[str, Any] | None = None
     device: str = "cpu"
     warnings: list[str] = field(default_factory=list)
+    further_metrics: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:
@@ -58,7 +61,8 @@ class RunReport:
     def share(self) -> float:
         """The student's main metric as a share of the teacher's."""
         teacher = self.metrics[TEACHER][self.main_metric]
-        return self.metrics[STUDENT][self.main_metric] / teacher if teacher else float("nan")
+        # A correlation can be negative, and a share of that says nothing.
+        return self.metrics[STUDENT][self.main_metric] / teacher if teacher > 0 else float("nan")
 
     def show(self, console: Console) -> None:
         """Print the table, the warnings, and how to load the student."""
@@ -82,20 +86,29 @@ class RunReport:
         table = Table()
         table.add_column("model", no_wrap=True)
         where = "CPU" if self.device == "cpu" else self.device
-        for title in (self.main_metric, "of teacher", "parameters", "MB", f"latency ({where})"):
-            table.add_column(title, justify="right")
+        beside = list(self._beside(self.metrics[STUDENT]))
+        for title in (self.main_metric, "of teacher", *beside, "parameters", "MB", f"latency ({where})"):
+            table.add_column(title.replace("_", " "), justify="right")
         teacher = self.metrics[TEACHER][self.main_metric]
         for name, metrics in self.metrics.items():
             value, cost = metrics[self.main_metric], self.costs[name]
             table.add_row(
                 TITLES[name],
                 f"{value:.4f}",
-                f"{value / teacher:.1%}" if teacher else "-",
+                f"{value / teacher:.1%}" if teacher > 0 else "-",
+                *(f"{figure:.4f}" for figure in self._beside(metrics).values()),
                 f"{cost['parameters'] / 1e6:.2f} M",
                 f"{cost['megabytes']:.1f}",
                 f"{cost['latency_ms']:.1f} ms",
             )
         return table
+
+    def _beside(self, metrics: Mapping[str, Any]) -> dict[str, float]:
+        """What stands beside the main metric, by title: the further metrics, then the further validation splits."""
+        shown = {name: metrics[name] for name in self.further_metrics}
+        for part, own in metrics.get("further", {}).items():
+            shown |= {f"{name}, {part}": own[name] for name in (self.main_metric, *self.further_metrics)}
+        return shown
 
 
 def show_warning(console: Console, warning: str) -> None:

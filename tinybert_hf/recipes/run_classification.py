@@ -9,14 +9,15 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS
+from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.losses.prediction import mixed_logits
 from tinybert_hf.distillation.projections import AnyProjections
-from tinybert_hf.distillation.teacher import majority_share, majority_warning
+from tinybert_hf.distillation.teacher import better_label_order, majority_share, majority_warning, order_warning
 from tinybert_hf.distillation.teachers import shares
-from tinybert_hf.evaluation import measure_costs, metrics_for, predicted_logits, task_metrics
+from tinybert_hf.evaluation import main_metric, measure_costs, metrics_for, predicted_logits, task_metrics
 from tinybert_hf.opening import read_projections
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
 from tinybert_hf.recipes.plan_classification import ClassificationPlan, texts_of
@@ -31,6 +32,12 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_NOTHING_LEARNT = {
+    MULTI_LABEL: "The student gives no row one of its labels: no probability is above 1/2 where it should be.",
+    REGRESSION: "The student's numbers do not rise with the right ones.",
+}
+_MORE = "it has not learnt the task. Give it more epochs or rows, or a higher learning rate."
 
 
 class ClassificationRun(Run[ClassificationPlan]):
@@ -76,7 +83,7 @@ class ClassificationRun(Run[ClassificationPlan]):
         """Rows as a tokenizer gives them, made once."""
         key = part, id(tokenizer)
         if key not in self._tokenized:
-            raw = getattr(self.plan.data, part)
+            raw = self.plan.data.part(part)
             self._tokenized[key] = TASKS[self.recipe.task].tokenize(raw, tokenizer, self.recipe.data)
         return self._tokenized[key]
 
@@ -161,24 +168,31 @@ class ClassificationRun(Run[ClassificationPlan]):
         return open_student(folder, self.recipe.task)
 
     def measure(self, who: str, model: PreTrainedModel) -> dict[str, Any]:
+        """The figures on the validation rows, and under "further" those on each further split."""
+        figures = self._measure_on("validation", who, model)
+        further = {part: self._measure_on(part, who, model) for part in self.plan.data.further_validation}
+        return {**figures, "further": further} if further else figures
+
+    def _measure_on(self, part: str, who: str, model: PreTrainedModel) -> dict[str, Any]:
         """The figures of the problem type; of several teachers those of their mean, and beside them of each."""
+        rows, problem_type = self._rows(part, self.student_tokenizer), self.plan.data.problem_type
         if who != TEACHER:
-            return self._metrics_of(predicted_logits(model, self.validation_rows, self.student_tokenizer))
+            return self._metrics_of(predicted_logits(model, rows, self.student_tokenizer), part, rows)
         joint = self.plan.joint
         configs = (self.plan.teacher_config,) if joint is None else joint.configs
         tokenizers = (self.tokenizer,) if joint is None else (self.tokenizer, *joint.tokenizers[1:])
         logits = []
         for one, config, tokenizer in zip([model, *self._further], configs, tokenizers, strict=True):
-            said = predicted_logits(one, self._rows("validation", tokenizer), tokenizer)
+            said = predicted_logits(one, self._rows(part, tokenizer), tokenizer)
             logits.append(_in_order(said, label_order(self.plan.student_config, config)))
-        each = [self._metrics_of(one) for one in logits]
+        each = [self._teacher_metrics_of(one, part, rows) for one in logits]
         if len(each) == 1:
             return each[0]
         weights = shares([self.recipe.teacher.weight, *(one.weight for one in self.recipe.further_teachers)])
         from torch import tensor
 
-        mean = mixed_logits([tensor(one) for one in logits], weights, self.plan.data.problem_type)
-        return {**self._metrics_of(mean.numpy()), "each": each}
+        mean = mixed_logits([tensor(one) for one in logits], weights, problem_type)
+        return {**self._metrics_of(mean.numpy(), part, rows), "each": each}
 
     def corpus_of_rows(self) -> Iterator[str]:
         """Both texts of a pair."""
@@ -187,17 +201,33 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def measure_pruned(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """As `measure`, on rows of its own tokens."""
-        raw = self.plan.data.validation
-        rows = TASKS[self.recipe.task].tokenize(raw, tokenizer, self.recipe.data)  # type: ignore[arg-type]
-        return self._metrics_of(predicted_logits(model, rows, tokenizer), rows)
 
-    def _metrics_of(self, logits: Any, rows: Dataset | None = None) -> dict[str, Any]:
-        data, rows = self.plan.data, self.validation_rows if rows is None else rows
-        return task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
+        def measure_on(part: str) -> dict[str, Any]:
+            rows = TASKS[self.recipe.task].tokenize(self.plan.data.part(part), tokenizer, self.recipe.data)
+            return self._metrics_of(predicted_logits(model, rows, tokenizer), part, rows)
+
+        further = {part: measure_on(part) for part in self.plan.data.further_validation}
+        return {**measure_on("validation"), **({"further": further} if further else {})}
+
+    def _metrics_of(self, logits: Any, part: str, rows: Dataset) -> dict[str, Any]:
+        data = self.plan.data
+        return task_metrics(logits, rows, data.part(part), data.problem_type, data.label_names)
+
+    def _teacher_metrics_of(self, logits: Any, part: str, rows: Dataset) -> dict[str, Any]:
+        """The figures; beside them the order of the labels that would make them much better, where there is one."""
+        figures = self._metrics_of(logits, part, rows)
+        if self.plan.data.problem_type == SINGLE_LABEL:
+            better = better_label_order(logits.argmax(-1), list(rows["labels"]), len(self.plan.data.label_names))
+            if better is not None:
+                figures["better_label_order"] = {"order": better[0], "accuracy": better[1]}
+        return figures
 
     def in_words(self, metrics: Mapping[str, Any]) -> str:
         """The main metric, and that of each where these are several teachers."""
-        said = f"{self.metric} {metrics[self.metric]:.4f}"
+        names = (self.metric, *self.recipe.further_metrics)
+        said = ", ".join(f"{name} {metrics[name]:.4f}" for name in names)
+        for part, own in metrics.get("further", {}).items():
+            said += f"; {part}: " + ", ".join(f"{name} {own[name]:.4f}" for name in names)
         figures = [one[self.metric] for one in metrics.get("each", ())]
         each = [f"{name} {figure:.4f}" for name, figure in zip(self._names, figures, strict=False)]
         return f"{said}, the mean of {len(each)} teachers: {', '.join(each)}" if each else said
@@ -210,15 +240,18 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def teacher_warnings(self) -> list[str]:
         """A teacher that knows no more than the label counts is untrained, or its labels stand in another order."""
-        if self.plan.data.problem_type != "single_label_classification":
-            return []
+        if self.plan.data.problem_type != SINGLE_LABEL:
+            known = self.folder.result_of("teacher metrics")[main_metric(self.plan.data.problem_type)]
+            nothing = _NOTHING_LEARNT[self.plan.data.problem_type].replace("student", "teacher")
+            return [f"{nothing} Was it fine-tuned on this task, and long enough?"] if known <= 0 else []
         assert self.plan.data.validation is not None
         figures = self.folder.result_of("teacher metrics")
         configs = (self.plan.teacher_config,) if self.plan.joint is None else self.plan.joint.configs
         each = figures.get("each", [figures])
         whose = ["the teacher"] if len(each) == 1 else [f"the teacher {name}" for name in self._names]
         found = [
-            majority_warning(
+            order_warning(one, who, config, self.plan.student_config)
+            or majority_warning(
                 one["accuracy"],
                 self.plan.data.validation["label"],
                 who=who,
@@ -231,17 +264,18 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def student_warnings(self) -> list[str]:
         """A student that knows no more than the label counts has learnt nothing."""
-        if self.plan.data.problem_type != "single_label_classification":
-            return []
         assert self.plan.data.validation is not None
-        shipped = self.folder.result_of(PRUNING) or self.folder.result_of(STUDENT)
-        reached = shipped["metrics"]["accuracy"]
+        metrics = (self.folder.result_of(PRUNING) or self.folder.result_of(STUDENT))["metrics"]
+        if self.plan.data.problem_type != SINGLE_LABEL:
+            nothing = f"{_NOTHING_LEARNT[self.plan.data.problem_type]} So {_MORE}"
+            return [nothing] if metrics[main_metric(self.plan.data.problem_type)] <= 0 else []
+        reached = metrics["accuracy"]
         majority = majority_share(self.plan.data.validation["label"])
         if reached > majority:
             return []
         return [
             f"The student's accuracy is {reached:.4f}, no better than always answering the most frequent label "
-            f"({majority:.4f}): it has not learnt the task. Give it more epochs or rows, or a higher learning rate."
+            f"({majority:.4f}): {_MORE}"
         ]
 
     def report(self) -> RunReport:

@@ -147,6 +147,11 @@ class Recipe:
     """Translation only."""
     prune_vocabulary: VocabularyPruning | None = None
     """Classification only. None: the student keeps the teacher's vocabulary."""
+    metric: str | None = None
+    """The figure that table, report and card put first, such as f1 or matthews_correlation. None: accuracy; f1_micro
+    where a row has several labels, pearson for a regression, bleu for a translation."""
+    further_metrics: tuple[str, ...] = ()
+    """Figures that the table shows beside it."""
     baseline: FinetuneSettings | None = None
     """Train the same student from the same start without a teacher, to compare. None: leave that out."""
     seed: int = 42

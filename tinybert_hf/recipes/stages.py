@@ -45,7 +45,7 @@ class Run(ABC, Generic[PlanT]):
 
     def __init__(self, plan: PlanT, console: Console) -> None:
         self.plan, self.recipe, self.folder, self.console = plan, plan.recipe, plan.folder, console
-        self.metric = main_metric(plan.data.problem_type)
+        self.metric = plan.recipe.metric or main_metric(plan.data.problem_type)
         self.device = _device(plan.recipe)
         self.training_arguments: dict[str, Any] = {**SCREEN, **plan.recipe.training_arguments}
 
@@ -312,6 +312,7 @@ class Run(ABC, Generic[PlanT]):
         return {
             "folder": str(self.folder.path),
             "main_metric": self.metric,
+            "further_metrics": list(self.recipe.further_metrics),
             "metrics": metrics,
             "phases": stages[STUDENT]["phases"],
             "pruning": pruning,

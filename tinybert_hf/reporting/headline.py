@@ -80,16 +80,25 @@ def _sentences(cost: Mapping[str, Any]) -> float:
 def figures(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
     """The table of all models: its heads and its rows."""
     metrics, costs = run.content["metrics"], run.content["costs"]
+    main = run.content["main_metric"]
     names = [
         name for name, value in metrics["student"].items() if isinstance(value, float) and name not in _SIGNATURES
     ]
+    names.sort(key=lambda name: name != main)
+    further = [
+        (part, name)
+        for part in metrics["student"].get("further", ())
+        for name in (main, *run.content.get("further_metrics", ()))
+    ]
     speed = "sentences per second" if run.is_translation else "latency"
-    heads = ["model", *(metric_name(name) for name in names), "parameters", "MB", speed]
+    apart = [f"{metric_name(name)}, {part}" for part, name in further]
+    heads = ["model", *(metric_name(name) for name in names), *apart, "parameters", "MB", speed]
     rows = []
     for who, own in metrics.items():
         cost = costs[who]
         fast = f"{_sentences(cost):.1f}" if run.is_translation else f"{cost['latency_ms']:.2f} ms"
         each = [metric_value(name, own[name]) if name in own else "–" for name in names]
+        each += [metric_value(name, own["further"][part][name]) for part, name in further]
         rows.append([MODELS[who], *each, parameters(cost["parameters"]), f"{cost['megabytes']:.2f}", fast])
     return heads, rows
 

@@ -13,7 +13,13 @@ from transformers import EvalPrediction, PreTrainedConfig
 from tinybert_hf.distillation.capture import capture, model_inputs
 from tinybert_hf.distillation.losses.prediction import SINGLE_LABEL, mixed_logits
 from tinybert_hf.distillation.objective import evaluation_mode
-from tinybert_hf.distillation.teacher import label_order, majority_warning, problem_type_of
+from tinybert_hf.distillation.teacher import (
+    better_label_order,
+    label_order,
+    majority_warning,
+    order_warning,
+    problem_type_of,
+)
 from tinybert_hf.distillation.teachers import Teachers, each_teacher
 from tinybert_hf.errors import TinyBertError
 
@@ -45,10 +51,13 @@ def evaluate_teachers(trainer: DistillationTrainer, dataset: Any) -> dict[str, f
         found = _figures(trainer, said, labels, problem_type)
         figures |= {f"{prefix}{name}": value for name, value in found.items()}
         if problem_type == SINGLE_LABEL:
-            warning = majority_warning(
+            better = better_label_order(said.argmax(-1).tolist(), labels.tolist(), said.shape[-1])
+            order = {} if better is None else {"better_label_order": {"order": better[0], "accuracy": better[1]}}
+            who = f"teachers[{index}]" if several else "the teacher"
+            warning = order_warning({**found, **order}, who, one.config, config) or majority_warning(
                 found["accuracy"],
                 labels.tolist(),
-                who=f"teachers[{index}]" if several else "the teacher",
+                who=who,
                 teacher_names=_names(one.config),
                 label_names=_names(config),
             )

@@ -1,12 +1,12 @@
 """What every task offers."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinybert_hf.data.settings import PROBLEM_TYPES, DataSettings
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Mapping, Sequence
 
     from datasets import Dataset
 
@@ -21,6 +21,7 @@ class TaskData:
         label_names: in the order of their ids; one name for regression.
         problem_type: as transformers calls it; of a task that is no text classification the task's name.
         notes: what a user should know about the rows, a sentence each: what was left out, what looks wrong.
+        further_validation: further rows to measure on, by name.
     """
 
     train: "Dataset | None"
@@ -28,6 +29,13 @@ class TaskData:
     label_names: tuple[str, ...]
     problem_type: str
     notes: tuple[str, ...] = ()
+    further_validation: "Mapping[str, Dataset]" = field(default_factory=dict)
+
+    def part(self, name: str) -> "Dataset":
+        """The rows called train, validation, or as a further validation split is called."""
+        rows = self.further_validation[name] if name in self.further_validation else getattr(self, name)
+        assert rows is not None, f"the {name} rows were not asked for"
+        return rows  # type: ignore[no-any-return]
 
     @property
     def num_labels(self) -> int:

@@ -45,13 +45,22 @@ class TextClassificationTask:
         parts = [part for part, needed in (("train", need_train), ("validation", need_validation)) if needed]
         if not parts:
             raise ValueError("load was asked for neither train nor validation rows.")
-        tables = {part: _read(settings, part) for part in parts}
+        # Further rows are measured at the end of a run; a model alone is measured on the rows that are named.
+        further = settings.further_parts if need_train and need_validation else ()
+        tables = {part: _read(settings, part) for part in (*parts, *further)}
         texts = {part: _texts(table, settings) for part, table in tables.items()}
         labels = resolve_labels(list(tables.values()), settings, label_names)
         ready = {
             part: _dataset(texts[part], ids, labels.problem_type) for part, ids in zip(tables, labels.ids, strict=True)
         }
-        return TaskData(ready.get("train"), ready.get("validation"), labels.names, labels.problem_type)
+        return TaskData(
+            ready.get("train"),
+            ready.get("validation"),
+            labels.names,
+            labels.problem_type,
+            notes=(*labels.notes, *(_not_measured(settings) if need_train and need_validation else ())),
+            further_validation={part: ready[part] for part in further},
+        )
 
     def tokenize(self, rows: "Dataset", tokenizer: Any, settings: DataSettings) -> "Dataset":
         """Turns checked rows into what a model takes.
@@ -87,19 +96,32 @@ class TextClassificationTask:
 
 
 def _read(settings: DataSettings, part: str) -> RawRows:
-    file = settings.train_file if part == "train" else settings.validation_file
-    split = settings.train_split if part == "train" else settings.validation_split
+    files = {"train": settings.train_file, "validation": settings.validation_file, **settings.further_validation_files}
+    splits = {"train": settings.train_split, "validation": settings.validation_split, **settings.further_validation}
+    file, split = files.get(part), splits.get(part)
     max_rows = settings.max_train_rows if part == "train" else settings.max_validation_rows
     if file is not None:
         return read_file(str(file), settings.columns, max_rows)
-    if settings.train_file or settings.validation_file or not settings.dataset:
+    if settings.has_files or not settings.dataset or split is None:
         raise DataError(
             f"There are no {part} rows: {part}_file (--{part}-file) is not given"
             + (f", and dataset {settings.dataset!r} is not used once a file is given." if settings.dataset else ".")
         )
     if settings.dataset == DEMO_SENTIMENT:
+        if part in settings.further_validation:
+            raise DataError(f"The dataset {DEMO_SENTIMENT!r} has no further rows {part!r}: data.further_validation.")
         return demo_sentiment_rows(part, settings.columns, settings.max_train_rows, settings.max_validation_rows)
     return read_hub(settings.dataset, settings.dataset_config, split, settings.columns, max_rows)
+
+
+def _not_measured(settings: DataSettings) -> list[str]:
+    """Splits of the Hub that a recipe measures on, where the rows come from files and these are not among them."""
+    absent = settings.further_validation.keys() - settings.further_validation_files.keys()
+    return [
+        f"Nothing is measured on the rows {name!r}, since the rows come from files and no file of these is given "
+        f"(--set data.further_validation_files.{name}=FILE)."
+        for name in (sorted(absent) if settings.has_files else ())
+    ]
 
 
 def _texts(table: RawRows, settings: DataSettings) -> dict[str, list[str]]:
