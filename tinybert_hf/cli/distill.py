@@ -23,9 +23,11 @@ from tinybert_hf.cli.options import (
     OutputDir,
     Seed,
     SourceColumn,
+    TagsColumn,
     TargetColumn,
     TextColumn,
     TextPairColumn,
+    TokensColumn,
     TrainFile,
     UnlabelledColumn,
     UnlabelledFile,
@@ -110,6 +112,8 @@ def distill(
     label_names: LabelNames = None,
     source_column: SourceColumn = None,
     target_column: TargetColumn = None,
+    tokens_column: TokensColumn = None,
+    tags_column: TagsColumn = None,
     unlabelled_file: UnlabelledFile = None,
     unlabelled_column: UnlabelledColumn = None,
     max_length: MaxLength = None,
@@ -181,6 +185,8 @@ def distill(
         label_names,
         source_column,
         target_column,
+        tokens_column,
+        tags_column,
     )
     overrides: dict[str, Any] = {f"data.{field}": value for field, value in given.items()}
     overrides |= {f"training_arguments.{field}": value for field, value in training_overrides(cpu, bf16).items()}

@@ -1,11 +1,12 @@
 """How good a model is, and what it costs."""
 
-from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds_translator
+from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, head_of, holds_translator
 from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
 from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, metrics_of, predicted_logits
 from tinybert_hf.evaluation.layer_distances import measure_layer_distances
 from tinybert_hf.evaluation.metrics import load_metric, main_metric, metrics_for
 from tinybert_hf.evaluation.task_metrics import task_metrics
+from tinybert_hf.evaluation.token_scores import token_metrics_for, token_scores
 from tinybert_hf.evaluation.translation import (
     TranslationResult,
     evaluate_translation,
@@ -33,6 +34,7 @@ __all__ = [
     "evaluate_model",
     "evaluate_translation",
     "evaluate_translation_checkpoint",
+    "head_of",
     "holds_translator",
     "int8_megabytes",
     "load_metric",
@@ -47,6 +49,8 @@ __all__ = [
     "predicted_logits",
     "sentence_chrf",
     "task_metrics",
+    "token_metrics_for",
+    "token_scores",
     "translation_scores",
     "worst_sentences",
     "write_worst_sentences",

@@ -33,6 +33,7 @@ class RunReport:
         seconds: how long each stage took.
         device: where latency was measured.
         warnings: what a reader of the table should know.
+        task: as transformers' pipelines call it.
     """
 
     folder: str
@@ -43,11 +44,12 @@ class RunReport:
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = "cpu"
     warnings: list[str] = field(default_factory=list)
+    task: str = "text-classification"
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:
         """From the content of run.json."""
-        names = [one.name for one in fields(cls) if one.name != "folder"]
+        names = [one.name for one in fields(cls) if one.name != "folder" and (one.name != "task" or "task" in content)]
         return cls(folder=folder, **{name: content[name] for name in names})
 
     @property
@@ -66,7 +68,7 @@ class RunReport:
 
     def _last_lines(self) -> list[str]:
         """Where the student is, and what can be done with it."""
-        load = f'import tinybert_hf; pipeline("text-classification", "{self.folder}")'
+        load = f'import tinybert_hf; pipeline("{self.task}", "{self.folder}")'
         return [f"The student is in {self.folder}.", f"Load it: {load}", WITHOUT_PACKAGE]
 
     def _table(self) -> Table:

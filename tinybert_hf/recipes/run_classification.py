@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data import TASKS
+from tinybert_hf.data import TASKS, tokenizing_notes
+from tinybert_hf.data.settings import SINGLE_LABEL
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
@@ -16,7 +18,7 @@ from tinybert_hf.distillation.losses.prediction import mixed_logits
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teacher import majority_share, majority_warning
 from tinybert_hf.distillation.teachers import shares
-from tinybert_hf.evaluation import measure_costs, metrics_for, predicted_logits, task_metrics
+from tinybert_hf.evaluation import measure_costs, metrics_for, predicted_logits, task_metrics, token_metrics_for
 from tinybert_hf.opening import read_projections
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
 from tinybert_hf.recipes.plan_classification import ClassificationPlan
@@ -24,12 +26,17 @@ from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport
 from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import open_teacher, reopen_teacher
+from tinybert_hf.recipes.token_warnings import blind_warning
 from tinybert_hf.training import projections_from, with_teacher_tokens
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+_LEARN_MORE = "Give it more epochs or rows, or a higher learning rate."
+_LOOK_AT_TEACHER = "It may not be fine-tuned for these rows, or its labels stand in another order (id2label)."
 
 
 class ClassificationRun(Run[ClassificationPlan]):
@@ -77,6 +84,7 @@ class ClassificationRun(Run[ClassificationPlan]):
         if key not in self._tokenized:
             raw = getattr(self.plan.data, part)
             self._tokenized[key] = TASKS[self.recipe.task].tokenize(raw, tokenizer, self.recipe.data)
+            self.say_notes(f"{part} rows: {note}" for note in tokenizing_notes(self._tokenized[key]))
         return self._tokenized[key]
 
     @cached_property
@@ -112,6 +120,8 @@ class ClassificationRun(Run[ClassificationPlan]):
     @property
     def compute_metrics(self) -> Any:
         """The figures of the problem type."""
+        if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
+            return token_metrics_for(self.plan.data.label_names)
         return metrics_for(self.plan.data.problem_type, self.plan.data.num_labels)
 
     def open_teacher(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -174,10 +184,7 @@ class ClassificationRun(Run[ClassificationPlan]):
         if len(each) == 1:
             return each[0]
         weights = shares([self.recipe.teacher.weight, *(one.weight for one in self.recipe.further_teachers)])
-        from torch import tensor
-
-        mean = mixed_logits([tensor(one) for one in logits], weights, self.plan.data.problem_type)
-        return {**self._metrics_of(mean.numpy()), "each": each}
+        return {**self._metrics_of(_mean(logits, weights, self.plan.data.problem_type)), "each": each}
 
     def _metrics_of(self, logits: Any) -> dict[str, Any]:
         data = self.plan.data
@@ -198,6 +205,12 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def teacher_warnings(self) -> list[str]:
         """A teacher that knows no more than the label counts is untrained, or its labels stand in another order."""
+        if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
+            figures = self.folder.result_of("teacher metrics")
+            each = figures.get("each", [figures])
+            whose = ["The teacher"] if len(each) == 1 else [f"The teacher {name}" for name in self._names]
+            said = (blind_warning(one, who, self.plan.data) for one, who in zip(each, whose, strict=True))
+            return [f"{warning} {_LOOK_AT_TEACHER}" for warning in said if warning is not None]
         if self.plan.data.problem_type != "single_label_classification":
             return []
         assert self.plan.data.validation is not None
@@ -219,6 +232,9 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def student_warnings(self) -> list[str]:
         """A student that knows no more than the label counts has learnt nothing."""
+        if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
+            warning = blind_warning(self.folder.result_of(STUDENT)["metrics"], "The student", self.plan.data)
+            return [] if warning is None else [f"{warning} {_LEARN_MORE}"]
         if self.plan.data.problem_type != "single_label_classification":
             return []
         assert self.plan.data.validation is not None
@@ -228,7 +244,7 @@ class ClassificationRun(Run[ClassificationPlan]):
             return []
         return [
             f"The student's accuracy is {reached:.4f}, no better than always answering the most frequent label "
-            f"({majority:.4f}): it has not learnt the task. Give it more epochs or rows, or a higher learning rate."
+            f"({majority:.4f}): it has not learnt the task. {_LEARN_MORE}"
         ]
 
     def report(self) -> RunReport:
@@ -242,7 +258,16 @@ class ClassificationRun(Run[ClassificationPlan]):
         collected = self.collected()
         if BASELINE in collected["metrics"]:
             costs[BASELINE] = costs[STUDENT]
-        return RunReport(costs=costs, **collected)
+        return RunReport(costs=costs, task=self.recipe.task, **collected)
+
+
+def _mean(logits: Sequence[Any], weights: Sequence[float], problem_type: str) -> Any:
+    """Of the answers of several models, which are arrays, or lists of them for each row."""
+    from torch import tensor
+
+    if isinstance(logits[0], list):
+        return [_mean(row, weights, SINGLE_LABEL) for row in zip(*logits, strict=True)]
+    return mixed_logits([tensor(one) for one in logits], weights, problem_type).numpy()
 
 
 def _in_order(logits: Any, order: list[int]) -> Any:
