@@ -6,7 +6,7 @@ from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_mode
 from tinybert_hf.evaluation.layer_distances import measure_layer_distances
 from tinybert_hf.evaluation.metrics import load_metric, main_metric, metrics_for
 from tinybert_hf.evaluation.task_metrics import task_metrics
-from tinybert_hf.evaluation.token_scores import token_metrics_for, token_scores
+from tinybert_hf.evaluation.token_scores import check_can_count, token_metrics_for, token_scores
 from tinybert_hf.evaluation.translation import (
     TranslationResult,
     evaluate_translation,
@@ -29,6 +29,7 @@ __all__ = [
     "TranslationCost",
     "TranslationResult",
     "TranslationScores",
+    "check_can_count",
     "evaluate_any_checkpoint",
     "evaluate_checkpoint",
     "evaluate_model",

@@ -3,12 +3,14 @@
 from dataclasses import replace
 from typing import Any
 
+from tinybert_hf.data.bio import marks_entities
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.data.tasks import TASKS, tokenizing_notes
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.evaluation.checkpoint import predicted_logits
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_model
 from tinybert_hf.evaluation.task_metrics import task_metrics
+from tinybert_hf.evaluation.token_scores import check_can_count
 from tinybert_hf.opening import HEADS
 
 
@@ -40,6 +42,7 @@ def evaluate_token_classifier(
     settings = replace(settings, max_length=min(settings.max_length, positions))
     data = task.load(settings, need_train=False, label_names=names)
     assert data.validation is not None  # asked for above
+    check_can_count(entities=marks_entities(names))
     rows = task.tokenize(data.validation, tokenizer, settings)
     model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     logits = predicted_logits(model, rows, tokenizer, batch_size)

@@ -1,6 +1,7 @@
 """Entity F1 and accuracy of models that label words."""
 
 from collections.abc import Callable, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.bio import NO_LABEL, OUTSIDE, marks_entities
@@ -56,13 +57,25 @@ def token_scores(predictions: Rows, references: Rows, *, entities: bool) -> dict
     accuracy = {"accuracy": sum(said == gold for said, gold in pairs) / len(pairs) if pairs else 0.0}
     if not entities:
         return accuracy
-    try:
-        from seqeval.metrics import precision_recall_fscore_support
-    except ImportError as error:
-        raise TinyBertError('Entities are counted by seqeval: pip install "tinybert_hf[ner]".') from error
+    check_can_count(entities=True)
+    from seqeval.metrics import f1_score, precision_score, recall_score
+
     both = [[list(row) for row in rows] for rows in (references, predictions)]
-    precision, recall, f1, _ = precision_recall_fscore_support(*both, average="micro", zero_division=0)
-    return {"f1": float(f1), "precision": float(precision), "recall": float(recall), **accuracy}
+    counted = {"f1": f1_score, "precision": precision_score, "recall": recall_score}
+    return {name: float(count(*both, zero_division=0)) for name, count in counted.items()} | accuracy
+
+
+def check_can_count(*, entities: bool) -> None:
+    """Says before any training that entities could not be counted after it.
+
+    Args:
+        entities: there are some to count.
+
+    Raises:
+        TinyBertError: seqeval is not installed.
+    """
+    if entities and find_spec("seqeval") is None:
+        raise TinyBertError('Entities are counted by seqeval: pip install "tinybert_hf[ner]".')
 
 
 def token_metrics_for(label_names: Sequence[str]) -> "Callable[[EvalPrediction], dict[str, float]]":

@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf import opening
 from tinybert_hf.data import TASKS, DataSettings, TaskData, tokenizing_notes
+from tinybert_hf.data.bio import marks_entities
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.evaluation import (
+    check_can_count,
     evaluate_translation,
     holds_translator,
     open_translator,
@@ -78,6 +81,7 @@ def finetune_pretrained(
     """
 
     def open_model(rows: TaskData) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        check_can_count(entities=task == TOKEN_CLASSIFICATION and marks_entities(rows.label_names))
         return open_pretrained(model, task, rows, seed)
 
     def measure(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TaskData) -> dict[str, Any]:

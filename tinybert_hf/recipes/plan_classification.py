@@ -7,11 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
+from tinybert_hf.data.bio import marks_entities
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
 from tinybert_hf.distillation.losses.attention import common_heads
 from tinybert_hf.distillation.teachers import NO_LAYERS
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
+from tinybert_hf.evaluation import check_can_count
 from tinybert_hf.model import TinyBertConfig
 from tinybert_hf.opening import HEADS
 from tinybert_hf.recipes.folder import RunFolder
@@ -63,6 +65,7 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
         TinyBertError: anything that would stop the run later.
     """
     data = TASKS[recipe.task].load(recipe.data)
+    check_can_count(entities=recipe.task == TOKEN_CLASSIFICATION and marks_entities(data.label_names))
     teacher_config, tokenizer = _teacher_config(recipe, data), None
     if recipe.teacher.config is not None:
         positions = teacher_config.max_position_embeddings
