@@ -11,7 +11,6 @@ import yaml
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
-from tinybert_hf.opening import TEXT_CLASSIFICATION
 from tinybert_hf.recipes.plan import ClassificationPlan, TranslationPlan
 from tinybert_hf.training import Phase
 
@@ -55,13 +54,7 @@ def _classification(plan: ClassificationPlan) -> Iterator[str]:
         if "prediction_loss" not in losses or len(losses) > 1:
             other = "" if attention == hidden else f"; attention: {attention}"
             yield f"  layer map (student<-teacher): {hidden}{other}"
-        asked_once = plan.recipe.task == TEXT_CLASSIFICATION
-        if (
-            asked_once
-            and phase.teacher_cache is None
-            and phase.epochs > 1
-            and set(losses) <= {"prediction_loss", "label_loss"}
-        ):
+        if phase.teacher_cache is None and phase.epochs > 1 and set(losses) <= {"prediction_loss", "label_loss"}:
             yield "  the teacher is asked once a row, its answers are kept in the output folder"
 
 

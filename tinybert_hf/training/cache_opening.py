@@ -183,8 +183,8 @@ def pays(
 ) -> bool:
     """Whether a cache that nobody asked for saves time, and cannot be wrong or large.
 
-    It holds a few logits a row, or a token, of rows that are only padded. One process writes it, so it is read more often than
-    there are processes.
+    It holds a few logits a row, or a token, of rows that are only padded. One process writes it, so it is read more
+    often than there are processes.
     """
     return (
         "prediction_loss" in losses
