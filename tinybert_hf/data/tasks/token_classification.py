@@ -57,8 +57,6 @@ class TokenClassificationTask:
         for part, table, tags, ids in zip(parts, tables, found.tags, found.ids, strict=True):
             words = table.columns[settings.tokens_column]
             kept = [row for row, one in enumerate(words) if one]
-            if not kept:
-                raise DataError(f"{table.source}: no row has any word in column {settings.tokens_column!r}.")
             if len(kept) < len(words):
                 what = "left out" if part == "train" else "kept, and have nothing to answer"
                 notes.append(
@@ -201,6 +199,8 @@ def _read(settings: DataSettings, part: str) -> RawRows:
 def _check_words(table: RawRows, settings: DataSettings) -> None:
     """Refuses rows whose words and tags are no two lists of one length."""
     words, tags = (table.columns[name] for name in (settings.tokens_column, settings.tags_column))
+    if not any(words):
+        raise DataError(f"{table.source}: no row has any word in column {settings.tokens_column!r}.")
     for row, (tokens, own) in enumerate(zip(words, tags, strict=True)):
         for column, value in ((settings.tokens_column, tokens), (settings.tags_column, own)):
             if not isinstance(value, list):
