@@ -74,7 +74,8 @@ def test_a_checkpoint_is_measured_on_every_word(tmp_path: Path) -> None:
         said.append([answers[start] for start in starts])
     assert found == token_scores(said, [row["ner_tags"] for row in rows], entities=True)
 
-    long = [{name: sum((row[name] for row in tiny_entities.rows(10)), []) for name in ("tokens", "ner_tags")}]
+    names = ("tokens", "ner_tags")
+    long = [{name: [value for row in tiny_entities.rows(10) for value in row[name]] for name in names}]
     file = write_rows(tmp_path / "long.jsonl", long)
     found = evaluate_any_checkpoint(folder, DataSettings(validation_file=file, max_length=24), device="cpu")
     assert "overlapping windows; no word is cut off" in found["notes"][0]

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 import tiny_entities
 import torch
-from transformers import BertForTokenClassification, set_seed
+from transformers import BertForTokenClassification, TrainingArguments, set_seed
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, TinyBertConfig
 from tinybert_hf.data import TASKS, DataSettings
@@ -67,12 +67,12 @@ def test_batches_are_padded_beside_their_tokens() -> None:
     tokenizer.padding_side = "left"
     assert WordCollator(tokenizer)(rows)["labels"][1].tolist() == [-100] * 4
     unlabelled = WordCollator(tokenizer)([{"input_ids": [2, 3], "attention_mask": [1, 1]}])
-    assert sorted(unlabelled) == ["attention_mask", "input_ids", "token_type_ids"] or "labels" not in unlabelled
+    assert not {"labels", "word_starts"} & set(unlabelled)
 
 
 def test_accumulation_gives_the_gradients_of_the_whole_batch(tmp_path: Path, teacher_folder: str, data: Any) -> None:
     results = []
-    for size, steps in ((len(data), 1), (2, len(data) // 2)):
+    for size, steps in ((len(data), 1), (3, len(data) // 3)):
         trainer = trainer_of(
             tmp_path, teacher_folder, data, phase="prediction", max_steps=1, per_device_train_batch_size=size,
             gradient_accumulation_steps=steps, optim="sgd", max_grad_norm=0.0, lr_scheduler_type="constant",
@@ -105,7 +105,7 @@ def test_a_teacher_cache_gives_the_same_student(tmp_path: Path, teacher_folder: 
     for cache in (None, str(tmp_path / "cache")):
         trainer = trainer_of(
             tmp_path, teacher_folder, data, phase="prediction", num_train_epochs=2, per_device_train_batch_size=3,
-            teacher_cache=cache, learning_rate=1e-2,
+            teacher_cache=cache, learning_rate=1e-3, adam_epsilon=1e-4,
         )  # fmt: skip
         trainer.train()
         weights.append(torch.cat([p.detach().flatten() for p in trainer.model.parameters()]))
@@ -115,15 +115,14 @@ def test_a_teacher_cache_gives_the_same_student(tmp_path: Path, teacher_folder: 
 def test_a_head_that_means_over_its_batch_is_scaled(tmp_path: Path, teacher_folder: str, data: Any) -> None:
     """transformers' token classifiers know nothing of accumulation: words, not batches, have equal weight."""
     results = []
-    for size, steps in ((len(data), 1), (2, len(data) // 2)):
-        from transformers import TrainingArguments
-
+    for size, steps in ((len(data), 1), (3, len(data) // 3)):
         model = BertForTokenClassification.from_pretrained(
             teacher_folder, hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0
         )
         arguments = TrainingArguments(
             str(tmp_path), max_steps=1, per_device_train_batch_size=size, gradient_accumulation_steps=steps,
-            optim="sgd", max_grad_norm=0.0, lr_scheduler_type="constant", learning_rate=1.0, save_strategy="no", **QUIET,
+            optim="sgd", max_grad_norm=0.0, lr_scheduler_type="constant", learning_rate=1.0, save_strategy="no",
+            **QUIET,
         )  # fmt: skip
         trainer = FinetuneTrainer(
             model, args=arguments, train_dataset=data, processing_class=tiny_entities.tokenizer(),
