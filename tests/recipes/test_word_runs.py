@@ -47,11 +47,11 @@ def run(folder: Path, model: str, *assignments: str, **changes: Any) -> tuple[Ru
 def test_a_run_leaves_a_student_that_labels_words(tmp_path: Path, teacher: str) -> None:
     tuned = {
         "model": make_teacher(tmp_path / "headless", head=False),
-        "finetune": {"epochs": 8, "learning_rate": 0.003},
+        "finetune": {"epochs": 6, "learning_rate": 0.003, "batch_size": 8},
     }
     report, printed = run(tmp_path, teacher, teacher=tuned, baseline={"epochs": 1})
     assert report.main_metric == "f1"
-    assert report.metrics["teacher"]["f1"] > 0.5
+    assert report.metrics["teacher"]["f1"] > 0.8
     assert set(report.metrics["student"]) == {"f1", "precision", "recall", "accuracy"}
     assert f'pipeline("token-classification", "{tmp_path / "out"}")' in printed
     student = AutoModelForTokenClassification.from_pretrained(tmp_path / "out")

@@ -114,6 +114,7 @@ def finetune(
     from tinybert_hf.recipes.finetuning import finetune_pretrained, finetune_translator
     from tinybert_hf.training import FinetuneSettings
 
+    head = task_of(task) or (TOKEN_CLASSIFICATION if tokens_column or tags_column else TEXT_CLASSIFICATION)
     names_pairs = source_column is not None or target_column is not None
     if model is None and not names_pairs:
         raise typer.BadParameter(
@@ -145,7 +146,6 @@ def finetune(
         else:
             assert model is not None
             data = DataSettings(**given)
-            head = task_of(task) or (TOKEN_CLASSIFICATION if tokens_column or tags_column else TEXT_CLASSIFICATION)
             if head == TEXT_CLASSIFICATION:
                 data = choose_columns(data, given)
             metrics = finetune_pretrained(model, data, settings, output_dir, task=head, **more)
