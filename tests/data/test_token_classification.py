@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 import tiny_entities
 from tiny_run import write_rows
+from transformers import RobertaTokenizer
 
 from tinybert_hf.data import TASKS, DataSettings, tokenizing_notes
 from tinybert_hf.data.tasks import TaskData
@@ -213,6 +214,18 @@ def test_a_tokenizer_that_cannot_place_words_is_refused(load: Callable[..., Task
         TASK.tokenize(load(GOOD).train, Slow(), DataSettings())
     with pytest.raises(DataError, match="leaves no room"):
         TASK.tokenize(load(GOOD).train, tiny_entities.tokenizer(), DataSettings(max_length=2))
+
+
+def test_a_tokenizer_that_would_miss_the_spaces_is_refused(load: Callable[..., TaskData]) -> None:
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    letters = [*(chr(code) for code in range(33, 127)), "Ġ"]
+    vocabulary = {token: place for place, token in enumerate([*special, *letters])}
+    rows = load(GOOD).train
+    with pytest.raises(DataError, match=r"RobertaTokenizer sees the space.*add_prefix_space=True"):
+        TASK.tokenize(rows, RobertaTokenizer(vocab=vocabulary, merges=[]), DataSettings())
+    fit = RobertaTokenizer(vocab=vocabulary, merges=[], add_prefix_space=True)
+    (first, _) = first_pieces(TASK.tokenize(rows, fit, DataSettings()), fit)
+    assert first == {0: ("Ġ", 1), 1: ("Ġ", 2), 2: ("Ġ", 0)}
 
 
 def test_the_column_of_first_pieces_has_one_name() -> None:

@@ -45,7 +45,7 @@ if TYPE_CHECKING:
 
     from tinybert_hf.recipes.schema import Recipe
 
-DEFAULT_RECIPE, TRANSLATION_RECIPE = "text-classification", "translation"
+DEFAULT_RECIPE, TRANSLATION_RECIPE, WORDS_RECIPE = "text-classification", "translation", "ner"
 _MODELS = "Models"
 _TRAINING = "Training"
 
@@ -56,7 +56,8 @@ def distill(
         str | None,
         typer.Argument(
             help="A shipped recipe (`tinybert recipes` lists them) or a YAML file. Not given, with --train-file: "
-            "text-classification, or translation where --source-column or --target-column is given.",
+            "text-classification, translation where --source-column or --target-column is given, or ner where "
+            "--tokens-column or --tags-column is.",
             autocompletion=recipe_names,
         ),
     ] = None,
@@ -174,7 +175,8 @@ def distill(
         raise typer.BadParameter(
             "give a recipe (`tinybert recipes` lists them, `demo` needs no data) or --train-file and --validation-file"
         )
-    name = recipe or (DEFAULT_RECIPE if source_column is None and target_column is None else TRANSLATION_RECIPE)
+    usual = DEFAULT_RECIPE if source_column is None and target_column is None else TRANSLATION_RECIPE
+    name = recipe or (usual if tokens_column is None and tags_column is None else WORDS_RECIPE)
     given = data_overrides(
         train_file,
         validation_file,

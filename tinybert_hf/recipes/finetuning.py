@@ -90,7 +90,8 @@ def finetune_pretrained(
         logits = predicted_logits(network, validation, tokenizer)
         return task_metrics(logits, validation, rows.validation, rows.problem_type, rows.label_names)
 
-    tuning = _Tuning(task, {"model": model}, data, settings, seed, dict(training_arguments or {}))
+    what = {"model": model, **({} if task == TEXT_CLASSIFICATION else {"task": task})}
+    tuning = _Tuning(task, what, data, settings, seed, dict(training_arguments or {}))
     return tuning.carry_out(output_dir, open_model, measure, console)
 
 

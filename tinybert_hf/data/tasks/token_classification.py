@@ -107,6 +107,12 @@ class _Encoder:
                 f"{type(tokenizer).__name__} does not say which piece belongs to which word, so tags cannot be "
                 "placed. Take a model with a fast tokenizer (tokenizer.json)."
             )
+        if tokenizer("a a")["input_ids"] != tokenizer(["a", "a"], is_split_into_words=True)["input_ids"]:
+            raise DataError(
+                f"{type(tokenizer).__name__} sees the space before a word as part of it, and rows of words have none: "
+                "the model would read other pieces than in a text. Save the model's tokenizer so: "
+                "AutoTokenizer.from_pretrained(MODEL, add_prefix_space=True).save_pretrained(FOLDER)."
+            )
         self.tokenizer, self.max_length = tokenizer, max_length
         self.room = max_length - tokenizer.num_special_tokens_to_add()
         if self.room < 1:
@@ -134,13 +140,7 @@ class _Encoder:
                 self._keep(part, place, start + number, span.start, own_words, own)
 
     def _encode(self, words: list[list[str]], **options: Any) -> Any:
-        try:
-            return self.tokenizer(words, is_split_into_words=True, **options)
-        except AssertionError as error:  # byte-level tokenizers, which see a word's leading space as part of it
-            raise DataError(
-                f"{type(self.tokenizer).__name__} cannot read rows of words: {error} Save it so: "
-                "AutoTokenizer.from_pretrained(MODEL, add_prefix_space=True).save_pretrained(FOLDER)."
-            ) from error
+        return self.tokenizer(words, is_split_into_words=True, **options)
 
     def _window(self, words: list[str]) -> Any:
         return self._encode([words], truncation=True, max_length=self.max_length)
