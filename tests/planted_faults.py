@@ -54,7 +54,7 @@ FAULTS = (
     Fault("logits as targets of several labels", PREDICTION, "logits.sigmoid() if problem_type == MULTI_LABEL", "logits if problem_type == MULTI_LABEL", TESTS_OF_LOSSES),
     Fault("the teacher's labels in its own order", OBJECTIVE, "theirs = theirs[..., list(self.label_order)]", "pass", TESTS_OF_MAPS),
     Fault("padded target tokens are predicted too", OBJECTIVE, "real = (masks.source if self.decoder is None else _target(masks)).bool()", "real = torch.ones(ours.shape[:2], dtype=torch.bool)", TESTS_OF_LOSSES),
-    Fault("means over the rows of a part of the batch", OBJECTIVE, "counts = Counts.of(masks.source, masks.target) if counts is None else counts", "counts = Counts.of(masks.source, masks.target)", TESTS_OF_LOSSES),
+    Fault("means over the rows of a part of the batch", OBJECTIVE, "counts = Counts.of(masks.source, masks.target, masks.word_starts) if counts is None else counts", "counts = Counts.of(masks.source, masks.target, masks.word_starts)", TESTS_OF_LOSSES),
     Fault("every teacher counts alike", PREDICTION, "answer * weight for", "answer / len(answers) for", "tests/distillation/test_joint_objective.py tests/training/test_several_teachers.py"),
     Fault("the first teacher's states for every teacher", "distillation/joint_objective.py", "weight * towards[index][name]", "weight * towards[0][name]", "tests/distillation/test_joint_objective.py tests/training/test_several_teachers.py"),
     # Layer maps and projections

@@ -16,7 +16,7 @@ from accelerate.utils import DistributedType
 from killed_runs import rows as classification_rows
 from safetensors.torch import load_file
 from tiny_models import bert
-from transformers import TrainerCallback, set_seed
+from transformers import AutoModelForTokenClassification, TrainerCallback, set_seed
 
 from tinybert_hf import (
     DistillationArguments,
@@ -48,6 +48,7 @@ CASES: dict[str, dict[str, Any]] = {
     "resumed": {"phase": "joint", "resumed": True, "rows": 45},
     "two rows": {"phase": "joint", "rows": 2},
     "five rows": {"phase": "joint", "rows": 5, "label_loss_weight": 0.5},
+    "words, accumulated": {"phase": "joint", "gradient_accumulation_steps": 2, "words": True, "rows": 45},
     "translator, two rows": {"phase": "joint", "rows": 2, "translator": True},
     "translator": {"phase": "joint", "label_loss_weight": 1.0, "translator": True},
     "translator, accumulated": {
@@ -101,13 +102,21 @@ def padded(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     labels = (
         pad("labels", -100) if isinstance(batch[0]["labels"], list) else torch.tensor([r["labels"] for r in batch])
     )
-    return {"input_ids": pad("input_ids", 1), "attention_mask": pad("attention_mask", 0), "labels": labels}
+    made = {"input_ids": pad("input_ids", 1), "attention_mask": pad("attention_mask", 0), "labels": labels}
+    return {**made, "word_starts": pad("word_starts", 0)} if "word_starts" in batch[0] else made
+
+
+def label_words(ids: list[int], index: int) -> dict[str, list[int]]:
+    """First pieces at every second or third token, so that rows have unequal numbers of them."""
+    starts = [int(place > 0 and place % (2 + index % 2) == 0) for place in range(len(ids))]
+    return {"word_starts": starts, "labels": [place % 3 if start else -100 for place, start in enumerate(starts)]}
 
 
 def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[DistillationTrainer, NoteGradients]:
     """The same rows in each step, whatever the number of processes."""
     case = dict(case)
     count, width, translates = case.pop("rows", 42), case.pop("width", 24), case.pop("translator", False)
+    words = case.pop("words", False)
     if "teacher_cache" in case:
         case["teacher_cache"] = str(folder / case["teacher_cache"])
     set_seed(0)
@@ -134,6 +143,12 @@ def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[Distil
     if translates:
         data = data.map(lambda row, index: {"labels": row["input_ids"][: 1 + index % 7]}, with_indices=True)
         student, teacher = tiny_seq2seq.student(), tiny_seq2seq.teacher("marian")
+    elif words:
+        data = data.map(lambda row, index: label_words(row["input_ids"], index), with_indices=True)
+        student, teacher = (
+            AutoModelForTokenClassification.from_config(model.config)
+            for model in (bert(hidden=width, vocab_size=64), bert(layers=4, hidden=32, vocab_size=64))
+        )
     else:
         student, teacher = bert(hidden=width, vocab_size=64), bert(layers=4, hidden=32, vocab_size=64)
     trainer = (Seq2SeqDistillationTrainer if translates else DistillationTrainer)(

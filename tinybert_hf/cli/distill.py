@@ -23,9 +23,11 @@ from tinybert_hf.cli.options import (
     OutputDir,
     Seed,
     SourceColumn,
+    TagsColumn,
     TargetColumn,
     TextColumn,
     TextPairColumn,
+    TokensColumn,
     TrainFile,
     UnlabelledColumn,
     UnlabelledFile,
@@ -43,7 +45,7 @@ if TYPE_CHECKING:
 
     from tinybert_hf.recipes.schema import Recipe
 
-DEFAULT_RECIPE, TRANSLATION_RECIPE = "text-classification", "translation"
+DEFAULT_RECIPE, TRANSLATION_RECIPE, WORDS_RECIPE = "text-classification", "translation", "ner"
 _MODELS = "Models"
 _TRAINING = "Training"
 
@@ -54,7 +56,8 @@ def distill(
         str | None,
         typer.Argument(
             help="A shipped recipe (`tinybert recipes` lists them) or a YAML file. Not given, with --train-file: "
-            "text-classification, or translation where --source-column or --target-column is given.",
+            "text-classification, translation where --source-column or --target-column is given, or ner where "
+            "--tokens-column or --tags-column is.",
             autocompletion=recipe_names,
         ),
     ] = None,
@@ -110,6 +113,8 @@ def distill(
     label_names: LabelNames = None,
     source_column: SourceColumn = None,
     target_column: TargetColumn = None,
+    tokens_column: TokensColumn = None,
+    tags_column: TagsColumn = None,
     unlabelled_file: UnlabelledFile = None,
     unlabelled_column: UnlabelledColumn = None,
     max_length: MaxLength = None,
@@ -179,7 +184,8 @@ def distill(
         raise typer.BadParameter(
             "give a recipe (`tinybert recipes` lists them, `demo` needs no data) or --train-file and --validation-file"
         )
-    name = recipe or (DEFAULT_RECIPE if source_column is None and target_column is None else TRANSLATION_RECIPE)
+    usual = DEFAULT_RECIPE if source_column is None and target_column is None else TRANSLATION_RECIPE
+    name = recipe or (usual if tokens_column is None and tags_column is None else WORDS_RECIPE)
     given = data_overrides(
         train_file,
         validation_file,
@@ -190,6 +196,8 @@ def distill(
         label_names,
         source_column,
         target_column,
+        tokens_column,
+        tags_column,
     )
     overrides: dict[str, Any] = {f"data.{field}": value for field, value in given.items()}
     overrides |= {f"training_arguments.{field}": value for field, value in training_overrides(cpu, bf16).items()}

@@ -1,4 +1,4 @@
-"""`tinybert evaluate`: the metrics of a classifier or a translator on a file of rows."""
+"""`tinybert evaluate`: the metrics of a classifier of texts or words, or of a translator, on a file of rows."""
 
 from __future__ import annotations
 
@@ -15,9 +15,11 @@ from tinybert_hf.cli.options import (
     LabelColumn,
     MaxLength,
     SourceColumn,
+    TagsColumn,
     TargetColumn,
     TextColumn,
     TextPairColumn,
+    TokensColumn,
     choose_columns,
     data_overrides,
 )
@@ -26,7 +28,9 @@ from tinybert_hf.cli.trained_with import trained_with
 
 @answers_failures
 def evaluate(
-    model: Annotated[str, typer.Argument(help="Folder or Hub id of a text classifier or a translator.")],
+    model: Annotated[
+        str, typer.Argument(help="Folder or Hub id of a text classifier, a token classifier or a translator.")
+    ],
     validation_file: Annotated[
         str,
         typer.Option(
@@ -38,6 +42,8 @@ def evaluate(
     label_column: LabelColumn = None,
     source_column: SourceColumn = None,
     target_column: TargetColumn = None,
+    tokens_column: TokensColumn = None,
+    tags_column: TagsColumn = None,
     target_language: Annotated[
         str | None,
         typer.Option(
@@ -55,13 +61,14 @@ def evaluate(
     cpu: Cpu = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a checkpoint: accuracy and F1 for labels, correlation for numbers, BLEU and chrF for translations.
+    """Measure a checkpoint: accuracy and F1 for labels, entity F1 for tagged words, correlation for numbers, BLEU and
+    chrF for translations.
 
     A model that was trained here brings its columns and its length (run.json): they need not be given.
     """
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.data import DataSettings
-    from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
+    from tinybert_hf.evaluation import evaluate_any_checkpoint, head_of, holds_translator
 
     quiet_libraries()
     given = data_overrides(
@@ -73,10 +80,12 @@ def evaluate(
         max_length,
         source_column=source_column,
         target_column=target_column,
+        tokens_column=tokens_column,
+        tags_column=tags_column,
     )
     with opens_models(model):
         settings = DataSettings(**{**trained_with(model), **given})
-        if not holds_translator(model):
+        if not holds_translator(model) and head_of(model) != "token-classification":
             settings = choose_columns(settings, given)
         metrics = evaluate_any_checkpoint(
             model,

@@ -1,4 +1,4 @@
-"""`tinybert finetune`: train a model on labels or on sentence pairs, without a teacher."""
+"""`tinybert finetune`: train a model on labels, tagged words or sentence pairs, without a teacher."""
 
 from __future__ import annotations
 
@@ -16,12 +16,16 @@ from tinybert_hf.cli.options import (
     LabelNames,
     MaxLength,
     SourceColumn,
+    TagsColumn,
     TargetColumn,
+    Task,
     TextColumn,
     TextPairColumn,
+    TokensColumn,
     above_zero,
     choose_columns,
     data_overrides,
+    task_of,
     training_overrides,
 )
 
@@ -46,12 +50,15 @@ def finetune(
             "small translator is made from random weights, with a tokenizer trained on the rows."
         ),
     ] = None,
+    task: Task = None,
     text_column: TextColumn = None,
     text_pair_column: TextPairColumn = None,
     label_column: LabelColumn = None,
     label_names: LabelNames = None,
     source_column: SourceColumn = None,
     target_column: TargetColumn = None,
+    tokens_column: TokensColumn = None,
+    tags_column: TagsColumn = None,
     max_length: MaxLength = None,
     vocabulary_size: Annotated[
         int,
@@ -94,17 +101,20 @@ def finetune(
     cpu: Cpu = False,
     as_json: AsJson = False,
 ) -> None:
-    """Train a model on labels or on sentence pairs: a teacher to be, or a student without a teacher.
+    """Train a model on labels, tagged words or sentence pairs: a teacher to be, or a student without a teacher.
 
     A run that was stopped goes on with the same command.
     """
     from tinybert_hf.cli.evaluate import print_metrics
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.data import DataSettings
+    from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
     from tinybert_hf.evaluation import holds_translator
+    from tinybert_hf.opening import TEXT_CLASSIFICATION
     from tinybert_hf.recipes.finetuning import finetune_pretrained, finetune_translator
     from tinybert_hf.training import FinetuneSettings
 
+    head = task_of(task) or (TOKEN_CLASSIFICATION if tokens_column or tags_column else TEXT_CLASSIFICATION)
     names_pairs = source_column is not None or target_column is not None
     if model is None and not names_pairs:
         raise typer.BadParameter(
@@ -121,6 +131,8 @@ def finetune(
         label_names,
         source_column,
         target_column,
+        tokens_column,
+        tags_column,
     )
     usual_epochs, usual_rate = (3.0, 5e-5) if model is not None else (10.0, 1e-3)
     settings = FinetuneSettings(
@@ -133,8 +145,10 @@ def finetune(
             metrics = finetune_translator(model, DataSettings(**given), settings, output_dir, **more)
         else:
             assert model is not None
-            data = choose_columns(DataSettings(**given), given)
-            metrics = finetune_pretrained(model, data, settings, output_dir, **more)
+            data = DataSettings(**given)
+            if head == TEXT_CLASSIFICATION:
+                data = choose_columns(data, given)
+            metrics = finetune_pretrained(model, data, settings, output_dir, task=head, **more)
     if as_json:
         print_json({"metrics": metrics, "folder": output_dir})
         return

@@ -22,6 +22,20 @@ def above_zero(value: float | None) -> float | None:
     return value
 
 
+TASK_NAMES = {
+    "text-classification": "text-classification",
+    "token-classification": "token-classification",
+    "ner": "token-classification",
+}
+Task = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="What the model is to do: text-classification, or ner (token-classification): a tag for each word. Not "
+        "given: text-classification, or ner where --tokens-column or --tags-column is given.",
+        rich_help_panel=_TRAINING,
+    ),
+]
 TrainFile = Annotated[
     str | None,
     typer.Option(help="Rows to learn from: .jsonl, .json, .csv, .tsv, .parquet, also .gz.", rich_help_panel=_DATA),
@@ -51,6 +65,17 @@ SourceColumn = Annotated[
 ]
 TargetColumn = Annotated[
     str | None, typer.Option(help="Translation: column with its translation.", rich_help_panel=_DATA)
+]
+TokensColumn = Annotated[
+    str | None,
+    typer.Option(help="Named entities: column with the list of words. Default: tokens.", rich_help_panel=_DATA),
+]
+TagsColumn = Annotated[
+    str | None,
+    typer.Option(
+        help="Named entities: column with a tag for each word (B-person, I-person, O). Default: ner_tags.",
+        rich_help_panel=_DATA,
+    ),
 ]
 UnlabelledFile = Annotated[
     str | None,
@@ -96,6 +121,8 @@ def data_overrides(
     label_names: str | None = None,
     source_column: str | None = None,
     target_column: str | None = None,
+    tokens_column: str | None = None,
+    tags_column: str | None = None,
 ) -> dict[str, Any]:
     """The fields of DataSettings that were given on the command line."""
     given = {
@@ -108,6 +135,8 @@ def data_overrides(
         "label_names": None if label_names is None else names_of(label_names),
         "source_column": source_column,
         "target_column": target_column,
+        "tokens_column": tokens_column,
+        "tags_column": tags_column,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -128,6 +157,13 @@ def choose_columns(settings: DataSettings, named: Collection[str]) -> DataSettin
             kind = field.removesuffix("_column")
             typer.echo(f"The {kind} is taken from the column {column!r} (--{kind}-column names another).", err=True)
     return chosen
+
+
+def task_of(name: str | None) -> str | None:
+    """The task that --task names; None where it is not given."""
+    if name is None or name in TASK_NAMES:
+        return TASK_NAMES.get(name or "")
+    raise typer.BadParameter(f"--task {name!r}: choose one of {', '.join(TASK_NAMES)}")
 
 
 def names_of(text: str) -> tuple[str, ...]:

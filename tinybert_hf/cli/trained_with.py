@@ -14,6 +14,8 @@ _KEPT = (
     "label_column",
     "source_column",
     "target_column",
+    "tokens_column",
+    "tags_column",
     "max_length",
     "problem_type",
 )

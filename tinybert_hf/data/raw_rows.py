@@ -60,7 +60,8 @@ def check_columns(source: str, wanted: Sequence[str], present: Iterable[str]) ->
         raise DataError(
             f"{source} has no column {column!r}. Columns there: {', '.join(there) or 'none'}.{hint} "
             "Name the columns with --text-column, --text-pair-column and --label-column, those of a translation with "
-            "--source-column and --target-column; in a recipe, data.text_column and so on."
+            "--source-column and --target-column, words and their tags with --tokens-column and --tags-column; in a "
+            "recipe, data.text_column and so on."
         )
 
 

@@ -40,7 +40,10 @@ class DataSettings:
             next, and no other. "translation.en" is the value of "en" in a column of dictionaries, as many datasets on
             the Hub have it.
         target_column: name of the column with its translation.
-        max_length: tokens to keep of a row; of its source in translation.
+        tokens_column: name of the column with the words of a row; the task "token-classification" reads this one and
+            the next, and no other.
+        tags_column: name of the column with their tags: names, or ids that the dataset or `label_names` names.
+        max_length: tokens to keep of a row; of its source in translation; of a window in token classification.
         max_target_length: tokens to keep of a translation. None: as max_length.
         max_train_rows: take only the first rows.
         max_validation_rows: take only the first rows.
@@ -62,6 +65,8 @@ class DataSettings:
     problem_type: str | None = None
     source_column: str = "source"
     target_column: str = "target"
+    tokens_column: str = "tokens"
+    tags_column: str = "ner_tags"
     max_length: int = 128
     max_target_length: int | None = None
     max_train_rows: int | None = None
@@ -72,7 +77,7 @@ class DataSettings:
 
         Raises:
             DataError: an unknown problem type, a count below one, a name that is there twice, a column that would be
-                both sides of a translation.
+                both sides of a translation, or words and their tags.
         """
         if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
             raise DataError(f"problem_type is {self.problem_type!r}; known are {', '.join(PROBLEM_TYPES)}.")
@@ -87,6 +92,8 @@ class DataSettings:
             raise DataError('label_separator is empty; write what stands between two labels, such as "|".')
         if self.source_column == self.target_column:
             raise DataError(f"source_column and target_column are both {self.source_column!r}; they must differ.")
+        if self.tokens_column == self.tags_column:
+            raise DataError(f"tokens_column and tags_column are both {self.tokens_column!r}; they must differ.")
         if self.label_names is not None:
             object.__setattr__(self, "label_names", tuple(str(name) for name in self.label_names))
             if len(set(self.label_names)) < len(self.label_names):

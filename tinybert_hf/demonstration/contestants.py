@@ -8,11 +8,12 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.generation import source_positions
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.data.translation_languages import language_codes, set_languages
 from tinybert_hf.demonstration.run_file import RunFacts, facts_of_run
 from tinybert_hf.distillation.teacher import label_order, problem_type_of
 from tinybert_hf.errors import TeacherError, TinyBertError
-from tinybert_hf.evaluation import holds_translator, open_translator
+from tinybert_hf.evaluation import head_of, holds_translator, open_translator
 from tinybert_hf.evaluation.open_checkpoint import open_model
 
 if TYPE_CHECKING:
@@ -189,6 +190,11 @@ def _open(
         if role == TEACHER or language_codes(tokenizer):
             set_languages(model, tokenizer, *languages)
     else:
+        if head_of(name) == TOKEN_CLASSIFICATION:
+            raise TinyBertError(
+                f"{name} labels words, and this page shows text classifiers and translators. Look at it with "
+                f'transformers: pipeline("{TOKEN_CLASSIFICATION}", "{name}")("Ada lives in Paris").'
+            )
         model, tokenizer = open_model(name, "AutoModelForSequenceClassification", "a text classifier")
     # A CPU is slow with half precision, in which large checkpoints are often saved.
     model = model.to(where, dtype=torch.float32 if where == "cpu" else model.dtype).eval()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import Any
 
 import torch
@@ -11,6 +11,8 @@ from torch import Tensor
 
 from tinybert_hf.distillation.losses.attention import causal_pairs
 from tinybert_hf.errors import CaptureError
+
+WORD_STARTS = "word_starts"  # a column of rows whose words have labels: 1 at the first piece of a word
 
 
 def attention_mask(batch: Mapping[str, Any]) -> Tensor:
@@ -41,7 +43,8 @@ def target_mask(batch: Mapping[str, Any]) -> Tensor | None:
 
 @dataclass(frozen=True)
 class Counts:
-    """What the means divide by: rows, real tokens, real (query, key) pairs; the same of the target, and across."""
+    """What the means divide by: rows, real tokens, real (query, key) pairs; the same of the target, and across; words
+    that have a label each."""
 
     rows: Tensor | float
     tokens: Tensor | float
@@ -49,17 +52,20 @@ class Counts:
     target_tokens: Tensor | float = 0.0
     target_pairs: Tensor | float = 0.0
     cross_pairs: Tensor | float = 0.0
+    word_starts: Tensor | float = 0.0
 
     @classmethod
-    def of(cls, mask: Tensor, target: Tensor | None = None) -> Counts:
+    def of(cls, mask: Tensor, target: Tensor | None = None, word_starts: Tensor | None = None) -> Counts:
         """The counts of one batch.
 
         Args:
             mask: (B, L), true at real tokens.
             target: (B, T), true at real tokens of the target; None where there is none.
+            word_starts: (B, L), true at the first piece of each word; None where words have no labels.
         """
         lengths = mask.sum(-1)
-        source = cls(rows=float(mask.shape[0]), tokens=lengths.sum(), pairs=lengths.square().sum())
+        words = 0.0 if word_starts is None else word_starts.sum()
+        source = cls(rows=float(mask.shape[0]), tokens=lengths.sum(), pairs=lengths.square().sum(), word_starts=words)
         if target is None:
             return source
         return cls(
@@ -69,11 +75,12 @@ class Counts:
             target_tokens=target.sum(),
             target_pairs=causal_pairs(target),
             cross_pairs=(lengths * target.sum(-1)).sum(),
+            word_starts=words,
         )
 
     def as_tensor(self, device: torch.device) -> Tensor:
         """All counts as one vector of float64, to be added up; a GPU is not waited for."""
-        each = (self.rows, self.tokens, self.pairs, self.target_tokens, self.target_pairs, self.cross_pairs)
+        each = [getattr(self, field.name) for field in fields(self)]
         return torch.stack(
             [
                 count.to(device, torch.float64)

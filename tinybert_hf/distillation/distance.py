@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from tinybert_hf.distillation.batches import attention_mask, target_mask
+from tinybert_hf.distillation.batches import WORD_STARTS, attention_mask, target_mask
 from tinybert_hf.distillation.layer_map import LayerMapSpec
 from tinybert_hf.distillation.objective import Masks, Objective
 from tinybert_hf.distillation.projections import Projections, as_lookup
@@ -78,7 +78,7 @@ def distillation_losses(
         cross_attention_layer_map=cross_attention_layer_map,
         temperature=temperature,
     )
-    masks = Masks(attention_mask(batch), target_mask(batch))
+    masks = Masks(attention_mask(batch), target_mask(batch), batch.get(WORD_STARTS))
     seen = objective.capture_teacher(teacher, batch)
     made = objective.capture_student(student, batch)
     if isinstance(projections, Projections):

@@ -43,10 +43,15 @@ class DecoderMaps:
 
 @dataclass(frozen=True)
 class Masks:
-    """Which tokens are real: of the source (B, L), and of the target (B, T) where there is one."""
+    """Which tokens are real: of the source (B, L), and of the target (B, T) where there is one.
+
+    Where words have labels, `word_starts` (B, L) is true at their first pieces: the teacher learnt to answer there and
+    nowhere else, so the predictions are compared there alone. None: at every real token.
+    """
 
     source: Tensor
     target: Tensor | None = None
+    word_starts: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -220,7 +225,7 @@ class Objective:
             CaptureError: shapes or tokens that do not fit, or a model without the logits that are needed.
         """
         masks = Masks(masks) if isinstance(masks, Tensor) else masks
-        counts = Counts.of(masks.source, masks.target) if counts is None else counts
+        counts = Counts.of(masks.source, masks.target, masks.word_starts) if counts is None else counts
         parts = self.between_layers(student, teacher, masks, projections, counts, decoder_projections or {})
         if "prediction_loss" in self.losses:
             parts["prediction_loss"] = self.prediction(student, [self.teacher_logits(teacher)], masks, counts)
@@ -353,8 +358,10 @@ class Objective:
         if ours.dim() == 3 and all(ours.shape[:-1] == theirs.shape[:-1] for theirs in teachers):
             # Only real tokens are looked at: padding would cost a softmax over the vocabulary each.
             real = (masks.source if self.decoder is None else _target(masks)).bool()
-            ours, teachers = ours[real], [theirs[real] for theirs in teachers]
             count = counts.tokens if self.decoder is None else counts.target_tokens
+            if masks.word_starts is not None:
+                real, count = masks.word_starts.bool(), counts.word_starts
+            ours, teachers = ours[real], [theirs[real] for theirs in teachers]
         else:
             count = counts.rows
         return prediction_loss(

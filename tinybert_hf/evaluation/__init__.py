@@ -1,11 +1,12 @@
 """How good a model is, and what it costs."""
 
-from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds_translator
+from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, head_of, holds_translator
 from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
 from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, metrics_of, predicted_logits
 from tinybert_hf.evaluation.layer_distances import measure_layer_distances
 from tinybert_hf.evaluation.metrics import LOWER_IS_BETTER, load_metric, main_metric, metric_names, metrics_for
 from tinybert_hf.evaluation.task_metrics import task_metrics
+from tinybert_hf.evaluation.token_scores import check_can_count, token_metrics_for, token_scores
 from tinybert_hf.evaluation.translation import (
     TranslationResult,
     evaluate_translation,
@@ -29,11 +30,13 @@ __all__ = [
     "TranslationCost",
     "TranslationResult",
     "TranslationScores",
+    "check_can_count",
     "evaluate_any_checkpoint",
     "evaluate_checkpoint",
     "evaluate_model",
     "evaluate_translation",
     "evaluate_translation_checkpoint",
+    "head_of",
     "holds_translator",
     "int8_megabytes",
     "load_metric",
@@ -49,6 +52,8 @@ __all__ = [
     "predicted_logits",
     "sentence_chrf",
     "task_metrics",
+    "token_metrics_for",
+    "token_scores",
     "translation_scores",
     "worst_sentences",
     "write_worst_sentences",

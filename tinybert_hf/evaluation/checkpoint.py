@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data.labels import are_generic
 from tinybert_hf.data.settings import PROBLEM_TYPES, REGRESSION, SINGLE_LABEL, DataSettings
 from tinybert_hf.data.tasks import TASKS
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation.capture import logits_of
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation.metrics import metrics_for
@@ -107,7 +108,7 @@ def evaluate_checkpoint(
         device: where to run; None takes the GPU if there is one.
 
     Returns:
-        The figures of `metrics_for`.
+        The figures of `metrics_for`; of a token classifier those of `token_scores`.
 
     Raises:
         DataError: the rows cannot be used, or their labels are not the model's.
@@ -117,6 +118,11 @@ def evaluate_checkpoint(
 
     if task not in TASKS:
         raise TinyBertError(f"The task {task!r} is unknown; known are {', '.join(TASKS)}.")
+    if task == TOKEN_CLASSIFICATION:
+        from tinybert_hf.evaluation.token_checkpoint import evaluate_token_classifier
+
+        found = evaluate_token_classifier(path, settings, batch_size=batch_size, device=device)
+        return {name: value for name, value in found.items() if name != "notes"}
     check_folder(path)
     model, tokenizer = open_model(path, "AutoModelForSequenceClassification", "a text classifier")
     problem = _problem_type(model.config, settings)

@@ -1,9 +1,11 @@
 """From a model's logits to the figures of its problem type."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.bio import marks_entities
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.data.tasks.translation import TRANSLATION
 from tinybert_hf.evaluation.scores import multi_label_scores, regression_scores, single_label_scores
 
@@ -34,15 +36,18 @@ def metric_names(problem_type: str) -> tuple[str, ...]:
     return main_metric(problem_type), *_FURTHER_METRICS.get(problem_type, ())
 
 
-def main_metric(problem_type: str) -> str:
+def main_metric(problem_type: str, label_names: Sequence[str] = ()) -> str:
     """Names the figure that decides between two models; a higher one is better.
 
     Args:
-        problem_type: as transformers calls it, or "translation".
+        problem_type: as transformers calls it, or the name of a task that has none.
+        label_names: of a token classifier: with entities their F1 decides, else accuracy.
 
     Raises:
         ValueError: an unknown problem type.
     """
+    if problem_type == TOKEN_CLASSIFICATION:
+        return "f1" if marks_entities(label_names) else "accuracy"
     _check(problem_type, (*PROBLEM_TYPES, TRANSLATION))
     return _MAIN_METRICS[problem_type]
 

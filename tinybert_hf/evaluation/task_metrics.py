@@ -3,7 +3,10 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.bio import marks_entities
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.evaluation.checkpoint import metrics_of
+from tinybert_hf.evaluation.token_scores import answered_tags, token_scores
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -21,5 +24,7 @@ def task_metrics(
         problem_type: of a TaskData.
         label_names: likewise.
     """
-    del raw, label_names  # for tasks whose answers are no class of a row
+    if problem_type == TOKEN_CLASSIFICATION:
+        said, entities = answered_tags(logits, rows, raw, label_names), marks_entities(label_names)
+        return token_scores(said, list(raw["tags"]), entities=entities)
     return dict(metrics_of(logits, rows, problem_type))

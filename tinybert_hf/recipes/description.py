@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
 from tinybert_hf.recipes.plan import ClassificationPlan, TranslationPlan
@@ -99,13 +100,16 @@ _OF_TRANSLATION = {
     "data": ("source_column", "target_column", "max_target_length"),
     "phases": ("decoder_layer_map", "decoder_attention_layer_map", "cross_attention_layer_map"),
 }
+_OF_WORDS = {"data": ("tokens_column", "tags_column")}
+_OF_TEXT = {"data": ("text_column", "text_pair_column", "label_column", "problem_type")}
 _OF_CLASSIFICATION = {"data": ("text_column", "text_pair_column", "label_column", "label_names", "problem_type")}
 
 
 def _of_the_task(recipe: dict[str, Any], translates: bool) -> dict[str, Any]:
     """Without the fields of the other task."""
-    others = _OF_CLASSIFICATION if translates else _OF_TRANSLATION
-    for section, names in others.items():
+    of_words = recipe["task"] == TOKEN_CLASSIFICATION
+    others: list[Any] = [_OF_CLASSIFICATION if translates else _OF_TRANSLATION, _OF_TEXT if of_words else _OF_WORDS]
+    for section, names in (item for one in others for item in one.items()):
         place = recipe if not section else recipe[section]
         for one in place if isinstance(place, list) else [place]:
             for name in names:

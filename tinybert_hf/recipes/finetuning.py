@@ -9,8 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf import opening
 from tinybert_hf.data import TASKS, DataSettings, TaskData, tokenizing_notes
+from tinybert_hf.data.bio import marks_entities
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.evaluation import (
+    check_can_count,
     evaluate_translation,
     holds_translator,
     open_translator,
@@ -78,6 +81,7 @@ def finetune_pretrained(
     """
 
     def open_model(rows: TaskData) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+        check_can_count(entities=task == TOKEN_CLASSIFICATION and marks_entities(rows.label_names))
         return open_pretrained(model, task, rows, seed)
 
     def measure(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TaskData) -> dict[str, Any]:
@@ -86,7 +90,8 @@ def finetune_pretrained(
         logits = predicted_logits(network, validation, tokenizer)
         return task_metrics(logits, validation, rows.validation, rows.problem_type, rows.label_names)
 
-    tuning = _Tuning(task, {"model": model}, data, settings, seed, dict(training_arguments or {}))
+    what = {"model": model, **({} if task == TEXT_CLASSIFICATION else {"task": task})}
+    tuning = _Tuning(task, what, data, settings, seed, dict(training_arguments or {}))
     return tuning.carry_out(output_dir, open_model, measure, console)
 
 
@@ -196,7 +201,7 @@ class _Tuning:
         network, tokenizer = open_model(rows)
         folder.claim()
         train = task.tokenize(rows.train, tokenizer, self.data)
-        notes = [*rows.notes, *(tokenizing_notes(train) if self.task == TRANSLATION else ())]
+        notes = [*rows.notes, *tokenizing_notes(train)]
         for note in notes:
             console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
         if not (folder.work / "model").exists():

@@ -7,10 +7,13 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
+from tinybert_hf.data.bio import marks_entities
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
 from tinybert_hf.distillation.losses.attention import common_heads
 from tinybert_hf.distillation.teachers import NO_LAYERS
-from tinybert_hf.errors import RecipeError, TinyBertError
+from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
+from tinybert_hf.evaluation import check_can_count
 from tinybert_hf.model import TinyBertConfig
 from tinybert_hf.opening import HEADS
 from tinybert_hf.recipes.folder import RunFolder
@@ -62,6 +65,7 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
         TinyBertError: anything that would stop the run later.
     """
     data = TASKS[recipe.task].load(recipe.data)
+    check_can_count(entities=recipe.task == TOKEN_CLASSIFICATION and marks_entities(data.label_names))
     teacher_config, tokenizer = _teacher_config(recipe, data), None
     if recipe.teacher.config is not None:
         positions = teacher_config.max_position_embeddings
@@ -71,6 +75,7 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
     maps = _layer_maps(recipe, student_config, teacher_config)
     label_order(student_config, teacher_config)
     joint = plan_joint_teachers(recipe, teacher_config, tokenizer, student_config)
+    _check_same_tokens(recipe, joint)
     plan = ClassificationPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
     for config in (teacher_config,) if joint is None else joint.configs:
         check_length("max_length", recipe.data.max_length, teacher=config, student=student_config)
@@ -131,9 +136,20 @@ def _layer_maps(
 def texts_of(data: TaskData) -> Iterator[str]:
     """Every training text, second texts of pairs included."""
     assert data.train is not None
+    if "tokens" in data.train.column_names:
+        yield from (" ".join(words) for words in data.train["tokens"])
     for column in ("text", "text_pair"):
         if column in data.train.column_names:
             yield from data.train[column]
+
+
+def _check_same_tokens(recipe: Recipe, joint: JointTeachers | None) -> None:
+    if recipe.task == TOKEN_CLASSIFICATION and joint is not None and any(joint.differences):
+        raise TeacherError(
+            "A teacher reads other tokens than the student, and the answers of a token classifier stand at tokens, so "
+            "they cannot be compared. Take teachers and a student with one tokenizer; a student from a preset has its "
+            "teacher's."
+        )
 
 
 def _check_start(plan: ClassificationPlan) -> None:

@@ -38,6 +38,7 @@ class RunReport:
         device: where latency was measured.
         warnings: what a reader of the table should know.
         further_metrics: names of metrics that the table shows beside the main one.
+        task: as transformers' pipelines call it.
     """
 
     folder: str
@@ -50,6 +51,7 @@ class RunReport:
     device: str = "cpu"
     warnings: list[str] = field(default_factory=list)
     further_metrics: list[str] = field(default_factory=list)
+    task: str = "text-classification"
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:
@@ -77,7 +79,7 @@ class RunReport:
         pruned = [] if self.pruning is None else [f"Its vocabulary was pruned: {pruning_in_words(self.pruning)}."]
         if pruned and BASELINE in self.metrics:
             pruned = [f"{pruned[0]} The student that was trained alone keeps the whole vocabulary."]
-        load = f'import tinybert_hf; pipeline("text-classification", "{self.folder}")'
+        load = f'import tinybert_hf; pipeline("{self.task}", "{self.folder}")'
         return [*pruned, f"The student is in {self.folder}.", f"Load it: {load}", WITHOUT_PACKAGE]
 
     def _table(self) -> Table:

@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data import TASKS
+from tinybert_hf.data import TASKS, tokenizing_notes
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
@@ -17,7 +18,14 @@ from tinybert_hf.distillation.losses.prediction import mixed_logits
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teacher import better_label_order, majority_share, majority_warning, order_warning
 from tinybert_hf.distillation.teachers import shares
-from tinybert_hf.evaluation import main_metric, measure_costs, metrics_for, predicted_logits, task_metrics
+from tinybert_hf.evaluation import (
+    main_metric,
+    measure_costs,
+    metrics_for,
+    predicted_logits,
+    task_metrics,
+    token_metrics_for,
+)
 from tinybert_hf.opening import read_projections
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
 from tinybert_hf.recipes.plan_classification import ClassificationPlan, texts_of
@@ -26,6 +34,7 @@ from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport
 from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import open_teacher, reopen_teacher
+from tinybert_hf.recipes.token_warnings import blind_warning
 from tinybert_hf.training import projections_from, with_teacher_tokens
 
 if TYPE_CHECKING:
@@ -37,7 +46,8 @@ _NOTHING_LEARNT = {
     MULTI_LABEL: "The student gives no row one of its labels: no probability is above 1/2 where it should be.",
     REGRESSION: "The student's numbers do not rise with the right ones.",
 }
-_MORE = "it has not learnt the task. Give it more epochs or rows, or a higher learning rate."
+_LEARN_MORE = "Give it more epochs or rows, or a higher learning rate."
+_LOOK_AT_TEACHER = "It may not be fine-tuned for these rows, or its labels stand in another order (id2label)."
 
 
 class ClassificationRun(Run[ClassificationPlan]):
@@ -85,6 +95,7 @@ class ClassificationRun(Run[ClassificationPlan]):
         if key not in self._tokenized:
             raw = self.plan.data.part(part)
             self._tokenized[key] = TASKS[self.recipe.task].tokenize(raw, tokenizer, self.recipe.data)
+            self.say_notes(f"{part} rows: {note}" for note in tokenizing_notes(self._tokenized[key]))
         return self._tokenized[key]
 
     @cached_property
@@ -120,6 +131,8 @@ class ClassificationRun(Run[ClassificationPlan]):
     @property
     def compute_metrics(self) -> Any:
         """The figures of the problem type."""
+        if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
+            return token_metrics_for(self.plan.data.label_names)
         return metrics_for(self.plan.data.problem_type, self.plan.data.num_labels)
 
     def open_teacher(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -189,10 +202,7 @@ class ClassificationRun(Run[ClassificationPlan]):
         if len(each) == 1:
             return each[0]
         weights = shares([self.recipe.teacher.weight, *(one.weight for one in self.recipe.further_teachers)])
-        from torch import tensor
-
-        mean = mixed_logits([tensor(one) for one in logits], weights, problem_type)
-        return {**self._metrics_of(mean.numpy(), part, rows), "each": each}
+        return {**self._metrics_of(_mean(logits, weights, problem_type), part, rows), "each": each}
 
     def corpus_of_rows(self) -> Iterator[str]:
         """Both texts of a pair."""
@@ -240,10 +250,16 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def teacher_warnings(self) -> list[str]:
         """A teacher that knows no more than the label counts is untrained, or its labels stand in another order."""
+        figures = self.folder.result_of("teacher metrics")
+        if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
+            each = figures.get("each", [figures])
+            whose = ["The teacher"] if len(each) == 1 else [f"The teacher {name}" for name in self._names]
+            said = (blind_warning(one, who, self.plan.data) for one, who in zip(each, whose, strict=True))
+            return [f"{warning} {_LOOK_AT_TEACHER}" for warning in said if warning is not None]
         if self.plan.data.problem_type != SINGLE_LABEL:
-            known = self.folder.result_of("teacher metrics")[main_metric(self.plan.data.problem_type)]
             nothing = _NOTHING_LEARNT[self.plan.data.problem_type].replace("student", "teacher")
-            return [f"{nothing} Was it fine-tuned on this task, and long enough?"] if known <= 0 else []
+            knows = figures[main_metric(self.plan.data.problem_type)] > 0
+            return [] if knows else [f"{nothing} Was it fine-tuned on this task, and long enough?"]
         assert self.plan.data.validation is not None
         figures = self.folder.result_of("teacher metrics")
         configs = (self.plan.teacher_config,) if self.plan.joint is None else self.plan.joint.configs
@@ -266,8 +282,11 @@ class ClassificationRun(Run[ClassificationPlan]):
         """A student that knows no more than the label counts has learnt nothing."""
         assert self.plan.data.validation is not None
         metrics = (self.folder.result_of(PRUNING) or self.folder.result_of(STUDENT))["metrics"]
+        if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
+            warning = blind_warning(metrics, "The student", self.plan.data)
+            return [] if warning is None else [f"{warning} {_LEARN_MORE}"]
         if self.plan.data.problem_type != SINGLE_LABEL:
-            nothing = f"{_NOTHING_LEARNT[self.plan.data.problem_type]} So {_MORE}"
+            nothing = f"{_NOTHING_LEARNT[self.plan.data.problem_type]} So it has not learnt the task. {_LEARN_MORE}"
             return [nothing] if metrics[main_metric(self.plan.data.problem_type)] <= 0 else []
         reached = metrics["accuracy"]
         majority = majority_share(self.plan.data.validation["label"])
@@ -275,7 +294,7 @@ class ClassificationRun(Run[ClassificationPlan]):
             return []
         return [
             f"The student's accuracy is {reached:.4f}, no better than always answering the most frequent label "
-            f"({majority:.4f}): {_MORE}"
+            f"({majority:.4f}): it has not learnt the task. {_LEARN_MORE}"
         ]
 
     def report(self) -> RunReport:
@@ -292,7 +311,16 @@ class ClassificationRun(Run[ClassificationPlan]):
         costs = {TEACHER: whole, STUDENT: measured[STUDENT]}
         if BASELINE in collected["metrics"]:
             costs[BASELINE] = measured.get(BASELINE, costs[STUDENT])
-        return RunReport(costs=costs, **collected)
+        return RunReport(costs=costs, task=self.recipe.task, **collected)
+
+
+def _mean(logits: Sequence[Any], weights: Sequence[float], problem_type: str) -> Any:
+    """Of the answers of several models, which are arrays, or lists of them for each row."""
+    from torch import tensor
+
+    if isinstance(logits[0], list):
+        return [_mean(row, weights, SINGLE_LABEL) for row in zip(*logits, strict=True)]
+    return mixed_logits([tensor(one) for one in logits], weights, problem_type).numpy()
 
 
 def _in_order(logits: Any, order: list[int]) -> Any:

@@ -133,7 +133,8 @@ class Recipe:
     description: str = ""
     """A line for `tinybert recipes`."""
     task: str = "text-classification"
-    """text-classification (also pairs, several labels, regression) or translation."""
+    """text-classification (also pairs, several labels, regression), token-classification (named entities) or
+    translation."""
     data: DataSettings = field(default_factory=DataSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     further_teachers: tuple[FurtherTeacher, ...] = ()

@@ -45,7 +45,7 @@ class Run(ABC, Generic[PlanT]):
 
     def __init__(self, plan: PlanT, console: Console) -> None:
         self.plan, self.recipe, self.folder, self.console = plan, plan.recipe, plan.folder, console
-        self.metric = plan.recipe.metric or main_metric(plan.data.problem_type)
+        self.metric = plan.recipe.metric or main_metric(plan.data.problem_type, plan.data.label_names)
         self.device = _device(plan.recipe)
         self.training_arguments: dict[str, Any] = {**SCREEN, **plan.recipe.training_arguments}
 

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.reporting.curves import phase_picture
 from tinybert_hf.reporting.disagreements import Comparison, compare_classifiers
@@ -155,6 +156,8 @@ def _mean(matrix: list[list[float]], cells: set[tuple[int, int]]) -> float | Non
 
 def _compared(run: FinishedRun, moved: Moved) -> tuple[Comparison | None, str | None]:
     """Student and teacher on the validation rows, or why they cannot be compared."""
+    if run.recipe["task"] == TOKEN_CLASSIFICATION:
+        return None, "Answers to single words are not compared here; `tinybert evaluate` measures a model on its rows."
     compare = compare_translators if run.is_translation else compare_classifiers
     try:
         return compare(run, moved), None

@@ -27,6 +27,7 @@ from tinybert_hf.training.teacher_cache import (
     shard_rows,
     write_missing,
 )
+from tinybert_hf.training.word_collation import labels_tokens
 
 if TYPE_CHECKING:
     from tinybert_hf.training.trainer import DistillationTrainer
@@ -182,19 +183,27 @@ def pays(
 ) -> bool:
     """Whether a cache that nobody asked for saves time, and cannot be wrong or large.
 
-    It holds a few logits a row, of rows that are only padded. One process writes it, so it is read more often than
-    there are processes.
+    It holds a few logits a row, or a token, of rows that are only padded. One process writes it, so it is read more
+    often than there are processes.
     """
     return (
         "prediction_loss" in losses
         and set(losses) <= {"prediction_loss", "label_loss"}
         and epochs > int(os.environ.get("WORLD_SIZE", "1"))
-        and type(teacher).__name__.endswith("ForSequenceClassification")
+        and (type(teacher).__name__.endswith("ForSequenceClassification") or _few_answers(teacher, dataset))
         and data_collator is None
         and "input_ids" in (getattr(dataset, "column_names", None) or ())
         and hasattr(dataset, "select_columns")
         and getattr(tokenizer, "padding_side", None) == "right"
     )
+
+
+def _few_answers(teacher: nn.Module, dataset: Any) -> bool:
+    """Whether the answers at all tokens of a data set are small beside what a cache may take."""
+    if not labels_tokens(teacher) or "length" not in (getattr(dataset, "column_names", None) or ()):
+        return False
+    labels: Any = teacher.config.num_labels  # type: ignore[union-attr]
+    return bool(sum(dataset["length"]) * labels * 4 < USUAL_LIMIT_GB * 1e8)
 
 
 def in_words(size: int) -> str:

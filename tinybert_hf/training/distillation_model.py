@@ -61,7 +61,7 @@ class DistillationModel(nn.Module):
             teacher_capture,
             masks,
             self.projections,
-            Counts.of(masks.source, masks.target) if counts is None else counts,
+            Counts.of(masks.source, masks.target, masks.word_starts) if counts is None else counts,
             inputs.get("labels"),
         )
         return losses

@@ -15,6 +15,7 @@ from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint
+from tinybert_hf.training.word_collation import collator_for, labels_tokens
 
 
 @dataclass(frozen=True)
@@ -41,17 +42,17 @@ class FinetuneTrainer(ResumableTrainer):
     def __init__(self, model: PreTrainedModel, *args: Any, **kwargs: Any) -> None:
         super().__init__(model, *args, **kwargs)
         # Most heads take `num_items_in_batch` and ignore it, so the mean of a batch has to be scaled here: by the
-        # number of batches, or by their target tokens. A head that says itself whether it divides (TinyBERT's do) is
-        # left to the Trainer.
+        # number of batches, or by their target tokens or labelled words. A head that says itself whether it divides
+        # (TinyBERT's do) is left to the Trainer.
         ignores = getattr(model, "accepts_loss_kwargs", None) is None
-        self._mean_over_tokens = ignores and is_translator(model)
+        self._mean_over_tokens = ignores and (is_translator(model) or labels_tokens(model))
         if ignores and not self._mean_over_tokens:
             self.loss_is_scaled_for_ga = False
 
     def compute_loss(
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
-        """As in transformers; a translator's mean over its own batch becomes its share of the accumulated batch's."""
+        """As in transformers; a mean over the labels of its own batch becomes its share of the accumulated batch's."""
         if not self._mean_over_tokens or num_items_in_batch is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         tokens = (inputs["labels"] != -100).sum()
@@ -133,7 +134,9 @@ def finetune(
         eval_dataset=eval_dataset,
         processing_class=processing_class,
         compute_metrics=compute_metrics,
-        data_collator=DataCollatorForSeq2Seq(processing_class, model=model) if is_translator(model) else None,
+        data_collator=DataCollatorForSeq2Seq(processing_class, model=model)
+        if is_translator(model)
+        else collator_for(model, processing_class),
     )
     trainer.train(resume_from_checkpoint=complete_checkpoint(work))
     metrics = final_metrics(trainer, eval_dataset)

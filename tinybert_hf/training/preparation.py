@@ -12,7 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.distillation.batches import attention_mask, target_mask
+from tinybert_hf.distillation.batches import WORD_STARTS, attention_mask, target_mask
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.joint_objective import AnyObjective, JointObjective
 from tinybert_hf.distillation.objective import Masks, Objective, evaluation_mode
@@ -82,7 +82,7 @@ def unreached_parameters(
 
 def masks_of(batch: Mapping[str, Any]) -> Masks:
     """Which tokens of a batch are real."""
-    return Masks(attention_mask(batch), target_mask(batch))
+    return Masks(attention_mask(batch), target_mask(batch), batch.get(WORD_STARTS))
 
 
 def new_projections(

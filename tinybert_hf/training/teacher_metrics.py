@@ -91,7 +91,7 @@ def _answers(trainer: DistillationTrainer, dataset: Any) -> tuple[list[Tensor], 
             if logits is None or logits.dim() != 2:
                 raise TinyBertError(
                     f"{type(model).__name__} does not answer once a row, so its accuracy cannot be counted here. "
-                    "Translators are measured by `tinybert evaluate`."
+                    "Translators and token classifiers are measured by `tinybert evaluate`."
                 )
             said.append(logits[:, order].float())
         gathered = trainer.accelerator.gather_for_metrics((*said, batch["labels"]))

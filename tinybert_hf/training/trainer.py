@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, Seq2SeqTrainer, set_seed
 from transformers.utils.generic import find_labels
 
-from tinybert_hf.distillation.batches import Counts, attention_mask
+from tinybert_hf.distillation.batches import WORD_STARTS, Counts, attention_mask
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.joint_objective import objective_between
 from tinybert_hf.distillation.projections import AnyProjections
@@ -41,6 +41,7 @@ from tinybert_hf.training.preparation import (
 from tinybert_hf.training.sharding import load_whole_state, whole_state
 from tinybert_hf.training.teacher_cache import CachingCollator, TeacherCache, capture_from
 from tinybert_hf.training.teacher_metrics import evaluate_teachers
+from tinybert_hf.training.word_collation import collator_for
 
 FILLER = "is_filler"  # marks a batch that is computed, and counted as nothing
 
@@ -99,6 +100,8 @@ class DistillationTrainer(ResumableTrainer):
         self.teacher = settled(teacher, kwargs.get("processing_class"))
         self.processing_class = kwargs.get("processing_class")
         check_cache(self.teacher, args)
+        if kwargs.get("data_collator") is None:
+            kwargs["data_collator"] = collator_for(model, self.processing_class)
         if model_init is not None:
             set_seed(args.seed)
             model = super().call_model_init()
@@ -268,7 +271,7 @@ class DistillationTrainer(ResumableTrainer):
         device = torch.device("cpu") if device.type == "mps" else device  # which has no float64
         totals = torch.zeros(len(fields(Counts)), dtype=torch.float64, device=device)
         for each in masks:
-            totals += Counts.of(each.source, each.target).as_tensor(device)
+            totals += Counts.of(each.source, each.target, each.word_starts).as_tensor(device)
         if self.args.world_size > 1:
             totals = self.accelerator.reduce(totals, "sum")
         return Counts(*totals.to(self.args.device, torch.float32).unbind())
@@ -352,7 +355,9 @@ class DistillationTrainer(ResumableTrainer):
                 # Columns for a teacher that reads the student's tokens all the same are not needed.
                 reads_own = isinstance(self.teacher, Teachers) and self.teacher.differences[index]
                 names += [*inputs, *(own_inputs(index, inputs) if reads_own else ())]
-            self._signature_columns = list(dict.fromkeys([*names, "label", "label_ids", *self.label_names]))
+            self._signature_columns = list(
+                dict.fromkeys([*names, "label", "label_ids", WORD_STARTS, *self.label_names])
+            )
 
     def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
         if state_dict is not None:

@@ -2,8 +2,21 @@
 
 from tinybert_hf.data.tasks.base import Task, TaskData, tokenizing_notes
 from tinybert_hf.data.tasks.text_classification import TextClassificationTask
+from tinybert_hf.data.tasks.token_classification import TokenClassificationTask
 from tinybert_hf.data.tasks.translation import TranslationTask
 
-TASKS: dict[str, Task] = {"text-classification": TextClassificationTask(), "translation": TranslationTask()}
+TASKS: dict[str, Task] = {
+    "text-classification": TextClassificationTask(),
+    "token-classification": TokenClassificationTask(),
+    "translation": TranslationTask(),
+}
 
-__all__ = ["TASKS", "Task", "TaskData", "TextClassificationTask", "TranslationTask", "tokenizing_notes"]
+__all__ = [
+    "TASKS",
+    "Task",
+    "TaskData",
+    "TextClassificationTask",
+    "TokenClassificationTask",
+    "TranslationTask",
+    "tokenizing_notes",
+]

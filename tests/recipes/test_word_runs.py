@@ -1,0 +1,144 @@
+"""Whole runs of models that label words: one teacher, two of them, long rows, plain labels, and what is refused."""
+
+from __future__ import annotations
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from rich.console import Console
+from tiny_entities import LABELS, make_teacher, recipe_mapping, rows
+from tiny_run import write_rows
+from transformers import AutoModelForTokenClassification, pipeline
+
+from tinybert_hf.data import DataSettings, train_wordpiece_tokenizer
+from tinybert_hf.errors import TinyBertError
+from tinybert_hf.evaluation import evaluate_any_checkpoint
+from tinybert_hf.model import TinyBertForTokenClassification
+from tinybert_hf.recipes.description import describe_plan
+from tinybert_hf.recipes.fields import build
+from tinybert_hf.recipes.overrides import apply_overrides
+from tinybert_hf.recipes.plan import make_plan
+from tinybert_hf.recipes.report import RunReport
+from tinybert_hf.recipes.run import run_recipe
+from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.reporting import write_report
+
+pytest.importorskip("seqeval")
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_teacher(tmp_path_factory.mktemp("teacher"))
+
+
+def recipe(folder: Path, model: str, *assignments: str, **changes: Any) -> Recipe:
+    return build(Recipe, apply_overrides(recipe_mapping(folder, model, **changes), assignments))
+
+
+def run(folder: Path, model: str, *assignments: str, **changes: Any) -> tuple[RunReport, str]:
+    console = Console(record=True, width=120, file=io.StringIO())
+    return run_recipe(recipe(folder, model, *assignments, **changes), console), console.export_text()
+
+
+def test_a_run_leaves_a_student_that_labels_words(tmp_path: Path, teacher: str) -> None:
+    tuned = {
+        "model": make_teacher(tmp_path / "headless", head=False),
+        "finetune": {"epochs": 6, "learning_rate": 0.003, "batch_size": 8},
+    }
+    report, printed = run(tmp_path, teacher, teacher=tuned, baseline={"epochs": 1})
+    assert report.main_metric == "f1"
+    assert report.metrics["teacher"]["f1"] > 0.8
+    assert set(report.metrics["student"]) == {"f1", "precision", "recall", "accuracy"}
+    assert f'pipeline("token-classification", "{tmp_path / "out"}")' in printed
+    student = AutoModelForTokenClassification.from_pretrained(tmp_path / "out")
+    assert isinstance(student, TinyBertForTokenClassification)
+    assert tuple(student.config.id2label.values()) == LABELS
+    validation = DataSettings(validation_file=str(tmp_path / "validation.jsonl"), max_length=32)
+    found = evaluate_any_checkpoint(str(tmp_path / "out"), validation, device="cpu")
+    assert report.metrics["student"] == {name: value for name, value in found.items() if name != "notes"}
+    pipeline("token-classification", str(tmp_path / "out"), device="cpu")("Ada saw Paris")
+    # What an intermediate phase alone cannot do: the head learns in the second.
+    start = json.loads((tmp_path / "out" / "phases" / "1-prediction" / "phase.json").read_text())
+    assert start["name"] == "prediction"
+    assert not list((tmp_path / "out" / "phases").rglob("teacher_cache")), "its own cache is removed"
+    page = write_report(tmp_path / "out").read_text(encoding="utf-8")
+    assert "Answers to single words are not compared here" in page
+
+
+def test_a_teacher_with_its_labels_in_another_order(tmp_path: Path, teacher: str) -> None:
+    """The same teacher, its outputs renamed: the student is the same, and so are the figures."""
+    order = [3, 0, 4, 2, 1]
+    model = AutoModelForTokenClassification.from_pretrained(teacher)
+    names = [LABELS[index] for index in order]
+    model.config.id2label, model.config.label2id = dict(enumerate(names)), {name: i for i, name in enumerate(names)}
+    with torch.no_grad():
+        model.classifier.weight.copy_(model.classifier.weight[order])
+        model.classifier.bias.copy_(model.classifier.bias[order])
+    model.save_pretrained(tmp_path / "other")
+    import shutil
+
+    for name in ("tokenizer.json", "tokenizer_config.json"):
+        shutil.copy(Path(teacher) / name, tmp_path / "other")
+    (tmp_path / "a").mkdir()
+    (tmp_path / "b").mkdir()
+    first, second = run(tmp_path / "a", teacher)[0], run(tmp_path / "b", str(tmp_path / "other"))[0]
+    assert first.metrics == second.metrics
+    ours, theirs = (AutoModelForTokenClassification.from_pretrained(tmp_path / one / "out") for one in "ab")
+    torch.testing.assert_close(ours.classifier.weight, theirs.classifier.weight, rtol=1e-3, atol=1e-4)
+
+
+def test_two_teachers_count_as_their_mean_at_each_word(tmp_path: Path, teacher: str) -> None:
+    """The same teacher twice is that teacher."""
+    one, _ = run(tmp_path, teacher)
+    (tmp_path / "two").mkdir()
+    two, printed = run(tmp_path / "two", teacher, further_teachers=[{"model": teacher}])
+    assert two.metrics["teacher"]["each"] == [one.metrics["teacher"]] * 2
+    assert {name: two.metrics["teacher"][name] for name in one.metrics["teacher"]} == one.metrics["teacher"]
+    assert "the mean of 2 teachers" in printed
+
+
+def test_a_teacher_with_other_tokens_is_refused_before_anything(tmp_path: Path, teacher: str) -> None:
+    foreign = make_teacher(tmp_path / "foreign")
+    train_wordpiece_tokenizer(["zebra quick fox"] * 3, vocab_size=60, max_length=64).save_pretrained(foreign)
+    with pytest.raises(TinyBertError, match="the answers of a token classifier stand at tokens"):
+        make_plan(recipe(tmp_path, teacher, further_teachers=[{"model": foreign}], phases=[{"name": "prediction"}]))
+
+
+def test_long_rows_are_said_and_measured_whole(tmp_path: Path, teacher: str) -> None:
+    report, printed = run(tmp_path, teacher, "data.max_length=8", phases=[{"name": "prediction"}])
+    assert "Note: train rows: " in printed
+    assert "overlapping windows; no word is cut off" in printed
+    assert "Note: validation rows: " in printed
+    assert "WARNING" in printed or report.metrics["teacher"]["f1"] > 0
+
+
+def test_plain_labels_are_measured_by_accuracy(tmp_path: Path) -> None:
+    plain = [{**row, "ner_tags": [tag[-6:] for tag in row["ner_tags"]]} for row in rows()]
+    model = make_teacher(tmp_path / "teacher", ("-place", "O", "person"))
+    mapping = recipe_mapping(tmp_path, model, phases=[{"name": "prediction"}])
+    write_rows(tmp_path / "train.jsonl", plain)
+    write_rows(tmp_path / "validation.jsonl", plain[:12])
+    console = Console(record=True, width=120, file=io.StringIO())
+    report = run_recipe(build(Recipe, mapping), console)
+    assert report.main_metric == "accuracy"
+    assert set(report.metrics["student"]) == {"accuracy"}
+    assert "no tag begins with B- or I-" in console.export_text()
+
+
+def test_a_dry_run_shows_the_fields_of_the_task(tmp_path: Path, teacher: str) -> None:
+    said = describe_plan(make_plan(recipe(tmp_path, teacher)))
+    assert "tags_column: ner_tags" in said
+    assert "text_column" not in said
+    assert "labels: O, B-person, I-person, B-place, I-place (token-classification)" in said
+    assert "the teacher is asked once a row" in said
+
+
+def test_a_text_classifier_is_no_teacher_of_words(tmp_path: Path) -> None:
+    import tiny_run
+
+    with pytest.raises(TinyBertError, match="different numbers of labels"):
+        run(tmp_path, tiny_run.make_teacher(tmp_path / "texts"))
