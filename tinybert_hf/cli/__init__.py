@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tinybert_hf.cli.augment import augment
 from tinybert_hf.cli.card import card
 from tinybert_hf.cli.convert import convert
 from tinybert_hf.cli.demo import demo
@@ -18,7 +19,7 @@ from tinybert_hf.cli.recipes import recipes
 from tinybert_hf.cli.report import report
 from tinybert_hf.cli.translate import translate
 
-COMMANDS = (distill, finetune, evaluate, translate, pseudo_label, convert, report, demo, card, push, recipes)
+COMMANDS = (distill, finetune, evaluate, translate, pseudo_label, augment, convert, report, demo, card, push, recipes)
 
 app = typer.Typer(
     name="tinybert",
