@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -10,7 +10,7 @@ from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.options import Cpu
 
 if TYPE_CHECKING:
-    from tinybert_hf.data.augmentation import AugmentationReport, FileToAugment, ReplacementSettings
+    from tinybert_hf.data.augmentation import AugmentationReport, FileToAugment, OpenedSource, ReplacementSettings
 
 _DATA = "Data"
 _WORDS = "Words"
@@ -112,35 +112,31 @@ def augment(
     # What is wrong with the rows is said before a large model is fetched.
     read_rows(file)
     check_output(output)
-    source, words_of, notes = _words(
-        model, neighbours_only=neighbours_only, glove=glove, batch_size=batch_size, cpu=cpu
-    )
-    for note in notes:
+    source = _open(model, neighbours_only=neighbours_only, glove=glove, batch_size=batch_size, cpu=cpu)
+    for note in source.notes:
         typer.echo(f"Note: {note}", err=True)
     if dry_run:
         _show(source, file, settings)
-        return
-    _write(source, words_of, file, settings, output)
+    else:
+        _write(source, file, settings, output)
 
 
-def _write(
-    source: Any, words_of: dict[str, Any], file: FileToAugment, settings: ReplacementSettings, output: str
-) -> None:
+def _write(source: OpenedSource, file: FileToAugment, settings: ReplacementSettings, output: str) -> None:
     from rich.console import Console
 
     from tinybert_hf.data.augmentation import write_augmented
     from tinybert_hf.recipes.progress import row_progress
 
     with row_progress(Console(stderr=True), "Augmenting") as progress:
-        report = write_augmented(source, file, settings, output, words_of=words_of, progress=progress)
+        report = write_augmented(source.words, file, settings, output, words_of=source.identity, progress=progress)
     print(f"{report.rows_written:,} rows written to {report.output}: {report.rows_read:,} and their copies.")
     _print_notes(report)
 
 
-def _show(source: Any, file: FileToAugment, settings: ReplacementSettings) -> None:
+def _show(source: OpenedSource, file: FileToAugment, settings: ReplacementSettings) -> None:
     from tinybert_hf.data.augmentation import dry_run
 
-    report, examples = dry_run(source, file, settings)
+    report, examples = dry_run(source.words, file, settings)
     print(f"{report.rows_written:,} rows would be written: {report.rows_read:,} and their copies.")
     _print_notes(report)
     for texts, copies in examples:
@@ -156,10 +152,8 @@ def _print_notes(report: AugmentationReport) -> None:
             print(f"  {reason.replace('_', ' ')}: {count:,}")
 
 
-def _words(
-    model: str, *, neighbours_only: bool, glove: str | None, batch_size: int | None, cpu: bool
-) -> tuple[Any, dict[str, Any], list[str]]:
-    """The source of words, what it is, and what a user should know of it."""
+def _open(model: str, *, neighbours_only: bool, glove: str | None, batch_size: int | None, cpu: bool) -> OpenedSource:
+    """The model on its device."""
     import torch
 
     from tinybert_hf.cli.model_folders import opens_models

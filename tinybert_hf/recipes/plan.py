@@ -29,7 +29,10 @@ def make_plan(recipe: Recipe) -> ClassificationPlan | TranslationPlan:
     check_schedulers(recipe)
     settings = {name: value for name, value in recipe.as_dict().items() if name not in _NOT_COMPARED}
     unlabelled = recipe.pseudo_labels.unlabelled_file if recipe.pseudo_labels is not None else None
-    folder = RunFolder(recipe.folder, settings, recipe.data, further_files=(unlabelled,) if unlabelled else ())
+    vectors = recipe.augmentation.glove_file if recipe.augmentation is not None else None
+    folder = RunFolder(
+        recipe.folder, settings, recipe.data, further_files=[file for file in (unlabelled, vectors) if file]
+    )
     folder.check()
     if recipe.teacher.model is None and recipe.teacher.config is None:
         example = (

@@ -17,6 +17,7 @@ SCREEN = {"logging_steps": 0.25, "disable_tqdm": False}
 TEACHER, STUDENT, BASELINE = "teacher", "student", "baseline"
 TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, alone"}
 WITHOUT_PACKAGE = "Where the package is not installed: the same with trust_remote_code=True, without the import."
+_NEW = "augmentation"
 _PACKAGES = ("tinybert_hf", "torch", "transformers", "accelerate", "datasets")
 
 
@@ -33,6 +34,7 @@ class RunReport:
         seconds: how long each stage took.
         device: where latency was measured.
         warnings: what a reader of the table should know.
+        augmentation: rows and augmented_rows that the phases learnt from; empty where none were made.
     """
 
     folder: str
@@ -43,12 +45,14 @@ class RunReport:
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = "cpu"
     warnings: list[str] = field(default_factory=list)
+    augmentation: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:
         """From the content of run.json."""
         names = [one.name for one in fields(cls) if one.name != "folder"]
-        return cls(folder=folder, **{name: content[name] for name in names})
+        # A run of an earlier version has no augmentation.
+        return cls(folder=folder, **{name: content[name] for name in names if name in content or name != _NEW})
 
     @property
     def share(self) -> float:

@@ -24,8 +24,14 @@ def summary(run: FinishedRun) -> str:
     several = len(run.teachers) > 1
     return (
         f"{student} ({parameters(costs['student']['parameters'])} parameters) was distilled from {teachers} "
-        f"({parameters(costs['teacher']['parameters'])} parameters{' together' if several else ''}), on {_rows(run)}."
+        f"({parameters(costs['teacher']['parameters'])} parameters{' together' if several else ''}), on "
+        f"{_rows(run)}{_copies(run)}."
     )
+
+
+def _copies(run: FinishedRun) -> str:
+    made = (run.content.get("augmentation") or {}).get("augmented_rows")
+    return f" and {made:,} augmented copies of them, without their labels" if made else ""
 
 
 def _rows(run: FinishedRun) -> str:

@@ -1,5 +1,6 @@
 """Opens the model that knows which words fit."""
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -93,6 +94,21 @@ def words_from(
     return WordSource(masking, vocabulary, predictions, neighbours)
 
 
+@dataclass(frozen=True)
+class OpenedSource:
+    """All that words are taken from.
+
+    Attributes:
+        words: the source.
+        identity: what it is, for `write_augmented`.
+        notes: what a user should know of it, a sentence each.
+    """
+
+    words: WordSource
+    identity: dict[str, Any]
+    notes: list[str]
+
+
 def open_source(
     model: str,
     *,
@@ -100,8 +116,8 @@ def open_source(
     neighbours_only: bool = False,
     batch_size: int | None = None,
     device: str = "cpu",
-) -> tuple[WordSource, dict[str, Any], list[str]]:
-    """Opens all that words are taken from.
+) -> OpenedSource:
+    """Opens a model by its name.
 
     Args:
         model: folder or Hub id.
@@ -110,22 +126,36 @@ def open_source(
         batch_size: as in `words_from`.
         device: of the model.
 
-    Returns:
-        The source; what it is, for `write_augmented`; and what a user should know of it, a sentence each.
-
     Raises:
         TinyBertError: the model or the file cannot be used.
     """
-    glove = None if glove_file is None else GloveVectors(glove_file)
     opened, tokenizer = open_masked_lm(model, neighbours_only=neighbours_only)
-    opened.to(device)
-    source = words_from(opened, tokenizer, neighbours_only=neighbours_only, glove=glove, batch_size=batch_size)
+    opened.to(device)  # type: ignore[arg-type]
+    return source_of(opened, tokenizer, glove_file=glove_file, neighbours_only=neighbours_only, batch_size=batch_size)
+
+
+def source_of(
+    model: "PreTrainedModel",
+    tokenizer: Any,
+    *,
+    glove_file: str | None = None,
+    neighbours_only: bool = False,
+    batch_size: int | None = None,
+) -> OpenedSource:
+    """The same of a model that is open already.
+
+    Raises:
+        TinyBertError: the tokenizer or the file cannot be used.
+    """
+    check_tokenizer(str(model.config.name_or_path), tokenizer, neighbours_only=neighbours_only)
+    glove = None if glove_file is None else GloveVectors(glove_file)
+    words = words_from(model, tokenizer, neighbours_only=neighbours_only, glove=glove, batch_size=batch_size)
     identity = {
-        "model": model_fingerprint(opened, tokenizer),
+        "model": model_fingerprint(model, tokenizer),
         "neighbours_only": neighbours_only,
         "content of the word vectors": None if glove_file is None else file_digest(Path(glove_file))[:16],
     }
-    return source, identity, [] if glove is None else glove.notes
+    return OpenedSource(words, identity, [] if glove is None else list(glove.notes))
 
 
 def positions_of(model: "PreTrainedModel") -> int | None:
