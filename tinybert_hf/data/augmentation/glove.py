@@ -94,13 +94,12 @@ def require_gensim() -> None:
 def _load(file: Path, scan: _Scan) -> Any:
     from gensim.models import KeyedVectors  # type: ignore[import-not-found,import-untyped,unused-ignore]
 
-    if not scan.left_out and not scan.has_header and file.suffix != ".gz":
-        return KeyedVectors.load_word2vec_format(str(file), binary=False, no_header=True)
     with tempfile.TemporaryDirectory() as folder:
         clean = Path(folder) / "vectors.txt"
         with clean.open("wb") as handle:
+            handle.write(b"%d %d\n" % (scan.rows, scan.width))  # where it has to count them, gensim leaves files open
             handle.writelines(line for line, reason in _lines(file, scan.width, scan.has_header) if reason is None)
-        return KeyedVectors.load_word2vec_format(str(clean), binary=False, no_header=True)
+        return KeyedVectors.load_word2vec_format(str(clean), binary=False)
 
 
 def _scan(file: Path) -> _Scan:

@@ -13,7 +13,7 @@ off over under within without upon across along around behind beside besides bey
 per despite except like unlike
 not no n't never ever there here where when why how then now again once also too very just only even still already
 more most less least much many few little some any all each every such same other others another own
-s t d m o y ll re ve ain isn aren wasn weren don doesn didn haven hasn hadn won wouldn couldn shouldn mustn needn
+s t d m o y ll re ve ain isn aren wasn weren don doesn didn haven hasn hadn wouldn couldn shouldn mustn needn
 i'm i've i'd i'll you're you've you'd you'll he's he'd he'll she's she'd she'll it's it'd it'll we're we've we'd we'll
 they're they've they'd they'll that's there's here's what's who's where's how's let's
 ain't isn't aren't wasn't weren't don't doesn't didn't haven't hasn't hadn't won't wouldn't can't couldn't shouldn't
