@@ -56,17 +56,12 @@ def run(one: Recipe) -> tuple[dict[str, Any], str]:
     return json.loads((Path(one.folder) / "run.json").read_text()), console.export_text()
 
 
-def losses(folder: Path) -> list[Any]:
-    """Of every step that was logged."""
-    logs = [json.loads(path.read_text()) for path in sorted(folder.glob("phases/*/log.json"))]
-    kept = [
-        {name: value for name, value in entry.items() if "loss" in name and not name.startswith("eval")}
-        for log in logs
-        for entry in (log["log"] if isinstance(log, dict) and "log" in log else log)
-        if isinstance(entry, dict)
-    ]
-    assert any(kept)
-    return kept
+def learnt(folder: Path) -> list[Any]:
+    """The losses of every step, and the weights and projections that each phase ended with."""
+    logs = [json.loads(path.read_text())["losses"] for path in sorted(folder.glob("phases/*/log.json"))]
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("phases/*/result.json"))]
+    assert [len(log["step"]) for log in logs] == [9, 9]
+    return [*logs, *((result["losses"], result["sha256"]) for result in results)]
 
 
 def test_the_phases_learn_from_rows_and_copies_and_no_label_reaches_them(teacher: str, tmp_path: Path) -> None:
@@ -84,7 +79,7 @@ def test_the_phases_learn_from_rows_and_copies_and_no_label_reaches_them(teacher
     ]
     tiny_run.write_rows(tmp_path / "b" / "train.jsonl", swapped)
     other, _ = run(second)
-    assert losses(Path(second.folder)) == losses(Path(first.folder))
+    assert learnt(Path(second.folder)) == learnt(Path(first.folder))
     weights = [(Path(one.folder) / "model.safetensors").read_bytes() for one in (first, second)]
     assert weights[0] == weights[1]
     assert [phase["losses"] for phase in other["phases"]] == [phase["losses"] for phase in content["phases"]]
