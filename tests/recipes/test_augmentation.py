@@ -9,6 +9,7 @@ import pytest
 import tiny_run
 from rich.console import Console
 
+from tinybert_hf.cards.run_card import card_of
 from tinybert_hf.errors import RecipeError, TeacherError
 from tinybert_hf.recipes import run_classification
 from tinybert_hf.recipes.description import describe_plan
@@ -17,6 +18,8 @@ from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.run_classification import ClassificationRun
 from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.reporting.finished_run import read_run
+from tinybert_hf.reporting.headline import summary
 
 
 @pytest.fixture(scope="module")
@@ -72,6 +75,8 @@ def test_the_phases_learn_from_rows_and_copies_and_no_label_reaches_them(teacher
     assert [phase["steps"] for phase in content["phases"]] == [9, 9]  # 144 rows, 16 a step
     assert "The phases learn from 48 training rows and 96 copies of them, without their labels" in printed
     assert "every word gives way to one of its neighbours in the teacher's own embeddings" in printed
+    assert "and 96 augmented copies of them, without their labels." in summary(read_run(first.folder))
+    assert "the teacher's answers to 96 augmented copies" in card_of(first.folder)
     # Other labels in the file, each of them wrong: nothing that the phases compute may change.
     second = recipe(tmp_path / "b", teacher)
     swapped = [
