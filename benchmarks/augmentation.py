@@ -94,14 +94,15 @@ def measure(shape: dict[str, int], tokenizer: Any, texts: list[str], rounds: int
     return {"words": words, "seconds": best, "words_per_second": {name: words / best[name] for name in WAYS}}
 
 
-def table(results: dict[str, Any], rows: int, tokens: float) -> str:
+def table(results: dict[str, Any], options: argparse.Namespace, tokens: float) -> str:
     """The Markdown page."""
     lines = [
         "# Augmentation beside one call a word",
         "",
-        f"Written by `python benchmarks/augmentation.py --rows {rows}`. CPU, torch {torch.__version__},",
-        f"{rows} sentences of {tokens:.1f} tokens on average, 20 copies of each; the best round, words a second.",
-        "On one thread the processor's time counts, on several that of the clock.",
+        f"Written by `python benchmarks/augmentation.py --rows {options.rows} --rounds {options.rounds} --threads "
+        f"{' '.join(map(str, options.threads))}`.",
+        f"CPU, torch {torch.__version__}, {options.rows} sentences of {tokens:.1f} tokens on average, 20 copies of each.",
+        "Words per second, the best round. On one thread the processor's time counts, on several that of the clock.",
         "",
         "- Published: a call a word on the masked sentence with the original behind it, the whole vocabulary sorted.",
         "- One word a call: without the second sentence, and the best 15 only.",
@@ -137,7 +138,7 @@ def main() -> None:
         for name, shape in MODELS.items():
             results[name][threads] = measure(shape, tokenizer, texts, options.rounds)
             print(f"{name}, {threads} thread(s): {results[name][threads]['words_per_second']}", flush=True)
-    page = table(results, options.rows, sum(lengths) / len(lengths))
+    page = table(results, options, sum(lengths) / len(lengths))
     print(page)
     folder = Path(__file__).parent.parent / "docs" / "results"
     (folder / "augmentation.json").write_text(json.dumps(results, indent=1) + "\n", encoding="utf-8")
