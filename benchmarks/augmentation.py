@@ -101,7 +101,7 @@ def table(results: dict[str, Any], options: argparse.Namespace, tokens: float) -
         "",
         f"Written by `python benchmarks/augmentation.py --rows {options.rows} --rounds {options.rounds} --threads "
         f"{' '.join(map(str, options.threads))}`.",
-        f"CPU, torch {torch.__version__}, {options.rows} sentences of {tokens:.1f} tokens on average, 20 copies of each.",
+        f"CPU, torch {torch.__version__}, {options.rows} sentences of {tokens:.1f} tokens on average, 20 copies each.",
         "Words per second, the best round. On one thread the processor's time counts, on several that of the clock.",
         "",
         "- Published: a call a word on the masked sentence with the original behind it, the whole vocabulary sorted.",
