@@ -175,6 +175,12 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     rows = last_part(data["train_file"] or "") or data["dataset"] or "generated"
     yield f"Training rows: {rows}, at most {data['max_length']} tokens each. {_start_of(recipe['student'])}"
+    copies = (run.get("augmentation") or {}).get("augmented_rows")
+    if copies:
+        yield (
+            f"The phases also learnt the teacher's answers to {copies:,} augmented copies of these rows, in which "
+            "some words are replaced."
+        )
     if recipe.get("pseudo_labels"):
         also = " and the references" if recipe["pseudo_labels"]["references"] else ""
         yield (

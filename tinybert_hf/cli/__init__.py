@@ -4,6 +4,7 @@ from typing import Annotated
 
 import typer
 
+from tinybert_hf.cli.augment import augment
 from tinybert_hf.cli.card import card
 from tinybert_hf.cli.convert import convert
 from tinybert_hf.cli.demo import demo
@@ -25,6 +26,7 @@ COMMANDS = (
     evaluate,
     translate,
     pseudo_label,
+    augment,
     convert,
     prune_vocabulary,
     report,

@@ -118,6 +118,22 @@ def distill(
     unlabelled_file: UnlabelledFile = None,
     unlabelled_column: UnlabelledColumn = None,
     max_length: MaxLength = None,
+    augment: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            metavar="COPIES",
+            help="Learn from so many copies of each row too, with other words and without its label.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    augmentation_model: Annotated[
+        str | None,
+        typer.Option(
+            help="Folder or Hub id of the masked-LM that finds these words. Default: the teacher, or its embeddings.",
+            rich_help_panel=_MODELS,
+        ),
+    ] = None,
     epochs: Annotated[
         float | None,
         typer.Option(
@@ -203,6 +219,8 @@ def distill(
     overrides |= {f"training_arguments.{field}": value for field, value in training_overrides(cpu, bf16).items()}
     unlabelled = {"unlabelled_file": unlabelled_file, "unlabelled_column": unlabelled_column}
     overrides |= {f"pseudo_labels.{field}": value for field, value in unlabelled.items() if value is not None}
+    augmentation = {"copies": augment, "model": augmentation_model}
+    overrides |= {f"augmentation.{field}": value for field, value in augmentation.items() if value is not None}
     overrides |= _model_overrides(teacher, finetune_teacher, student, start)
     overrides |= _joint_overrides(further_teacher or [], teacher_weights)
     if prune_vocabulary:
@@ -215,6 +233,8 @@ def distill(
     resolved = _with_columns(resolved, [*given, *_data_fields(assignments or ())])
     quiet_libraries()
     further = [one.model for one in resolved.further_teachers]
+    if resolved.augmentation is not None and resolved.augmentation.model is not None:
+        further.append(resolved.augmentation.model)
     with _names(recipe), opens_models(resolved.teacher.model, *further, resolved.student.model):
         if dry_run:
             from tinybert_hf.recipes.description import describe_plan

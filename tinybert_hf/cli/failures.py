@@ -26,6 +26,7 @@ _GOES_ON = {
     "distill": _FROM_CHECKPOINT,
     "finetune": _FROM_CHECKPOINT,
     "pseudo_label": "The same command goes on where it was.",
+    "augment": "The same command goes on where it was.",
 }
 
 _debug = False

@@ -96,6 +96,27 @@ def stream_lines(path: str) -> Iterator[tuple[int, str]]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
+def read_whole_file(path: str, max_rows: int | None = None) -> RawRows:
+    """Reads all columns that the first row of a file has.
+
+    Args:
+        path: as for `read_file`.
+        max_rows: stop after this many rows.
+
+    Raises:
+        DataError: as for `read_file`.
+    """
+    suffix = _checked_suffix(Path(path))
+    with _open(path) as handle:
+        if suffix == ".parquet":
+            import pyarrow.parquet  # type: ignore[import-untyped]
+
+            names = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(handle, mode="r")).schema_arrow.names
+        else:
+            names = list(next(READERS[suffix](handle, path), (0, {}))[1])
+    return read_file(path, names, max_rows)
+
+
 def rows_from_dataset(dataset: "Dataset", source: str, columns: Sequence[str], max_rows: int | None) -> RawRows:
     """Takes columns out of a dataset, with the names that it gives to its labels.
 

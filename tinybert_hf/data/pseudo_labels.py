@@ -1,8 +1,5 @@
 """Sequence-level distillation: the teacher's translations, written as a data set that a student learns from."""
 
-import hashlib
-import json
-import os
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping
@@ -12,16 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.generation import decoder_start_token
+from tinybert_hf.data.model_fingerprint import model_fingerprint
 from tinybert_hf.data.pseudo_label_filters import LengthBand
 from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings, RowMaker
-from tinybert_hf.data.shard_folder import (
-    MANIFEST,
-    ShardFolder,
-    file_digest,
-    merge_shards,
-    read_manifest,
-    refuse_other_settings,
-)
+from tinybert_hf.data.shard_folder import MANIFEST, ShardFolder, file_digest
+from tinybert_hf.data.single_file import PARTS, beside, finished_file, place_single
 from tinybert_hf.data.source_texts import texts_or_blank
 from tinybert_hf.errors import DataError, OutputFolderError
 
@@ -31,10 +23,6 @@ if TYPE_CHECKING:
 
 FORMATS = {"jsonl": ".jsonl.gz", "parquet": ".parquet"}
 SINGLE_FILES = (".jsonl", ".jsonl.gz", ".parquet")
-_PARTS = ".parts"
-# What differs between two copies of one model, and does not change what it writes.
-_UNIMPORTANT = ("_name_or_path", "transformers_version", "architectures", "auto_map", "dtype")
-
 
 # A short answer may fit some sources, never a twentieth of them.
 _FEW, _SHARE = 10, 0.05
@@ -105,11 +93,11 @@ def write_pseudo_labels(
         "teacher": model_fingerprint(model, tokenizer),
     }
     single = output.name.lower().endswith(SINGLE_FILES)
-    finished = _finished_file(output, identity) if single else None
+    finished = finished_file(output, identity) if single else None
     if finished is not None:
-        shutil.rmtree(_beside(output, _PARTS), ignore_errors=True)
+        shutil.rmtree(beside(output, PARTS), ignore_errors=True)
         return _report(output, finished)
-    folder = ShardFolder.claim(_beside(output, _PARTS) if single else output, identity, suffix, count)
+    folder = ShardFolder.claim(beside(output, PARTS) if single else output, identity, suffix, count)
     band = LengthBand.from_references(sources, references, settings.max_length_factor)
     maker = RowMaker(model, tokenizer, settings, batch_size, band)
     done = len(sources) - sum(len(sources[_rows_of(index, settings)]) for index in folder.missing)
@@ -136,7 +124,7 @@ def write_pseudo_labels(
             "languages; max_length_factor 0 and max_repeats 0 (--max-length-factor, --max-repeats) keep every one."
         )
     if single:
-        _place_single(folder, output)
+        place_single(folder, output)
     return report
 
 
@@ -163,24 +151,6 @@ def read_pseudo_labels(folder: str | Path) -> "Dataset":
         for name, values in columns.items():
             values.extend(rows.columns[name])
     return Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))
-
-
-def model_fingerprint(model: "PreTrainedModel", tokenizer: Any) -> str:
-    """16 hex digits that change with the weights, the settings or the vocabulary, not with name, place or device."""
-    import torch
-
-    config = {name: value for name, value in model.config.to_dict().items() if name not in _UNIMPORTANT}
-    generation = {name: value for name, value in model.generation_config.to_dict().items() if name not in _UNIMPORTANT}
-    languages = [getattr(tokenizer, name, None) for name in ("src_lang", "tgt_lang")]
-    vocabularies = [tokenizer.get_vocab()]
-    if hasattr(tokenizer, "get_target_vocab"):
-        vocabularies.append(tokenizer.get_target_vocab())
-    described = [type(model).__name__, config, generation, languages, vocabularies]
-    digest = hashlib.sha256(json.dumps(described, default=str, sort_keys=True).encode())
-    for name, tensor in sorted(model.state_dict().items()):
-        digest.update(name.encode())
-        digest.update(tensor.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
-    return digest.hexdigest()[:16]
 
 
 def _read(settings: PseudoLabelSettings) -> tuple[list[str], list[str] | None]:
@@ -222,32 +192,6 @@ def repeated_target(rows: Any) -> tuple[str, int] | None:
         return None
     (target, count), *_ = counts.most_common(1)
     return (target, count) if count > max(_FEW, _SHARE * len(pairs)) else None
-
-
-def _beside(output: Path, ending: str) -> Path:
-    return output.with_name(output.name + ending)
-
-
-def _finished_file(output: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
-    """The manifest of a single file that the same settings have written; None where there is no such file yet."""
-    if output.is_dir():
-        raise OutputFolderError(f"output {output} is a folder, but its name is that of a file; choose another name.")
-    if not output.exists():
-        return None
-    beside = _beside(output, "." + MANIFEST)
-    if beside.exists():
-        manifest = read_manifest(beside, OutputFolderError)
-        refuse_other_settings(str(output), manifest, json.loads(json.dumps(identity)))
-        return manifest
-    if not (_beside(output, _PARTS) / MANIFEST).exists():
-        raise OutputFolderError(f"output {output} exists and was not written by this command; choose another name.")
-    return None  # stopped after the file and before its manifest: the parts make it again
-
-
-def _place_single(folder: ShardFolder, output: Path) -> None:
-    merge_shards(folder.files(), output)
-    os.replace(folder.path / MANIFEST, _beside(output, "." + MANIFEST))
-    shutil.rmtree(folder.path, ignore_errors=True)
 
 
 def _counts(filtered: Mapping[str, int]) -> str:

@@ -18,7 +18,7 @@ from tinybert_hf.errors import DataError, OutputFolderError
 
 MANIFEST = "manifest.json"
 _BESIDE = ".new"
-Row = Mapping[str, str]
+Row = Mapping[str, Any]
 
 
 class ShardFolder:
@@ -105,16 +105,17 @@ class ShardFolder:
         """The shards that hold rows, in order."""
         return [self.path / shard["file"] for shard in self.manifest["shards"] if shard["rows"]]
 
-    def write(self, index: int, rows: Sequence[Row], notes: Mapping[str, Any]) -> None:
+    def write(self, index: int, rows: Sequence[Row], notes: Mapping[str, Any], *, schema: Any = None) -> None:
         """Writes one shard, then notes it in the manifest.
 
         Args:
             index: its place.
             rows: all with the same columns; may be none.
             notes: kept beside the shard's name in the manifest.
+            schema: types of the columns for Parquet, of pyarrow; None: all are texts.
         """
         file = self.path / f"shard-{index:05d}{self.manifest['suffix']}"
-        content = _parquet(rows) if self.manifest["suffix"] == ".parquet" else _json_lines(rows)
+        content = _parquet(rows, schema) if self.manifest["suffix"] == ".parquet" else _json_lines(rows)
         replace_file(file, lambda handle: handle.write(content))
         self.manifest["shards"][index] = {"file": file.name, "rows": len(rows), "sha256": file_digest(file), **notes}
         self.note()
@@ -144,7 +145,7 @@ def read_manifest(path: Path, kind: type[DataError] | type[OutputFolderError]) -
             return dict(manifest)
     except (OSError, ValueError, AttributeError) as error:
         raise kind(f"{path} cannot be read ({error}); delete its folder, or choose another.") from error
-    raise kind(f"{path} was not written by `tinybert pseudo-label`; choose another folder.")
+    raise kind(f"{path} was not written by this command; choose another folder.")
 
 
 def refuse_other_settings(name: str, manifest: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
@@ -200,17 +201,17 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
 
 
 def _json_lines(rows: Sequence[Row]) -> bytes:
-    lines = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+    lines = "".join(json.dumps(row, ensure_ascii=False, default=str) + "\n" for row in rows)
     return gzip.compress(lines.encode(), 6, mtime=0)  # no time: equal rows make equal files
 
 
-def _parquet(rows: Sequence[Row]) -> bytes:
+def _parquet(rows: Sequence[Row], schema: Any = None) -> bytes:
     import pyarrow  # type: ignore[import-untyped]
     import pyarrow.parquet  # type: ignore[import-untyped]
 
     buffer = io.BytesIO()
     columns = {name: [row[name] for row in rows] for name in (rows[0] if rows else {})}
-    fields = pyarrow.schema([(name, pyarrow.string()) for name in columns])
+    fields = schema or pyarrow.schema([(name, pyarrow.string()) for name in columns])
     pyarrow.parquet.write_table(pyarrow.table(columns, schema=fields), buffer)
     return buffer.getvalue()
 

@@ -31,6 +31,8 @@ def describe_plan(plan: ClassificationPlan | TranslationPlan) -> str:
     assert plan.data.train is not None
     assert plan.data.validation is not None
     lines.append(f"rows: {len(plan.data.train)} train, {len(plan.data.validation)} validation")
+    if plan.recipe.augmentation is not None:
+        lines.append(f"augmentation: {plan.recipe.augmentation.copies} copies of each train row, without its label")
     lines += _translation(plan) if isinstance(plan, TranslationPlan) else _classification(plan)
     lines += [f"note: {note}" for note in plan.notes]
     lines.append(f"output folder: {plan.folder.path}")

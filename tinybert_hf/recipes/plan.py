@@ -30,9 +30,10 @@ def make_plan(recipe: Recipe) -> ClassificationPlan | TranslationPlan:
     check_schedulers(recipe)
     settings = {name: value for name, value in recipe.as_dict().items() if name not in _NOT_COMPARED}
     unlabelled = recipe.pseudo_labels.unlabelled_file if recipe.pseudo_labels is not None else None
+    vectors = recipe.augmentation.glove_file if recipe.augmentation is not None else None
     further = (
         *recipe.data.further_validation_files.values(),
-        *((unlabelled,) if unlabelled else ()),
+        *(file for file in (unlabelled, vectors) if file),
         *corpus_files(recipe),
     )
     folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further)

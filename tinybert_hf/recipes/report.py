@@ -39,6 +39,7 @@ class RunReport:
         warnings: what a reader of the table should know.
         further_metrics: names of metrics that the table shows beside the main one.
         task: as transformers' pipelines call it.
+        augmentation: rows and augmented_rows that the phases learnt from; empty where none were made.
     """
 
     folder: str
@@ -52,6 +53,7 @@ class RunReport:
     warnings: list[str] = field(default_factory=list)
     further_metrics: list[str] = field(default_factory=list)
     task: str = "text-classification"
+    augmentation: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:

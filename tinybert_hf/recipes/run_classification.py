@@ -27,6 +27,7 @@ from tinybert_hf.evaluation import (
     token_metrics_for,
 )
 from tinybert_hf.opening import read_projections
+from tinybert_hf.recipes.augmentation import AUGMENTATION, in_words, open_words, rows_and_copies, write_copies
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
 from tinybert_hf.recipes.plan_classification import ClassificationPlan, texts_of
 from tinybert_hf.recipes.pruning import PRUNING
@@ -72,12 +73,34 @@ class ClassificationRun(Run[ClassificationPlan]):
     @cached_property
     def distillation_rows(self) -> Dataset:
         """The student's rows; beside them those of the teachers that read tokens of their own."""
-        rows, joint = self.baseline_rows, self.plan.joint
+        rows, joint = self._phase_rows(self.student_tokenizer), self.plan.joint
         for index, different in enumerate(joint.differences if joint is not None else ()):
             if different:
                 assert joint is not None
-                rows = with_teacher_tokens(rows, self._rows("train", joint.tokenizers[index]), teacher=index)
+                rows = with_teacher_tokens(rows, self._phase_rows(joint.tokenizers[index]), teacher=index)
         return rows
+
+    def _phase_rows(self, tokenizer: PreTrainedTokenizerBase) -> Dataset:
+        """With the copies, where there are any; then without labels, which those have not earned."""
+        rows = self._rows("train" if self.recipe.augmentation is None else AUGMENTATION, tokenizer)
+        return rows if self.recipe.augmentation is None else rows.remove_columns("labels")
+
+    def prepare_rows(self) -> None:
+        """Augment the training rows."""
+        if self.recipe.augmentation is None:
+            return
+        assert self.plan.data.train is not None
+        if self.folder.result_of(AUGMENTATION) is None:
+            with self.stage(AUGMENTATION, f"Augmenting the rows ({self.recipe.augmentation.copies} copies of each)"):
+                source = open_words(self.recipe, self.teacher, self.tokenizer)
+                self.say_notes(source.notes)
+                report = write_copies(source, self.recipe, self.plan.data.train, self._copies, self.console)
+            self.folder.finish_stage(AUGMENTATION, report)
+        self.say(in_words(self.folder.result_of(AUGMENTATION)))
+
+    @property
+    def _copies(self) -> Path:
+        return self.folder.work / AUGMENTATION
 
     @property
     def baseline_rows(self) -> Dataset:
@@ -93,10 +116,15 @@ class ClassificationRun(Run[ClassificationPlan]):
         """Rows as a tokenizer gives them, made once."""
         key = part, id(tokenizer)
         if key not in self._tokenized:
-            raw = self.plan.data.part(part)
+            raw = self._with_copies if part == AUGMENTATION else self.plan.data.part(part)
             self._tokenized[key] = TASKS[self.recipe.task].tokenize(raw, tokenizer, self.recipe.data)
             self.say_notes(f"{part} rows: {note}" for note in tokenizing_notes(self._tokenized[key]))
         return self._tokenized[key]
+
+    @cached_property
+    def _with_copies(self) -> Dataset:
+        assert self.plan.data.train is not None
+        return rows_and_copies(self.plan.data.train, self._copies)
 
     @cached_property
     def _tokenized(self) -> dict[tuple[str, int], Dataset]:
@@ -146,6 +174,8 @@ class ClassificationRun(Run[ClassificationPlan]):
     def check_teacher(self) -> None:
         """Take once what the losses will need, so that it fails here or never."""
         check_vocabulary(self.plan, self.student_tokenizer)
+        if self.recipe.augmentation is not None and self.folder.result_of(AUGMENTATION) is None:
+            open_words(self.recipe, self.teacher, self.tokenizer)
         self.teacher.eval()
         if self.plan.starts_from_teacher:
             encoder_parts(self.teacher)
@@ -311,7 +341,8 @@ class ClassificationRun(Run[ClassificationPlan]):
         costs = {TEACHER: whole, STUDENT: measured[STUDENT]}
         if BASELINE in collected["metrics"]:
             costs[BASELINE] = measured.get(BASELINE, costs[STUDENT])
-        return RunReport(costs=costs, task=self.recipe.task, **collected)
+        augmentation = self.folder.result_of(AUGMENTATION) or {}
+        return RunReport(costs=costs, task=self.recipe.task, augmentation=augmentation, **collected)
 
 
 def _mean(logits: Sequence[Any], weights: Sequence[float], problem_type: str) -> Any:

@@ -95,6 +95,27 @@ class PseudoLabels:
 
 
 @dataclass(frozen=True)
+class AugmentationSettings:
+    """Copies of the training rows with other words: the phases learn the teacher's answers to them, without labels."""
+
+    copies: int = 20
+    """Of each row. TinyBERT takes 30 for CoLA, MRPC, RTE and STS-B, 20 for SST-2 and QNLI, 10 for MNLI and QQP."""
+    model: str | None = None
+    """Folder or Hub id of a masked-LM that predicts words. None: the teacher's checkpoint, where it has a masked-LM
+    head; else every word gives way to a neighbour in the teacher's embeddings, and the run says so."""
+    probability: float = 0.4
+    """With which a word is replaced; stop words never are."""
+    candidates: int = 15
+    """Words that one is drawn from."""
+    glove_file: str | None = None
+    """Text file of word vectors for words of several pieces. None: the model's own embeddings."""
+    neighbours_only: bool = False
+    """Take neighbours for every word, even where words could be predicted."""
+    batch_size: int | None = None
+    """Masked texts at once; changes no row. None: 32 on a CPU, else 512."""
+
+
+@dataclass(frozen=True)
 class TranslationEvaluation:
     """How translators are measured."""
 
@@ -144,6 +165,8 @@ class Recipe:
     """In order; each goes on with the student and the projections of the one before."""
     pseudo_labels: PseudoLabels | None = None
     """Translation only. None: no sequence-level distillation, the phases learn on the references."""
+    augmentation: AugmentationSettings | None = None
+    """Texts with labels only. None: the phases learn from the rows as they are."""
     evaluation: TranslationEvaluation = field(default_factory=TranslationEvaluation)
     """Translation only."""
     prune_vocabulary: VocabularyPruning | None = None

@@ -15,6 +15,7 @@ from tinybert_hf.training.arguments import PROJECTION_STARTS
 
 if TYPE_CHECKING:
     from tinybert_hf.recipes.schema import (
+        AugmentationSettings,
         PseudoLabels,
         Recipe,
         StudentSettings,
@@ -50,6 +51,8 @@ def check_values(recipe: Recipe) -> None:
         raise RecipeError(f"seed: expected a whole number from 0 to {2**32 - 1}, found {recipe.seed}")
     if recipe.prune_vocabulary is not None:
         _check_pruning(recipe.prune_vocabulary, recipe)
+    if recipe.augmentation is not None:
+        _check_augmentation(recipe, recipe.augmentation)
     if recipe.is_translation:
         _check_translation(recipe)
     else:
@@ -93,6 +96,24 @@ def _check_further_teachers(recipe: Recipe) -> None:
             raise RecipeError(
                 f"phases.{index}.teacher_cache: it keeps what one teacher says, and here are {len(further) + 1}; "
                 "leave it out"
+            )
+
+
+def _check_augmentation(recipe: Recipe, settings: AugmentationSettings) -> None:
+    path = "augmentation"
+    if recipe.task != "text-classification":
+        raise RecipeError(
+            f"{path}: words are replaced in texts with a label or a number; the rows of the task {recipe.task} would "
+            "not be right any more. Leave it out (--augment)"
+        )
+    _at_least(1, path, settings, "copies", "candidates", "batch_size")
+    if not 0 < settings.probability <= 1:
+        raise RecipeError(f"{path}.probability: expected more than 0 and at most 1, found {settings.probability:g}")
+    for index, phase in enumerate(recipe.phases):
+        if "label_loss" in phase.loss_weights():
+            raise RecipeError(
+                f"phases.{index}.label_loss_weight: it needs labels, and the copies that the augmentation makes have "
+                "none: other words may have another label. Set it to 0, or leave the augmentation out"
             )
 
 

@@ -25,7 +25,7 @@ def summary(run: FinishedRun) -> str:
     joint = " together" if several else ""
     return (
         f"{student} ({parameters(costs['student']['parameters'])} parameters) was distilled from {teachers} "
-        f"({parameters(costs['teacher']['parameters'])} parameters{joint}), on {_rows(run)}."
+        f"({parameters(costs['teacher']['parameters'])} parameters{joint}), on {_rows(run)}{_copies(run)}."
         f"{_pruning(run.content.get('pruning'))}"
     )
 
@@ -35,6 +35,11 @@ def _pruning(sizes: Mapping[str, Any] | None) -> str:
         return ""
     before, after = sizes["pieces_before"], sizes["pieces_after"]
     return f" Its vocabulary was then pruned from {before:,} to {after:,} word pieces."
+
+
+def _copies(run: FinishedRun) -> str:
+    made = (run.content.get("augmentation") or {}).get("augmented_rows")
+    return f" and {made:,} augmented copies of them, without their labels" if made else ""
 
 
 def _rows(run: FinishedRun) -> str:

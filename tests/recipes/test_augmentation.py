@@ -1,0 +1,175 @@
+"""A run that augments its training rows: which rows, whose words, no labels, and the same after a stop."""
+
+import io
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_run
+from rich.console import Console
+
+from tinybert_hf.cards.run_card import card_of
+from tinybert_hf.errors import RecipeError, TeacherError
+from tinybert_hf.recipes import run_classification
+from tinybert_hf.recipes.description import describe_plan
+from tinybert_hf.recipes.fields import build
+from tinybert_hf.recipes.plan import make_plan
+from tinybert_hf.recipes.run import run_recipe
+from tinybert_hf.recipes.run_classification import ClassificationRun
+from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.reporting.finished_run import read_run
+from tinybert_hf.reporting.headline import summary
+
+
+@pytest.fixture(scope="module")
+def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return tiny_run.make_teacher(tmp_path_factory.mktemp("teacher"))
+
+
+@pytest.fixture(scope="module")
+def masked_lm(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """The teacher's tokenizer and body, with a head that predicts words."""
+    from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, set_seed
+
+    folder = tmp_path_factory.mktemp("masked-lm")
+    tokenizer = AutoTokenizer.from_pretrained(tiny_run.make_teacher(folder / "classifier"))
+    set_seed(1)
+    size = {"hidden_size": 32, "num_hidden_layers": 4, "num_attention_heads": 4, "intermediate_size": 64}
+    config = BertConfig(vocab_size=len(tokenizer), max_position_embeddings=64, initializer_range=0.3, **size)
+    BertForMaskedLM(config).save_pretrained(folder)
+    tokenizer.save_pretrained(folder)
+    return str(folder)
+
+
+def recipe(folder: Path, teacher: str, **changes: Any) -> Recipe:
+    folder.mkdir(exist_ok=True)
+    mapping = tiny_run.recipe_mapping(folder, teacher, augmentation={"copies": 2}, baseline=None, **changes)
+    return build(Recipe, mapping)
+
+
+def quiet() -> Console:
+    return Console(file=io.StringIO())
+
+
+def run(one: Recipe) -> tuple[dict[str, Any], str]:
+    """run.json and what was printed."""
+    console = Console(record=True, width=300, file=io.StringIO())
+    run_recipe(one, console)
+    return json.loads((Path(one.folder) / "run.json").read_text()), console.export_text()
+
+
+def learnt(folder: Path) -> list[Any]:
+    """The losses of every step, and the weights and projections that each phase ended with."""
+    logs = [json.loads(path.read_text())["losses"] for path in sorted(folder.glob("phases/*/log.json"))]
+    results = [json.loads(path.read_text()) for path in sorted(folder.glob("phases/*/result.json"))]
+    assert [len(log["step"]) for log in logs] == [9, 9]
+    return [*logs, *((result["losses"], result["sha256"]) for result in results)]
+
+
+def test_the_phases_learn_from_rows_and_copies_and_no_label_reaches_them(teacher: str, tmp_path: Path) -> None:
+    first = recipe(tmp_path / "a", teacher)
+    content, printed = run(first)
+    report = content["augmentation"]
+    assert (report["rows"], report["augmented_rows"], report["left"]["rows_without_a_copy"]) == (48, 96, 0)
+    assert [phase["steps"] for phase in content["phases"]] == [9, 9]  # 144 rows, 16 a step
+    assert "The phases learn from 48 training rows and 96 copies of them, without their labels" in printed
+    assert "every word gives way to one of its neighbours in the teacher's own embeddings" in printed
+    assert "and 96 augmented copies of them, without their labels." in summary(read_run(first.folder))
+    assert "the teacher's answers to 96 augmented copies" in card_of(first.folder)
+    # Other labels in the file, each of them wrong: nothing that the phases compute may change.
+    second = recipe(tmp_path / "b", teacher)
+    swapped = [
+        {**row, "label": {"positive": "negative", "negative": "positive"}[row["label"]]} for row in tiny_run.rows()
+    ]
+    tiny_run.write_rows(tmp_path / "b" / "train.jsonl", swapped)
+    other, _ = run(second)
+    assert learnt(Path(second.folder)) == learnt(Path(first.folder))
+    weights = [(Path(one.folder) / "model.safetensors").read_bytes() for one in (first, second)]
+    assert weights[0] == weights[1]
+    assert [phase["losses"] for phase in other["phases"]] == [phase["losses"] for phase in content["phases"]]
+
+
+def test_only_the_phases_see_copies(teacher: str, tmp_path: Path) -> None:
+    """Not the teacher's fine-tuning, not the baseline; and what the phases see has no labels."""
+    one = recipe(tmp_path / "a", teacher)
+    work = ClassificationRun(make_plan(one), quiet())
+    work._open_teacher()
+    work.folder.claim()
+    work.prepare_rows()
+    assert len(work.teacher_rows) == len(work.baseline_rows) == 48
+    assert "labels" in work.baseline_rows.column_names
+    rows = work.distillation_rows
+    assert len(rows) == 144
+    assert "labels" not in rows.column_names
+    assert rows["input_ids"][:48] == work.baseline_rows["input_ids"][:]
+    assert all(copy not in work.baseline_rows["input_ids"][:] for copy in rows["input_ids"][48:])
+
+
+def test_a_masked_lm_predicts_the_words(teacher: str, masked_lm: str, tmp_path: Path) -> None:
+    one = recipe(tmp_path / "a", teacher)
+    named = build(Recipe, {**one.as_dict(), "augmentation": {"copies": 2, "model": masked_lm}})
+    content, printed = run(named)
+    assert content["augmentation"]["augmented_rows"] == 96
+    assert "neighbours" not in printed
+    # A teacher whose checkpoint has the head needs no other model.
+    own = recipe(tmp_path / "b", masked_lm)
+    own = build(Recipe, {**own.as_dict(), "teacher": {"model": masked_lm, "finetune": {"epochs": 1}}})
+    _, printed = run(own)
+    assert "neighbours" not in printed
+
+
+def test_a_stopped_run_goes_on_with_the_same_copies(
+    teacher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    one, whole = recipe(tmp_path / "a", teacher), recipe(tmp_path / "b", teacher)
+    run(whole)
+    make = run_classification.write_copies
+
+    def stopping(*given: Any) -> Any:
+        make(*given)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(run_classification, "write_copies", stopping)
+    with pytest.raises(KeyboardInterrupt):
+        run(one)
+    assert not (Path(one.folder) / "run.json").exists()
+    monkeypatch.setattr(run_classification, "write_copies", make)
+    run(one)
+    weights = [(Path(done.folder) / "model.safetensors").read_bytes() for done in (one, whole)]
+    assert weights[0] == weights[1]
+
+
+def test_a_model_that_cannot_predict_is_refused_before_anything_is_trained(teacher: str, tmp_path: Path) -> None:
+    one = recipe(tmp_path / "a", teacher)
+    named = build(Recipe, {**one.as_dict(), "augmentation": {"model": teacher}})
+    with pytest.raises(TeacherError, match="has no masked-LM head"):
+        run_recipe(named, quiet())
+    assert not Path(one.folder).exists()
+
+
+def test_a_dry_run_says_so(teacher: str, tmp_path: Path) -> None:
+    assert "augmentation: 2 copies of each train row, without its label" in describe_plan(
+        make_plan(recipe(tmp_path / "a", teacher))
+    )
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        (
+            {"phases": [{"name": "prediction", "label_loss_weight": 0.5}]},
+            r"phases.0.label_loss_weight: it needs labels",
+        ),
+        ({"task": "translation"}, "augmentation: words are replaced in texts with a label"),
+        ({"augmentation": {"copies": 0}}, "augmentation.copies: expected 1 or more, found 0"),
+        ({"augmentation": {"probability": 0}}, "augmentation.probability: expected more than 0"),
+        ({"augmentation": {"probability": 1.2}}, "augmentation.probability: .* found 1.2"),
+        ({"augmentation": {"candidates": 0}}, "augmentation.candidates: expected 1 or more"),
+        ({"augmentation": {"coppies": 3}}, "augmentation.coppies"),
+    ],
+)
+def test_what_does_not_go_together(tmp_path: Path, changes: dict[str, Any], problem: str) -> None:
+    mapping = {"name": "x", "teacher": {"model": "x"}, "student": {"preset": "4l-312d"}, "augmentation": {}, **changes}
+    with pytest.raises(RecipeError, match=problem):
+        build(Recipe, mapping)
