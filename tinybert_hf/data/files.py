@@ -42,7 +42,7 @@ def read_file(path: str, columns: Sequence[str], max_rows: int | None = None) ->
     """
     suffix = _checked_suffix(Path(path))
     try:
-        with _open(path) as handle:
+        with open_file(path) as handle:
             if suffix == ".parquet":
                 return _read_parquet(handle, path, columns, max_rows)
             rows = _collect(READERS[suffix](handle, path), path, columns, max_rows)
@@ -118,7 +118,8 @@ class _Unpacked(gzip.GzipFile):
         return line
 
 
-def _open(path: str) -> IO[bytes]:
+def open_file(path: str) -> IO[bytes]:
+    """Opens a file; one that ends in .gz gives its content, which may not grow without bound."""
     return cast("IO[bytes]", _Unpacked(path) if path.lower().endswith(".gz") else Path(path).open("rb"))
 
 
