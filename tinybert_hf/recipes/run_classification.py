@@ -17,14 +17,14 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teacher import majority_share, majority_warning
 from tinybert_hf.distillation.teachers import shares
 from tinybert_hf.evaluation import evaluate_model, measure_costs, metrics_for, metrics_of, predicted_logits
-from tinybert_hf.opening import read_projections
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
 from tinybert_hf.recipes.plan_classification import ClassificationPlan
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport
 from tinybert_hf.recipes.stages import Run
+from tinybert_hf.recipes.starting_projections import projections_beside
 from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import open_teacher, reopen_teacher
-from tinybert_hf.training import projections_from, with_teacher_tokens
+from tinybert_hf.training import with_teacher_tokens
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -96,18 +96,7 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def starting_projections(self, student: PreTrainedModel) -> AnyProjections | None:
         """Those of a general distillation or a conversion, where the student comes from one."""
-        model = self.recipe.student.model
-        kept = None if model is None else read_projections(model)
-        if kept is None:
-            return None
-        found = projections_from(kept, student, self.guide(), self.phases[0])
-        self.say(
-            f"The projections of {model} are gone on with."
-            if found is not None
-            else f"Note: the projections of {model} are not used: the first phase projects nothing, or in another "
-            "way (its projection), or to a teacher of another width."
-        )
-        return found
+        return projections_beside(self.recipe.student.model, student, self.guide(), self.phases[0], self.say)
 
     @property
     def compute_metrics(self) -> Any:

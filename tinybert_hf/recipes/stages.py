@@ -44,9 +44,13 @@ class Run(ABC, Generic[PlanT]):
 
     def __init__(self, plan: PlanT, console: Console) -> None:
         self.plan, self.recipe, self.folder, self.console = plan, plan.recipe, plan.folder, console
-        self.metric = main_metric(plan.data.problem_type)
+        self.metric = self.main_metric()
         self.device = _device(plan.recipe)
         self.training_arguments: dict[str, Any] = {**SCREEN, **plan.recipe.training_arguments}
+
+    def main_metric(self) -> str:
+        """Name of the figure that decides."""
+        return main_metric(self.plan.data.problem_type)
 
     def carry_out(self) -> RunReport:
         """Do what is not done yet, and write run.json."""
@@ -102,6 +106,11 @@ class Run(ABC, Generic[PlanT]):
         return self.training_arguments
 
     @property
+    def phase_options(self) -> dict[str, Any]:
+        """What `run_phases` is to know besides."""
+        return {}
+
+    @property
     def compute_metrics(self) -> Any:
         """As for transformers' Trainer, at the end of each epoch of a phase."""
         return None
@@ -141,6 +150,9 @@ class Run(ABC, Generic[PlanT]):
     def guide(self) -> PreTrainedModel:
         """The model that the losses of the phases look at."""
         return self.teacher
+
+    def save_beside(self, folder: Path) -> None:
+        """Put what belongs to the student beside its weights."""
 
     @abstractmethod
     def measure(self, who: str, model: PreTrainedModel) -> dict[str, Any]:
@@ -210,9 +222,11 @@ class Run(ABC, Generic[PlanT]):
                     training_arguments=self.phase_arguments,
                     projections=self.starting_projections(student),
                     announce=self._announce if len(self.phases) > 1 else None,
+                    **self.phase_options,
                 )
             student.save_pretrained(self.folder.work / STUDENT)
             self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
+            self.save_beside(self.folder.work / STUDENT)
             write_manifest(self.folder.work / STUDENT)
             self._compare_layers(AFTER, student)
             metrics = self.measure(STUDENT, student)

@@ -88,8 +88,10 @@ class CorpusBlocks:
     def select(self, numbers: Sequence[int] | range | np.ndarray) -> CorpusBlocks:
         """Some of the rows, in this order; the same files."""
         one = self._copy()
-        contiguous = isinstance(numbers, range) and numbers.step == 1 and isinstance(self._chosen, range)
-        one._chosen = self._chosen[numbers.start : numbers.stop] if contiguous else self._numbers()[list(numbers)]
+        if isinstance(numbers, range) and numbers.step == 1 and isinstance(self._chosen, range):
+            one._chosen = self._chosen[numbers.start : numbers.stop]
+        else:
+            one._chosen = np.asarray(self._chosen)[list(numbers)]
         return one
 
     def select_columns(self, names: Sequence[str]) -> CorpusBlocks:
@@ -97,9 +99,6 @@ class CorpusBlocks:
         one = self._copy()
         one.column_names = list(names)
         return one
-
-    def _numbers(self) -> np.ndarray:
-        return np.asarray(self._chosen)
 
     def _copy(self) -> CorpusBlocks:
         one = object.__new__(type(self))

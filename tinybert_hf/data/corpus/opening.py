@@ -88,8 +88,8 @@ def split_corpus(blocks: CorpusBlocks, validation: CorpusBlocks | None, sources:
     if validation is None:
         if len(blocks) < 2:
             raise DataError(
-                f"The corpus has {len(blocks)} block of {blocks.tokens} tokens, and one is held out to measure on. Give "
-                "more text, or held-out text of its own (--validation-file)."
+                f"The corpus has {len(blocks)} block of {blocks.tokens} tokens, and one is held out to measure on. "
+                "Give more text, or held-out text of its own (--validation-file)."
             )
         held_out = min(max(1, len(blocks) // 100), MOST_HELD_OUT)
         train = blocks.select(range(len(blocks) - held_out))

@@ -1,6 +1,6 @@
 """The `corpus:` section of a recipe as one value."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from tinybert_hf.errors import DataError
 
@@ -61,3 +61,7 @@ class CorpusSettings:
             raise DataError(f"max_blocks is {self.max_blocks}; it must be 2 or more: one to learn from, one held out.")
         if not 0 <= self.masked_share < 1:
             raise DataError(f"masked_share is {self.masked_share:g}; it must be 0 or more, and below 1.")
+
+    def held_out(self) -> "CorpusSettings":
+        """The settings that the held-out files are read with."""
+        return replace(self, files=self.validation_files, dataset=None, validation_files=(), max_blocks=None)

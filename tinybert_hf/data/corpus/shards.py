@@ -103,9 +103,7 @@ def tokenise_corpus(
 class _Writer:
     """Packs batches of lines into the shards of a folder."""
 
-    def __init__(
-        self, folder: Path, tokenizer: Any, settings: CorpusSettings, sources: Sequence[Source]
-    ) -> None:
+    def __init__(self, folder: Path, tokenizer: Any, settings: CorpusSettings, sources: Sequence[Source]) -> None:
         self.folder, self.tokenizer, self.settings, self.sources = folder, tokenizer, settings, sources
         self.kind = token_type(len(tokenizer))
         self.manifest = _whole_shards(folder, self.kind)
@@ -199,7 +197,7 @@ class _Writer:
         tokens = np.concatenate(self.shard.tokens)
         try:
             for ending, content in (("tokens", tokens), ("lengths", lengths)):
-                replace_file(self.folder / f"{name}.{ending}", lambda handle, content=content: content.tofile(handle))
+                replace_file(self.folder / f"{name}.{ending}", content.tofile)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, None):
                 raise
@@ -208,9 +206,8 @@ class _Writer:
                 "room, and the same command goes on."
             ) from error
         self.done.pending = list(self.packer.pending)
-        shard = {"name": name, "blocks": len(lengths), "tokens": len(tokens), "done": dict(vars(self.done))}
-        shard["done"]["empty"] = list(self.done.empty)
-        self.manifest["shards"].append(shard)
+        done = {**vars(self.done), "empty": list(self.done.empty)}
+        self.manifest["shards"].append({"name": name, "blocks": len(lengths), "tokens": len(tokens), "done": done})
         self.shard = _OpenShard()
         self._note()
 

@@ -97,7 +97,9 @@ def find_files(names: Sequence[str], what: str) -> Sources:
         DataError: no name is given, or one stands for no file.
     """
     if not names:
-        raise DataError(f"There is no text: {what} is not given. Name text files, or a dataset on the Hub (--dataset).")
+        raise DataError(
+            f"There is no text: {what} is not given. Name text files, or a dataset on the Hub (--dataset)."
+        )
     found: dict[str, Source] = {}
     left_out, seen = [], set()
     for file in (file for name in names for file in _files_of(name)):
