@@ -59,7 +59,8 @@ def _own_batches(trainer: DistillationTrainer, rows: Any) -> Iterator[tuple[dict
 
     A process for which none is left computes its first one again, and counts it as nothing.
     """
-    collate = SeededCollator(trainer._get_collator_with_removed_columns(trainer.data_collator), trainer.args.seed)
+    seeded = SeededCollator(trainer.data_collator, trainer.args.seed)
+    collate = trainer._get_collator_with_removed_columns(seeded)
     lengths = row_lengths(rows, trainer.args.length_column_name)
     order = sorted(range(len(lengths)), key=lengths.__getitem__)
     size, world, rank = trainer.args.per_device_eval_batch_size, trainer.args.world_size, trainer.args.process_index

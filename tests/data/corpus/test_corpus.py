@@ -353,6 +353,13 @@ def test_batches_are_padded_and_masked(settings: CorpusSettings, tiny_tokenizer:
     share = chosen.sum() / (~special).sum()
     assert 0.35 < share < 0.65
     assert 0.6 < (masked["input_ids"][chosen] == tiny_tokenizer.mask_token_id).float().mean() < 0.95
+    # A row with its seed is masked alike in every batch.
+    collate = BlockCollator(tiny_tokenizer, 0.5)
+    whole, part = collate(rows, range(12)), collate(rows[4:6], range(4, 6))
+    width = part["input_ids"].shape[1]
+    for name in ("input_ids", "labels"):
+        assert torch.equal(part[name], whole[name][4:6, :width])
+    assert not torch.equal(collate(rows[4:6], [0, 0])["labels"], part["labels"])
 
 
 @pytest.mark.parametrize("streaming", [False, True])
