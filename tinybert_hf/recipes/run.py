@@ -8,7 +8,7 @@ from tinybert_hf.recipes.general_report import GeneralReport
 from tinybert_hf.recipes.plan import ClassificationPlan, GeneralPlan, TranslationPlan, make_plan
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run_classification import ClassificationRun
-from tinybert_hf.recipes.run_general import GeneralRun
+from tinybert_hf.recipes.run_general import GeneralRun, is_first_process
 from tinybert_hf.recipes.run_translation import TranslationRun
 from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
 from tinybert_hf.recipes.translation_report import TranslationReport
@@ -29,10 +29,10 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
     Raises:
         TinyBertError: anything that the user can mend, before any training where it can be known before.
     """
-    if console is None:
+    if console is None or not is_first_process():
         from rich.console import Console
 
-        console = Console()
+        console = Console(quiet=not is_first_process())  # of several processes one speaks
     plan = make_plan(recipe)
     folder = plan.folder
     if folder.is_finished:

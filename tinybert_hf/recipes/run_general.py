@@ -4,13 +4,22 @@ from __future__ import annotations
 
 import os
 import shutil
+import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tinybert_hf.cards import CARD_FILE, card_of
-from tinybert_hf.data.corpus import BlockCollator, Corpus, CorpusBlocks, open_blocks, split_corpus
+from tinybert_hf.data.corpus import (
+    BlockCollator,
+    Corpus,
+    CorpusBlocks,
+    CorpusSettings,
+    Sources,
+    open_blocks,
+    split_corpus,
+)
 from tinybert_hf.distillation import capture
 from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
@@ -31,6 +40,12 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CORPUS = "corpus"
+_LOOK_AGAIN = 0.2  # seconds
+
+
+def is_first_process() -> bool:
+    """Whether this is the one of several processes that writes and speaks."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 class GeneralRun(Run[GeneralPlan]):
@@ -47,12 +62,31 @@ class GeneralRun(Run[GeneralPlan]):
         return "loss"
 
     def carry_out(self) -> RunReport:
-        """As every run; the model card says that the student is no classifier yet."""
+        """As every run; the model card says that the student is no classifier yet.
+
+        Of several processes the first does all of it, and the others only train along.
+        """
+        if not is_first_process():
+            return self._train_along()
         report = super().carry_out()
         card = self.folder.path / CARD_FILE
-        if os.environ.get("RANK", "0") == "0" and not card.exists():
+        if not card.exists():
             card.write_text(card_of(self.folder.path), encoding="utf-8")
         return report
+
+    def _train_along(self) -> RunReport:
+        self._open_teacher()
+        self._wait_for("start")  # by then the corpus is tokenised
+        if not self.folder.is_finished and self.folder.result_of(STUDENT) is None:
+            self.corpus = self._open_corpus()
+            self.run_phases(self.open_student(self.folder.work / "start").to(self.device))  # type: ignore[arg-type]
+        self._wait_for(None)
+        return GeneralReport.read(self.folder.read_report(), str(self.folder.path))
+
+    def _wait_for(self, stage: str | None) -> None:
+        """Until the first process has finished a stage; None: until it has finished the run."""
+        while not self.folder.is_finished and (stage is None or self.folder.result_of(stage) is None):
+            time.sleep(_LOOK_AGAIN)
 
     @property
     def teacher_rows(self) -> Any:
@@ -110,20 +144,21 @@ class GeneralRun(Run[GeneralPlan]):
 
     def prepare_rows(self) -> None:
         """Tokenise the corpus, unless an earlier run has done that."""
+        with self.stage(CORPUS, "Tokenising the corpus, or opening it where it is tokenised"):
+            self.corpus = self._open_corpus()
+        self.folder.finish_stage(CORPUS, self.corpus.report)
+        self.say(*corpus_in_words(self.corpus, self.plan.corpus.block_length))
+
+    def _open_corpus(self) -> Corpus:
         plan = self.plan
         uses_types = plan.with_segments and "token_type_ids" in self.tokenizer.model_input_names
-        with self.stage(CORPUS, "Tokenising the corpus, or opening it where it is tokenised"):
 
-            def blocks(sources: Any, settings: Any) -> CorpusBlocks:
-                with share_progress(self.console, "Tokenising") as progress:
-                    return open_blocks(sources, self.tokenizer, settings, with_segments=uses_types, progress=progress)
+        def blocks(sources: Sources, settings: CorpusSettings) -> CorpusBlocks:
+            with share_progress(self.console, "Tokenising") as progress:
+                return open_blocks(sources, self.tokenizer, settings, with_segments=uses_types, progress=progress)
 
-            held_out = None
-            if plan.validation is not None:
-                held_out = blocks(plan.validation, plan.corpus.held_out())
-            self.corpus = split_corpus(blocks(plan.sources, plan.corpus), held_out, plan.sources)
-        self.folder.finish_stage(CORPUS, self.corpus.report)
-        self.say(*corpus_in_words(self.corpus, plan.corpus.block_length))
+        held_out = None if plan.validation is None else blocks(plan.validation, plan.corpus.held_out())
+        return split_corpus(blocks(plan.sources, plan.corpus), held_out, plan.sources)
 
     def make_start(self) -> PreTrainedModel:
         """Opened, projected down from the teacher, or drawn."""

@@ -19,7 +19,7 @@ from tinybert_hf.recipes.layer_distances import AFTER, BEFORE, distances_to_teac
 from tinybert_hf.recipes.plan_base import Plan
 from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.training import FinetuneSettings, Phase, finetune, run_phases
+from tinybert_hf.training import FinetuneSettings, Phase, PhaseResult, finetune, run_phases
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -209,21 +209,7 @@ class Run(ABC, Generic[PlanT]):
             student = self.open_student(self.folder.work / "start").to(self.device)
             self._compare_layers(BEFORE, student)
             with self.stage(STUDENT, f"Distilling into {size_of(student)}"):
-                results = run_phases(
-                    student,
-                    self.guide(),
-                    self.phases,
-                    output_dir=self.folder.path,
-                    train_dataset=self.distillation_rows,
-                    eval_dataset=self.validation_rows,
-                    processing_class=self.student_tokenizer,
-                    compute_metrics=self.compute_metrics,
-                    seed=self.recipe.seed,
-                    training_arguments=self.phase_arguments,
-                    projections=self.starting_projections(student),
-                    announce=self._announce if len(self.phases) > 1 else None,
-                    **self.phase_options,
-                )
+                results = self.run_phases(student)
             student.save_pretrained(self.folder.work / STUDENT)
             self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
             self.save_beside(self.folder.work / STUDENT)
@@ -233,6 +219,24 @@ class Run(ABC, Generic[PlanT]):
             self.folder.finish_stage(STUDENT, {"metrics": metrics, "phases": [asdict(one) for one in results]})
         self.folder.place(STUDENT)
         self.say(f"Student: {self.in_words(self.folder.result_of(STUDENT)['metrics'])}")
+
+    def run_phases(self, student: PreTrainedModel) -> list[PhaseResult]:
+        """Train the student; of several processes every one has to call this."""
+        return run_phases(
+            student,
+            self.guide(),
+            self.phases,
+            output_dir=self.folder.path,
+            train_dataset=self.distillation_rows,
+            eval_dataset=self.validation_rows,
+            processing_class=self.student_tokenizer,
+            compute_metrics=self.compute_metrics,
+            seed=self.recipe.seed,
+            training_arguments=self.phase_arguments,
+            projections=self.starting_projections(student),
+            announce=self._announce if len(self.phases) > 1 else None,
+            **self.phase_options,
+        )
 
     def _announce(self, index: int, phase: Phase) -> None:
         losses = phase.loss_weights(has_decoder=self.recipe.is_translation)

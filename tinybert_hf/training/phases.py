@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -119,7 +120,8 @@ def run_phases(
             announce(index, phase)
         with said_if_not_written(work / PHASE_FILE):
             work.mkdir(parents=True, exist_ok=True)
-            write_json(work / PHASE_FILE, asdict(phase))
+            if os.environ.get("RANK", "0") == "0":  # two processes would replace the file under each other
+                write_json(work / PHASE_FILE, asdict(phase))
         trainer = make(phase, work, projections=that_fit(projections, student, teacher, phase))
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=complete_checkpoint(work))
