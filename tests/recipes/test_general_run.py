@@ -2,6 +2,8 @@
 
 import io
 import json
+import subprocess
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +15,7 @@ from safetensors.torch import load_file
 from tiny_run import NOUNS, STUDENT, make_teacher, recipe_mapping
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
+from tinybert_hf.cards import card_of
 from tinybert_hf.data.corpus import shards
 from tinybert_hf.errors import DataError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.model import TinyBertForMaskedLM, TinyBertModel
@@ -24,6 +27,7 @@ from tinybert_hf.recipes.loader import load_recipe
 from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.reporting import write_report
 from tinybert_hf.training import GeneralDistillationTrainer
 
 PHASE = {"name": "intermediate", "epochs": 2, "batch_size": 16, "learning_rate": 3e-3}
@@ -307,3 +311,44 @@ def test_another_corpus_does_not_go_on_in_the_folder(text: Path, headless: str) 
 def test_a_translator_is_no_encoder(text: Path, translator: str) -> None:
     with pytest.raises(TeacherError, match="is a translator"):
         make_plan(build(Recipe, mapping(text, translator)))
+
+
+def test_a_report_and_a_card_can_be_written(text: Path, headless: str) -> None:
+    run(text, headless, phases=[{**PHASE, "epochs": 1}])
+    page = write_report(text / "general").read_text(encoding="utf-8")
+    for words in (
+        "of the loss on held-out text",
+        "tokens of plain text (text.txt)",
+        "before any task",
+        "hidden states",
+    ):
+        assert words in page
+    card = card_of(text / "general", "me/general")
+    assert "tinybert distill sst2 --student me/general" in card
+    assert "feature-extraction" in card
+
+
+@pytest.mark.slow
+def test_two_processes_carry_out_one_run(text: Path, headless: str) -> None:
+    """One of them tokenises, writes and speaks; the student is that of a run in one process."""
+    single, _ = run(text, headless, output_dir="single", corpus={"cache": "other"})
+    whole = mapping(text, headless, output_dir="both")
+    whole["phases"] = [{**PHASE, "batch_size": 8}]  # of each
+    (text / "recipe.json").write_text(json.dumps(whole))
+    script = (
+        "import json, torch\n"
+        "from tinybert_hf.recipes.fields import build\n"
+        "from tinybert_hf.recipes.run import run_recipe\n"
+        "from tinybert_hf.recipes.schema import Recipe\n"
+        "torch.set_num_threads(1)\n"
+        "run_recipe(build(Recipe, json.load(open('recipe.json'))))\n"
+    )
+    (text / "run.py").write_text(script)
+    command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "run.py"]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
+    assert done.stdout.count("Corpus: 1 sources") == 1
+    metrics = json.loads((text / "both" / "run.json").read_text())["metrics"]["student"]
+    for name, value in single.metrics["student"].items():
+        if name != "before":
+            assert metrics[name] == pytest.approx(value, rel=0.05)  # dropout draws other numbers in each process

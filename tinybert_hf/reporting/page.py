@@ -155,6 +155,8 @@ def _mean(matrix: list[list[float]], cells: set[tuple[int, int]]) -> float | Non
 
 def _compared(run: FinishedRun, moved: Moved) -> tuple[Comparison | None, str | None]:
     """Student and teacher on the validation rows, or why they cannot be compared."""
+    if run.is_general:
+        return None, "Neither model answers anything yet: this is a general distillation, before any task."
     compare = compare_translators if run.is_translation else compare_classifiers
     try:
         return compare(run, moved), None
