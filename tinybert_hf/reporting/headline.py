@@ -42,7 +42,7 @@ def _rows(run: FinishedRun) -> str:
 
 def tiles(run: FinishedRun) -> list[tuple[str, str]]:
     """The three numbers that matter most, each with what it says."""
-    metrics, costs, main = run.content["metrics"], run.content["costs"], run.content["main_metric"]
+    metrics, main = run.content["metrics"], run.content["main_metric"]
     if run.is_general:
         before, after = metrics["student"]["before"][main], metrics["student"][main]
         return [(f"{after / before:.0%}", "of the loss on held-out text are left"), *_cheaper(run)]
