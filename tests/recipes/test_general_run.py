@@ -42,10 +42,10 @@ def write_text(folder: Path, count: int = 120) -> None:
     (folder / "text.txt").write_text("\n".join(lines), encoding="utf-8")
 
 
-def mapping(folder: Path, teacher: str, **changes: Any) -> dict[str, Any]:
+def mapping(folder: Path, model: str, **changes: Any) -> dict[str, Any]:
     corpus = {"files": ["text.txt"], "block_length": 32, "cache": str(folder / "cache"), **changes.pop("corpus", {})}
     return {
-        "name": "tiny-general", "task": "general", "corpus": corpus, "teacher": {"model": teacher},
+        "name": "tiny-general", "task": "general", "corpus": corpus, "teacher": {"model": model},
         "student": {"preset": "4l-312d", "overrides": STUDENT}, "phases": [PHASE],
         "training_arguments": {"use_cpu": True}, "output_dir": str(folder / "general"), **changes,
     }  # fmt: skip
