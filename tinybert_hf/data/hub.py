@@ -30,8 +30,7 @@ def read_hub(
         split,
         "Check dataset, dataset_config, train_split and validation_split, or give files "
         "(--train-file, --validation-file).",
-        "Without a network give files instead: train_file and validation_file (--train-file, --validation-file), or "
-        "use the dataset 'demo-sentiment'.",
+        "train_file and validation_file (--train-file, --validation-file), or use the dataset 'demo-sentiment'",
     )
     return rows_from_dataset(loaded, f"{name} [{split}]", columns, max_rows)
 
@@ -46,7 +45,7 @@ def load_split(
         config: name of the configuration, where the dataset has several.
         split: name of the split.
         advice: what to look at when it cannot be loaded.
-        offline: what to do without a network.
+        offline: the files to give without a network.
         streaming: download while it is read.
 
     Returns:
@@ -62,7 +61,9 @@ def load_split(
     try:
         return datasets.load_dataset(dataset, config, split=split, **options)
     except ConnectionError as error:
-        raise DataError(f"The dataset {name!r} cannot be fetched: {error}. {offline}") from error
+        raise DataError(
+            f"The dataset {name!r} cannot be fetched: {error}. Without a network give files instead: {offline}."
+        ) from error
     except Exception as error:  # the Hub library raises many kinds, and each is a wrong name or a fault of the source
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise DataError(f"The dataset {name!r}, split {split!r}, cannot be loaded: {reason:.300} {advice}") from error

@@ -162,7 +162,7 @@ def _hub_source(settings: CorpusSettings) -> Source:
         settings.dataset_config,
         settings.split,
         "Check dataset, dataset_config and split of the corpus, or give files (--corpus).",
-        "Without a network give files instead (--corpus).",
+        "corpus.files (--corpus)",
         streaming=settings.streaming,
     )
     name = " ".join(part for part in (settings.dataset, settings.dataset_config, f"[{settings.split}]") if part)
