@@ -16,7 +16,7 @@ from accelerate.utils import DistributedType
 from killed_runs import rows as classification_rows
 from safetensors.torch import load_file
 from tiny_models import bert
-from transformers import AutoModelForTokenClassification, TrainerCallback, set_seed
+from transformers import AutoModelForTokenClassification, BertTokenizer, TrainerCallback, set_seed
 
 from tinybert_hf import (
     DistillationArguments,
@@ -24,6 +24,9 @@ from tinybert_hf import (
     Seq2SeqDistillationArguments,
     Seq2SeqDistillationTrainer,
 )
+from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, CorpusSettings, find_sources, open_blocks
+from tinybert_hf.model import TinyBertConfig, TinyBertForMaskedLM
+from tinybert_hf.training import GeneralDistillationTrainer
 from tinybert_hf.training.sharding import whole, whole_state
 
 ROWS_A_STEP = 8
@@ -49,6 +52,8 @@ CASES: dict[str, dict[str, Any]] = {
     "two rows": {"phase": "joint", "rows": 2},
     "five rows": {"phase": "joint", "rows": 5, "label_loss_weight": 0.5},
     "words, accumulated": {"phase": "joint", "gradient_accumulation_steps": 2, "words": True, "rows": 45},
+    "general": {"phase": "intermediate", "general": True, "eval_strategy": "epoch", "per_device_eval_batch_size": 4},
+    "general, masked": {"phase": "intermediate", "general": True, "label_loss_weight": 1.0, "masked_share": 0.3},
     "translator, two rows": {"phase": "joint", "rows": 2, "translator": True},
     "translator": {"phase": "joint", "label_loss_weight": 1.0, "translator": True},
     "translator, accumulated": {
@@ -112,11 +117,48 @@ def label_words(ids: list[int], index: int) -> dict[str, list[int]]:
     return {"word_starts": starts, "labels": [place % 3 if start else -100 for place, start in enumerate(starts)]}
 
 
+def blocks(folder: Path) -> tuple[CorpusBlocks, Any]:
+    """A text as blocks, and the tokenizer: each process asks for it at the same time, and one of them makes it."""
+    lines = [" ".join(f"w{(index * step) % 40}" for step in range(index % 9 + 1)) for index in range(120)]
+    tokenizer = BertTokenizer(
+        vocab={word: at for at, word in enumerate(["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"])}
+        | {f"w{at}": at + 5 for at in range(40)}
+    )
+    file = folder / f"text-{os.environ.get('RANK', 0)}.txt"
+    file.parent.mkdir(parents=True, exist_ok=True)
+    file.write_text("\n".join(lines), encoding="utf-8")
+    settings = CorpusSettings((str(file),), block_length=16, cache=str(folder / "cache"))
+    return open_blocks(find_sources(settings), tokenizer, settings), tokenizer
+
+
+def make_general_trainer(
+    student: Any, teacher: Any, options: dict[str, Any], folder: Path, callback: Any, count: int
+) -> GeneralDistillationTrainer:
+    """Of encoders without labels, on blocks of a text."""
+    share = options.pop("masked_share", 0.0)
+    made, tokenizer = blocks(folder)
+    config = TinyBertConfig(
+        vocab_size=64, hidden_size=24, num_hidden_layers=2, num_attention_heads=4, intermediate_size=48,
+        hidden_dropout_prob=0.0, attention_probs_dropout_prob=0.0, initializer_range=0.3,
+    )  # fmt: skip
+    torch.manual_seed(0)
+    return GeneralDistillationTrainer(
+        TinyBertForMaskedLM(config) if share else student.bert,
+        teacher.bert,
+        DistillationArguments(**options),
+        train_dataset=made.select(range(count)),
+        eval_dataset=made.select(range(count - 10, count - 1)),
+        data_collator=BlockCollator(tokenizer, share),
+        callbacks=[callback],
+    )
+
+
 def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[DistillationTrainer, NoteGradients]:
     """The same rows in each step, whatever the number of processes."""
     case = dict(case)
     count, width, translates = case.pop("rows", 42), case.pop("width", 24), case.pop("translator", False)
     words = case.pop("words", False)
+    general = case.pop("general", False)
     if "teacher_cache" in case:
         case["teacher_cache"] = str(folder / case["teacher_cache"])
     set_seed(0)
@@ -151,6 +193,10 @@ def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[Distil
         )
     else:
         student, teacher = bert(hidden=width, vocab_size=64), bert(layers=4, hidden=32, vocab_size=64)
+    if general:
+        general_trainer = make_general_trainer(student, teacher, options, folder, noting, count)
+        noting.model = general_trainer.model
+        return general_trainer, noting
     trainer = (Seq2SeqDistillationTrainer if translates else DistillationTrainer)(
         student,
         teacher,
@@ -183,7 +229,11 @@ def run_case(name: str, folder: Path) -> dict[str, Any]:
             "gradients": noting.gradients,
             "weights": whole_state(trainer.model),
             "saved": load_file(folder / "checkpoint-12" / "model.safetensors") if resumed else {},
-            "logs": [{k: v for k, v in e.items() if "loss" in k} for e in trainer.state.log_history if "loss" in e],
+            "logs": [
+                {k: v for k, v in entry.items() if "loss" in k}
+                for entry in trainer.state.log_history
+                if "loss" in entry or "eval_loss" in entry
+            ],
         }
 
 

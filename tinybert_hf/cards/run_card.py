@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.cards.general_card import general_body
 from tinybert_hf.cards.parts import MARK, PIPELINES, TAGS, citation, hub_name, introduction, last_part, limits, named
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening.config_file import check_config_file
@@ -64,7 +65,8 @@ def card_of(folder: str | Path, repo_id: str | None = None, license: str | None 
             model_name=name if results else None,
             eval_results=results or None,
         )
-        parts = [*_head(name, config, run, pipeline), *_body(run), *_tail(run)]
+        body = general_body(run, repo_id or str(folder)) if _is_general(run) else _body(run)
+        parts = [*_head(name, config, run, pipeline), *body, *_tail(run)]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, TinyBertError):
             raise
@@ -77,11 +79,15 @@ def card_of(folder: str | Path, repo_id: str | None = None, license: str | None 
 
 def hub_dataset(run: Mapping[str, Any]) -> str | None:
     """The dataset on the Hub that a run learned from; None for files and for this package's generators."""
-    data = run["recipe"]["data"]
+    data = run["recipe"]["corpus" if _is_general(run) else "data"]
     name = data["dataset"]
     # A recipe may name a dataset and be given files: these win, and the run has seen nothing of the dataset.
-    files = data.get("train_file") or data.get("validation_file") or data.get("further_validation_files")
+    files = any(data.get(field) for field in ("train_file", "validation_file", "further_validation_files", "files"))
     return str(name) if name and not name.startswith("demo-") and not files else None
+
+
+def _is_general(run: Mapping[str, Any]) -> bool:
+    return bool(run) and run["recipe"].get("task") == "general"
 
 
 def _config_file(place: Path) -> str:

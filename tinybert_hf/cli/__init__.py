@@ -18,6 +18,7 @@ from tinybert_hf.cli.pseudo_label import pseudo_label
 from tinybert_hf.cli.push import push
 from tinybert_hf.cli.recipes import recipes
 from tinybert_hf.cli.report import report
+from tinybert_hf.cli.several_values import SeveralValues
 from tinybert_hf.cli.translate import translate
 
 COMMANDS = (
@@ -44,7 +45,7 @@ app = typer.Typer(
     context_settings={"help_option_names": ["-h", "--help"]},
 )
 for command in COMMANDS:
-    app.command()(command)
+    app.command(cls=SeveralValues)(command)
 
 
 def _show_version(wanted: bool) -> None:

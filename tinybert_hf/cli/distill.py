@@ -5,15 +5,27 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from tinybert_hf.cli.completion import recipe_names
+from tinybert_hf.cli.corpus_options import (
+    GENERAL_RECIPE,
+    BlockLength,
+    Corpus,
+    CorpusCache,
+    Dataset,
+    DatasetConfig,
+    MaskedLm,
+    Streaming,
+    corpus_overrides,
+    of_the_task,
+)
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.json_output import AsJson, print_json, said_aside
 from tinybert_hf.cli.model_folders import opens_models
+from tinybert_hf.cli.model_options import joint_overrides, model_overrides
 from tinybert_hf.cli.options import (
     Bf16,
     Cpu,
@@ -57,7 +69,7 @@ def distill(
         typer.Argument(
             help="A shipped recipe (`tinybert recipes` lists them) or a YAML file. Not given, with --train-file: "
             "text-classification, translation where --source-column or --target-column is given, or ner where "
-            "--tokens-column or --tags-column is.",
+            "--tokens-column or --tags-column is; with --corpus: general.",
             autocompletion=recipe_names,
         ),
     ] = None,
@@ -134,6 +146,13 @@ def distill(
             rich_help_panel=_MODELS,
         ),
     ] = None,
+    corpus: Corpus = None,
+    dataset: Dataset = None,
+    dataset_config: DatasetConfig = None,
+    streaming: Streaming = False,
+    block_length: BlockLength = None,
+    masked_lm: MaskedLm = False,
+    corpus_cache: CorpusCache = None,
     epochs: Annotated[
         float | None,
         typer.Option(
@@ -196,12 +215,14 @@ def distill(
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.recipes.loader import load_recipe
 
-    if recipe is None and train_file is None:
+    if recipe is None and train_file is None and not (corpus or dataset):
         raise typer.BadParameter(
             "give a recipe (`tinybert recipes` lists them, `demo` needs no data) or --train-file and --validation-file"
         )
+    of_text = corpus_overrides(corpus, dataset, dataset_config, streaming, block_length, masked_lm, corpus_cache)
     usual = DEFAULT_RECIPE if source_column is None and target_column is None else TRANSLATION_RECIPE
-    name = recipe or (usual if tokens_column is None and tags_column is None else WORDS_RECIPE)
+    of_words = tokens_column is not None or tags_column is not None
+    name = recipe or (GENERAL_RECIPE if of_text else WORDS_RECIPE if of_words else usual)
     given = data_overrides(
         train_file,
         validation_file,
@@ -221,12 +242,13 @@ def distill(
     overrides |= {f"pseudo_labels.{field}": value for field, value in unlabelled.items() if value is not None}
     augmentation = {"copies": augment, "model": augmentation_model}
     overrides |= {f"augmentation.{field}": value for field, value in augmentation.items() if value is not None}
-    overrides |= _model_overrides(teacher, finetune_teacher, student, start)
-    overrides |= _joint_overrides(further_teacher or [], teacher_weights)
+    overrides |= model_overrides(teacher, finetune_teacher, student, start)
+    overrides |= joint_overrides(further_teacher or [], teacher_weights)
     if prune_vocabulary:
         overrides["prune_vocabulary.corpus"] = prune_vocabulary
     if baseline is False:
         overrides["baseline"] = None
+    overrides = of_the_task(name, overrides | of_text)
     overrides |= phase_overrides(name, overrides, epochs, batch_size, with_baseline=baseline is True)
     overrides |= {field: value for field, value in (("seed", seed), ("output_dir", output_dir)) if value is not None}
     resolved = load_recipe(name, overrides, assignments or (), with_baseline=baseline is True)
@@ -261,44 +283,6 @@ def _names(recipe: str | None) -> Iterator[None]:
         if recipe is None or not recipe.endswith((".yaml", ".yml")) or recipe in str(error):
             raise
         raise type(error)(f"recipe {recipe}: {error}") from error
-
-
-def _model_overrides(
-    teacher: str | None, finetune_teacher: bool, student: str | None, start: str | None
-) -> dict[str, Any]:
-    from tinybert_hf.model import PRESETS
-
-    overrides: dict[str, Any] = {}
-    if teacher is not None:
-        # A teacher that is named takes the place of one that the recipe would make or fine-tune.
-        overrides |= {"teacher.model": teacher, "teacher.config": None, "teacher.finetune": None}
-    if finetune_teacher:
-        overrides["teacher.finetune"] = {}
-    if student is not None:
-        is_model = student not in PRESETS and (Path(student).exists() or "/" in student)
-        overrides |= {"student.model": student if is_model else None, "student.preset": None if is_model else student}
-        overrides["student.overrides"] = {}
-    if start is not None:
-        overrides["student.start"] = start
-    return overrides
-
-
-def _joint_overrides(further: list[str], weights: str | None) -> dict[str, Any]:
-    if weights is None:
-        return {"further_teachers": [{"model": model} for model in further]} if further else {}
-    if not further:
-        raise typer.BadParameter(
-            "--teacher-weights goes with --further-teacher. To change the weights of a recipe: "
-            "--set teacher.weight=2 --set further_teachers.0.weight=1"
-        )
-    given = [text.strip() for text in weights.split(",")]
-    if len(given) != 1 + len(further):
-        raise typer.BadParameter(
-            f"--teacher-weights {weights!r} has {len(given)} numbers, and there are {1 + len(further)} teachers: one "
-            "for --teacher and one for each --further-teacher, separated by commas"
-        )
-    teachers = [{"model": model, "weight": weight} for model, weight in zip(further, given[1:], strict=True)]
-    return {"teacher.weight": given[0], "further_teachers": teachers}
 
 
 def _data_fields(assignments: Collection[str]) -> list[str]:

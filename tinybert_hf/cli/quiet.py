@@ -11,7 +11,7 @@ from typing import Any
 from tinybert_hf.errors import ChangedFilesWarning
 
 # Figures that a reader of the screen does not need; they stay in the logs that report_to writes.
-_LEFT_OUT = ("grad_norm", "total_flos", "runtime", "_per_second", "train_loss", "eval_loss")
+_LEFT_OUT = ("grad_norm", "total_flos", "runtime", "samples_per_second", "steps_per_second", "train_loss", "eval_loss")
 
 
 def quiet_libraries() -> None:
@@ -82,5 +82,8 @@ def log_line(logs: Mapping[str, Any]) -> str:
     parts = [f"epoch {logs['epoch']:.2f}"] if "epoch" in logs else []
     for name, value in shown.items():
         title = name.removeprefix("eval_").removesuffix("_loss").replace("_", " ")
-        parts.append(f"{title} {value:.4g}" if isinstance(value, int | float) else f"{title} {value}")
+        if isinstance(value, int | float):
+            parts.append(f"{title} {value:.4g}" if abs(value) < 1e4 else f"{title} {value:,.0f}")
+        else:
+            parts.append(f"{title} {value}")
     return "  ".join(parts)

@@ -42,7 +42,7 @@ def read_file(path: str, columns: Sequence[str], max_rows: int | None = None) ->
     """
     suffix = _checked_suffix(Path(path))
     try:
-        with _open(path) as handle:
+        with open_file(path) as handle:
             if suffix == ".parquet":
                 return _read_parquet(handle, path, columns, max_rows)
             rows = _collect(READERS[suffix](handle, path), path, columns, max_rows)
@@ -69,7 +69,7 @@ def stream_file(path: str, columns: Sequence[str]) -> Iterator[Row]:
     """
     suffix = _checked_suffix(Path(path))
     try:
-        with _open(path) as handle:
+        with open_file(path) as handle:
             rows = _parquet_rows(handle, path, columns) if suffix == ".parquet" else READERS[suffix](handle, path)
             for line, row in rows:
                 check_columns(path, columns, row)
@@ -88,7 +88,7 @@ def stream_lines(path: str) -> Iterator[tuple[int, str]]:
     """
     _checked_suffix(Path(path), (".txt", *SUFFIXES))
     try:
-        with _open(path) as handle:
+        with open_file(path) as handle:
             yield from text_lines(handle, path)
     except (EOFError, zlib.error, gzip.BadGzipFile) as error:
         raise DataError(f"{path} is not a whole gzip file ({error}). Make or download it again.") from error
@@ -107,7 +107,7 @@ def read_whole_file(path: str, max_rows: int | None = None) -> RawRows:
         DataError: as for `read_file`.
     """
     suffix = _checked_suffix(Path(path))
-    with _open(path) as handle:
+    with open_file(path) as handle:
         if suffix == ".parquet":
             import pyarrow.parquet  # type: ignore[import-untyped]
 
@@ -181,7 +181,8 @@ class _Unpacked(gzip.GzipFile):
         return line
 
 
-def _open(path: str) -> IO[bytes]:
+def open_file(path: str) -> IO[bytes]:
+    """Opens a file; one that ends in .gz gives its content, which may not grow without bound."""
     return cast("IO[bytes]", _Unpacked(path) if path.lower().endswith(".gz") else Path(path).open("rb"))
 
 

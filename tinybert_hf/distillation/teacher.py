@@ -74,6 +74,46 @@ def load_teacher(
     return teacher, tokenizer
 
 
+def load_encoder(
+    model: str, *, dtype: str | None = None, **kwargs: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Open an encoder without a head, pretrained or fine-tuned, and its tokenizer.
+
+    Args:
+        model: a folder or a Hub id.
+        dtype: as for `load_teacher`.
+        **kwargs: passed on to `from_pretrained` (revision, trust_remote_code, ...).
+
+    Returns:
+        The model in eval mode and its tokenizer.
+
+    Raises:
+        TeacherError: it cannot be opened, its weights were changed after they were saved, or it has no tokenizer that
+            pads.
+    """
+    from transformers import AutoModel
+
+    options: dict[str, Any] = dict(kwargs)
+    if dtype is not None:
+        options["dtype"] = "float32" if dtype == INT8 else dtype
+    what = (
+        f"The teacher {str(model)!r} cannot be opened. Give a folder written by save_pretrained (config.json, weights "
+        "and tokenizer), or the id of an encoder on the Hub"
+    )
+    teacher, info = open_model(model, AutoModel, TeacherError, what, **options)
+    untrained = sorted(name for name in info["missing_keys"] if "pooler" not in name)
+    if untrained:
+        raise TeacherError(f"The teacher {model!r} lacks weights: {', '.join(untrained[:4])} would be random.")
+    tokenizer = open_tokenizer(model, TeacherError, what, teacher.config, **kwargs)
+    check_tokenizer(model, tokenizer, teacher.config.vocab_size)
+    if tokenizer.pad_token_id is None:
+        raise TeacherError(f"The tokenizer of {model!r} has no padding token, which batches need.")
+    teacher.eval()
+    if dtype == INT8:
+        round_to_int8(teacher)
+    return teacher, tokenizer
+
+
 def check_tokenizer(model: str, tokenizer: PreTrainedTokenizerBase, embedded: int) -> None:
     """Refuse the empty tokenizer that transformers makes where the folder has none: it reads every word as unknown.
 

@@ -8,23 +8,29 @@ from typing import Any
 
 import yaml
 
+from tinybert_hf.data.corpus import cache_folder
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
-from tinybert_hf.recipes.plan import ClassificationPlan, TranslationPlan
+from tinybert_hf.recipes.plan import ClassificationPlan, GeneralPlan, TranslationPlan
 from tinybert_hf.recipes.pruning import described
 from tinybert_hf.training import Phase
 
 
-def describe_plan(plan: ClassificationPlan | TranslationPlan) -> str:
+def describe_plan(plan: ClassificationPlan | TranslationPlan | GeneralPlan) -> str:
     """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer maps of each phase."""
     translates = isinstance(plan, TranslationPlan)
-    recipe = _said(_of_the_task(json.loads(json.dumps(plan.recipe.as_dict())), translates))
+    content = json.loads(json.dumps(plan.recipe.as_dict()))
+    if isinstance(plan, GeneralPlan):
+        content.pop("data")
+    recipe = _said(_of_the_task(content, translates))
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
-    joint = None if isinstance(plan, TranslationPlan) else plan.joint
+    joint = plan.joint if isinstance(plan, ClassificationPlan) else None
     teachers = (plan.teacher_config,) if joint is None else joint.configs
     for name, config in (*(("teacher", one) for one in teachers), ("student", plan.student_config)):
         lines.append(f"{name}: {config.model_type}, {_shape(config, translates)}")
+    if isinstance(plan, GeneralPlan):
+        return "\n".join([*lines, *_general(plan), f"output folder: {plan.folder.path}"])
     if not translates:
         labels = ", ".join(str(plan.student_config.id2label[index]) for index in range(plan.student_config.num_labels))
         lines.append(f"labels: {labels} ({plan.data.problem_type})")
@@ -33,7 +39,7 @@ def describe_plan(plan: ClassificationPlan | TranslationPlan) -> str:
     lines.append(f"rows: {len(plan.data.train)} train, {len(plan.data.validation)} validation")
     if plan.recipe.augmentation is not None:
         lines.append(f"augmentation: {plan.recipe.augmentation.copies} copies of each train row, without its label")
-    lines += _translation(plan) if isinstance(plan, TranslationPlan) else _classification(plan)
+    lines += _translation(plan) if isinstance(plan, TranslationPlan) else _phases(plan)
     lines += [f"note: {note}" for note in plan.notes]
     lines.append(f"output folder: {plan.folder.path}")
     return "\n".join(lines)
@@ -50,7 +56,16 @@ def _shape(config: Any, translates: bool) -> str:
     return f"{layers} of width {encoder.width}, {encoder.heads} heads, vocabulary {vocabulary}"
 
 
-def _classification(plan: ClassificationPlan) -> Iterator[str]:
+def _general(plan: GeneralPlan) -> Iterator[str]:
+    size = plan.sources.text_bytes
+    yield f"text: {len(plan.sources.found):,} sources, {f'{size / 1e6:,.1f} MB' if size else 'of a size not known'}"
+    held_out = "the last 1 % of the blocks" if plan.validation is None else f"{len(plan.validation.found):,} files"
+    yield f"held out to measure on: {held_out}"
+    yield f"the tokens are kept in: {cache_folder(plan.corpus)}"
+    yield from _phases(plan)
+
+
+def _phases(plan: ClassificationPlan | GeneralPlan) -> Iterator[str]:
     for index, (phase, (hidden, attention)) in enumerate(zip(plan.recipe.phases, plan.layer_maps, strict=True)):
         losses = phase.loss_weights()
         yield _phase(index, phase, losses)
@@ -112,7 +127,7 @@ def _of_the_task(recipe: dict[str, Any], translates: bool) -> dict[str, Any]:
     of_words = recipe["task"] == TOKEN_CLASSIFICATION
     others: list[Any] = [_OF_CLASSIFICATION if translates else _OF_TRANSLATION, _OF_TEXT if of_words else _OF_WORDS]
     for section, names in (item for one in others for item in one.items()):
-        place = recipe if not section else recipe[section]
+        place = recipe if not section else recipe.get(section, {})
         for one in place if isinstance(place, list) else [place]:
             for name in names:
                 one.pop(name, None)

@@ -8,27 +8,43 @@ from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan_base import Plan, check_metrics, check_schedulers, check_training_arguments
 from tinybert_hf.recipes.plan_classification import ClassificationPlan, plan_classification
+from tinybert_hf.recipes.plan_general import GeneralPlan, corpus_content, plan_general
 from tinybert_hf.recipes.plan_translation import TranslationPlan, plan_translation
 from tinybert_hf.recipes.pruning import check_corpus, corpus_files
-from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
 
-__all__ = ["ClassificationPlan", "Plan", "TranslationPlan", "check_training_arguments", "make_plan"]
+__all__ = [
+    "ClassificationPlan",
+    "GeneralPlan",
+    "Plan",
+    "TranslationPlan",
+    "check_training_arguments",
+    "make_plan",
+]
 
+_A_CLASSIFIER = "a BERT that was fine-tuned on these labels, or any pretrained one together with --finetune-teacher"
+_EXAMPLES = {
+    TRANSLATION: "a translator of these languages, or one that `tinybert finetune` has trained on your pairs",
+    GENERAL: "a pretrained BERT",
+}
 # Said about a run, not part of what it computes.
 _NOT_COMPARED = ("name", "description", "output_dir")
 
 
-def make_plan(recipe: Recipe) -> ClassificationPlan | TranslationPlan:
+def make_plan(recipe: Recipe) -> ClassificationPlan | TranslationPlan | GeneralPlan:
     """Check a recipe against the world: data, teacher, student, layer maps, output folder, disk. Writes nothing.
 
     Raises:
         TinyBertError: anything that would stop the run later.
     """
-    if recipe.task not in TASKS:
-        raise RecipeError(unknown_name("task", recipe.task, TASKS))
+    known = (*TASKS, GENERAL)
+    if recipe.task not in known:
+        raise RecipeError(unknown_name("task", recipe.task, known))
     check_training_arguments(recipe.training_arguments)
     check_schedulers(recipe)
     settings = {name: value for name, value in recipe.as_dict().items() if name not in _NOT_COMPARED}
+    if recipe.is_general:
+        settings |= corpus_content(recipe)
     unlabelled = recipe.pseudo_labels.unlabelled_file if recipe.pseudo_labels is not None else None
     vectors = recipe.augmentation.glove_file if recipe.augmentation is not None else None
     further = (
@@ -40,13 +56,12 @@ def make_plan(recipe: Recipe) -> ClassificationPlan | TranslationPlan:
     folder.check()
     check_corpus(recipe)
     if recipe.teacher.model is None and recipe.teacher.config is None:
-        example = (
-            "for example a translator of these languages, or one that `tinybert finetune` has trained on your pairs"
-            if recipe.is_translation
-            else "for example a BERT that was fine-tuned on these labels, or any pretrained one together with "
-            "--finetune-teacher"
+        raise RecipeError(
+            "teacher.model: no teacher is given; name a folder or a Hub id (--teacher), for example "
+            f"{_EXAMPLES.get(recipe.task, _A_CLASSIFIER)}"
         )
-        raise RecipeError(f"teacher.model: no teacher is given; name a folder or a Hub id (--teacher), {example}")
+    if recipe.is_general:
+        return plan_general(recipe, folder)
     plan = plan_translation(recipe, folder) if recipe.is_translation else plan_classification(recipe, folder)
     check_metrics(recipe, plan.data.problem_type)
     return plan

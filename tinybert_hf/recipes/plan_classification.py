@@ -72,7 +72,7 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
         tokenizer = train_wordpiece_tokenizer(texts_of(data), recipe.teacher.vocabulary_size, max_length=positions)
         teacher_config.vocab_size = len(tokenizer)
     student_config = _student_config(recipe, data, teacher_config)
-    maps = _layer_maps(recipe, student_config, teacher_config)
+    maps = layer_maps(recipe, student_config, teacher_config)
     label_order(student_config, teacher_config)
     joint = plan_joint_teachers(recipe, teacher_config, tokenizer, student_config)
     _check_same_tokens(recipe, joint)
@@ -107,9 +107,14 @@ def _student_config(recipe: Recipe, data: TaskData, teacher: PreTrainedConfig) -
     return preset_config(recipe, from_teacher, **labels)
 
 
-def _layer_maps(
+def layer_maps(
     recipe: Recipe, student: TinyBertConfig, teacher: PreTrainedConfig
 ) -> tuple[tuple[LayerMap, LayerMap], ...]:
+    """For each phase, the map of the hidden states and the map of the attention; of the first teacher.
+
+    Raises:
+        TinyBertError: a map, the heads or the widths do not fit; the message names the phase.
+    """
     depths = student.num_hidden_layers, teacher.num_hidden_layers
     maps = []
     for index, phase in enumerate(recipe.phases):

@@ -1,4 +1,4 @@
-"""How far a long translation is, and how fast it goes."""
+"""How far a long translation or a large corpus is, and how fast it goes."""
 
 from __future__ import annotations
 
@@ -44,6 +44,47 @@ def row_progress(
         yield update
 
 
+@contextmanager
+def share_progress(
+    console: Console, title: str, *, seconds_between_lines: float = SECONDS_BETWEEN_LINES
+) -> Iterator[Callable[[float, int], None]]:
+    """The same for a corpus, whose length is only known at the end.
+
+    Args:
+        console: where to print.
+        title: what is done.
+        seconds_between_lines: without a terminal.
+
+    Yields:
+        A function to call with (share that is done, tokens so far). The rate counts from its first call.
+    """
+    begun: list[tuple[float, int]] = []
+    said = time.perf_counter()
+
+    def words(tokens: int) -> str:
+        rate = _rate(begun, tokens, "tokens/s")
+        return f"{tokens / 1e6:,.1f} M tokens{f', {rate}' if rate else ''}"
+
+    if not console.is_terminal:
+
+        def line(share: float, tokens: int) -> None:
+            nonlocal said
+            told = words(tokens)
+            if time.perf_counter() - said >= seconds_between_lines:
+                said = time.perf_counter()
+                console.print(f"{title}: {share:.0%} of the text, {told}", highlight=False, markup=False)
+
+        yield line
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeRemainingColumn
+
+    told = TextColumn("{task.fields[words]}")
+    columns = TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), told, TimeRemainingColumn()
+    with Progress(*columns, console=console, transient=True) as progress:
+        bar = progress.add_task(title, total=1.0, words="")
+        yield lambda share, tokens: progress.update(bar, completed=share, words=words(tokens))
+
+
 def counting(update: Callable[[int, int], None], total: int) -> Callable[[int], None]:
     """From a function of (rows done, rows in all) to one of the rows of a batch."""
     done = 0
@@ -80,9 +121,12 @@ def _lines(console: Console, title: str, seconds_between: float) -> Callable[[in
     return update
 
 
-def _rate(begun: list[tuple[float, int]], done: int) -> str:
+def _rate(begun: list[tuple[float, int]], done: int, unit: str = "rows/s") -> str:
     now = time.perf_counter()
     if not begun:
         begun.append((now, done))
     since, before = begun[0]
-    return f"{(done - before) / (now - since):.1f} rows/s" if done > before and now > since else ""
+    if done <= before or now <= since:
+        return ""
+    rate = (done - before) / (now - since)
+    return f"{rate:.1f} {unit}" if rate < 1000 else f"{rate:,.0f} {unit}"

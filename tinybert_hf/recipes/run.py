@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from tinybert_hf.recipes.plan import ClassificationPlan, TranslationPlan, make_plan
+from tinybert_hf.recipes.general_report import GeneralReport
+from tinybert_hf.recipes.plan import ClassificationPlan, GeneralPlan, TranslationPlan, make_plan
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run_classification import ClassificationRun
+from tinybert_hf.recipes.run_general import GeneralRun, is_first_process
 from tinybert_hf.recipes.run_translation import TranslationRun
-from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
 from tinybert_hf.recipes.translation_report import TranslationReport
 
 if TYPE_CHECKING:
@@ -27,15 +29,16 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
     Raises:
         TinyBertError: anything that the user can mend, before any training where it can be known before.
     """
-    if console is None:
+    if console is None or not is_first_process():
         from rich.console import Console
 
-        console = Console()
+        console = Console(quiet=not is_first_process())  # of several processes one speaks
     plan = make_plan(recipe)
     folder = plan.folder
     if folder.is_finished:
         console.print(f"{folder.path} holds this run already, complete; delete the folder to run it again.")
-        kind = TranslationReport if recipe.is_translation else RunReport
+        kinds: dict[str, type[RunReport]] = {TRANSLATION: TranslationReport, GENERAL: GeneralReport}
+        kind = kinds.get(recipe.task, RunReport)
         report = kind.read(folder.read_report(), str(folder.path))
     else:
         if folder.is_started:
@@ -45,7 +48,9 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
     return report
 
 
-def _run(plan: ClassificationPlan | TranslationPlan, console: Console) -> RunReport:
+def _run(plan: ClassificationPlan | TranslationPlan | GeneralPlan, console: Console) -> RunReport:
+    if isinstance(plan, GeneralPlan):
+        return GeneralRun(plan, console).carry_out()
     if isinstance(plan, TranslationPlan):
         return TranslationRun(plan, console).carry_out()
     return ClassificationRun(plan, console).carry_out()

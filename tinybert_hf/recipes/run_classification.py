@@ -26,17 +26,17 @@ from tinybert_hf.evaluation import (
     task_metrics,
     token_metrics_for,
 )
-from tinybert_hf.opening import read_projections
 from tinybert_hf.recipes.augmentation import AUGMENTATION, in_words, open_words, rows_and_copies, write_copies
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
 from tinybert_hf.recipes.plan_classification import ClassificationPlan, texts_of
 from tinybert_hf.recipes.pruning import PRUNING
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport
 from tinybert_hf.recipes.stages import Run
+from tinybert_hf.recipes.starting_projections import projections_beside
 from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import open_teacher, reopen_teacher
 from tinybert_hf.recipes.token_warnings import blind_warning
-from tinybert_hf.training import projections_from, with_teacher_tokens
+from tinybert_hf.training import with_teacher_tokens
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -143,18 +143,7 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def starting_projections(self, student: PreTrainedModel) -> AnyProjections | None:
         """Those of a general distillation or a conversion, where the student comes from one."""
-        model = self.recipe.student.model
-        kept = None if model is None else read_projections(model)
-        if kept is None:
-            return None
-        found = projections_from(kept, student, self.guide(), self.phases[0])
-        self.say(
-            f"The projections of {model} are gone on with."
-            if found is not None
-            else f"Note: the projections of {model} are not used: the first phase projects nothing, or in another "
-            "way (its projection), or to a teacher of another width."
-        )
-        return found
+        return projections_beside(self.recipe.student.model, student, self.guide(), self.phases[0], self.say)
 
     @property
     def compute_metrics(self) -> Any:

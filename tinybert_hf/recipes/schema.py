@@ -6,11 +6,13 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinybert_hf.data.corpus import CorpusSettings
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.recipes.values import check_values
 from tinybert_hf.training import FinetuneSettings, Phase
 
 TRANSLATION = "translation"
+GENERAL = "general"
 USUAL_BEAMS = 5
 
 
@@ -154,9 +156,11 @@ class Recipe:
     description: str = ""
     """A line for `tinybert recipes`."""
     task: str = "text-classification"
-    """text-classification (also pairs, several labels, regression), token-classification (named entities) or
-    translation."""
+    """text-classification (also pairs, several labels, regression), token-classification (named entities),
+    translation, or general (of plain text, before any task)."""
     data: DataSettings = field(default_factory=DataSettings)
+    corpus: CorpusSettings | None = None
+    """General distillation only: the text, in place of `data`."""
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     further_teachers: tuple[FurtherTeacher, ...] = ()
     """Classification only. The first teacher gives the student its tokenizer and its start."""
@@ -198,6 +202,11 @@ class Recipe:
     def is_translation(self) -> bool:
         """Whether the models read one language and write another."""
         return self.task == TRANSLATION
+
+    @property
+    def is_general(self) -> bool:
+        """Whether the student learns from plain text, before any task."""
+        return self.task == GENERAL
 
     @property
     def teacher_beams(self) -> int:

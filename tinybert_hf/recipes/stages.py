@@ -20,7 +20,7 @@ from tinybert_hf.recipes.plan_base import Plan
 from tinybert_hf.recipes.pruning import PRUNING, prune_student, pruning_in_words
 from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
 from tinybert_hf.recipes.schema import Recipe, VocabularyPruning
-from tinybert_hf.training import FinetuneSettings, Phase, finetune, run_phases
+from tinybert_hf.training import FinetuneSettings, Phase, PhaseResult, finetune, run_phases
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -45,9 +45,14 @@ class Run(ABC, Generic[PlanT]):
 
     def __init__(self, plan: PlanT, console: Console) -> None:
         self.plan, self.recipe, self.folder, self.console = plan, plan.recipe, plan.folder, console
-        self.metric = plan.recipe.metric or main_metric(plan.data.problem_type, plan.data.label_names)
+        self.metric = self.main_metric()
         self.device = _device(plan.recipe)
         self.training_arguments: dict[str, Any] = {**SCREEN, **plan.recipe.training_arguments}
+
+    def main_metric(self) -> str:
+        """Name of the figure that decides."""
+        data = self.plan.data
+        return self.recipe.metric or main_metric(data.problem_type, data.label_names)
 
     def carry_out(self) -> RunReport:
         """Do what is not done yet, and write run.json."""
@@ -103,6 +108,11 @@ class Run(ABC, Generic[PlanT]):
         return self.training_arguments
 
     @property
+    def phase_options(self) -> dict[str, Any]:
+        """What `run_phases` is to know besides."""
+        return {}
+
+    @property
     def compute_metrics(self) -> Any:
         """As for transformers' Trainer, at the end of each epoch of a phase."""
         return None
@@ -142,6 +152,9 @@ class Run(ABC, Generic[PlanT]):
     def guide(self) -> PreTrainedModel:
         """The model that the losses of the phases look at."""
         return self.teacher
+
+    def save_beside(self, folder: Path) -> None:
+        """Put what belongs to the student beside its weights."""
 
     @abstractmethod
     def measure(self, who: str, model: PreTrainedModel) -> dict[str, Any]:
@@ -206,22 +219,10 @@ class Run(ABC, Generic[PlanT]):
             student = self.open_student(self.folder.work / "start").to(self.device)
             self._compare_layers(BEFORE, student)
             with self.stage(STUDENT, f"Distilling into {size_of(student)}"):
-                results = run_phases(
-                    student,
-                    self.guide(),
-                    self.phases,
-                    output_dir=self.folder.path,
-                    train_dataset=self.distillation_rows,
-                    eval_dataset=self.validation_rows,
-                    processing_class=self.student_tokenizer,
-                    compute_metrics=self.compute_metrics,
-                    seed=self.recipe.seed,
-                    training_arguments=self.phase_arguments,
-                    projections=self.starting_projections(student),
-                    announce=self._announce if len(self.phases) > 1 else None,
-                )
+                results = self.run_phases(student)
             student.save_pretrained(self.folder.work / STUDENT)
             self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
+            self.save_beside(self.folder.work / STUDENT)
             write_manifest(self.folder.work / STUDENT)
             self._compare_layers(AFTER, student)
             metrics = self.measure(STUDENT, student)
@@ -244,6 +245,24 @@ class Run(ABC, Generic[PlanT]):
         self.folder.place(PRUNING)
         result = self.folder.result_of(PRUNING)
         self.say(f"Student, pruned: {self.in_words(result['metrics'])}, {pruning_in_words(result)}")
+
+    def run_phases(self, student: PreTrainedModel) -> list[PhaseResult]:
+        """Train the student; of several processes every one has to call this."""
+        return run_phases(
+            student,
+            self.guide(),
+            self.phases,
+            output_dir=self.folder.path,
+            train_dataset=self.distillation_rows,
+            eval_dataset=self.validation_rows,
+            processing_class=self.student_tokenizer,
+            compute_metrics=self.compute_metrics,
+            seed=self.recipe.seed,
+            training_arguments=self.phase_arguments,
+            projections=self.starting_projections(student),
+            announce=self._announce if len(self.phases) > 1 else None,
+            **self.phase_options,
+        )
 
     def _announce(self, index: int, phase: Phase) -> None:
         losses = phase.loss_weights(has_decoder=self.recipe.is_translation)

@@ -11,6 +11,7 @@ from tinybert_hf.distillation.teacher import INT8
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.fields import unknown_name
+from tinybert_hf.recipes.values_general import check_general
 from tinybert_hf.training.arguments import PROJECTION_STARTS
 
 if TYPE_CHECKING:
@@ -57,6 +58,7 @@ def check_values(recipe: Recipe) -> None:
         _check_translation(recipe)
     else:
         _refuse_translation(recipe)
+    check_general(recipe)
 
 
 def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:

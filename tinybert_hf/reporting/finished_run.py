@@ -44,6 +44,11 @@ class FinishedRun:
         return bool(self.recipe["task"] == "translation")
 
     @property
+    def is_general(self) -> bool:
+        """Whether the student learned from plain text, before any task."""
+        return bool(self.recipe["task"] == "general")
+
+    @property
     def teachers(self) -> list[dict[str, Any]]:
         """Settings of each teacher; `place` is its folder or Hub id, that of one that was trained here included."""
         first = self.recipe["teacher"]

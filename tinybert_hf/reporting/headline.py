@@ -43,6 +43,10 @@ def _copies(run: FinishedRun) -> str:
 
 
 def _rows(run: FinishedRun) -> str:
+    if run.is_general:
+        text = run.recipe["corpus"]
+        names = text["dataset"] or ", ".join(dict.fromkeys(Path(file).name for file in text["files"]))
+        return f"{run.content['corpus']['train_tokens']:,} tokens of plain text ({names})"
     data = run.recipe["data"]
     if data.get("train_file"):
         return f"the rows of {Path(data['train_file']).name}"
@@ -52,18 +56,26 @@ def _rows(run: FinishedRun) -> str:
 
 def tiles(run: FinishedRun) -> list[tuple[str, str]]:
     """The three numbers that matter most, each with what it says."""
-    metrics, costs, main = run.content["metrics"], run.content["costs"], run.content["main_metric"]
+    metrics, main = run.content["metrics"], run.content["main_metric"]
+    if run.is_general:
+        before, after = metrics["student"]["before"][main], metrics["student"][main]
+        return [(f"{after / before:.0%}", "of the loss on held-out text are left"), *_cheaper(run)]
     teacher, student = (float(metrics[who][main]) for who in ("teacher", "student"))
     found = []
     if teacher > 0:
         alone = metrics.get("baseline", {}).get(main)
         beside = f" (the same student alone: {float(alone) / teacher:.1%})" if alone is not None else ""
         found.append((f"{student / teacher:.1%}", f"of the teacher's {metric_name(main)} kept{beside}"))
-    found.append((_times(costs["teacher"]["megabytes"] / costs["student"]["megabytes"]), "smaller than the teacher"))
-    speed = _speed_ratio(run)
+    return [*found, *_cheaper(run)]
+
+
+def _cheaper(run: FinishedRun) -> list[tuple[str, str]]:
+    costs = run.content["costs"]
     where = "CPU" if run.content.get("device", "cpu") == "cpu" else run.content["device"]
-    found.append((_times(speed), f"as fast as the teacher, one text at a time ({where})"))
-    return found
+    return [
+        (_times(costs["teacher"]["megabytes"] / costs["student"]["megabytes"]), "smaller than the teacher"),
+        (_times(_speed_ratio(run)), f"as fast as the teacher, one text at a time ({where})"),
+    ]
 
 
 def _times(ratio: float) -> str:
@@ -112,12 +124,11 @@ def comparison_picture(run: FinishedRun) -> str:
     """Quality, speed and size of all models as bars."""
     metrics, costs, main = run.content["metrics"], run.content["costs"], run.content["main_metric"]
     models = list(metrics)
-    quality = [float(metrics[who][main]) for who in models]
-    groups = [
-        BarGroup(
-            f"{metric_name(main)} (longer is better)", tuple(quality), tuple(metric_value(main, v) for v in quality)
-        )
-    ]
+    groups = []
+    if not run.is_general:  # a teacher without a task has no figure of its own
+        quality = [float(metrics[who][main]) for who in models]
+        title = f"{metric_name(main)} (longer is better)"
+        groups.append(BarGroup(title, tuple(quality), tuple(metric_value(main, v) for v in quality)))
     if run.is_translation:
         speed = [_sentences(costs[who]) for who in models]
         groups.append(

@@ -158,6 +158,8 @@ def _compared(run: FinishedRun, moved: Moved) -> tuple[Comparison | None, str | 
     """Student and teacher on the validation rows, or why they cannot be compared."""
     if run.recipe["task"] == TOKEN_CLASSIFICATION:
         return None, "Answers to single words are not compared here; `tinybert evaluate` measures a model on its rows."
+    if run.is_general:
+        return None, "Neither model answers anything yet: this is a general distillation, before any task."
     compare = compare_translators if run.is_translation else compare_classifiers
     try:
         return compare(run, moved), None

@@ -2,6 +2,7 @@
 
 from tinybert_hf.training.arguments import DistillationArguments, Seq2SeqDistillationArguments
 from tinybert_hf.training.finetuning import FinetuneSettings, finetune
+from tinybert_hf.training.general_trainer import GeneralDistillationTrainer
 from tinybert_hf.training.own_tokens import with_teacher_tokens
 from tinybert_hf.training.phase import Phase, PhaseResult
 from tinybert_hf.training.phase_projections import projections_from
@@ -13,6 +14,7 @@ __all__ = [
     "DistillationArguments",
     "DistillationTrainer",
     "FinetuneSettings",
+    "GeneralDistillationTrainer",
     "Phase",
     "PhaseResult",
     "Seq2SeqDistillationArguments",

@@ -296,7 +296,8 @@ def row_lengths(rows: Any, length_column: str) -> list[int]:
     """Tokens of each row, from a column of lengths where there is one."""
     columns = getattr(rows, "column_names", ())
     if length_column in columns:
-        return [int(length) for length in rows[length_column]]
+        lengths = rows[length_column]
+        return lengths.tolist() if hasattr(lengths, "tolist") else [int(length) for length in lengths]
     if "input_ids" in columns:
         return [len(ids) for ids in rows.select_columns(["input_ids"])["input_ids"]]
     return [len(row["input_ids"]) for row in rows]

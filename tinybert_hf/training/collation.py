@@ -18,7 +18,8 @@ class SeededCollator:
     A collator that masks tokens draws from the global generators. A data loader collates ahead of the step that uses
     the batch, so that a run resumed in mid-epoch would mask other tokens than the run that was not stopped. Here each
     batch is masked in the same way whenever, and in whichever process, it is made; and the generators of the run are
-    left as they were.
+    left as they were. A collator that `takes_row_seeds` gets a seed for each row, so that even other batches of the
+    same rows are masked alike.
     """
 
     def __init__(self, collate: Callable[[list[Any]], Any], seed: int) -> None:
@@ -38,6 +39,10 @@ class SeededCollator:
 
     def __call__(self, rows: list[Any]) -> Any:
         """A batch of these rows."""
+        if getattr(self.collate, "takes_row_seeds", False):
+            epoch = int(self._epoch[0])
+            seeds = [_seed_of([row], self.seed, epoch) for row in rows]
+            return self.collate(rows, seeds)  # type: ignore[call-arg]
         with seeded(_seed_of(rows, self.seed, int(self._epoch[0]))):
             return self.collate(rows)
 

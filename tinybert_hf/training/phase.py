@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, fields
+from dataclasses import asdict, dataclass, field, fields
 from pathlib import Path
 from typing import Any
 
@@ -164,10 +164,12 @@ class Phase:
 
 @dataclass(frozen=True)
 class PhaseResult:
-    """What a phase took and reached. `losses` holds the training losses of the last log, by name."""
+    """What a phase took and reached. `losses` holds the training losses of the last log, by name; `throughput`, of a
+    general distillation, what it read and how fast."""
 
     name: str
     seconds: float
     steps: int
     metrics: dict[str, float]
     losses: dict[str, float]
+    throughput: dict[str, float] = field(default_factory=dict)

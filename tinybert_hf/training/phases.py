@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import random
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -55,6 +56,7 @@ def run_phases(
     data_collator: Any = None,
     projections: AnyProjections | None = None,
     announce: Callable[[int, Phase], None] | None = None,
+    trainer_class: type[DistillationTrainer] | None = None,
 ) -> list[PhaseResult]:
     """Distil `teacher` into `student`, phase after phase.
 
@@ -78,6 +80,7 @@ def run_phases(
             draws the same.
         projections: to begin with, from `projections_from`; None: new ones.
         announce: called with number and settings of each phase that begins or goes on; to tell the user.
+        trainer_class: None: the one for encoders or for translators, as the student is.
 
     Returns:
         One result a phase.
@@ -101,6 +104,7 @@ def run_phases(
         compute_metrics=compute_metrics,
         callbacks=list(callbacks),
         data_collator=data_collator,
+        trainer_class=trainer_class,
     )
     works = [folder / f"{index}-{phase.name}" for index, phase in enumerate(phases)]
     left = [(phase, work) for phase, work in zip(phases, works, strict=True) if not (work / RESULT_FILE).is_file()]
@@ -116,13 +120,16 @@ def run_phases(
             announce(index, phase)
         with said_if_not_written(work / PHASE_FILE):
             work.mkdir(parents=True, exist_ok=True)
-            write_json(work / PHASE_FILE, asdict(phase))
+            if os.environ.get("RANK", "0") == "0":  # two processes would replace the file under each other
+                write_json(work / PHASE_FILE, asdict(phase))
         trainer = make(phase, work, projections=that_fit(projections, student, teacher, phase))
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=complete_checkpoint(work))
         seconds = time.perf_counter() - started
         metrics = final_metrics(trainer, eval_dataset)
-        result = PhaseResult(phase.name, seconds, trainer.state.global_step, metrics, _last_losses(trainer))
+        result = PhaseResult(
+            phase.name, seconds, trainer.state.global_step, metrics, _last_losses(trainer), trainer.throughput
+        )
         log = phase_log(trainer)
         if trainer.is_world_process_zero():
             with said_if_not_written(work):
@@ -143,6 +150,7 @@ def _make_trainer(
     train_dataset: Any,
     seed: int,
     training_arguments: Mapping[str, Any] | None,
+    trainer_class: type[DistillationTrainer] | None = None,
     **kwargs: Any,
 ) -> DistillationTrainer:
     """The trainer of a phase, with its rows and its teacher cache."""
@@ -166,7 +174,8 @@ def _make_trainer(
         teacher_cache=str(work / OWN_CACHE) if cache is True else cache or None,
         training_arguments=training_arguments,
     )
-    trainer = (Seq2SeqDistillationTrainer if has_decoder else DistillationTrainer)(
+    usual = Seq2SeqDistillationTrainer if has_decoder else DistillationTrainer
+    trainer = (trainer_class or usual)(
         student, teacher, arguments, projections=projections, train_dataset=rows, **kwargs
     )
     trainer.owns_cache = cache is True

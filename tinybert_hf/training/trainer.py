@@ -219,6 +219,11 @@ class DistillationTrainer(ResumableTrainer):
         self.place_teacher()
         return evaluate_teachers(self, eval_dataset)
 
+    @property
+    def throughput(self) -> dict[str, float]:
+        """What was read and how fast, where that is counted: here not."""
+        return {}
+
     def place_teacher(self) -> None:
         """Put the teachers on the device of the run."""
         if isinstance(self.teacher, Teachers):
