@@ -22,6 +22,7 @@ from tinybert_hf.cli.options import (
     above_zero,
     choose_columns,
     data_overrides,
+    task_name,
     training_overrides,
 )
 
@@ -44,6 +45,14 @@ def finetune(
         typer.Option(
             help="Folder or Hub id of a pretrained model. Not given, with --source-column and --target-column: a "
             "small translator is made from random weights, with a tokenizer trained on the rows."
+        ),
+    ] = None,
+    task: Annotated[
+        str | None,
+        typer.Option(
+            callback=task_name,
+            help="What to train: text-classification, or question-answering (qa) on rows with question, context and "
+            "answers. Translators are known by their columns. Default: text-classification.",
         ),
     ] = None,
     text_column: TextColumn = None,
@@ -101,7 +110,9 @@ def finetune(
     from tinybert_hf.cli.evaluate import print_metrics
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.data import DataSettings
+    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
     from tinybert_hf.evaluation import holds_translator
+    from tinybert_hf.opening import TEXT_CLASSIFICATION
     from tinybert_hf.recipes.finetuning import finetune_pretrained, finetune_translator
     from tinybert_hf.training import FinetuneSettings
 
@@ -128,13 +139,20 @@ def finetune(
     )
     more: dict[str, Any] = {"seed": seed, "training_arguments": training_overrides(cpu, bf16)}
     with opens_models(model), said_aside(as_json):
-        if names_pairs or (model is not None and holds_translator(model)):
+        translates = names_pairs or (model is not None and holds_translator(model))
+        if task is not None and translates:
+            raise typer.BadParameter(f"--task {task} is for encoders; leave it out to train a translator")
+        if translates:
             more |= {"vocabulary_size": vocabulary_size, "target_vocabulary_size": target_vocabulary_size}
             metrics = finetune_translator(model, DataSettings(**given), settings, output_dir, **more)
         else:
             assert model is not None
-            data = choose_columns(DataSettings(**given), given)
-            metrics = finetune_pretrained(model, data, settings, output_dir, **more)
+            if task == QUESTION_ANSWERING:
+                data = DataSettings(**{"max_length": QUESTION_ANSWERING_LENGTH, **given})
+            else:
+                data = choose_columns(DataSettings(**given), given)
+            task = task or TEXT_CLASSIFICATION
+            metrics = finetune_pretrained(model, data, settings, output_dir, task=task, **more)
     if as_json:
         print_json({"metrics": metrics, "folder": output_dir})
         return

@@ -86,6 +86,23 @@ Cpu = Annotated[bool, typer.Option("--cpu", help="Use no accelerator.", rich_hel
 Bf16 = Annotated[bool, typer.Option("--bf16", help="Train in bfloat16 mixed precision.", rich_help_panel=_TRAINING)]
 
 
+# Names of HEADS, and shorter ones.
+TASK_ALIASES = {"qa": "question-answering", "squad": "question-answering", "classification": "text-classification"}
+
+
+def task_name(value: str | None) -> str | None:
+    """The name of a task in full."""
+    from tinybert_hf.opening import HEADS
+
+    if value is None:
+        return None
+    name = TASK_ALIASES.get(value, value)
+    if name not in HEADS:
+        known = ", ".join([*HEADS, *TASK_ALIASES])
+        raise typer.BadParameter(f"there is no task {value!r}; known are {known}")
+    return name
+
+
 def data_overrides(
     train_file: str | None = None,
     validation_file: str | None = None,

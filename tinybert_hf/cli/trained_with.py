@@ -14,7 +14,11 @@ _KEPT = (
     "label_column",
     "source_column",
     "target_column",
+    "question_column",
+    "context_column",
+    "answers_column",
     "max_length",
+    "doc_stride",
     "problem_type",
 )
 

@@ -10,6 +10,9 @@ SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
 PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
+QUESTION_ANSWERING = "question-answering"
+QUESTION_ANSWERING_LENGTH = 384
+"""Tokens of a question and its part of a context, where nobody says another number."""
 
 
 @dataclass(frozen=True)
@@ -35,7 +38,13 @@ class DataSettings:
             next, and no other. "translation.en" is the value of "en" in a column of dictionaries, as many datasets on
             the Hub have it.
         target_column: name of the column with its translation.
-        max_length: tokens to keep of a row; of its source in translation.
+        question_column: name of the column with the question; the task "question-answering" reads this one and the
+            next two, and `id` where there is one.
+        context_column: name of the column with the text that holds the answer.
+        answers_column: name of the column with the answers: their texts, and where each starts in the context.
+        max_length: tokens to keep of a row; of its source in translation. A longer context is not cut: it is read in
+            several windows of so many tokens, the question included.
+        doc_stride: tokens of a context that two neighbouring windows share. None: a third of max_length.
         max_target_length: tokens to keep of a translation. None: as max_length.
         max_train_rows: take only the first rows.
         max_validation_rows: take only the first rows.
@@ -54,7 +63,11 @@ class DataSettings:
     problem_type: str | None = None
     source_column: str = "source"
     target_column: str = "target"
+    question_column: str = "question"
+    context_column: str = "context"
+    answers_column: str = "answers"
     max_length: int = 128
+    doc_stride: int | None = None
     max_target_length: int | None = None
     max_train_rows: int | None = None
     max_validation_rows: int | None = None
@@ -72,6 +85,10 @@ class DataSettings:
             value = getattr(self, field)
             if value is not None and value < 1:
                 raise DataError(f"{field} is {value}; it must be 1 or more.")
+        if self.doc_stride is not None and not 0 <= self.doc_stride < self.max_length:
+            raise DataError(
+                f"doc_stride is {self.doc_stride}; it must be 0 or more, and less than max_length ({self.max_length})."
+            )
         if self.source_column == self.target_column:
             raise DataError(f"source_column and target_column are both {self.source_column!r}; they must differ.")
         if self.label_names is not None:

@@ -12,8 +12,9 @@ from tinybert_hf.data.translation_languages import language_codes, set_languages
 from tinybert_hf.demonstration.run_file import RunFacts, facts_of_run
 from tinybert_hf.distillation.teacher import label_order, problem_type_of
 from tinybert_hf.errors import TeacherError, TinyBertError
-from tinybert_hf.evaluation import holds_translator, open_translator
+from tinybert_hf.evaluation import holds_translator, open_translator, task_of_checkpoint
 from tinybert_hf.evaluation.open_checkpoint import open_model
+from tinybert_hf.opening import TEXT_CLASSIFICATION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -104,6 +105,11 @@ def open_contest(
     """
     facts = facts_of_run(student)
     translator = holds_translator(student)
+    if not translator and task_of_checkpoint(student) != TEXT_CLASSIFICATION:
+        raise TinyBertError(
+            f"{student} is for {task_of_checkpoint(student).replace('-', ' ')}, and this page shows text classifiers "
+            "and translators. Answers to questions: tinybert_hf.QuestionAnswerer(FOLDER)(question, context)."
+        )
     own = _open(STUDENT, student, translator, languages=languages, device=device)
     kind = TRANSLATION if translator else problem_type_of(own.model.config)
     if not translator and kind not in PROBLEM_TYPES:

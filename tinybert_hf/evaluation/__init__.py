@@ -1,11 +1,12 @@
 """How good a model is, and what it costs."""
 
-from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds_translator
+from tinybert_hf.evaluation.answering import QuestionAnswerer
+from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds_translator, task_of_checkpoint
 from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
-from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, metrics_of, predicted_logits
+from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, predicted_logits
 from tinybert_hf.evaluation.layer_distances import measure_layer_distances
 from tinybert_hf.evaluation.metrics import load_metric, main_metric, metrics_for
-from tinybert_hf.evaluation.task_metrics import task_metrics
+from tinybert_hf.evaluation.task_metrics import metrics_of, task_metrics
 from tinybert_hf.evaluation.translation import (
     TranslationResult,
     evaluate_translation,
@@ -24,6 +25,7 @@ from tinybert_hf.evaluation.worst_sentences import worst_sentences, write_worst_
 
 __all__ = [
     "ModelCost",
+    "QuestionAnswerer",
     "TranslationContestant",
     "TranslationCost",
     "TranslationResult",
@@ -47,6 +49,7 @@ __all__ = [
     "predicted_logits",
     "sentence_chrf",
     "task_metrics",
+    "task_of_checkpoint",
     "translation_scores",
     "worst_sentences",
     "write_worst_sentences",

@@ -1,11 +1,17 @@
-"""Measures whatever a folder holds: a classifier or a translator."""
+"""Measures whatever a folder holds: a classifier, a model that answers questions, or a translator."""
 
+from pathlib import Path
 from typing import Any
 
 from tinybert_hf.data.settings import DataSettings
-from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint
+from tinybert_hf.errors import TinyBertError
+from tinybert_hf.evaluation.answer_file import check_answer_file, write_answers
+from tinybert_hf.evaluation.answers import find_answers
+from tinybert_hf.evaluation.checkpoint import answered_rows, evaluate_checkpoint
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config
+from tinybert_hf.evaluation.task_metrics import task_metrics
 from tinybert_hf.evaluation.translation import evaluate_translation_checkpoint, translates
+from tinybert_hf.opening import QUESTION_ANSWERING, task_of
 
 
 def holds_translator(path: str) -> bool:
@@ -21,6 +27,12 @@ def holds_translator(path: str) -> bool:
     return translates(open_config(path, "a text classifier or a translator"))
 
 
+def task_of_checkpoint(path: str) -> str:
+    """What an encoder was trained for, a name in `HEADS`; arguments and errors as for `holds_translator`."""
+    check_folder(path)
+    return task_of(open_config(path, "a text classifier or a translator"))
+
+
 def evaluate_any_checkpoint(
     path: str,
     settings: DataSettings,
@@ -29,6 +41,7 @@ def evaluate_any_checkpoint(
     beams: int = 1,
     target_language: str | None = None,
     device: str | None = None,
+    predictions: str | Path | None = None,
 ) -> dict[str, Any]:
     """Opens a checkpoint and measures it on the validation rows.
 
@@ -40,15 +53,25 @@ def evaluate_any_checkpoint(
         beams: width of a translator's search.
         target_language: of a translator; it chooses how BLEU cuts words. None looks at the references' script.
         device: where to run; None takes the GPU if there is one.
+        predictions: of a model that answers questions: a file for its answers, see `write_answers`.
 
     Returns:
-        For a classifier the figures of `metrics_for`; for a translator those of `evaluate_translation` without the
+        For a classifier or a model that answers questions the figures of `task_metrics`; for a translator those of `evaluate_translation` without the
         translations: numbers, the two signatures, and `notes`.
 
     Raises:
         DataError: the rows cannot be used, or their labels are not the model's.
         TinyBertError: it is no checkpoint of a trained classifier or translator.
     """
+    answers = not holds_translator(path) and task_of_checkpoint(path) == QUESTION_ANSWERING
+    if predictions is not None:
+        if not answers:
+            raise TinyBertError(f"{path} answers no questions, and only their answers are written (--predictions).")
+        file = Path(predictions)
+        check_answer_file(file)
+        logits, rows, data = answered_rows(path, settings, batch_size=batch_size, device=device)
+        write_answers(file, find_answers(logits, rows, data.validation["context"]), data.validation)
+        return task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
     if not holds_translator(path):
         return dict(evaluate_checkpoint(path, settings, batch_size=batch_size, device=device))
     result = evaluate_translation_checkpoint(

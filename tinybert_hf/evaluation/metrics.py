@@ -3,26 +3,32 @@
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL
+from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, QUESTION_ANSWERING, REGRESSION, SINGLE_LABEL
 from tinybert_hf.data.tasks.translation import TRANSLATION
 from tinybert_hf.evaluation.scores import multi_label_scores, regression_scores, single_label_scores
 
 if TYPE_CHECKING:
     from transformers import EvalPrediction
 
-_MAIN_METRICS = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "f1_micro", REGRESSION: "pearson", TRANSLATION: "bleu"}
+_MAIN_METRICS = {
+    SINGLE_LABEL: "accuracy",
+    MULTI_LABEL: "f1_micro",
+    REGRESSION: "pearson",
+    TRANSLATION: "bleu",
+    QUESTION_ANSWERING: "f1",
+}
 
 
 def main_metric(problem_type: str) -> str:
     """Names the figure that decides between two models; a higher one is better.
 
     Args:
-        problem_type: as transformers calls it, or "translation".
+        problem_type: as transformers calls it, or "translation" or "question-answering".
 
     Raises:
         ValueError: an unknown problem type.
     """
-    _check(problem_type, (*PROBLEM_TYPES, TRANSLATION))
+    _check(problem_type, tuple(_MAIN_METRICS))
     return _MAIN_METRICS[problem_type]
 
 

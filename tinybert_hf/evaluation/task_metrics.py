@@ -3,7 +3,9 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.evaluation.checkpoint import metrics_of
+from tinybert_hf.data.settings import QUESTION_ANSWERING
+from tinybert_hf.evaluation.answers import answer_metrics, find_answers
+from tinybert_hf.evaluation.metrics import metrics_for
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -21,5 +23,22 @@ def task_metrics(
         problem_type: of a TaskData.
         label_names: likewise.
     """
-    del raw, label_names  # for tasks whose answers are no class of a row
+    del label_names  # for tasks whose figures name them
+    if problem_type == QUESTION_ANSWERING:
+        return dict(answer_metrics(find_answers(logits, rows, raw["context"]), raw))
     return dict(metrics_of(logits, rows, problem_type))
+
+
+def metrics_of(logits: Any, dataset: "Dataset", problem_type: str) -> dict[str, float]:
+    """The figures of `metrics_for`.
+
+    Args:
+        logits: (rows, labels), as an array.
+        dataset: the same rows, with `labels`.
+        problem_type: as transformers calls it.
+    """
+    import numpy as np
+    from transformers import EvalPrediction
+
+    labels = np.asarray(list(dataset["labels"]))
+    return metrics_for(problem_type, logits.shape[-1])(EvalPrediction(predictions=logits, label_ids=labels))

@@ -10,20 +10,22 @@ import yaml
 
 from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
+from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 from tinybert_hf.recipes.plan import ClassificationPlan, TranslationPlan
+from tinybert_hf.recipes.schema import TRANSLATION
 from tinybert_hf.training import Phase
 
 
 def describe_plan(plan: ClassificationPlan | TranslationPlan) -> str:
     """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer maps of each phase."""
     translates = isinstance(plan, TranslationPlan)
-    recipe = _said(_of_the_task(json.loads(json.dumps(plan.recipe.as_dict())), translates))
+    recipe = _said(_of_the_task(json.loads(json.dumps(plan.recipe.as_dict())), plan.recipe.task))
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
     joint = None if isinstance(plan, TranslationPlan) else plan.joint
     teachers = (plan.teacher_config,) if joint is None else joint.configs
     for name, config in (*(("teacher", one) for one in teachers), ("student", plan.student_config)):
         lines.append(f"{name}: {config.model_type}, {_shape(config, translates)}")
-    if not translates:
+    if not translates and plan.data.label_names:
         labels = ", ".join(str(plan.student_config.id2label[index]) for index in range(plan.student_config.num_labels))
         lines.append(f"labels: {labels} ({plan.data.problem_type})")
     assert plan.data.train is not None
@@ -98,12 +100,18 @@ _OF_TRANSLATION = {
     "phases": ("decoder_layer_map", "decoder_attention_layer_map", "cross_attention_layer_map"),
 }
 _OF_CLASSIFICATION = {"data": ("text_column", "text_pair_column", "label_column", "label_names", "problem_type")}
+_OF_ANSWERING = {"data": ("question_column", "context_column", "answers_column", "doc_stride")}
+_OF_TASKS: dict[str, dict[str, tuple[str, ...]]] = {
+    TRANSLATION: _OF_TRANSLATION,
+    TEXT_CLASSIFICATION: _OF_CLASSIFICATION,
+    QUESTION_ANSWERING: _OF_ANSWERING,
+}
 
 
-def _of_the_task(recipe: dict[str, Any], translates: bool) -> dict[str, Any]:
-    """Without the fields of the other task."""
-    others = _OF_CLASSIFICATION if translates else _OF_TRANSLATION
-    for section, names in others.items():
+def _of_the_task(recipe: dict[str, Any], task: str) -> dict[str, Any]:
+    """Without the fields of the other tasks."""
+    others = [fields for name, fields in _OF_TASKS.items() if name != task]
+    for section, names in (item for fields in others for item in fields.items()):
         place = recipe if not section else recipe[section]
         for one in place if isinstance(place, list) else [place]:
             for name in names:

@@ -196,7 +196,7 @@ class _Tuning:
         network, tokenizer = open_model(rows)
         folder.claim()
         train = task.tokenize(rows.train, tokenizer, self.data)
-        notes = [*rows.notes, *(tokenizing_notes(train) if self.task == TRANSLATION else ())]
+        notes = [*rows.notes, *tokenizing_notes(train)]
         for note in notes:
             console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
         if not (folder.work / "model").exists():

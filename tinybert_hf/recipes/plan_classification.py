@@ -69,7 +69,8 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
         teacher_config.vocab_size = len(tokenizer)
     student_config = _student_config(recipe, data, teacher_config)
     maps = _layer_maps(recipe, student_config, teacher_config)
-    label_order(student_config, teacher_config)
+    if data.label_names:
+        label_order(student_config, teacher_config)
     joint = plan_joint_teachers(recipe, teacher_config, tokenizer, student_config)
     plan = ClassificationPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
     for config in (teacher_config,) if joint is None else joint.configs:
@@ -131,7 +132,7 @@ def _layer_maps(
 def _texts_of(data: TaskData) -> Iterator[str]:
     """Every training text, second texts of pairs included."""
     assert data.train is not None
-    for column in ("text", "text_pair"):
+    for column in ("text", "text_pair", "question", "context"):
         if column in data.train.column_names:
             yield from data.train[column]
 

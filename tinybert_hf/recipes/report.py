@@ -8,6 +8,8 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
+
 if TYPE_CHECKING:
     from rich.console import Console
     from rich.table import Table
@@ -33,6 +35,7 @@ class RunReport:
         seconds: how long each stage took.
         device: where latency was measured.
         warnings: what a reader of the table should know.
+        task: of the recipe.
     """
 
     folder: str
@@ -43,11 +46,13 @@ class RunReport:
     seconds: dict[str, float] = field(default_factory=dict)
     device: str = "cpu"
     warnings: list[str] = field(default_factory=list)
+    task: str = TEXT_CLASSIFICATION
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:
         """From the content of run.json."""
-        names = [one.name for one in fields(cls) if one.name != "folder"]
+        # A run.json of an earlier version does not name the task.
+        names = [one.name for one in fields(cls) if one.name != "folder" and (one.name != "task" or "task" in content)]
         return cls(folder=folder, **{name: content[name] for name in names})
 
     @property
@@ -67,6 +72,8 @@ class RunReport:
     def _last_lines(self) -> list[str]:
         """Where the student is, and what can be done with it."""
         load = f'import tinybert_hf; pipeline("text-classification", "{self.folder}")'
+        if self.task == QUESTION_ANSWERING:
+            load = f'from tinybert_hf import QuestionAnswerer; QuestionAnswerer("{self.folder}")(question, context)'
         return [f"The student is in {self.folder}.", f"Load it: {load}", WITHOUT_PACKAGE]
 
     def _table(self) -> Table:

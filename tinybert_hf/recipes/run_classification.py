@@ -8,11 +8,13 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data import TASKS
+from tinybert_hf.data import TASKS, tokenizing_notes
+from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.losses.prediction import mixed_logits
+from tinybert_hf.distillation.losses.spans import mixed_span_logits
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teacher import majority_share, majority_warning
 from tinybert_hf.distillation.teachers import shares
@@ -109,9 +111,16 @@ class ClassificationRun(Run[ClassificationPlan]):
         )
         return found
 
+    def prepare_rows(self) -> None:
+        """Say what tokenizing has found: of contexts that are read in windows."""
+        for part, rows in (("train", self.teacher_rows), ("validation", self.validation_rows)):
+            self.say_notes(f"{part}: {note}" for note in tokenizing_notes(rows))
+
     @property
     def compute_metrics(self) -> Any:
-        """The figures of the problem type."""
+        """The figures of the problem type; None where they need more than logits and labels."""
+        if self.plan.data.problem_type not in PROBLEM_TYPES:
+            return None
         return metrics_for(self.plan.data.problem_type, self.plan.data.num_labels)
 
     def open_teacher(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -169,15 +178,13 @@ class ClassificationRun(Run[ClassificationPlan]):
         logits = []
         for one, config, tokenizer in zip([model, *self._further], configs, tokenizers, strict=True):
             said = predicted_logits(one, self._rows("validation", tokenizer), tokenizer)
-            logits.append(_in_order(said, label_order(self.plan.student_config, config)))
+            named = bool(self.plan.data.label_names)
+            logits.append(_in_order(said, label_order(self.plan.student_config, config)) if named else said)
         each = [self._metrics_of(one) for one in logits]
         if len(each) == 1:
             return each[0]
         weights = shares([self.recipe.teacher.weight, *(one.weight for one in self.recipe.further_teachers)])
-        from torch import tensor
-
-        mean = mixed_logits([tensor(one) for one in logits], weights, self.plan.data.problem_type)
-        return {**self._metrics_of(mean.numpy()), "each": each}
+        return {**self._metrics_of(_mixed(logits, weights, self.plan.data.problem_type)), "each": each}
 
     def _metrics_of(self, logits: Any) -> dict[str, Any]:
         data = self.plan.data
@@ -248,3 +255,13 @@ class ClassificationRun(Run[ClassificationPlan]):
 def _in_order(logits: Any, order: list[int]) -> Any:
     """The last axis of an array, or of each of a list of them, in another order."""
     return [one[..., order] for one in logits] if isinstance(logits, list) else logits[..., order]
+
+
+def _mixed(logits: list[Any], weights: tuple[float, ...], problem_type: str) -> Any:
+    """The logits of several teachers' mean."""
+    from torch import tensor
+
+    if problem_type == QUESTION_ANSWERING:
+        rows = ([tensor(one) for one in each] for each in zip(*logits, strict=True))
+        return [mixed_span_logits(row, weights).numpy() for row in rows]
+    return mixed_logits([tensor(one) for one in logits], weights, problem_type).numpy()

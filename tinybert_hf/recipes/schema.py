@@ -119,7 +119,7 @@ class Recipe:
     description: str = ""
     """A line for `tinybert recipes`."""
     task: str = "text-classification"
-    """text-classification (also pairs, several labels, regression) or translation."""
+    """text-classification (also pairs, several labels, regression), question-answering or translation."""
     data: DataSettings = field(default_factory=DataSettings)
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     further_teachers: tuple[FurtherTeacher, ...] = ()

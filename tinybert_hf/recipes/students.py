@@ -61,7 +61,7 @@ def unlabelled_batches(
     max_tokens: int = _START_TOKENS,
 ) -> Iterator[dict[str, Tensor]]:
     """The first rows in padded batches, without labels, where the model is."""
-    names = [name for name in rows.column_names if name not in ("labels", "length")]
+    names = [name for name in rows.column_names if name in tokenizer.model_input_names]
     rows = rows.select_columns(names).select(range(min(max_rows, len(rows))))
     tokens = 0
     for start in range(0, len(rows), _BATCH):

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.opening import TEXT_CLASSIFICATION
 from tinybert_hf.reporting.curves import phase_picture
 from tinybert_hf.reporting.disagreements import Comparison, compare_classifiers
 from tinybert_hf.reporting.finished_run import FinishedRun, read_run
@@ -155,6 +156,12 @@ def _mean(matrix: list[list[float]], cells: set[tuple[int, int]]) -> float | Non
 
 def _compared(run: FinishedRun, moved: Moved) -> tuple[Comparison | None, str | None]:
     """Student and teacher on the validation rows, or why they cannot be compared."""
+    task = run.recipe["task"]
+    if not run.is_translation and task != TEXT_CLASSIFICATION:
+        return None, (
+            f"Rows are not compared one by one for {task.replace('-', ' ')}. `tinybert evaluate FOLDER "
+            "--validation-file FILE --predictions answers.jsonl` writes the answers of each model."
+        )
     compare = compare_translators if run.is_translation else compare_classifiers
     try:
         return compare(run, moved), None

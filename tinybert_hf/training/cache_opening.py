@@ -182,14 +182,14 @@ def pays(
 ) -> bool:
     """Whether a cache that nobody asked for saves time, and cannot be wrong or large.
 
-    It holds a few logits a row, of rows that are only padded. One process writes it, so it is read more often than
-    there are processes.
+    It holds a few logits a row (or two a token, of start and end), of rows that are only padded. One process writes
+    it, so it is read more often than there are processes.
     """
     return (
         "prediction_loss" in losses
         and set(losses) <= {"prediction_loss", "label_loss"}
         and epochs > int(os.environ.get("WORLD_SIZE", "1"))
-        and type(teacher).__name__.endswith("ForSequenceClassification")
+        and type(teacher).__name__.endswith(("ForSequenceClassification", "ForQuestionAnswering"))
         and data_collator is None
         and "input_ids" in (getattr(dataset, "column_names", None) or ())
         and hasattr(dataset, "select_columns")
