@@ -16,8 +16,9 @@ if TYPE_CHECKING:
 
 RUN_FILE = "run.json"
 # Percentages in the table; what the metadata calls them.
-_METRICS = {"accuracy": "accuracy", "f1": "f1", "exact_match": "exact_match", "matthews_correlation": "matthews_correlation", "bleu": "bleu",
-            "chrf": "chrf", "pearson": "pearsonr", "spearman": "spearmanr"}  # fmt: skip
+_METRICS = {"accuracy": "accuracy", "f1": "f1", "exact_match": "exact_match",
+            "matthews_correlation": "matthews_correlation", "bleu": "bleu", "chrf": "chrf", "pearson": "pearsonr",
+            "spearman": "spearmanr"}  # fmt: skip
 _ROWS = {"teacher": "teacher", "student": "this model", "baseline": "the same model trained without the teacher"}
 
 

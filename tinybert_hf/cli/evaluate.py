@@ -66,8 +66,8 @@ def evaluate(
     cpu: Cpu = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a checkpoint: accuracy and F1 for labels, correlation for numbers, exact match and F1 for answers, BLEU and
-    chrF for translations.
+    """Measure a checkpoint: accuracy and F1 for labels, correlation for numbers, exact match and F1 for answers to
+    questions, BLEU and chrF for translations.
 
     A model that was trained here brings its columns and its length (run.json): they need not be given.
     """

@@ -32,8 +32,8 @@ def write_answers(path: Path, found: Sequence[FoundAnswer], raw: "Dataset") -> N
     """Write the answer to each question.
 
     Args:
-        path: .json: id -> answer, as SQuAD's own evaluation reads it. .jsonl: a line a question, with the right answers
-            and the figures.
+        path: .json: id -> answer, as SQuAD's own evaluation reads it. .jsonl: a line a question, with the right
+            answers and the figures.
         found: of each row.
         raw: the rows.
     """

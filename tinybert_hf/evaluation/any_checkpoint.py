@@ -56,8 +56,8 @@ def evaluate_any_checkpoint(
         predictions: of a model that answers questions: a file for its answers, see `write_answers`.
 
     Returns:
-        For a classifier or a model that answers questions the figures of `task_metrics`; for a translator those of `evaluate_translation` without the
-        translations: numbers, the two signatures, and `notes`.
+        For a classifier or a model that answers questions the figures of `task_metrics`; for a translator those of
+        `evaluate_translation` without the translations: numbers, the two signatures, and `notes`.
 
     Raises:
         DataError: the rows cannot be used, or their labels are not the model's.
