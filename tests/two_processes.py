@@ -16,7 +16,7 @@ from accelerate.utils import DistributedType
 from killed_runs import rows as classification_rows
 from safetensors.torch import load_file
 from tiny_models import bert
-from transformers import TrainerCallback, set_seed
+from transformers import BertForQuestionAnswering, TrainerCallback, set_seed
 
 from tinybert_hf import (
     DistillationArguments,
@@ -48,6 +48,7 @@ CASES: dict[str, dict[str, Any]] = {
     "resumed": {"phase": "joint", "resumed": True, "rows": 45},
     "two rows": {"phase": "joint", "rows": 2},
     "five rows": {"phase": "joint", "rows": 5, "label_loss_weight": 0.5},
+    "spans": {"phase": "joint", "label_loss_weight": 0.5, "rows": 45, "spans": True},
     "translator, two rows": {"phase": "joint", "rows": 2, "translator": True},
     "translator": {"phase": "joint", "label_loss_weight": 1.0, "translator": True},
     "translator, accumulated": {
@@ -98,16 +99,25 @@ def padded(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         parts = [torch.tensor(row[name]) for row in batch]
         return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=value)
 
+    if "start_positions" in batch[0]:
+        ends = {name: torch.tensor([row[name] for row in batch]) for name in ("start_positions", "end_positions")}
+        return {"input_ids": pad("input_ids", 1), "attention_mask": pad("attention_mask", 0), **ends}
     labels = (
         pad("labels", -100) if isinstance(batch[0]["labels"], list) else torch.tensor([r["labels"] for r in batch])
     )
     return {"input_ids": pad("input_ids", 1), "attention_mask": pad("attention_mask", 0), "labels": labels}
 
 
+def _two_labels(config: Any) -> Any:
+    config.num_labels = 2
+    return config
+
+
 def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[DistillationTrainer, NoteGradients]:
     """The same rows in each step, whatever the number of processes."""
     case = dict(case)
     count, width, translates = case.pop("rows", 42), case.pop("width", 24), case.pop("translator", False)
+    spans = case.pop("spans", False)
     if "teacher_cache" in case:
         case["teacher_cache"] = str(folder / case["teacher_cache"])
     set_seed(0)
@@ -134,6 +144,10 @@ def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[Distil
     if translates:
         data = data.map(lambda row, index: {"labels": row["input_ids"][: 1 + index % 7]}, with_indices=True)
         student, teacher = tiny_seq2seq.student(), tiny_seq2seq.teacher("marian")
+    elif spans:
+        data = data.map(lambda row: {"start_positions": 1, "end_positions": len(row["input_ids"]) - 1})
+        configs = (bert(hidden=width, vocab_size=64).config, bert(layers=4, hidden=32, vocab_size=64).config)
+        student, teacher = (BertForQuestionAnswering(_two_labels(config)).eval() for config in configs)
     else:
         student, teacher = bert(hidden=width, vocab_size=64), bert(layers=4, hidden=32, vocab_size=64)
     trainer = (Seq2SeqDistillationTrainer if translates else DistillationTrainer)(
