@@ -85,7 +85,7 @@ def test_a_plan_says_the_fields_of_the_task(tmp_path: Path, answerer: str) -> No
     assert "text_column" not in text
     assert "labels:" not in text
     assert "rows: 32 train, 12 validation" in text
-    with pytest.raises(TinyBertError, match="data.max_length: 65 tokens are more than the 64 positions"):
+    with pytest.raises(TinyBertError, match=r"data\.max_length: 65 tokens are more than the 64 positions"):
         make_plan(recipe(tmp_path, answerer, "data.max_length=65"))
 
 
