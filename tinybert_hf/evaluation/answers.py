@@ -54,6 +54,7 @@ def find_answers(logits: Sequence["Numbers"], windows: "Dataset", contexts: Sequ
         windows: from the task's `tokenize`.
         contexts: by the windows' `example`.
     """
+    contexts = list(contexts)  # a column of a dataset reads its table anew each time
     best = [FoundAnswer()] * len(contexts)
     columns = [list(windows[name]) for name in (EXAMPLE, FIRST, NO_ANSWER, STARTS, ENDS)]
     for said, example, first, null, starts, ends in zip(logits, *columns, strict=True):

@@ -113,6 +113,8 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def prepare_rows(self) -> None:
         """Say what tokenizing has found: of contexts that are read in windows."""
+        if self.plan.data.problem_type in PROBLEM_TYPES:
+            return
         for part, rows in (("train", self.teacher_rows), ("validation", self.validation_rows)):
             self.say_notes(f"{part}: {note}" for note in tokenizing_notes(rows))
 
