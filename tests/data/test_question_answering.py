@@ -64,8 +64,8 @@ def test_windows_are_those_of_the_published_scripts(tmp_path: Path, tokenizer: A
     assert made is not None
     windows = TASK.tokenize(made, tokenizer, settings)
     expected = tokenizer(
-        made["question"],
-        made["context"],
+        list(made["question"]),
+        list(made["context"]),
         truncation="only_second",
         max_length=24,
         stride=3,
