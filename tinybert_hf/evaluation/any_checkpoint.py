@@ -70,6 +70,7 @@ def evaluate_any_checkpoint(
         file = Path(predictions)
         check_answer_file(file)
         logits, rows, data = answered_rows(path, settings, batch_size=batch_size, device=device)
+        assert data.validation is not None  # they were answered
         write_answers(file, find_answers(logits, rows, data.validation["context"]), data.validation)
         return task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
     if not holds_translator(path):

@@ -94,14 +94,17 @@ def _phase(index: int, phase: Phase, losses: dict[str, float]) -> str:
 
 
 # Fields that are about one task only, by the section that they stand in.
-_OF_TRANSLATION = {
+_Fields = dict[str, tuple[str, ...]]
+_OF_TRANSLATION: _Fields = {
     "": ("evaluation", "pseudo_labels", "teacher_beams"),
     "data": ("source_column", "target_column", "max_target_length"),
     "phases": ("decoder_layer_map", "decoder_attention_layer_map", "cross_attention_layer_map"),
 }
-_OF_CLASSIFICATION = {"data": ("text_column", "text_pair_column", "label_column", "label_names", "problem_type")}
-_OF_ANSWERING = {"data": ("question_column", "context_column", "answers_column", "doc_stride")}
-_OF_TASKS: dict[str, dict[str, tuple[str, ...]]] = {
+_OF_CLASSIFICATION: _Fields = {
+    "data": ("text_column", "text_pair_column", "label_column", "label_names", "problem_type")
+}
+_OF_ANSWERING: _Fields = {"data": ("question_column", "context_column", "answers_column", "doc_stride")}
+_OF_TASKS = {
     TRANSLATION: _OF_TRANSLATION,
     TEXT_CLASSIFICATION: _OF_CLASSIFICATION,
     QUESTION_ANSWERING: _OF_ANSWERING,
