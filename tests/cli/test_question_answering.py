@@ -36,7 +36,7 @@ def test_finetune_evaluate_and_distill(
     shown = tinybert("evaluate", "tuned", *files[2:], "--predictions", "a.jsonl", "--cpu", "--json")
     assert shown.exit_code == 0, shown.output
     figures = json.loads(shown.stdout)
-    assert set(figures) == {"f1", "exact_match"}
+    assert "8 questions are read in" in figures.pop("notes")[0]
     assert len(Path("a.jsonl").read_text().splitlines()) == 8
     said = json.loads(Path("tuned/run.json").read_text())["metrics"]
     assert figures == pytest.approx(said)

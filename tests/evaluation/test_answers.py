@@ -152,7 +152,8 @@ def test_a_checkpoint_is_measured_and_its_answers_are_written(tmp_path: Path, an
     file = write_rows(tmp_path / "v.jsonl", rows(12))
     settings = DataSettings(validation_file=file, max_length=24)
     plain = evaluate_any_checkpoint(answerer, settings, device="cpu")
-    assert set(plain) == {"f1", "exact_match"}
+    assert set(plain) == {"f1", "exact_match", "notes"}
+    assert "12 questions are read in" in plain["notes"][0]
     lines, official = tmp_path / "a.jsonl", tmp_path / "a.json"
     for target in (lines, official):
         assert evaluate_any_checkpoint(answerer, settings, device="cpu", batch_size=3, predictions=target) == plain

@@ -4,12 +4,12 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.data.tasks import tokenizing_notes
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.answer_file import check_answer_file, write_answers
-from tinybert_hf.evaluation.answers import find_answers
+from tinybert_hf.evaluation.answers import answer_metrics, find_answers
 from tinybert_hf.evaluation.checkpoint import answered_rows, evaluate_checkpoint
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config
-from tinybert_hf.evaluation.task_metrics import task_metrics
 from tinybert_hf.evaluation.translation import evaluate_translation_checkpoint, translates
 from tinybert_hf.opening import QUESTION_ANSWERING, task_of
 
@@ -56,26 +56,36 @@ def evaluate_any_checkpoint(
         predictions: of a model that answers questions: a file for its answers, see `write_answers`.
 
     Returns:
-        For a classifier or a model that answers questions the figures of `task_metrics`; for a translator those of
-        `evaluate_translation` without the translations: numbers, the two signatures, and `notes`.
+        For a classifier or a model that answers questions the figures of `task_metrics`, of the latter with `notes` on
+        the rows; for a translator those of `evaluate_translation` without the translations: numbers, the two
+        signatures, and `notes`.
 
     Raises:
         DataError: the rows cannot be used, or their labels are not the model's.
         TinyBertError: it is no checkpoint of a trained classifier or translator.
     """
-    answers = not holds_translator(path) and task_of_checkpoint(path) == QUESTION_ANSWERING
+    if not holds_translator(path) and task_of_checkpoint(path) == QUESTION_ANSWERING:
+        return _evaluate_answers(
+            path, settings, None if predictions is None else Path(predictions), batch_size, device
+        )
     if predictions is not None:
-        if not answers:
-            raise TinyBertError(f"{path} answers no questions, and only their answers are written (--predictions).")
-        file = Path(predictions)
-        check_answer_file(file)
-        logits, rows, data = answered_rows(path, settings, batch_size=batch_size, device=device)
-        assert data.validation is not None  # they were answered
-        write_answers(file, find_answers(logits, rows, data.validation["context"]), data.validation)
-        return task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
+        raise TinyBertError(f"{path} answers no questions, and only their answers are written (--predictions).")
     if not holds_translator(path):
         return dict(evaluate_checkpoint(path, settings, batch_size=batch_size, device=device))
     result = evaluate_translation_checkpoint(
         path, settings, target_language=target_language, beams=beams, batch_size=batch_size, device=device
     )
     return {name: value for name, value in result.items() if name != "hypotheses"}
+
+
+def _evaluate_answers(
+    path: str, settings: DataSettings, file: Path | None, batch_size: int, device: str | None
+) -> dict[str, Any]:
+    if file is not None:
+        check_answer_file(file)
+    logits, rows, data = answered_rows(path, settings, QUESTION_ANSWERING, batch_size, device)
+    assert data.validation is not None  # they were answered
+    found = find_answers(logits, rows, data.validation["context"])
+    if file is not None:
+        write_answers(file, found, data.validation)
+    return {**answer_metrics(found, data.validation), "notes": [*data.notes, *tokenizing_notes(rows)]}
