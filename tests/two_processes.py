@@ -16,7 +16,13 @@ from accelerate.utils import DistributedType
 from killed_runs import rows as classification_rows
 from safetensors.torch import load_file
 from tiny_models import bert
-from transformers import AutoModelForTokenClassification, BertTokenizer, TrainerCallback, set_seed
+from transformers import (
+    AutoModelForTokenClassification,
+    BertForQuestionAnswering,
+    BertTokenizer,
+    TrainerCallback,
+    set_seed,
+)
 
 from tinybert_hf import (
     DistillationArguments,
@@ -54,6 +60,7 @@ CASES: dict[str, dict[str, Any]] = {
     "words, accumulated": {"phase": "joint", "gradient_accumulation_steps": 2, "words": True, "rows": 45},
     "general": {"phase": "intermediate", "general": True, "eval_strategy": "epoch", "per_device_eval_batch_size": 4},
     "general, masked": {"phase": "intermediate", "general": True, "label_loss_weight": 1.0, "masked_share": 0.3},
+    "spans": {"phase": "joint", "label_loss_weight": 0.5, "rows": 45, "spans": True},
     "translator, two rows": {"phase": "joint", "rows": 2, "translator": True},
     "translator": {"phase": "joint", "label_loss_weight": 1.0, "translator": True},
     "translator, accumulated": {
@@ -104,6 +111,9 @@ def padded(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
         parts = [torch.tensor(row[name]) for row in batch]
         return torch.nn.utils.rnn.pad_sequence(parts, batch_first=True, padding_value=value)
 
+    if "start_positions" in batch[0]:
+        ends = {name: torch.tensor([row[name] for row in batch]) for name in ("start_positions", "end_positions")}
+        return {"input_ids": pad("input_ids", 1), "attention_mask": pad("attention_mask", 0), **ends}
     labels = (
         pad("labels", -100) if isinstance(batch[0]["labels"], list) else torch.tensor([r["labels"] for r in batch])
     )
@@ -153,12 +163,18 @@ def make_general_trainer(
     )
 
 
+def _two_labels(config: Any) -> Any:
+    config.num_labels = 2
+    return config
+
+
 def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[DistillationTrainer, NoteGradients]:
     """The same rows in each step, whatever the number of processes."""
     case = dict(case)
     count, width, translates = case.pop("rows", 42), case.pop("width", 24), case.pop("translator", False)
     words = case.pop("words", False)
     general = case.pop("general", False)
+    spans = case.pop("spans", False)
     if "teacher_cache" in case:
         case["teacher_cache"] = str(folder / case["teacher_cache"])
     set_seed(0)
@@ -191,6 +207,10 @@ def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[Distil
             AutoModelForTokenClassification.from_config(model.config)
             for model in (bert(hidden=width, vocab_size=64), bert(layers=4, hidden=32, vocab_size=64))
         )
+    elif spans:
+        data = data.map(lambda row: {"start_positions": 1, "end_positions": len(row["input_ids"]) - 1})
+        configs = (bert(hidden=width, vocab_size=64).config, bert(layers=4, hidden=32, vocab_size=64).config)
+        student, teacher = (BertForQuestionAnswering(_two_labels(config)).eval() for config in configs)
     else:
         student, teacher = bert(hidden=width, vocab_size=64), bert(layers=4, hidden=32, vocab_size=64)
     if general:

@@ -37,6 +37,7 @@ _MODULE_OF = {
     "load_teacher": "tinybert_hf.distillation",
     "Teachers": "tinybert_hf.distillation",
     "with_teacher_tokens": "tinybert_hf.training",
+    "QuestionAnswerer": "tinybert_hf.evaluation",
     "push": "tinybert_hf.hub",
     "convert_checkpoint": "tinybert_hf.conversion",
     "load_recipe": "tinybert_hf.recipes.loader",

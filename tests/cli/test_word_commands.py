@@ -36,7 +36,7 @@ def test_fine_tune_distil_and_evaluate(tinybert: Cli, tmp_path: Path) -> None:
     assert report["task"] == "token-classification"
     shown = tinybert("demo", student)
     assert shown.exit_code == 2
-    assert "labels words, and this page shows text classifiers" in shown.output
+    assert "is for token classification, and this page shows text classifiers" in shown.output
     card = tinybert("card", student)
     assert card.exit_code == 0, card.output
     assert "pipeline_tag: token-classification" in card.output

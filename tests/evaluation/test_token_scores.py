@@ -14,8 +14,8 @@ from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation import (
     evaluate_any_checkpoint,
-    head_of,
     main_metric,
+    task_of_checkpoint,
     token_metrics_for,
     token_scores,
 )
@@ -61,7 +61,7 @@ def test_a_checkpoint_is_measured_on_every_word(tmp_path: Path) -> None:
     folder = tiny_entities.make_teacher(tmp_path / "teacher")
     rows = [*tiny_entities.rows(10), {"tokens": [], "ner_tags": []}]
     file = write_rows(tmp_path / "rows.jsonl", rows)
-    assert head_of(folder) == "token-classification"
+    assert task_of_checkpoint(folder) == "token-classification"
     found = evaluate_any_checkpoint(folder, DataSettings(validation_file=file), device="cpu")
     assert found.pop("notes") == [f"{file}: 1 of 11 rows have no words: kept, and have nothing to answer."]
     label = pipeline("token-classification", folder, device="cpu")

@@ -78,6 +78,14 @@ def _loading(name: str, pipeline: str) -> Iterator[str]:
         yield ""
         yield f'model = {loader}.from_pretrained("{name}", trust_remote_code=True)'
         yield f'tokenizer = AutoTokenizer.from_pretrained("{name}", trust_remote_code=True)'
+        if pipeline == "question-answering":
+            yield 'batch = tokenizer("Where was she born?", "She was born in Paris.", return_tensors="pt")'
+            yield "output = model(**batch)"
+            yield "first, last = int(output.start_logits.argmax()), int(output.end_logits.argmax())"
+            yield 'print(tokenizer.decode(batch["input_ids"][0, first : last + 1]))'
+            yield '# Long texts, in windows: tinybert_hf.QuestionAnswerer("{name}")(question, context)'.replace(
+                "{name}", name
+            )
         if pipeline == "translation":
             yield 'batch = tokenizer(["The train leaves at noon."], return_tensors="pt")'
             yield "print(tokenizer.batch_decode(model.generate(**batch), skip_special_tokens=True))"

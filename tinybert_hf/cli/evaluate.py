@@ -1,8 +1,9 @@
-"""`tinybert evaluate`: the metrics of a classifier of texts or words, or of a translator, on a file of rows."""
+"""`tinybert evaluate`: the figures of a classifier of texts or words, of answers, or of a translator."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -29,7 +30,11 @@ from tinybert_hf.cli.trained_with import trained_with
 @answers_failures
 def evaluate(
     model: Annotated[
-        str, typer.Argument(help="Folder or Hub id of a text classifier, a token classifier or a translator.")
+        str,
+        typer.Argument(
+            help="Folder or Hub id of a text classifier, a token classifier, a model that answers questions, or a "
+            "translator."
+        ),
     ],
     validation_file: Annotated[
         str,
@@ -58,17 +63,26 @@ def evaluate(
     beams: Annotated[
         int, typer.Option(min=1, help="Translation: width of the search; 1 is greedy.", rich_help_panel="Run")
     ] = 1,
+    predictions: Annotated[
+        Path | None,
+        typer.Option(
+            help="Question answering: a file for the answers; .json as SQuAD's own evaluation reads it, or .jsonl.",
+            rich_help_panel="Run",
+        ),
+    ] = None,
     cpu: Cpu = False,
     as_json: AsJson = False,
 ) -> None:
-    """Measure a checkpoint: accuracy and F1 for labels, entity F1 for tagged words, correlation for numbers, BLEU and
-    chrF for translations.
+    """Measure a checkpoint: accuracy and F1 for labels, entity F1 for tagged words, correlation for numbers, exact
+    match and F1 for answers to questions, BLEU and chrF for translations.
 
     A model that was trained here brings its columns and its length (run.json): they need not be given.
     """
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.data import DataSettings
-    from tinybert_hf.evaluation import evaluate_any_checkpoint, head_of, holds_translator
+    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
+    from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator, task_of_checkpoint
+    from tinybert_hf.opening import TEXT_CLASSIFICATION
 
     quiet_libraries()
     given = data_overrides(
@@ -84,8 +98,12 @@ def evaluate(
         tags_column=tags_column,
     )
     with opens_models(model):
-        settings = DataSettings(**{**trained_with(model), **given})
-        if not holds_translator(model) and head_of(model) != "token-classification":
+        known = {**trained_with(model), **given}
+        task = None if holds_translator(model) else task_of_checkpoint(model)
+        if task == QUESTION_ANSWERING:
+            known = {"max_length": QUESTION_ANSWERING_LENGTH, **known}
+        settings = DataSettings(**known)
+        if task == TEXT_CLASSIFICATION:
             settings = choose_columns(settings, given)
         metrics = evaluate_any_checkpoint(
             model,
@@ -94,6 +112,7 @@ def evaluate(
             beams=beams,
             target_language=target_language,
             device="cpu" if cpu else None,
+            predictions=predictions,
         )
     if as_json:
         print_json(metrics)

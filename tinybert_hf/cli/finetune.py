@@ -25,7 +25,6 @@ from tinybert_hf.cli.options import (
     above_zero,
     choose_columns,
     data_overrides,
-    task_of,
     training_overrides,
 )
 
@@ -108,13 +107,14 @@ def finetune(
     from tinybert_hf.cli.evaluate import print_metrics
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.data import DataSettings
+    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
     from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
     from tinybert_hf.evaluation import holds_translator
     from tinybert_hf.opening import TEXT_CLASSIFICATION
     from tinybert_hf.recipes.finetuning import finetune_pretrained, finetune_translator
     from tinybert_hf.training import FinetuneSettings
 
-    head = task_of(task) or (TOKEN_CLASSIFICATION if tokens_column or tags_column else TEXT_CLASSIFICATION)
+    head = task or (TOKEN_CLASSIFICATION if tokens_column or tags_column else TEXT_CLASSIFICATION)
     names_pairs = source_column is not None or target_column is not None
     if model is None and not names_pairs:
         raise typer.BadParameter(
@@ -140,11 +140,16 @@ def finetune(
     )
     more: dict[str, Any] = {"seed": seed, "training_arguments": training_overrides(cpu, bf16)}
     with opens_models(model), said_aside(as_json):
-        if names_pairs or (model is not None and holds_translator(model)):
+        translates = names_pairs or (model is not None and holds_translator(model))
+        if task is not None and translates:
+            raise typer.BadParameter(f"--task {task} is for encoders; leave it out to train a translator")
+        if translates:
             more |= {"vocabulary_size": vocabulary_size, "target_vocabulary_size": target_vocabulary_size}
             metrics = finetune_translator(model, DataSettings(**given), settings, output_dir, **more)
         else:
             assert model is not None
+            if head == QUESTION_ANSWERING:
+                given = {"max_length": QUESTION_ANSWERING_LENGTH, **given}
             data = DataSettings(**given)
             if head == TEXT_CLASSIFICATION:
                 data = choose_columns(data, given)

@@ -26,13 +26,26 @@ TASK_NAMES = {
     "text-classification": "text-classification",
     "token-classification": "token-classification",
     "ner": "token-classification",
+    "question-answering": "question-answering",
+    "qa": "question-answering",
 }
+
+
+def task_name(value: str | None) -> str | None:
+    """The name of a task in full."""
+    if value is None or value in TASK_NAMES:
+        return TASK_NAMES.get(value or "")
+    raise typer.BadParameter(f"there is no task {value!r}; known are {', '.join(TASK_NAMES)}")
+
+
 Task = Annotated[
     str | None,
     typer.Option(
         metavar="NAME",
-        help="What the model is to do: text-classification, or ner (token-classification): a tag for each word. Not "
-        "given: text-classification, or ner where --tokens-column or --tags-column is given.",
+        callback=task_name,
+        help="What the model is to do: text-classification; ner (token-classification): a tag for each word; qa "
+        "(question-answering): rows with question, context and answers. Not given: text-classification, or ner where "
+        "--tokens-column or --tags-column is given.",
         rich_help_panel=_TRAINING,
     ),
 ]
@@ -111,6 +124,7 @@ Cpu = Annotated[bool, typer.Option("--cpu", help="Use no accelerator.", rich_hel
 Bf16 = Annotated[bool, typer.Option("--bf16", help="Train in bfloat16 mixed precision.", rich_help_panel=_TRAINING)]
 
 
+# Names of HEADS, and shorter ones.
 def data_overrides(
     train_file: str | None = None,
     validation_file: str | None = None,
@@ -157,13 +171,6 @@ def choose_columns(settings: DataSettings, named: Collection[str]) -> DataSettin
             kind = field.removesuffix("_column")
             typer.echo(f"The {kind} is taken from the column {column!r} (--{kind}-column names another).", err=True)
     return chosen
-
-
-def task_of(name: str | None) -> str | None:
-    """The task that --task names; None where it is not given."""
-    if name is None or name in TASK_NAMES:
-        return TASK_NAMES.get(name or "")
-    raise typer.BadParameter(f"--task {name!r}: choose one of {', '.join(TASK_NAMES)}")
 
 
 def names_of(text: str) -> tuple[str, ...]:

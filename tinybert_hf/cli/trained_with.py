@@ -16,7 +16,11 @@ _KEPT = (
     "target_column",
     "tokens_column",
     "tags_column",
+    "question_column",
+    "context_column",
+    "answers_column",
     "max_length",
+    "doc_stride",
     "problem_type",
 )
 

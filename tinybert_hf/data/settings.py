@@ -10,6 +10,9 @@ SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
 PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
+QUESTION_ANSWERING = "question-answering"
+QUESTION_ANSWERING_LENGTH = 384
+"""Tokens of a question and its part of a context, where nobody says another number."""
 
 
 @dataclass(frozen=True)
@@ -43,7 +46,13 @@ class DataSettings:
         tokens_column: name of the column with the words of a row; the task "token-classification" reads this one and
             the next, and no other.
         tags_column: name of the column with their tags: names, or ids that the dataset or `label_names` names.
-        max_length: tokens to keep of a row; of its source in translation; of a window in token classification.
+        question_column: name of the column with the question; the task "question-answering" reads this one and the
+            next two, and `id` where there is one.
+        context_column: name of the column with the text that holds the answer.
+        answers_column: name of the column with the answers: their texts, and where each starts in the context.
+        max_length: tokens to keep of a row; of its source in translation. A longer context, or a longer row of words
+            that is measured, is not cut: it is read in several windows of so many tokens, the question included.
+        doc_stride: tokens of a context that two neighbouring windows share. None: a third of max_length.
         max_target_length: tokens to keep of a translation. None: as max_length.
         max_train_rows: take only the first rows.
         max_validation_rows: take only the first rows.
@@ -67,7 +76,11 @@ class DataSettings:
     target_column: str = "target"
     tokens_column: str = "tokens"
     tags_column: str = "ner_tags"
+    question_column: str = "question"
+    context_column: str = "context"
+    answers_column: str = "answers"
     max_length: int = 128
+    doc_stride: int | None = None
     max_target_length: int | None = None
     max_train_rows: int | None = None
     max_validation_rows: int | None = None
@@ -85,6 +98,10 @@ class DataSettings:
             value = getattr(self, count)
             if value is not None and value < 1:
                 raise DataError(f"{count} is {value}; it must be 1 or more.")
+        if self.doc_stride is not None and not 0 <= self.doc_stride < self.max_length:
+            raise DataError(
+                f"doc_stride is {self.doc_stride}; it must be 0 or more, and less than max_length ({self.max_length})."
+            )
         for name in (*self.further_validation, *self.further_validation_files):
             if name in ("train", "validation"):
                 raise DataError(f"further_validation: {name!r} is the name of the usual rows; choose another one.")

@@ -13,13 +13,19 @@ from tinybert_hf.data.translation_languages import language_codes, set_languages
 from tinybert_hf.demonstration.run_file import RunFacts, facts_of_run
 from tinybert_hf.distillation.teacher import label_order, problem_type_of
 from tinybert_hf.errors import TeacherError, TinyBertError
-from tinybert_hf.evaluation import head_of, holds_translator, open_translator
+from tinybert_hf.evaluation import holds_translator, open_translator, task_of_checkpoint
 from tinybert_hf.evaluation.open_checkpoint import open_model
+from tinybert_hf.opening import QUESTION_ANSWERING
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 TRANSLATION = "translation"
+# What this page does not show, and where it can be looked at.
+_ELSEWHERE = {
+    TOKEN_CLASSIFICATION: 'Look at it with transformers: pipeline("token-classification", "{}")("Ada lives in Paris").',
+    QUESTION_ANSWERING: 'Ask it: tinybert_hf.QuestionAnswerer("{}")(question, context).',
+}
 STUDENT, TEACHER = "student", "teacher"
 
 
@@ -105,6 +111,12 @@ def open_contest(
     """
     facts = facts_of_run(student)
     translator = holds_translator(student)
+    task = None if translator else task_of_checkpoint(student)
+    if task in _ELSEWHERE:
+        raise TinyBertError(
+            f"{student} is for {task.replace('-', ' ')}, and this page shows text classifiers and translators. "
+            f"{_ELSEWHERE[task].format(student)}"
+        )
     own = _open(STUDENT, student, translator, languages=languages, device=device)
     kind = TRANSLATION if translator else problem_type_of(own.model.config)
     if not translator and kind not in PROBLEM_TYPES:
@@ -190,11 +202,6 @@ def _open(
         if role == TEACHER or language_codes(tokenizer):
             set_languages(model, tokenizer, *languages)
     else:
-        if head_of(name) == TOKEN_CLASSIFICATION:
-            raise TinyBertError(
-                f"{name} labels words, and this page shows text classifiers and translators. Look at it with "
-                f'transformers: pipeline("{TOKEN_CLASSIFICATION}", "{name}")("Ada lives in Paris").'
-            )
         model, tokenizer = open_model(name, "AutoModelForSequenceClassification", "a text classifier")
     # A CPU is slow with half precision, in which large checkpoints are often saved.
     model = model.to(where, dtype=torch.float32 if where == "cpu" else model.dtype).eval()

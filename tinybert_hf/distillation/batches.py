@@ -41,6 +41,15 @@ def target_mask(batch: Mapping[str, Any]) -> Tensor | None:
     return None if tokens is None else torch.ones_like(tokens)
 
 
+def labels_of(batch: Mapping[str, Any]) -> Tensor | None:
+    """The labels of a batch; where answers are spans, the first and the last token of each, (B, 2)."""
+    positions = [batch.get(name) for name in ("start_positions", "end_positions")]
+    if all(isinstance(each, Tensor) for each in positions):
+        return torch.stack(positions, dim=-1)  # type: ignore[arg-type]
+    labels: Tensor | None = batch.get("labels")
+    return labels
+
+
 @dataclass(frozen=True)
 class Counts:
     """What the means divide by: rows, real tokens, real (query, key) pairs; the same of the target, and across; words

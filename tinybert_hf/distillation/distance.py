@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from tinybert_hf.distillation.batches import WORD_STARTS, attention_mask, target_mask
+from tinybert_hf.distillation.batches import WORD_STARTS, attention_mask, labels_of, target_mask
 from tinybert_hf.distillation.layer_map import LayerMapSpec
 from tinybert_hf.distillation.objective import Masks, Objective
 from tinybert_hf.distillation.projections import Projections, as_lookup
@@ -89,5 +89,5 @@ def distillation_losses(
         masks,
         as_lookup(projections, (0, *objective.layer_map.student_layers)),
         decoder_projections=as_lookup(decoder_projections, objective.projected_decoder_layers),
-        labels=batch.get("labels"),
+        labels=labels_of(batch),
     )

@@ -15,7 +15,7 @@ from tinybert_hf.distillation.layer_map import LayerMapSpec
 from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES
 from tinybert_hf.distillation.objective import Masks, Objective
 from tinybert_hf.distillation.projections import JointProjections, as_lookup
-from tinybert_hf.distillation.shapes import is_translator
+from tinybert_hf.distillation.shapes import answers_with_spans, is_translator
 from tinybert_hf.distillation.teachers import NO_LAYERS, AnyTeacher, Teachers, shares
 from tinybert_hf.errors import CaptureError, TeacherError, TinyBertError
 
@@ -160,7 +160,7 @@ class JointObjective:
             logits = [objective.teacher_logits(seen) for objective, seen in zip(self.each, teachers, strict=True)]
             parts["prediction_loss"] = self.each[0].prediction(student, logits, masks, counts, self.weights)
         if "label_loss" in self.losses:
-            parts["label_loss"] = self.each[0].label(student, labels, counts)
+            parts["label_loss"] = self.each[0].label(student, labels, counts, masks)
         return parts
 
 
@@ -190,6 +190,11 @@ def _check_tokens(student: PreTrainedModel, teachers: Teachers, index: int, loss
         raise TeacherError(
             f"{because}. A translator's losses compare tokens, so none of them can be had. The student can still "
             "learn from its translations: `tinybert pseudo-label`, and plain training on what it writes."
+        )
+    if answers_with_spans(student):
+        raise TeacherError(
+            f"{because}. Answers to questions are places among the tokens, so none of the losses can be had. Give a "
+            "teacher with the student's tokenizer."
         )
     layers = [name for name in losses if name in _BETWEEN_LAYERS]
     if layers:

@@ -16,15 +16,18 @@ from tinybert_hf.distillation.layer_map import LayerMap, LayerMapSpec, resolve_l
 from tinybert_hf.distillation.losses import (
     DECODER_LOSSES,
     LOSSES,
+    SPANS,
     attention_loss,
     embedding_loss,
     hidden_state_loss,
     label_loss,
     prediction_loss,
+    span_label_loss,
+    span_prediction_loss,
 )
 from tinybert_hf.distillation.losses.attention import common_heads
 from tinybert_hf.distillation.projections import Projections, as_lookup
-from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
+from tinybert_hf.distillation.shapes import answers_with_spans, decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.teacher import label_order, problem_type_of
 from tinybert_hf.errors import CaptureError
 
@@ -63,7 +66,7 @@ class Objective:
         layer_map: for hidden states; of the encoders where the models have two halves.
         attention_layer_map: for attention scores; likewise.
         decoder: the maps between the decoders; None between encoders.
-        problem_type: of the prediction loss.
+        problem_type: of the prediction loss; `SPANS` where the models answer with a first and a last token.
         label_order: teacher index of each student label.
         temperature: of the prediction loss.
     """
@@ -117,7 +120,9 @@ class Objective:
         resolved = resolve_layer_map(layer_map, ours.layers, theirs.layers)
         if "attention_loss" in losses:
             common_heads(ours.heads, theirs.heads)
-        matched = "prediction_loss" in losses and not two_halves
+        problem_type = "single_label_classification" if two_halves else problem_type_of(student.config)
+        problem_type = SPANS if answers_with_spans(student) else problem_type
+        matched = "prediction_loss" in losses and not two_halves and problem_type != SPANS
         return cls(
             losses=losses,
             layer_map=resolved,
@@ -131,7 +136,7 @@ class Objective:
             )
             if two_halves
             else None,
-            problem_type="single_label_classification" if two_halves else problem_type_of(student.config),
+            problem_type=problem_type,
             label_order=tuple(label_order(student.config, teacher.config)) if matched else None,
             temperature=temperature,
         )
@@ -230,7 +235,7 @@ class Objective:
         if "prediction_loss" in self.losses:
             parts["prediction_loss"] = self.prediction(student, [self.teacher_logits(teacher)], masks, counts)
         if "label_loss" in self.losses:
-            parts["label_loss"] = self.label(student, labels, counts)
+            parts["label_loss"] = self.label(student, labels, counts, masks)
         return parts
 
     def compute_with(
@@ -355,6 +360,15 @@ class Objective:
             weights: of each teacher, with the sum 1.
         """
         ours = _logits(student)
+        if self.problem_type == SPANS:
+            return span_prediction_loss(
+                ours,
+                teachers,
+                masks.source,
+                temperature=self.temperature,
+                teacher_weights=weights,
+                row_count=counts.rows,
+            )
         if ours.dim() == 3 and all(ours.shape[:-1] == theirs.shape[:-1] for theirs in teachers):
             # Only real tokens are looked at: padding would cost a softmax over the vocabulary each.
             real = (masks.source if self.decoder is None else _target(masks)).bool()
@@ -373,11 +387,13 @@ class Objective:
             teacher_weights=weights,
         )
 
-    def label(self, student: Capture, labels: Tensor | None, counts: Counts) -> Tensor:
+    def label(self, student: Capture, labels: Tensor | None, counts: Counts, masks: Masks) -> Tensor:
         """The student's loss on the labels alone."""
         if labels is None:
             raise CaptureError("The label loss needs labels in the batch. Give rows with labels, or leave it out.")
         logits, count = _logits(student), counts.rows
+        if self.problem_type == SPANS:
+            return span_label_loss(logits, labels, masks.source, row_count=count)
         if logits.dim() == 3:
             real = labels != -100
             logits, labels, count = logits[real], labels[real], counts.target_tokens

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -28,6 +29,11 @@ def is_translator(model: nn.Module) -> bool:
     """
     writes = getattr(model, "can_generate", None)
     return bool(getattr(model.config, "is_encoder_decoder", False) and writes is not None and writes())
+
+
+def answers_with_spans(model: nn.Module) -> bool:
+    """Whether a model answers with a first and a last token: it can learn from such positions."""
+    return "start_positions" in inspect.signature(model.forward).parameters
 
 
 def encoder_shape(config: PreTrainedConfig) -> Shape:

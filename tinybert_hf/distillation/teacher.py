@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.distillation.int8 import round_to_int8
 from tinybert_hf.errors import TeacherError
-from tinybert_hf.opening import HEADS, TEXT_CLASSIFICATION, open_model, open_tokenizer
+from tinybert_hf.opening import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, open_model, open_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -52,6 +52,8 @@ def load_teacher(
         if label_names:
             options.update(id2label=dict(enumerate(label_names)), label2id={n: i for i, n in enumerate(label_names)})
         options.update(problem_type=problem_type, ignore_mismatched_sizes=True)
+        if task == QUESTION_ANSWERING:
+            options["num_labels"] = 2  # the width of the head: start and end
     what = (
         f"The teacher {str(model)!r} cannot be opened. Give a folder written by save_pretrained (config.json, weights "
         f"and tokenizer), or the id of {head.kind} on the Hub"

@@ -1,11 +1,12 @@
 """How good a model is, and what it costs."""
 
-from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, head_of, holds_translator
+from tinybert_hf.evaluation.answering import QuestionAnswerer
+from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds_translator, task_of_checkpoint
 from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
-from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, metrics_of, predicted_logits
+from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, predicted_logits
 from tinybert_hf.evaluation.layer_distances import measure_layer_distances
 from tinybert_hf.evaluation.metrics import LOWER_IS_BETTER, load_metric, main_metric, metric_names, metrics_for
-from tinybert_hf.evaluation.task_metrics import task_metrics
+from tinybert_hf.evaluation.task_metrics import metrics_of, task_metrics
 from tinybert_hf.evaluation.token_scores import check_can_count, token_metrics_for, token_scores
 from tinybert_hf.evaluation.translation import (
     TranslationResult,
@@ -26,6 +27,7 @@ from tinybert_hf.evaluation.worst_sentences import worst_sentences, write_worst_
 __all__ = [
     "LOWER_IS_BETTER",
     "ModelCost",
+    "QuestionAnswerer",
     "TranslationContestant",
     "TranslationCost",
     "TranslationResult",
@@ -36,7 +38,6 @@ __all__ = [
     "evaluate_model",
     "evaluate_translation",
     "evaluate_translation_checkpoint",
-    "head_of",
     "holds_translator",
     "int8_megabytes",
     "load_metric",
@@ -52,6 +53,7 @@ __all__ = [
     "predicted_logits",
     "sentence_chrf",
     "task_metrics",
+    "task_of_checkpoint",
     "token_metrics_for",
     "token_scores",
     "translation_scores",

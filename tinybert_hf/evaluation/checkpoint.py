@@ -6,12 +6,13 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.labels import are_generic
 from tinybert_hf.data.settings import PROBLEM_TYPES, REGRESSION, SINGLE_LABEL, DataSettings
-from tinybert_hf.data.tasks import TASKS
+from tinybert_hf.data.tasks import TASKS, TaskData
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation.capture import logits_of
 from tinybert_hf.errors import DataError, TinyBertError
-from tinybert_hf.evaluation.metrics import metrics_for
-from tinybert_hf.evaluation.open_checkpoint import check_folder, open_model
+from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config, open_model
+from tinybert_hf.evaluation.task_metrics import metrics_of, task_metrics
+from tinybert_hf.opening import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, task_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -35,21 +36,6 @@ def evaluate_model(
     """
     logits = predicted_logits(model, dataset, processing_class, batch_size)
     return metrics_of(logits, dataset, problem_type)
-
-
-def metrics_of(logits: Any, dataset: "Dataset", problem_type: str) -> dict[str, float]:
-    """The figures of `metrics_for`.
-
-    Args:
-        logits: (rows, labels), as an array.
-        dataset: the same rows, with `labels`.
-        problem_type: as transformers calls it.
-    """
-    import numpy as np
-    from transformers import EvalPrediction
-
-    labels = np.asarray(list(dataset["labels"]))
-    return metrics_for(problem_type, logits.shape[-1])(EvalPrediction(predictions=logits, label_ids=labels))
 
 
 def predicted_logits(model: "PreTrainedModel", dataset: "Dataset", processing_class: Any, batch_size: int = 64) -> Any:
@@ -94,7 +80,7 @@ def predicted_logits(model: "PreTrainedModel", dataset: "Dataset", processing_cl
 def evaluate_checkpoint(
     path: str,
     settings: DataSettings,
-    task: str = "text-classification",
+    task: str | None = None,
     batch_size: int = 64,
     device: str | None = None,
 ) -> dict[str, float]:
@@ -103,42 +89,62 @@ def evaluate_checkpoint(
     Args:
         path: a folder, or an id on the Hub.
         settings: where the validation rows are.
-        task: a name in `TASKS`.
+        task: a name in `HEADS`; None: what the checkpoint was made for.
         batch_size: rows of one forward.
         device: where to run; None takes the GPU if there is one.
 
     Returns:
-        The figures of `metrics_for`; of a token classifier those of `token_scores`.
+        The figures of `task_metrics`.
 
     Raises:
         DataError: the rows cannot be used, or their labels are not the model's.
-        TinyBertError: the folder is no checkpoint of a trained classifier, or the task is unknown.
+        TinyBertError: the folder is no checkpoint of a trained model for such a task, or the task is unknown.
     """
-    import torch
-
-    if task not in TASKS:
-        raise TinyBertError(f"The task {task!r} is unknown; known are {', '.join(TASKS)}.")
-    if task == TOKEN_CLASSIFICATION:
+    check_folder(path)
+    if (task or task_of(open_config(path, "a model with a head"))) == TOKEN_CLASSIFICATION:
         from tinybert_hf.evaluation.token_checkpoint import evaluate_token_classifier
 
         found = evaluate_token_classifier(path, settings, batch_size=batch_size, device=device)
         return {name: value for name, value in found.items() if name != "notes"}
+    logits, rows, data = answered_rows(path, settings, task, batch_size, device)
+    return task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
+
+
+def answered_rows(
+    path: str,
+    settings: DataSettings,
+    task: str | None = None,
+    batch_size: int = 64,
+    device: str | None = None,
+) -> "tuple[Any, Dataset, TaskData]":
+    """Opens a checkpoint and runs it over the validation rows; arguments and errors as for `evaluate_checkpoint`.
+
+    Returns:
+        The logits, the tokenized rows, and the rows that these were made from.
+    """
+    import torch
+
+    if task is not None and task not in HEADS:
+        raise TinyBertError(f"The task {task!r} is unknown; known are {', '.join(HEADS)}.")
     check_folder(path)
-    model, tokenizer = open_model(path, "AutoModelForSequenceClassification", "a text classifier")
-    problem = _problem_type(model.config, settings)
-    names = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
+    task = task or task_of(open_config(path, HEADS[TEXT_CLASSIFICATION].kind))
+    model, tokenizer = open_model(path, HEADS[task].auto_class, HEADS[task].kind)
+    names, problem = None, None
+    if task != QUESTION_ANSWERING:
+        names = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
+        problem = _problem_type(model.config, settings)
     positions = getattr(model.config, "max_position_embeddings", settings.max_length)
     settings = replace(settings, problem_type=problem, max_length=min(settings.max_length, positions))
     try:
         data = TASKS[task].load(settings, need_train=False, label_names=names)
     except DataError as error:
-        if problem == SINGLE_LABEL and are_generic(names):
+        if problem == SINGLE_LABEL and are_generic(names or ()):
             raise DataError(f"{error} The model's labels have no names: see id2label in {path}/config.json.") from None
         raise
     assert data.validation is not None  # asked for above
     rows = TASKS[task].tokenize(data.validation, tokenizer, settings)
     model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    return evaluate_model(model, rows, tokenizer, problem, batch_size)
+    return predicted_logits(model, rows, tokenizer, batch_size), rows, data
 
 
 def _answers(model: Any, output: Any) -> Any:

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.bio import marks_entities
-from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL
+from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, QUESTION_ANSWERING, REGRESSION, SINGLE_LABEL
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.data.tasks.translation import TRANSLATION
 from tinybert_hf.evaluation.scores import multi_label_scores, regression_scores, single_label_scores
@@ -12,7 +12,13 @@ from tinybert_hf.evaluation.scores import multi_label_scores, regression_scores,
 if TYPE_CHECKING:
     from transformers import EvalPrediction
 
-_MAIN_METRICS = {SINGLE_LABEL: "accuracy", MULTI_LABEL: "f1_micro", REGRESSION: "pearson", TRANSLATION: "bleu"}
+_MAIN_METRICS = {
+    SINGLE_LABEL: "accuracy",
+    MULTI_LABEL: "f1_micro",
+    REGRESSION: "pearson",
+    TRANSLATION: "bleu",
+    QUESTION_ANSWERING: "f1",
+}
 
 # Those beside it. A lower mse is better, so it can stand beside a main metric but not be one.
 _FURTHER_METRICS = {
@@ -20,19 +26,23 @@ _FURTHER_METRICS = {
     MULTI_LABEL: ("f1_macro", "exact_match", "accuracy"),
     REGRESSION: ("spearman", "mse"),
     TRANSLATION: ("chrf",),
+    QUESTION_ANSWERING: ("exact_match",),
 }
 LOWER_IS_BETTER = ("mse",)
 
 
-def metric_names(problem_type: str) -> tuple[str, ...]:
+def metric_names(problem_type: str, label_names: Sequence[str] = ()) -> tuple[str, ...]:
     """Names the figures of a problem type, the main one first.
 
     Args:
-        problem_type: as transformers calls it, or "translation".
+        problem_type: as transformers calls it, or the name of a task that has none.
+        label_names: of a token classifier.
 
     Raises:
         ValueError: an unknown problem type.
     """
+    if problem_type == TOKEN_CLASSIFICATION:
+        return ("f1", "precision", "recall", "accuracy") if marks_entities(label_names) else ("accuracy",)
     return main_metric(problem_type), *_FURTHER_METRICS.get(problem_type, ())
 
 
@@ -48,7 +58,7 @@ def main_metric(problem_type: str, label_names: Sequence[str] = ()) -> str:
     """
     if problem_type == TOKEN_CLASSIFICATION:
         return "f1" if marks_entities(label_names) else "accuracy"
-    _check(problem_type, (*PROBLEM_TYPES, TRANSLATION))
+    _check(problem_type, tuple(_MAIN_METRICS))
     return _MAIN_METRICS[problem_type]
 
 

@@ -4,8 +4,10 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.bio import marks_entities
+from tinybert_hf.data.settings import QUESTION_ANSWERING
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
-from tinybert_hf.evaluation.checkpoint import metrics_of
+from tinybert_hf.evaluation.answers import answer_metrics, find_answers
+from tinybert_hf.evaluation.metrics import metrics_for
 from tinybert_hf.evaluation.token_scores import answered_tags, token_scores
 
 if TYPE_CHECKING:
@@ -27,4 +29,21 @@ def task_metrics(
     if problem_type == TOKEN_CLASSIFICATION:
         said, entities = answered_tags(logits, rows, raw, label_names), marks_entities(label_names)
         return token_scores(said, list(raw["tags"]), entities=entities)
+    if problem_type == QUESTION_ANSWERING:
+        return dict(answer_metrics(find_answers(logits, rows, raw["context"]), raw))
     return dict(metrics_of(logits, rows, problem_type))
+
+
+def metrics_of(logits: Any, dataset: "Dataset", problem_type: str) -> dict[str, float]:
+    """The figures of `metrics_for`.
+
+    Args:
+        logits: (rows, labels), as an array.
+        dataset: the same rows, with `labels`.
+        problem_type: as transformers calls it.
+    """
+    import numpy as np
+    from transformers import EvalPrediction
+
+    labels = np.asarray(list(dataset["labels"]))
+    return metrics_for(problem_type, logits.shape[-1])(EvalPrediction(predictions=logits, label_ids=labels))

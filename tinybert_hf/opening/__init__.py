@@ -4,7 +4,7 @@ And puts them in place, so that a folder is whole or absent.
 """
 
 from tinybert_hf.opening.config_file import open_config
-from tinybert_hf.opening.heads import HEADS, TEXT_CLASSIFICATION, Head
+from tinybert_hf.opening.heads import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, Head, task_of
 from tinybert_hf.opening.manifest import check_manifest, damaged_weights
 from tinybert_hf.opening.models import check_folder_files, open_model
 from tinybert_hf.opening.placing import put_in_place
@@ -15,6 +15,7 @@ from tinybert_hf.opening.tokenizers import open_tokenizer
 __all__ = [
     "HEADS",
     "PROJECTIONS_FILE",
+    "QUESTION_ANSWERING",
     "TEXT_CLASSIFICATION",
     "Head",
     "check_folder_files",
@@ -27,4 +28,5 @@ __all__ = [
     "read_projections",
     "reason_of",
     "refusing",
+    "task_of",
 ]

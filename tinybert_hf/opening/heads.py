@@ -10,6 +10,7 @@ from tinybert_hf.model import (
 )
 
 TEXT_CLASSIFICATION = "text-classification"
+QUESTION_ANSWERING = "question-answering"
 
 
 @dataclass(frozen=True)
@@ -42,7 +43,20 @@ HEADS = {
     "token-classification": Head(
         "AutoModelForTokenClassification", TinyBertForTokenClassification, "a token classifier"
     ),
-    "question-answering": Head(
+    QUESTION_ANSWERING: Head(
         "AutoModelForQuestionAnswering", TinyBertForQuestionAnswering, "a model that answers questions"
     ),
 }
+
+
+def task_of(config: Any) -> str:
+    """The task of a saved model, by the class that its configuration names; without one, text classification.
+
+    Args:
+        config: a configuration of transformers.
+    """
+    names = config.architectures or ()
+    for task, head in HEADS.items():
+        if any(name.endswith(head.auto_class.removeprefix("AutoModel")) for name in names):
+            return task
+    return TEXT_CLASSIFICATION

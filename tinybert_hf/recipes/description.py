@@ -12,8 +12,10 @@ from tinybert_hf.data.corpus import cache_folder
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
+from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 from tinybert_hf.recipes.plan import ClassificationPlan, GeneralPlan, TranslationPlan
 from tinybert_hf.recipes.pruning import described
+from tinybert_hf.recipes.schema import TRANSLATION
 from tinybert_hf.training import Phase
 
 
@@ -23,7 +25,7 @@ def describe_plan(plan: ClassificationPlan | TranslationPlan | GeneralPlan) -> s
     content = json.loads(json.dumps(plan.recipe.as_dict()))
     if isinstance(plan, GeneralPlan):
         content.pop("data")
-    recipe = _said(_of_the_task(content, translates))
+    recipe = _said(_of_the_task(content, plan.recipe.task))
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
     joint = plan.joint if isinstance(plan, ClassificationPlan) else None
     teachers = (plan.teacher_config,) if joint is None else joint.configs
@@ -31,7 +33,7 @@ def describe_plan(plan: ClassificationPlan | TranslationPlan | GeneralPlan) -> s
         lines.append(f"{name}: {config.model_type}, {_shape(config, translates)}")
     if isinstance(plan, GeneralPlan):
         return "\n".join([*lines, *_general(plan), f"output folder: {plan.folder.path}"])
-    if not translates:
+    if not translates and plan.data.label_names:
         labels = ", ".join(str(plan.student_config.id2label[index]) for index in range(plan.student_config.num_labels))
         lines.append(f"labels: {labels} ({plan.data.problem_type})")
     assert plan.data.train is not None
@@ -112,21 +114,30 @@ def _phase(index: int, phase: Phase, losses: dict[str, float]) -> str:
 
 
 # Fields that are about one task only, by the section that they stand in.
-_OF_TRANSLATION = {
+_Fields = dict[str, tuple[str, ...]]
+_OF_TRANSLATION: _Fields = {
     "": ("evaluation", "pseudo_labels", "teacher_beams"),
     "data": ("source_column", "target_column", "max_target_length"),
     "phases": ("decoder_layer_map", "decoder_attention_layer_map", "cross_attention_layer_map"),
 }
-_OF_WORDS = {"data": ("tokens_column", "tags_column")}
-_OF_TEXT = {"data": ("text_column", "text_pair_column", "label_column", "problem_type")}
-_OF_CLASSIFICATION = {"data": ("text_column", "text_pair_column", "label_column", "label_names", "problem_type")}
+_OF_CLASSIFICATION: _Fields = {"data": ("text_column", "text_pair_column", "label_column", "problem_type")}
+_OF_WORDS: _Fields = {"data": ("tokens_column", "tags_column")}
+_OF_ANSWERING: _Fields = {"data": ("question_column", "context_column", "answers_column", "doc_stride")}
+_OF_TASKS = {
+    TRANSLATION: _OF_TRANSLATION,
+    TEXT_CLASSIFICATION: _OF_CLASSIFICATION,
+    TOKEN_CLASSIFICATION: _OF_WORDS,
+    QUESTION_ANSWERING: _OF_ANSWERING,
+}
+_WITHOUT_LABELS: _Fields = {"data": ("label_names",)}
 
 
-def _of_the_task(recipe: dict[str, Any], translates: bool) -> dict[str, Any]:
-    """Without the fields of the other task."""
-    of_words = recipe["task"] == TOKEN_CLASSIFICATION
-    others: list[Any] = [_OF_CLASSIFICATION if translates else _OF_TRANSLATION, _OF_TEXT if of_words else _OF_WORDS]
-    for section, names in (item for one in others for item in one.items()):
+def _of_the_task(recipe: dict[str, Any], task: str) -> dict[str, Any]:
+    """Without the fields of the other tasks."""
+    others = [fields for name, fields in _OF_TASKS.items() if name != task]
+    if task not in (TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION):
+        others.append(_WITHOUT_LABELS)
+    for section, names in (item for fields in others for item in fields.items()):
         place = recipe if not section else recipe.get(section, {})
         for one in place if isinstance(place, list) else [place]:
             for name in names:

@@ -73,7 +73,8 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
         teacher_config.vocab_size = len(tokenizer)
     student_config = _student_config(recipe, data, teacher_config)
     maps = layer_maps(recipe, student_config, teacher_config)
-    label_order(student_config, teacher_config)
+    if data.label_names:
+        label_order(student_config, teacher_config)
     joint = plan_joint_teachers(recipe, teacher_config, tokenizer, student_config)
     _check_same_tokens(recipe, joint)
     plan = ClassificationPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
@@ -143,7 +144,7 @@ def texts_of(data: TaskData) -> Iterator[str]:
     assert data.train is not None
     if "tokens" in data.train.column_names:
         yield from (" ".join(words) for words in data.train["tokens"])
-    for column in ("text", "text_pair"):
+    for column in ("text", "text_pair", "question", "context"):
         if column in data.train.column_names:
             yield from data.train[column]
 

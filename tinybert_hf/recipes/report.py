@@ -8,6 +8,7 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 from tinybert_hf.recipes.pruning import pruning_in_words
 
 if TYPE_CHECKING:
@@ -38,7 +39,7 @@ class RunReport:
         device: where latency was measured.
         warnings: what a reader of the table should know.
         further_metrics: names of metrics that the table shows beside the main one.
-        task: as transformers' pipelines call it.
+        task: of the recipe.
         augmentation: rows and augmented_rows that the phases learnt from; empty where none were made.
     """
 
@@ -52,12 +53,13 @@ class RunReport:
     device: str = "cpu"
     warnings: list[str] = field(default_factory=list)
     further_metrics: list[str] = field(default_factory=list)
-    task: str = "text-classification"
+    task: str = TEXT_CLASSIFICATION
     augmentation: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:
         """From the content of run.json."""
+        # A run.json of an earlier version says less.
         names = [one.name for one in fields(cls) if one.name != "folder"]
         return cls(folder=folder, **{name: content[name] for name in names if name in content})
 
@@ -82,6 +84,8 @@ class RunReport:
         if pruned and BASELINE in self.metrics:
             pruned = [f"{pruned[0]} The student that was trained alone keeps the whole vocabulary."]
         load = f'import tinybert_hf; pipeline("{self.task}", "{self.folder}")'
+        if self.task == QUESTION_ANSWERING:
+            load = f'from tinybert_hf import QuestionAnswerer; QuestionAnswerer("{self.folder}")(question, context)'
         return [*pruned, f"The student is in {self.folder}.", f"Load it: {load}", WITHOUT_PACKAGE]
 
     def _table(self) -> Table:

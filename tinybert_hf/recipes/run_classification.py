@@ -9,12 +9,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS, tokenizing_notes
-from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, SINGLE_LABEL
+from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, QUESTION_ANSWERING, REGRESSION, SINGLE_LABEL
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.losses.prediction import mixed_logits
+from tinybert_hf.distillation.losses.spans import mixed_span_logits
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teacher import better_label_order, majority_share, majority_warning, order_warning
 from tinybert_hf.distillation.teachers import shares
@@ -147,9 +148,11 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     @property
     def compute_metrics(self) -> Any:
-        """The figures of the problem type."""
+        """The figures of the problem type; None where they need more than logits and labels."""
         if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
             return token_metrics_for(self.plan.data.label_names)
+        if self.plan.data.problem_type not in PROBLEM_TYPES:
+            return None
         return metrics_for(self.plan.data.problem_type, self.plan.data.num_labels)
 
     def open_teacher(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -215,8 +218,11 @@ class ClassificationRun(Run[ClassificationPlan]):
         tokenizers = (self.tokenizer,) if joint is None else (self.tokenizer, *joint.tokenizers[1:])
         logits = []
         for one, config, tokenizer in zip([model, *self._further], configs, tokenizers, strict=True):
-            said = predicted_logits(one, self._rows(part, tokenizer), tokenizer)
-            logits.append(_in_order(said, label_order(self.plan.student_config, config)))
+            said, named = (
+                predicted_logits(one, self._rows(part, tokenizer), tokenizer),
+                bool(self.plan.data.label_names),
+            )
+            logits.append(_in_order(said, label_order(self.plan.student_config, config)) if named else said)
         each = [self._teacher_metrics_of(one, part, rows) for one in logits]
         if len(each) == 1:
             return each[0]
@@ -224,7 +230,7 @@ class ClassificationRun(Run[ClassificationPlan]):
         return {**self._metrics_of(_mean(logits, weights, problem_type), part, rows), "each": each}
 
     def corpus_of_rows(self) -> Iterator[str]:
-        """Both texts of a pair."""
+        """Every text of the training rows."""
         assert self.plan.data.train is not None
         return texts_of(self.plan.data)
 
@@ -338,6 +344,9 @@ def _mean(logits: Sequence[Any], weights: Sequence[float], problem_type: str) ->
     """Of the answers of several models, which are arrays, or lists of them for each row."""
     from torch import tensor
 
+    if problem_type == QUESTION_ANSWERING:
+        rows = ([tensor(one) for one in each] for each in zip(*logits, strict=True))
+        return [mixed_span_logits(row, weights).numpy() for row in rows]
     if isinstance(logits[0], list):
         return [_mean(row, weights, SINGLE_LABEL) for row in zip(*logits, strict=True)]
     return mixed_logits([tensor(one) for one in logits], weights, problem_type).numpy()

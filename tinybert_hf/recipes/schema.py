@@ -157,7 +157,7 @@ class Recipe:
     """A line for `tinybert recipes`."""
     task: str = "text-classification"
     """text-classification (also pairs, several labels, regression), token-classification (named entities),
-    translation, or general (of plain text, before any task)."""
+    question-answering, translation, or general (of plain text, before any task)."""
     data: DataSettings = field(default_factory=DataSettings)
     corpus: CorpusSettings | None = None
     """General distillation only: the text, in place of `data`."""

@@ -338,6 +338,7 @@ class Run(ABC, Generic[PlanT]):
             "seconds": stages["seconds"] or {},
             "device": self.device,
             "warnings": [*self.teacher_warnings(), *self.student_warnings()],
+            "task": self.recipe.task,
         }
 
     def say_notes(self, notes: Iterable[str]) -> None:

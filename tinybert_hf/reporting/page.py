@@ -8,6 +8,7 @@ from typing import Any
 
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.opening import QUESTION_ANSWERING
 from tinybert_hf.reporting.curves import phase_picture
 from tinybert_hf.reporting.disagreements import Comparison, compare_classifiers
 from tinybert_hf.reporting.finished_run import FinishedRun, read_run
@@ -158,6 +159,11 @@ def _compared(run: FinishedRun, moved: Moved) -> tuple[Comparison | None, str | 
     """Student and teacher on the validation rows, or why they cannot be compared."""
     if run.recipe["task"] == TOKEN_CLASSIFICATION:
         return None, "Answers to single words are not compared here; `tinybert evaluate` measures a model on its rows."
+    if run.recipe["task"] == QUESTION_ANSWERING:
+        return None, (
+            "Rows are not compared one by one for question answering. `tinybert evaluate FOLDER --validation-file "
+            "FILE --predictions answers.jsonl` writes the answers of each model."
+        )
     if run.is_general:
         return None, "Neither model answers anything yet: this is a general distillation, before any task."
     compare = compare_translators if run.is_translation else compare_classifiers

@@ -190,7 +190,10 @@ def pays(
         "prediction_loss" in losses
         and set(losses) <= {"prediction_loss", "label_loss"}
         and epochs > int(os.environ.get("WORLD_SIZE", "1"))
-        and (type(teacher).__name__.endswith("ForSequenceClassification") or _few_answers(teacher, dataset))
+        and (
+            type(teacher).__name__.endswith(("ForSequenceClassification", "ForQuestionAnswering"))
+            or _few_answers(teacher, dataset)
+        )
         and data_collator is None
         and "input_ids" in (getattr(dataset, "column_names", None) or ())
         and hasattr(dataset, "select_columns")

@@ -7,7 +7,7 @@ from typing import Any
 from torch import Tensor, nn
 from transformers import PreTrainedModel
 
-from tinybert_hf.distillation.batches import Counts
+from tinybert_hf.distillation.batches import Counts, labels_of
 from tinybert_hf.distillation.capture import Capture
 from tinybert_hf.distillation.joint_objective import AnyObjective
 from tinybert_hf.distillation.objective import Masks
@@ -50,7 +50,8 @@ class DistillationModel(nn.Module):
             teacher_capture: from `Objective.capture_teacher`, of the same batch.
             masks: of source and target.
             counts: what the means divide by.
-            **inputs: the student's inputs; with a capture, `labels` are for the label loss and the decoder's input.
+            **inputs: the student's inputs; with a capture, `labels` (or the positions of an answer) are for the label
+                loss and the decoder's input.
         """
         if teacher_capture is None:
             return self.student(**inputs)
@@ -62,6 +63,6 @@ class DistillationModel(nn.Module):
             masks,
             self.projections,
             Counts.of(masks.source, masks.target, masks.word_starts) if counts is None else counts,
-            inputs.get("labels"),
+            labels_of(inputs),
         )
         return losses

@@ -80,7 +80,7 @@ class Phase:
     """Only the first rows; None: all."""
     teacher_cache: bool | str | None = None
     """Run the teacher once over the rows instead of once an epoch: true, or a folder that is kept for other runs;
-    false: never. None: where a phase of several epochs needs only a classifier's logits."""
+    false: never. None: where a phase of several epochs needs only the logits of a classifier, or of answers."""
     teacher_cache_hidden_states: bool = False
     """Keep the mapped hidden states too, in float16: for phases whose losses need them."""
     teacher_cache_limit_gb: float | None = None

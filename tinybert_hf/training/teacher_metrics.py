@@ -13,6 +13,7 @@ from transformers import EvalPrediction, PreTrainedConfig
 from tinybert_hf.distillation.capture import capture, model_inputs
 from tinybert_hf.distillation.losses.prediction import SINGLE_LABEL, mixed_logits
 from tinybert_hf.distillation.objective import evaluation_mode
+from tinybert_hf.distillation.shapes import answers_with_spans
 from tinybert_hf.distillation.teacher import (
     better_label_order,
     label_order,
@@ -77,6 +78,11 @@ def _answers(trainer: DistillationTrainer, dataset: Any) -> tuple[list[Tensor], 
     parts: list[list[Tensor]] = []
     for batch in trainer.get_eval_dataloader(dataset):
         batch = trainer._prepare_inputs(batch)
+        if answers_with_spans(trainer.student):
+            raise TinyBertError(
+                "A teacher that answers questions is measured by its texts, which are not in these rows: "
+                "use evaluate_checkpoint, or `tinybert evaluate`."
+            )
         if batch.get("labels") is None:
             raise TinyBertError(
                 "The teacher cannot be measured: the rows have no column labels. Keep it in eval_dataset."

@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tinybert_hf.data.settings import PROBLEM_TYPES, DataSettings
+from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING, DataSettings
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -51,6 +51,8 @@ class TaskData:
             fields["label2id"] = {name: index for index, name in enumerate(self.label_names)}
         if self.problem_type in PROBLEM_TYPES:
             fields["problem_type"] = self.problem_type
+        if self.problem_type == QUESTION_ANSWERING:
+            fields["num_labels"] = 2  # the width of such a head: start and end
         return fields
 
 

@@ -10,6 +10,7 @@ from tinybert_hf.distillation.losses.embedding import embedding_loss
 from tinybert_hf.distillation.losses.hidden_state import hidden_state_loss
 from tinybert_hf.distillation.losses.label import label_loss
 from tinybert_hf.distillation.losses.prediction import prediction_loss
+from tinybert_hf.distillation.losses.spans import SPANS, span_label_loss, span_prediction_loss
 
 ENCODER_LOSSES = {
     "attention_loss": attention_loss,
@@ -33,9 +34,12 @@ __all__ = [
     "DECODER_LOSSES",
     "ENCODER_LOSSES",
     "LOSSES",
+    "SPANS",
     "attention_loss",
     "embedding_loss",
     "hidden_state_loss",
     "label_loss",
     "prediction_loss",
+    "span_label_loss",
+    "span_prediction_loss",
 ]

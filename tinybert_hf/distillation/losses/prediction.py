@@ -61,7 +61,7 @@ def prediction_loss(
             )
     with torch.autocast(student.device.type, enabled=False):
         aims = [_answers(one.float(), problem_type, temperature) for one in teachers]
-        aim = aims[0] if len(aims) == 1 else _mean(aims, teacher_weights)
+        aim = aims[0] if len(aims) == 1 else mean_of_answers(aims, teacher_weights)
         each = _per_item(student.float(), aim, problem_type, temperature)
         if each.dim() == 2:
             if mask is None:
@@ -82,7 +82,7 @@ def mixed_logits(teachers: Sequence[Tensor], weights: Sequence[float], problem_t
         weights: of each, with the sum 1.
         problem_type: as in a transformers configuration.
     """
-    mean = _mean([_answers(one.float(), problem_type, 1.0) for one in teachers], weights)
+    mean = mean_of_answers([_answers(one.float(), problem_type, 1.0) for one in teachers], weights)
     if problem_type == REGRESSION:
         return mean
     if problem_type == MULTI_LABEL:
@@ -98,7 +98,8 @@ def _answers(logits: Tensor, problem_type: str, temperature: float) -> Tensor:
     return logits.sigmoid() if problem_type == MULTI_LABEL else logits.softmax(-1)
 
 
-def _mean(answers: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+def mean_of_answers(answers: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
+    """The weighted mean of what several teachers answer."""
     return torch.stack([answer * weight for answer, weight in zip(answers, weights, strict=True)]).sum(0)
 
 

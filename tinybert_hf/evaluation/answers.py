@@ -1,0 +1,166 @@
+"""From start and end logits to answers, and from answers to their figures."""
+
+import unicodedata
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.data.windows import ENDS, EXAMPLE, FIRST, NO_ANSWER, STARTS
+from tinybert_hf.evaluation.answer_scores import exact_match, f1_score
+
+if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from numpy.typing import NDArray
+
+    Numbers = NDArray[np.floating[Any]]
+
+MAX_ANSWER_TOKENS = 30
+"""A longer span is no answer; as in the published scripts."""
+
+
+@dataclass(frozen=True)
+class FoundAnswer:
+    """The best span of a context.
+
+    Attributes:
+        text: as it stands in the context; empty where there is no span.
+        start: its first character.
+        end: the character after its last.
+        score: start logit plus end logit, the highest of all windows.
+        no_answer_score: the same of the token that says "no answer", the lowest of all windows.
+    """
+
+    text: str = ""
+    start: int = 0
+    end: int = 0
+    score: float = float("-inf")
+    no_answer_score: float = float("inf")
+
+    @property
+    def doubt(self) -> float:
+        """How much more the model is for no answer than for this one."""
+        return self.no_answer_score - self.score
+
+
+def find_answers(logits: Sequence["Numbers"], windows: "Dataset", contexts: Sequence[str]) -> list[FoundAnswer]:
+    """The best answer to each question, out of all windows of its context.
+
+    Every span of up to `MAX_ANSWER_TOKENS` tokens of the context is looked at, not only those between the best starts
+    and the best ends.
+
+    Args:
+        logits: of each window (L, 2), without padding: from `predicted_logits`.
+        windows: from the task's `tokenize`.
+        contexts: by the windows' `example`.
+    """
+    contexts = list(contexts)  # a column of a dataset reads its table anew each time
+    best = [FoundAnswer()] * len(contexts)
+    columns = [list(windows[name]) for name in (EXAMPLE, FIRST, NO_ANSWER, STARTS, ENDS)]
+    for said, example, first, null, starts, ends in zip(logits, *columns, strict=True):
+        start, end, score = best_span(said[first : first + len(starts)])
+        lowest = min(best[example].no_answer_score, float(said[null].sum()))
+        if score > best[example].score:
+            place = starts[start], _with_marks(contexts[example], ends[end])
+            best[example] = FoundAnswer(contexts[example][slice(*place)], *place, score, lowest)
+        else:
+            kept = best[example]
+            best[example] = FoundAnswer(kept.text, kept.start, kept.end, kept.score, lowest)
+    return best
+
+
+def best_span(logits: "Numbers", max_tokens: int = MAX_ANSWER_TOKENS) -> tuple[int, int, float]:
+    """First token, last token and score of the span with the highest sum of logits.
+
+    Args:
+        logits: of start and end, (L, 2).
+        max_tokens: of a span.
+    """
+    import numpy as np
+
+    beyond = np.full(max_tokens - 1, -np.inf)
+    ends = np.lib.stride_tricks.sliding_window_view(
+        np.concatenate([logits[:, 1].astype(np.float64), beyond]), max_tokens
+    )
+    sums = logits[:, :1].astype(np.float64) + ends  # (L, max_tokens): by first token and by length
+    start, more = np.unravel_index(int(sums.argmax()), sums.shape)
+    return int(start), int(start + more), float(sums[start, more])
+
+
+def chosen_texts(found: Sequence[FoundAnswer], *, may_be_none: bool) -> list[str]:
+    """The answers that a model gives.
+
+    Args:
+        found: of each question.
+        may_be_none: an answer that the model doubts becomes empty.
+    """
+    return ["" if may_be_none and one.doubt > 0 else one.text for one in found]
+
+
+def has_unanswerable(raw: "Dataset") -> bool:
+    """Whether the rows hold questions without an answer, as in SQuAD 2.0, so that a model may say so."""
+    return any(not answers["text"] for answers in raw["answers"])
+
+
+def answer_metrics(found: Sequence[FoundAnswer], raw: "Dataset") -> dict[str, float]:
+    """Exact match and F1, and where some questions have no answer also the two apart and with the best threshold.
+
+    Args:
+        found: of each row.
+        raw: the rows, with `answers`.
+
+    Returns:
+        f1 and exact_match, from 0 to 1. With unanswerable questions, where no answer is given if the model's doubt is
+        above 0: f1_answerable, exact_match_answerable, f1_unanswerable (the share of those that were not answered);
+        best_f1 and best_exact_match, the figures at the thresholds of doubt that are the best for these rows, and
+        best_f1_threshold.
+    """
+    import numpy as np
+
+    right = [answers["text"] for answers in raw["answers"]]
+    unanswerable = np.array([not texts for texts in right])
+    texts = chosen_texts(found, may_be_none=bool(unanswerable.any()))
+    scores = {
+        "f1": np.array([f1_score(*pair) for pair in zip(texts, right, strict=True)]),
+        "exact_match": np.array([exact_match(*pair) for pair in zip(texts, right, strict=True)]),
+    }
+    figures = {name: float(each.mean()) for name, each in scores.items()}
+    if not unanswerable.any():
+        return figures
+    if not unanswerable.all():
+        figures |= {f"{name}_answerable": float(each[~unanswerable].mean()) for name, each in scores.items()}
+    figures["f1_unanswerable"] = float(scores["f1"][unanswerable].mean())
+    doubts = np.array([one.doubt for one in found])
+    for name, score in (("f1", f1_score), ("exact_match", exact_match)):
+        answered = np.array([score(one.text, texts) for one, texts in zip(found, right, strict=True)])
+        figures[f"best_{name}"], threshold = _best_threshold(doubts, answered, unanswerable)
+        if name == "f1":
+            figures["best_f1_threshold"] = threshold
+    return figures
+
+
+def _best_threshold(doubts: "Numbers", answered: "Numbers", unanswerable: Any) -> tuple[float, float]:
+    """The highest mean score that a threshold of doubt can give, and that threshold.
+
+    Args:
+        doubts: by row; above the threshold no answer is given.
+        answered: score of each row where it is answered.
+        unanswerable: which rows are right without an answer.
+    """
+    import numpy as np
+
+    order = np.argsort(doubts, kind="stable")
+    sorted_doubts = doubts[order]
+    gains = np.concatenate([[0.0], np.cumsum((answered - unanswerable)[order])])
+    # Rows with the same doubt are answered together.
+    allowed = np.concatenate([[True], np.append(sorted_doubts[1:] > sorted_doubts[:-1], True)])
+    best = int(np.where(allowed, gains, -np.inf).argmax())
+    threshold = float(sorted_doubts[best - 1]) if best else float(np.nextafter(sorted_doubts[0], -np.inf))
+    return float((unanswerable.sum() + gains[best]) / len(doubts)), threshold
+
+
+def _with_marks(context: str, end: int) -> int:
+    """The end, moved behind the marks that belong to the last letter: a tokenizer that removes accents skips them."""
+    while end < len(context) and unicodedata.combining(context[end]):
+        end += 1
+    return end
