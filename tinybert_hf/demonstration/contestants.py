@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 TRANSLATION = "translation"
 # What this page does not show, and where it can be looked at.
 _ELSEWHERE = {
-    TOKEN_CLASSIFICATION: 'Look at it with transformers: pipeline("token-classification", "{}")("Ada lives in Paris").',
+    TOKEN_CLASSIFICATION: 'Look at it: transformers.pipeline("token-classification", "{}")("Ada lives in Paris").',
     QUESTION_ANSWERING: 'Ask it: tinybert_hf.QuestionAnswerer("{}")(question, context).',
 }
 STUDENT, TEACHER = "student", "teacher"
