@@ -15,7 +15,6 @@ from tiny_run import make_teacher, recipe_mapping, write_rows
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, set_seed
 
 from tinybert_hf.recipes.fields import build
-from tinybert_hf.recipes.plan import labels_of
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
@@ -72,7 +71,9 @@ def permuted(knower: str, folder: Path, names: tuple[str, ...], order: list[int]
     with torch.no_grad():
         model.classifier.weight.copy_(model.classifier.weight[order])
         model.classifier.bias.copy_(model.classifier.bias[order])
-    model.config.update(labels_of(names))
+    model.config.update(
+        {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
+    )
     model.save_pretrained(folder)
     AutoTokenizer.from_pretrained(knower).save_pretrained(folder)
     return str(folder)

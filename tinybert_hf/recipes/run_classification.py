@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS, tokenizing_notes
-from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, QUESTION_ANSWERING, REGRESSION, SINGLE_LABEL
+from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING, SINGLE_LABEL
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.bert_parts import encoder_parts
@@ -17,10 +17,9 @@ from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.losses.prediction import mixed_logits
 from tinybert_hf.distillation.losses.spans import mixed_span_logits
 from tinybert_hf.distillation.projections import AnyProjections
-from tinybert_hf.distillation.teacher import better_label_order, majority_share, majority_warning, order_warning
+from tinybert_hf.distillation.teacher import better_label_order
 from tinybert_hf.distillation.teachers import shares
 from tinybert_hf.evaluation import (
-    main_metric,
     measure_costs,
     metrics_for,
     predicted_logits,
@@ -28,6 +27,7 @@ from tinybert_hf.evaluation import (
     token_metrics_for,
 )
 from tinybert_hf.recipes.augmentation import AUGMENTATION, in_words, open_words, rows_and_copies, write_copies
+from tinybert_hf.recipes.figure_warnings import student_warnings, teacher_warnings
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
 from tinybert_hf.recipes.plan_classification import ClassificationPlan, texts_of
 from tinybert_hf.recipes.pruning import PRUNING
@@ -36,20 +36,12 @@ from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.starting_projections import projections_beside
 from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import open_teacher, reopen_teacher
-from tinybert_hf.recipes.token_warnings import blind_warning
 from tinybert_hf.training import with_teacher_tokens
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-_NOTHING_LEARNT = {
-    MULTI_LABEL: "The student gives no row one of its labels: no probability is above 1/2 where it should be.",
-    REGRESSION: "The student's numbers do not rise with the right ones.",
-}
-_LEARN_MORE = "Give it more epochs or rows, or a higher learning rate."
-_LOOK_AT_TEACHER = "It may not be fine-tuned for these rows, or its labels stand in another order (id2label)."
 
 
 class ClassificationRun(Run[ClassificationPlan]):
@@ -275,52 +267,12 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def teacher_warnings(self) -> list[str]:
         """A teacher that knows no more than the label counts is untrained, or its labels stand in another order."""
-        figures = self.folder.result_of("teacher metrics")
-        if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
-            each = figures.get("each", [figures])
-            whose = ["The teacher"] if len(each) == 1 else [f"The teacher {name}" for name in self._names]
-            said = (blind_warning(one, who, self.plan.data) for one, who in zip(each, whose, strict=True))
-            return [f"{warning} {_LOOK_AT_TEACHER}" for warning in said if warning is not None]
-        if self.plan.data.problem_type != SINGLE_LABEL:
-            nothing = _NOTHING_LEARNT[self.plan.data.problem_type].replace("student", "teacher")
-            knows = figures[main_metric(self.plan.data.problem_type)] > 0
-            return [] if knows else [f"{nothing} Was it fine-tuned on this task, and long enough?"]
-        assert self.plan.data.validation is not None
-        figures = self.folder.result_of("teacher metrics")
-        configs = (self.plan.teacher_config,) if self.plan.joint is None else self.plan.joint.configs
-        each = figures.get("each", [figures])
-        whose = ["the teacher"] if len(each) == 1 else [f"the teacher {name}" for name in self._names]
-        found = [
-            order_warning(one, who, config, self.plan.student_config)
-            or majority_warning(
-                one["accuracy"],
-                self.plan.data.validation["label"],
-                who=who,
-                teacher_names=[str(name) for name in config.id2label.values()],
-                label_names=self.plan.data.label_names,
-            )
-            for one, who, config in zip(each, whose, configs, strict=True)
-        ]
-        return [warning for warning in found if warning is not None]
+        return teacher_warnings(self.plan, self.folder.result_of("teacher metrics"), self._names)
 
     def student_warnings(self) -> list[str]:
         """A student that knows no more than the label counts has learnt nothing."""
-        assert self.plan.data.validation is not None
-        metrics = (self.folder.result_of(PRUNING) or self.folder.result_of(STUDENT))["metrics"]
-        if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
-            warning = blind_warning(metrics, "The student", self.plan.data)
-            return [] if warning is None else [f"{warning} {_LEARN_MORE}"]
-        if self.plan.data.problem_type != SINGLE_LABEL:
-            nothing = f"{_NOTHING_LEARNT[self.plan.data.problem_type]} So it has not learnt the task. {_LEARN_MORE}"
-            return [nothing] if metrics[main_metric(self.plan.data.problem_type)] <= 0 else []
-        reached = metrics["accuracy"]
-        majority = majority_share(self.plan.data.validation["label"])
-        if reached > majority:
-            return []
-        return [
-            f"The student's accuracy is {reached:.4f}, no better than always answering the most frequent label "
-            f"({majority:.4f}): it has not learnt the task. {_LEARN_MORE}"
-        ]
+        shipped = self.folder.result_of(PRUNING) or self.folder.result_of(STUDENT)
+        return student_warnings(self.plan, shipped["metrics"])
 
     def report(self) -> RunReport:
         """Figures and costs of the models."""
@@ -337,7 +289,7 @@ class ClassificationRun(Run[ClassificationPlan]):
         if BASELINE in collected["metrics"]:
             costs[BASELINE] = measured.get(BASELINE, costs[STUDENT])
         augmentation = self.folder.result_of(AUGMENTATION) or {}
-        return RunReport(costs=costs, task=self.recipe.task, augmentation=augmentation, **collected)
+        return RunReport(costs=costs, augmentation=augmentation, **collected)
 
 
 def _mean(logits: Sequence[Any], weights: Sequence[float], problem_type: str) -> Any:
