@@ -304,6 +304,7 @@ def test_evaluate_on_the_cpu(
         return {"accuracy": 1.0}
 
     monkeypatch.setattr("tinybert_hf.evaluation.holds_translator", lambda path: False)
+    monkeypatch.setattr("tinybert_hf.evaluation.task_of_checkpoint", lambda path: "text-classification")
     monkeypatch.setattr("tinybert_hf.evaluation.evaluate_any_checkpoint", measure)
     assert tinybert("evaluate", "some/model", "--validation-file", "b.jsonl", *words).exit_code == 0
     assert seen == [device]

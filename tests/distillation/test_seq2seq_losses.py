@@ -262,6 +262,7 @@ def test_parts_of_a_batch_add_up_to_the_whole(maps: dict[str, nn.Module]) -> Non
         sum(TARGET_LENGTHS),
         sum(pairs),
         sum(n * m for n, m in zip(LENGTHS, TARGET_LENGTHS, strict=True)),
+        0,  # words with a label each
     ]
     expected = losses(whole, None)
     first, rest = ({k: v[rows] for k, v in whole.items()} for rows in (slice(0, 1), slice(1, 3)))

@@ -53,7 +53,7 @@ def test_a_run_from_a_pretrained_encoder(tmp_path: Path) -> None:
     for name in ("f1", "exact_match", "f1_answerable", "f1_unanswerable", "best_f1", "best_f1_threshold"):
         assert name in report.metrics["student"]
     assert "QuestionAnswerer(" in printed
-    assert "Note: train: 32 questions are read in" in printed
+    assert "Note: train rows: 32 questions are read in" in printed
     out = tmp_path / "out"
     student = AutoModelForQuestionAnswering.from_pretrained(out)
     assert isinstance(student, TinyBertForQuestionAnswering)
