@@ -28,7 +28,10 @@ def test_accelerate_reads_it(file: Path) -> None:
 
 @pytest.mark.slow
 def test_two_processes_run_a_recipe_and_one_of_them_speaks(tmp_path: Path, teacher: str) -> None:
-    mapping = recipe_mapping(tmp_path, teacher, output_dir=str(tmp_path / "out"))
+    # Every stage that writes: of two processes that both write, one finds its file renamed by the other.
+    sections = {"augmentation": {"copies": 1}, "prune_vocabulary": {"corpus": ["train"]}}
+    mapping = recipe_mapping(tmp_path, teacher, output_dir=str(tmp_path / "out"), **sections)
+    mapping["teacher"]["finetune"] = {"epochs": 1}
     (tmp_path / "tiny.yaml").write_text(yaml.safe_dump(mapping), encoding="utf-8")
     command = [sys.executable, "-m", "accelerate.commands.launch", "--main_process_port", "0"]
     command += ["--config_file", str(ROOT / "docs" / "accelerate" / "2-cpus.yaml")]
@@ -45,3 +48,4 @@ def test_two_processes_run_a_recipe_and_one_of_them_speaks(tmp_path: Path, teach
     assert (done.stdout + done.stderr).count("Making the student") == 1
     assert json.loads((tmp_path / "out" / "run.json").read_text())
     assert (tmp_path / "out" / "model.safetensors").is_file()
+    assert not (tmp_path / "out" / ".run").exists()

@@ -6,7 +6,8 @@ import hashlib
 import json
 import os
 import shutil
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +16,12 @@ from tinybert_hf.errors import OutputFolderError
 
 RUN_FILE = "run.json"
 WORK_FOLDER = ".run"
+_LOOK_AGAIN = 0.2  # seconds
+
+
+def is_first_process() -> bool:
+    """Whether this is the one of several processes that writes and speaks."""
+    return os.environ.get("RANK", "0") == "0"
 
 
 class RunFolder:
@@ -23,6 +30,9 @@ class RunFolder:
     While the run lasts, `.run/` inside it holds the recipe, the results of finished stages, and everything that is
     only half written; a stage's files are moved to their place when they are complete. At the end run.json is
     written and `.run/` is removed.
+
+    Of several processes the first one writes; the others keep the results of their stages to themselves, and wait
+    where they need a file of the first.
     """
 
     def __init__(
@@ -38,6 +48,7 @@ class RunFolder:
         """
         self.path = Path(path)
         self.work = self.path / WORK_FOLDER
+        self._kept: dict[str, Any] = {}  # results of a process that writes nothing
         self._identity = _identity(settings, (data.train_file, data.validation_file, *further_files))
 
     @property
@@ -93,7 +104,7 @@ class RunFolder:
             self.work.mkdir(parents=True, exist_ok=True)
         except (PermissionError, NotADirectoryError, FileExistsError) as error:
             raise OutputFolderError(f"output folder {self.path} cannot be made: {error.strerror}") from error
-        if not (self.work / "recipe.json").exists():
+        if is_first_process() and not (self.work / "recipe.json").exists():
             write_json(self.work / "recipe.json", self._identity)
 
     def result_of(self, stage: str) -> Any:
@@ -102,7 +113,19 @@ class RunFolder:
 
     def finish_stage(self, stage: str, result: Any) -> None:
         """Note that a stage is complete, so that a later start skips it."""
-        write_json(self.work / "stages.json", {**self._stages(), stage: result})
+        if is_first_process():
+            write_json(self.work / "stages.json", {**self._stages(), stage: result})
+        else:
+            self._kept[stage] = result
+
+    def wait_for(self, is_there: Callable[[], bool]) -> None:
+        """In all processes but the first: until the first has made something, or has finished the run."""
+        while not (is_first_process() or is_there() or self.is_finished):
+            time.sleep(_LOOK_AGAIN)
+
+    def wait_for_stage(self, stage: str) -> None:
+        """As `wait_for`, until a stage is complete."""
+        self.wait_for(lambda: self.result_of(stage) is not None)
 
     def place(self, name: str, target: str = "") -> None:
         """Move the files of `.run/<name>` to their final folder; called again after a stop, it moves the rest.
@@ -110,6 +133,9 @@ class RunFolder:
         config.json goes last: without it nobody can load a folder that is half there.
         """
         source, folder = self.work / name, self.path / target
+        if not is_first_process():
+            self.wait_for((folder / "config.json").is_file)
+            return
         folder.mkdir(parents=True, exist_ok=True)
         for file in sorted(source.iterdir(), key=lambda file: file.name == "config.json") if source.is_dir() else ():
             if (folder / file.name).is_dir():
@@ -119,6 +145,9 @@ class RunFolder:
 
     def finish(self, report: Mapping[str, Any]) -> None:
         """Write run.json and remove what only a resume would have needed."""
+        if not is_first_process():
+            self.wait_for(lambda: False)
+            return
         write_json(self.path / RUN_FILE, {**report, "identity": self._identity})
         shutil.rmtree(self.work, ignore_errors=True)
         for copy in (*self.path.glob("phases/*/checkpoint-*"), *self.path.glob("phases/*/student")):
@@ -130,7 +159,7 @@ class RunFolder:
 
     def _stages(self) -> dict[str, Any]:
         file = self.work / "stages.json"
-        return read_json(file) if file.exists() else {}
+        return {**(read_json(file) if file.exists() else {}), **self._kept}
 
     def _identity_there(self) -> dict[str, Any] | None:
         if (self.path / RUN_FILE).exists():

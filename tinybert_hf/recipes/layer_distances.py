@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.evaluation import measure_layer_distances
-from tinybert_hf.recipes.folder import write_json
+from tinybert_hf.recipes.folder import is_first_process, write_json
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -47,5 +46,5 @@ def distances_to_teacher(
 
 def write_distances(folder: Path, before: dict[str, Any], after: dict[str, Any]) -> None:
     """Into the run's folder; of several processes the first one writes."""
-    if os.environ.get("RANK", "0") == "0":
+    if is_first_process():
         write_json(folder / DISTANCES_FILE, {"before": before, "after": after})

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
+from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.recipes.general_report import GeneralReport
 from tinybert_hf.recipes.plan import ClassificationPlan, GeneralPlan, TranslationPlan, make_plan
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run_classification import ClassificationRun
-from tinybert_hf.recipes.run_general import GeneralRun, is_first_process
+from tinybert_hf.recipes.run_general import GeneralRun
 from tinybert_hf.recipes.run_translation import TranslationRun
 from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
 from tinybert_hf.recipes.translation_report import TranslationReport

@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import os
 import shutil
-import time
 from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
@@ -26,7 +24,7 @@ from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.evaluation import measure_costs
 from tinybert_hf.opening import PROJECTIONS_FILE
-from tinybert_hf.recipes.folder import read_json
+from tinybert_hf.recipes.folder import is_first_process, read_json
 from tinybert_hf.recipes.general_models import make_start, open_student, open_teacher
 from tinybert_hf.recipes.general_report import GeneralReport, losses_in_words
 from tinybert_hf.recipes.plan_general import GeneralPlan
@@ -40,12 +38,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CORPUS = "corpus"
-_LOOK_AGAIN = 0.2  # seconds
-
-
-def is_first_process() -> bool:
-    """Whether this is the one of several processes that writes and speaks."""
-    return os.environ.get("RANK", "0") == "0"
 
 
 class GeneralRun(Run[GeneralPlan]):
@@ -76,17 +68,12 @@ class GeneralRun(Run[GeneralPlan]):
 
     def _train_along(self) -> RunReport:
         self._open_teacher()
-        self._wait_for("start")  # by then the corpus is tokenised
+        self.folder.wait_for_stage("start")  # by then the corpus is tokenised
         if not self.folder.is_finished and self.folder.result_of(STUDENT) is None:
             self.corpus = self._open_corpus()
             self.run_phases(self.open_student(self.folder.work / "start").to(self.device))  # type: ignore[arg-type]
-        self._wait_for(None)
+        self.folder.wait_for(lambda: False)
         return GeneralReport.read(self.folder.read_report(), str(self.folder.path))
-
-    def _wait_for(self, stage: str | None) -> None:
-        """Until the first process has finished a stage; None: until it has finished the run."""
-        while not self.folder.is_finished and (stage is None or self.folder.result_of(stage) is None):
-            time.sleep(_LOOK_AGAIN)
 
     @property
     def teacher_rows(self) -> Any:

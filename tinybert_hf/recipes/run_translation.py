@@ -40,6 +40,8 @@ _TIMED_SENTENCES = 50
 class TranslationRun(Run[TranslationPlan]):
     """The stages of a translation: the teacher translates what the student learns from."""
 
+    report_class = TranslationReport
+
     @cached_property
     def student_tokenizer(self) -> PreTrainedTokenizerBase:
         """The teacher's, but for a student that brings another one."""

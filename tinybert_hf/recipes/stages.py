@@ -15,6 +15,7 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.evaluation import main_metric
 from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.recipes.layer_distances import AFTER, BEFORE, distances_to_teacher, write_distances
 from tinybert_hf.recipes.plan_base import Plan
 from tinybert_hf.recipes.pruning import PRUNING, prune_student, pruning_in_words
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from rich.console import Console
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_ROWS = "rows"  # the stage after which the rows of the phases are there
 PlanT = TypeVar("PlanT", bound=Plan)
 
 
@@ -38,8 +40,10 @@ class Run(ABC, Generic[PlanT]):
     Attributes:
         teacher: on its device.
         tokenizer: of the teacher.
+        report_class: what `report` gives.
     """
 
+    report_class: type[RunReport] = RunReport
     teacher: PreTrainedModel
     tokenizer: PreTrainedTokenizerBase
 
@@ -61,11 +65,14 @@ class Run(ABC, Generic[PlanT]):
         self.folder.claim()  # from here on something is written
         self._finetune_teacher()
         self._teacher_metrics()
-        self.prepare_rows()
+        self._prepare_rows()
         self._start()
         self._distil()
         if self.recipe.baseline is not None:
             self._train_baseline(self.recipe.baseline)
+        if not is_first_process():
+            self.folder.wait_for(lambda: False)
+            return self.report_class.read(self.folder.read_report(), str(self.folder.path))
         report = self.report()
         data = {"label_names": self.plan.data.label_names, "problem_type": self.plan.data.problem_type}
         content = {**asdict(report), "data": data, "versions": versions(), "recipe": self.recipe.as_dict()}
@@ -205,8 +212,16 @@ class Run(ABC, Generic[PlanT]):
         for warning in self.teacher_warnings():
             show_warning(self.console, warning)
 
+    def _prepare_rows(self) -> None:
+        """Of several processes the first makes the rows, and the others read them."""
+        self.folder.wait_for_stage(_ROWS)
+        self.prepare_rows()
+        if is_first_process():
+            self.folder.finish_stage(_ROWS, "ready")
+
     def _start(self) -> None:
         """Keep the weights before the first step: the distilled student and the baseline both begin there."""
+        self.folder.wait_for_stage("start")
         if self.folder.result_of("start") is not None:
             return
         with self.stage("start", "Making the student"):
@@ -220,10 +235,8 @@ class Run(ABC, Generic[PlanT]):
             self._compare_layers(BEFORE, student)
             with self.stage(STUDENT, f"Distilling into {size_of(student)}"):
                 results = self.run_phases(student)
-            student.save_pretrained(self.folder.work / STUDENT)
-            self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
-            self.save_beside(self.folder.work / STUDENT)
-            write_manifest(self.folder.work / STUDENT)
+            if is_first_process():
+                self._save_student(student)
             self._compare_layers(AFTER, student)
             metrics = self.measure(STUDENT, student)
             self.folder.finish_stage(STUDENT, {"metrics": metrics, "phases": [asdict(one) for one in results]})
@@ -233,8 +246,16 @@ class Run(ABC, Generic[PlanT]):
         if self.recipe.prune_vocabulary is not None:
             self._prune(self.recipe.prune_vocabulary)
 
+    def _save_student(self, student: PreTrainedModel) -> None:
+        student.save_pretrained(self.folder.work / STUDENT)
+        self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
+        self.save_beside(self.folder.work / STUDENT)
+        write_manifest(self.folder.work / STUDENT)
+
     def _prune(self, settings: VocabularyPruning) -> None:
         """Make the vocabulary smaller, and measure what is shipped."""
+        if not is_first_process():
+            return
         if self.folder.result_of(PRUNING) is None:
             with self.stage(PRUNING, "Pruning the vocabulary"):
                 pruned = prune_student(self.folder, settings, self.open_student, self.corpus_of_rows)
@@ -306,7 +327,9 @@ class Run(ABC, Generic[PlanT]):
             seed=self.recipe.seed,
             training_arguments=self.training_arguments,
         )
-        os.replace(self.folder.work / name, self.folder.path / name)
+        if is_first_process():
+            os.replace(self.folder.work / name, self.folder.path / name)
+        self.folder.wait_for((self.folder.path / name / "config.json").is_file)
 
     @contextmanager
     def stage(self, name: str, title: str) -> Iterator[None]:
