@@ -217,6 +217,12 @@ def test_a_task_goes_on_from_the_general_student(text: Path, tmp_path: Path, mas
     assert student.config.id2label == {0: "negative", 1: "positive"}
 
 
+def test_few_steps_are_said(text: Path, headless: str) -> None:
+    phases = [{"name": "intermediate", "epochs": 1, "batch_size": 100_000}]
+    _, printed = run(text, headless, phases=phases)
+    assert "Phase 0 has only 1 step (" in " ".join(printed.split())
+
+
 def test_a_general_run_goes_on_from_a_general_student(text: Path, headless: str) -> None:
     first, _ = run(text, headless)
     changes = {"student": {"model": str(text / "general")}, "output_dir": str(text / "second")}

@@ -15,7 +15,7 @@ from transformers import AutoModelForQuestionAnswering
 from tinybert_hf.cards import card_of
 from tinybert_hf.data import DataSettings
 from tinybert_hf.demonstration import open_contest
-from tinybert_hf.errors import TinyBertError
+from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint
 from tinybert_hf.model import TinyBertForQuestionAnswering
 from tinybert_hf.recipes.description import describe_plan
@@ -99,3 +99,8 @@ def test_the_shipped_recipes(name: str, dataset: str, tmp_path: Path, answerer: 
     plan = make_plan(load_recipe(name, own))
     assert plan.student_config.hidden_size == 312
     assert len(plan.data.train or ()) == len(rows())
+
+
+def test_a_teacher_of_another_task_is_refused_in_the_plan(tmp_path: Path, teacher: str) -> None:
+    with pytest.raises(TeacherError, match="is a text classifier, and the task is question answering"):
+        make_plan(recipe(tmp_path, teacher))

@@ -60,3 +60,19 @@ def test_an_earlier_run_is_shown_again() -> None:
     """run.json of a version that knew no further metrics."""
     content = {key: value for key, value in asdict(REPORT).items() if key not in ("folder", "further_metrics")}
     assert RunReport.read(content, REPORT.folder) == REPORT
+
+
+def test_no_figure_is_cut_off_in_a_narrow_window() -> None:
+    names = {"accuracy": 0.9123, "f1": 0.8234, "matthews_correlation": 0.7345}
+    report = replace(
+        REPORT, metrics={"teacher": names, "student": names}, further_metrics=["f1", "matthews_correlation"]
+    )
+    shown = printed(report, width=60)
+    assert all(f"{value:.4f}" in shown for value in names.values())
+    assert "1.00 M" in shown
+
+
+def test_answers_are_asked_for_in_their_own_way() -> None:
+    shown = printed(replace(REPORT, task="question-answering", folder="out"), width=200)
+    assert 'QuestionAnswerer("out")(question, context)' in shown
+    assert "AutoModelForQuestionAnswering" in shown

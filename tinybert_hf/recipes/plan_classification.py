@@ -92,7 +92,21 @@ def _teacher_config(recipe: Recipe, data: TaskData) -> PreTrainedConfig:
     if teacher.config is not None:
         return made_config(BertConfig, teacher.config, {"num_attention_heads": "hidden_size"}, **new)
     assert teacher.model is not None
-    return open_encoder_config(teacher.model, recipe.task, **(new if teacher.finetune is not None else {}))
+    config = open_encoder_config(teacher.model, recipe.task, **(new if teacher.finetune is not None else {}))
+    if teacher.finetune is None:
+        _check_head(teacher.model, config, recipe.task)
+    return config
+
+
+def _check_head(model: str, config: PreTrainedConfig, task: str) -> None:
+    """Refuse a teacher that was fine-tuned for another task; one without any head is refused where it is opened."""
+    for other, head in HEADS.items():
+        ends = head.auto_class.removeprefix("AutoModel")
+        if other != task and any(name.endswith(ends) for name in config.architectures or ()):
+            raise TeacherError(
+                f"teacher {model} is {head.kind}, and the task is {task.replace('-', ' ')}. Give {HEADS[task].kind}, "
+                "or let this one get a new head first: --finetune-teacher"
+            )
 
 
 def _student_config(recipe: Recipe, data: TaskData, teacher: PreTrainedConfig) -> TinyBertConfig:

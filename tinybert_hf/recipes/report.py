@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 SCREEN = {"logging_steps": 0.25, "disable_tqdm": False}
 TEACHER, STUDENT, BASELINE = "teacher", "student", "baseline"
 TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, alone"}
+_FIGURE_WIDTH = len("22.90 M")
 WITHOUT_PACKAGE = "Where the package is not installed: the same with trust_remote_code=True, without the import."
 _PACKAGES = ("tinybert_hf", "torch", "transformers", "accelerate", "datasets")
 
@@ -72,7 +73,7 @@ class RunReport:
 
     def show(self, console: Console) -> None:
         """Print the table, the warnings, and how to load the student."""
-        console.print(self._table())
+        console.print(self._table(), crop=False)
         for warning in self.warnings:
             show_warning(console, warning)
         for line in self._last_lines():
@@ -84,9 +85,14 @@ class RunReport:
         if pruned and BASELINE in self.metrics:
             pruned = [f"{pruned[0]} The student that was trained alone keeps the whole vocabulary."]
         load = f'import tinybert_hf; pipeline("{self.task}", "{self.folder}")'
+        elsewhere = WITHOUT_PACKAGE
         if self.task == QUESTION_ANSWERING:
             load = f'from tinybert_hf import QuestionAnswerer; QuestionAnswerer("{self.folder}")(question, context)'
-        return [*pruned, f"The student is in {self.folder}.", f"Load it: {load}", WITHOUT_PACKAGE]
+            elsewhere = (
+                "Where the package is not installed: AutoModelForQuestionAnswering.from_pretrained(..., "
+                "trust_remote_code=True) gives the logits of start and end."
+            )
+        return [*pruned, f"The student is in {self.folder}.", f"Load it: {load}", elsewhere]
 
     def _table(self) -> Table:
         from rich.table import Table
@@ -96,7 +102,8 @@ class RunReport:
         where = "CPU" if self.device == "cpu" else self.device
         beside = list(self._beside(self.metrics[STUDENT]))
         for title in (self.main_metric, "of teacher", *beside, "parameters", "MB", f"latency ({where})"):
-            table.add_column(title.replace("_", " "), justify="right")
+            # Titles wrap; a figure that a narrow terminal cuts off would say nothing.
+            table.add_column(title.replace("_", " "), justify="right", min_width=_FIGURE_WIDTH)
         teacher = self.metrics[TEACHER][self.main_metric]
         for name, metrics in self.metrics.items():
             value, cost = metrics[self.main_metric], self.costs[name]

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import math
+import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -29,7 +31,7 @@ from tinybert_hf.recipes.general_models import make_start, open_student, open_te
 from tinybert_hf.recipes.general_report import GeneralReport, losses_in_words
 from tinybert_hf.recipes.plan_general import GeneralPlan
 from tinybert_hf.recipes.progress import share_progress
-from tinybert_hf.recipes.report import STUDENT, TEACHER, RunReport
+from tinybert_hf.recipes.report import STUDENT, TEACHER, RunReport, show_warning
 from tinybert_hf.recipes.stages import Run, size_of
 from tinybert_hf.recipes.starting_projections import projections_beside
 from tinybert_hf.training import GeneralDistillationTrainer
@@ -38,6 +40,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 CORPUS = "corpus"
+_FEW_STEPS = 50
 
 
 class GeneralRun(Run[GeneralPlan]):
@@ -135,6 +138,21 @@ class GeneralRun(Run[GeneralPlan]):
             self.corpus = self._open_corpus()
         self.folder.finish_stage(CORPUS, self.corpus.report)
         self.say(*corpus_in_words(self.corpus, self.plan.corpus.block_length))
+        for warning in self._few_steps():
+            show_warning(self.console, warning)
+
+    def _few_steps(self) -> Iterator[str]:
+        """Phases in which nothing can be learnt: a large batch on little text."""
+        processes = int(os.environ.get("WORLD_SIZE", "1"))
+        for index, phase in enumerate(self.phases):
+            batch = phase.batch_size * phase.gradient_accumulation_steps * processes
+            steps = math.ceil(math.ceil(len(self.corpus.train) / batch) * phase.epochs)
+            if steps < _FEW_STEPS:
+                many = f"{steps} step{'s' if steps > 1 else ''}"
+                yield (
+                    f"Phase {index} has only {many} ({len(self.corpus.train):,} blocks, batches of {batch}), in "
+                    "which little is learnt: make the batches smaller (--batch-size 16), or give more text or epochs."
+                )
 
     def _open_corpus(self) -> Corpus:
         plan = self.plan
