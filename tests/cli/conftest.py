@@ -18,6 +18,7 @@ def _loud_again() -> Iterator[None]:
     levels = transformers.utils.logging.get_verbosity(), datasets.utils.logging.get_verbosity()
     progress, printer = trainer.DEFAULT_PROGRESS_CALLBACK, trainer.PrinterCallback
     bars, hub_bars = datasets.are_progress_bars_disabled(), are_progress_bars_disabled()
+    datasets.enable_progress_bars()  # a command that another room's test has run leaves them off
     yield
     trainer.DEFAULT_PROGRESS_CALLBACK, trainer.PrinterCallback = progress, printer
     transformers.utils.logging.set_verbosity(levels[0])

@@ -11,6 +11,9 @@ import pytest
 import tiny_entities
 from tiny_run import STUDENT, write_rows
 
+from tinybert_hf.demonstration import open_contest
+from tinybert_hf.errors import TinyBertError
+
 Cli = Callable[..., Any]
 pytest.importorskip("seqeval")
 
@@ -34,9 +37,8 @@ def test_fine_tune_distil_and_evaluate(tinybert: Cli, tmp_path: Path) -> None:
     report = json.loads((tmp_path / "student" / "run.json").read_text())
     assert json.loads(measured.stdout)["f1"] == report["metrics"]["student"]["f1"]
     assert report["task"] == "token-classification"
-    shown = tinybert("demo", student)
-    assert shown.exit_code == 2
-    assert "is for token classification, and this page shows text classifiers" in shown.output
+    with pytest.raises(TinyBertError, match="is for token classification, and this page shows text classifiers"):
+        open_contest(student)
     card = tinybert("card", student)
     assert card.exit_code == 0, card.output
     assert "pipeline_tag: token-classification" in card.output
