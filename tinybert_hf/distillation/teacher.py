@@ -264,6 +264,6 @@ def _both_lists(problem: str, student: Sequence[str], teacher: Sequence[str]) ->
     return (
         f"The student and the teacher {problem}, so the teacher's predictions cannot be used.\n"
         f"  student: {', '.join(student)}\n  teacher: {', '.join(teacher)}\n"
-        "Take a teacher that was fine-tuned on these labels, or give the label names (label_names) that the "
-        "teacher uses."
+        "Take a teacher that was fine-tuned on these labels, or fine-tune it first (--finetune-teacher). Where its "
+        "labels mean the same by other names, give those (label_names)."
     )
