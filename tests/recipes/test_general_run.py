@@ -274,6 +274,9 @@ def test_the_shipped_recipe_applies(text: Path, headless: str, monkeypatch: pyte
         ({"phases": [{**PHASE, "teacher_cache": "x"}]}, "teacher_cache"),
         ({"task": "text-classification"}, "plain text is for `task: general`"),
         ({"student": {"preset": "seq2seq-3-1-128d"}}, "is a translator"),
+        ({"prune_vocabulary": {"corpus": ["train"]}}, "prune_vocabulary: a task distillation goes on"),
+        ({"metric": "f1"}, "measured by its losses"),
+        ({"further_metrics": ["f1"]}, "measured by its losses"),
     ],
 )
 def test_what_does_not_belong_is_refused(work: Path, changes: dict[str, Any], message: str) -> None:

@@ -104,3 +104,10 @@ def test_the_shipped_recipes(name: str, dataset: str, tmp_path: Path, answerer: 
 def test_a_teacher_of_another_task_is_refused_in_the_plan(tmp_path: Path, teacher: str) -> None:
     with pytest.raises(TeacherError, match="is a text classifier, and the task is question answering"):
         make_plan(recipe(tmp_path, teacher))
+
+
+def test_a_student_that_answers_is_pruned_and_measured(tmp_path: Path, answerer: str) -> None:
+    report, _ = run(tmp_path, answerer, prune_vocabulary={"corpus": ["train"], "margin": 0.0}, baseline=None)
+    assert report.pruning is not None
+    assert report.pruning["pieces_after"] < report.pruning["pieces_before"]
+    assert {"f1", "exact_match"} <= report.metrics["student"].keys()

@@ -142,3 +142,10 @@ def test_a_text_classifier_is_no_teacher_of_words(tmp_path: Path) -> None:
 
     with pytest.raises(TinyBertError, match="is a text classifier, and the task is token classification"):
         run(tmp_path, tiny_run.make_teacher(tmp_path / "texts"))
+
+
+def test_a_student_of_words_is_pruned_and_measured(tmp_path: Path, teacher: str) -> None:
+    report, _ = run(tmp_path, teacher, prune_vocabulary={"corpus": ["train"], "margin": 0.0}, baseline=None)
+    assert report.pruning is not None
+    assert report.pruning["pieces_after"] <= report.pruning["pieces_before"]
+    assert report.metrics["student"]["f1"] == report.pruning["metrics"]["f1"]

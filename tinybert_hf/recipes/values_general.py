@@ -40,6 +40,15 @@ def check_general(recipe: Recipe) -> None:
     ):
         if value is not None:
             raise RecipeError(f"{path}: there are no labels to train on in a general distillation; leave it out")
+    if recipe.prune_vocabulary is not None:
+        raise RecipeError(
+            "prune_vocabulary: a task distillation goes on with the tokens of the general student's teacher; prune the "
+            "student of the task (there), or this one afterwards: tinybert prune-vocabulary"
+        )
+    if recipe.metric is not None or recipe.further_metrics:
+        raise RecipeError(
+            "metric: a general distillation is measured by its losses; leave metric and further_metrics out"
+        )
     if recipe.further_teachers:
         raise RecipeError("further_teachers: a general distillation has one teacher")
     _check_losses(recipe)
