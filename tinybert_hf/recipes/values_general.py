@@ -42,8 +42,8 @@ def check_general(recipe: Recipe) -> None:
             raise RecipeError(f"{path}: there are no labels to train on in a general distillation; leave it out")
     if recipe.prune_vocabulary is not None:
         raise RecipeError(
-            "prune_vocabulary: a task distillation goes on with the tokens of the general student's teacher; prune the "
-            "student of the task (there), or this one afterwards: tinybert prune-vocabulary"
+            "prune_vocabulary: a task distillation goes on with the tokens of the general student's teacher; prune "
+            "the student of the task, or this one afterwards (tinybert prune-vocabulary)"
         )
     if recipe.metric is not None or recipe.further_metrics:
         raise RecipeError(
