@@ -109,7 +109,7 @@ class Variant:
         general: start from the generally distilled student; else from the teacher's weights, projected down.
         phases: names of the phases.
         layer_map: of the intermediate phase.
-        alone: train the student on the labels as well, from the same start.
+        alone: train the student of the ablation on the labels as well, from the same start.
     """
 
     title: str
@@ -228,6 +228,7 @@ def make_general(student: str, data: Path, work: Path) -> None:
 def carry_out(run: Run, data: Path, work: Path) -> None:
     """Distil one student; a finished run is not repeated."""
     variant, rows = VARIANTS[run.variant], TASKS[run.task]
+    alone = variant.alone and run.task in ABLATED and run.student == STUDENTS[0]
     phases = {
         "intermediate": {
             "epochs": rows.intermediate_epochs,
@@ -240,7 +241,7 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
     settings |= {
         "teacher.model": str(work / run.task / "teacher"),
         "phases": [{"name": name, **phases[name]} for name in variant.phases],
-        "baseline": {"epochs": rows.prediction_epochs, "learning_rate": 2e-4} if variant.alone else None,
+        "baseline": {"epochs": rows.prediction_epochs, "learning_rate": 2e-4} if alone else None,
         "seed": run.seed,
         "training_arguments": QUIET,
         "output_dir": str(work / run.name),
