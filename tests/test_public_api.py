@@ -55,6 +55,23 @@ def test_import_loads_nothing_heavy() -> None:
     assert loaded_after(everything) == set()
 
 
+@pytest.mark.slow
+def test_import_adds_nothing_to_what_a_bert_of_transformers_loads() -> None:
+    script = (
+        "import sys, transformers\n"
+        "transformers.AutoModel, transformers.AutoTokenizer, transformers.BertForSequenceClassification\n"
+        "from transformers import BertTokenizer, EncoderDecoderConfig, GenerationMixin, MarianTokenizer\n"
+        "before = set(sys.modules)\n"
+        "import tinybert_hf\n"
+        "print(*sorted(set(sys.modules) - before))"
+    )
+    process = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True, timeout=280)
+    more = process.stdout.split()
+    assert "tinybert_hf.model.modeling_tinybert" in more
+    assert {name.split(".")[0] for name in more} <= {"tinybert_hf", "transformers"}
+    assert [name for name in more if name.startswith("transformers.models.")] == []
+
+
 def test_the_command_answers_without_torch() -> None:
     script = (
         "import sys\n"
