@@ -36,6 +36,20 @@ notebooks: ## after a change of notebooks/*.py: run them anew, and keep what the
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --timeout 900 --nbmake --overwrite notebooks/*.ipynb
 	$(PYTHON) docs/tidy_notebooks.py notebooks/*.ipynb
 
-benchmarks: ## the tables of docs/results/; DATA names the folder that holds sst2/
+# CPU hours in all; each line can be run alone, and goes on with what it has measured before where runs are kept.
+benchmarks: ## every table of docs/results/; DATA names the folder that holds sst2/, cola/, ...
+	$(PYTHON) benchmarks/start_up.py
+	$(PYTHON) benchmarks/step_time.py --data $(DATA) --threads 1
+	$(PYTHON) benchmarks/training_speed.py --data $(DATA)
+	$(PYTHON) benchmarks/teacher_cache.py --threads 1
+	$(PYTHON) benchmarks/growth.py
+	$(PYTHON) benchmarks/memory.py
+	$(PYTHON) benchmarks/augmentation.py --threads 1
+	$(PYTHON) benchmarks/general_distillation.py --data $(DATA)
 	$(PYTHON) benchmarks/classification.py --data $(DATA)
-	$(PYTHON) benchmarks/step_time.py --data $(DATA)
+	$(PYTHON) benchmarks/tasks.py --data $(DATA)
+	$(PYTHON) benchmarks/precision_accuracy.py
+	$(PYTHON) benchmarks/translation.py --data $(DATA)
+	$(PYTHON) benchmarks/hostile_files.py --cases 1000
+	$(PYTHON) benchmarks/interrupted_runs.py
+	$(PYTHON) benchmarks/planted_faults.py
