@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from tiny_models import FAMILIES, UNFIT, batch_of, bert, make
 from transformers import EuroBertConfig
 
 from tinybert_hf.distillation import capture, distillation_losses
+from tinybert_hf.distillation.capture import Wanted
 from tinybert_hf.errors import CaptureError
 
 
@@ -116,3 +119,43 @@ def test_a_causal_model_is_refused() -> None:
     teacher = make(GPT2Config(vocab_size=60, n_embd=32, n_layer=2, n_head=4, num_labels=3, pad_token_id=1))
     with pytest.raises(CaptureError, match="causal"):
         distillation_losses(bert(), teacher, batch_of([5, 5]), losses=["attention_loss"])
+
+
+@pytest.mark.parametrize("family", ["bert", "roberta", "distilbert"])
+def test_without_an_answer_no_later_layer_runs_and_the_earlier_ones_give_the_same(family: str) -> None:
+    model, batch = make(FAMILIES[family]()), batch_of([7, 4])
+    wanted = Wanted(attention=(1, 2), hidden_states=(0, 2))
+    ran: list[int] = []
+    layers = model.base_model.transformer.layer if family == "distilbert" else model.base_model.encoder.layer
+    for number, layer in enumerate(layers, 1):
+        layer.register_forward_hook(lambda *_, number=number: ran.append(number))
+    with torch.no_grad():
+        whole = capture(model, batch, wanted=wanted)
+        assert ran == [1, 2, 3, 4]
+        short = capture(model, batch, wanted=replace(wanted, answer=False))
+        assert ran == [1, 2, 3, 4, 1, 2]
+        torch.testing.assert_close(model(**batch).logits, whole.logits)  # the model is whole again
+    assert short.logits is None
+    for layer in (0, 2):
+        torch.testing.assert_close(short.hidden_states[layer], whole.hidden_states[layer], rtol=0, atol=0)
+    for layer in (1, 2):
+        torch.testing.assert_close(short.attention[layer].query, whole.attention[layer].query, rtol=0, atol=0)
+        torch.testing.assert_close(short.attention[layer].key, whole.attention[layer].key, rtol=0, atol=0)
+
+
+def test_a_model_is_whole_again_after_a_forward_that_failed() -> None:
+    model = bert(layers=3)
+    with pytest.raises(AttributeError), torch.no_grad():
+        capture(model, {"input_ids": "no tensor"}, wanted=Wanted(hidden_states=(1,), answer=False))  # type: ignore[dict-item]
+    assert len(model.bert.encoder.layer) == 3
+
+
+def test_a_model_that_is_built_otherwise_runs_whole() -> None:
+    model, batch = make(FAMILIES["albert"]()), batch_of([7, 4])
+    wanted = Wanted(hidden_states=(0, 2))
+    with torch.no_grad():
+        whole, short = (
+            capture(model, batch, wanted=wanted),
+            capture(model, batch, wanted=replace(wanted, answer=False)),
+        )
+    torch.testing.assert_close(short.hidden_states[2], whole.hidden_states[2])

@@ -9,7 +9,7 @@ from __future__ import annotations
 import inspect
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -19,6 +19,7 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
+from tinybert_hf.distillation.first_layers import can_end_early, first_layers
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.errors import CaptureError
 
@@ -57,6 +58,8 @@ class Wanted:
         decoder_attention: layers of the decoder whose own queries and keys are kept.
         cross_attention: layers of the decoder whose queries, and the source's keys, are kept.
         decoder_hidden_states: layers of the decoder whose hidden states are kept.
+        answer: whether logits and output are kept. Without them an encoder that learns nothing ends after the last of
+            the layers above.
     """
 
     attention: Collection[int] = ()
@@ -64,6 +67,7 @@ class Wanted:
     decoder_attention: Collection[int] = ()
     cross_attention: Collection[int] = ()
     decoder_hidden_states: Collection[int] = ()
+    answer: bool = True
 
     @property
     def any_attention(self) -> bool:
@@ -127,21 +131,31 @@ def capture(
     if wanted.hidden_states or wanted.decoder_hidden_states:
         # An encoder keeps only the layers that it is asked for; of two halves each has numbers of its own.
         kwargs["output_hidden_states"] = True if two_halves else sorted(wanted.hidden_states)
-    if wanted.any_attention:
-        with _recording(model) as calls:
-            output = model(**inputs, **kwargs)
-    else:
-        calls, output = [], model(**inputs, **kwargs)
+    depth = _layers_to_run(model, wanted)
+    with first_layers(model, depth) if depth else nullcontext():
+        if wanted.any_attention:
+            with _recording(model) as calls:
+                output = model(**inputs, **kwargs)
+        else:
+            calls, output = [], model(**inputs, **kwargs)
     prefix = "encoder_" if two_halves else ""
     return Capture(
-        **_select_attention(model, calls, wanted),
+        **_select_attention(model, calls, wanted, depth),
         hidden_states=_select_hidden_states(model, output, f"{prefix}hidden_states", sorted(wanted.hidden_states)),
         decoder_hidden_states=_select_hidden_states(
             model, output, "decoder_hidden_states", sorted(wanted.decoder_hidden_states)
         ),
-        logits=logits_of(output),
-        output=output,
+        logits=logits_of(output) if wanted.answer else None,
+        output=output if wanted.answer else None,
     )
+
+
+def _layers_to_run(model: nn.Module, wanted: Wanted) -> int | None:
+    """How many layers of an encoder have to run; None: all."""
+    if wanted.answer or torch.is_grad_enabled() or is_translator(model) or not can_end_early(model):
+        return None
+    last = max([*wanted.attention, *wanted.hidden_states], default=0)
+    return last if 0 < last < encoder_shape(model.config).layers else None
 
 
 def logits_of(output: Any) -> Tensor | None:
@@ -265,13 +279,14 @@ def _refuse_other_scores(module: nn.Module, query: Tensor, kwargs: Mapping[str, 
 Call = tuple[nn.Module, Tensor, Tensor, float]
 
 
-def _select_attention(model: nn.Module, calls: list[Call], wanted: Wanted) -> dict[str, dict[int, AttentionRecord]]:
+def _select_attention(
+    model: nn.Module, calls: list[Call], wanted: Wanted, depth: int | None
+) -> dict[str, dict[int, AttentionRecord]]:
     if not wanted.any_attention:
         return {}
     if not is_translator(model):
-        return {
-            "attention": _records(model, calls, encoder_shape(model.config).layers, wanted.attention, causal=False)
-        }
+        ran = depth or encoder_shape(model.config).layers
+        return {"attention": _records(model, calls, ran, wanted.attention, causal=False)}
     encoder, decoder = set(model.get_encoder().modules()), set(model.get_decoder().modules())  # type: ignore[operator]
     read = [call for call in calls if call[0] in encoder]
     written = [call for call in calls if call[0] in decoder and call[0] not in encoder]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
@@ -25,6 +25,10 @@ if TYPE_CHECKING:
 _BETWEEN_LAYERS = (*ENCODER_LOSSES, *DECODER_LOSSES)
 # Every model has a first layer, so this map fits where no layer is compared and none has to fit.
 _ANY_MAP = "1:1"
+
+
+# What of a forward is kept layer by layer.
+_LAYERS = [field.name for field in fields(Wanted) if field.name != "answer"]
 
 
 @dataclass(frozen=True)
@@ -96,7 +100,8 @@ class JointObjective:
     def capture_student(self, student: nn.Module, batch: Mapping[str, Any]) -> Capture:
         """One forward of the student, with gradient, keeping what the losses towards all teachers need."""
         wanted = [vars(objective.wanted("student")) for objective in self.each]
-        together = Wanted(**{name: set().union(*(one[name] for one in wanted)) for name in wanted[0]})
+        layers: dict[str, Any] = {name: set().union(*(one[name] for one in wanted)) for name in _LAYERS}
+        together = Wanted(**layers)
         return capture(student, model_inputs(student, batch), wanted=together)
 
     def capture_teacher(self, teachers: Teachers, batch: Mapping[str, Any]) -> tuple[Capture, ...]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -194,12 +194,14 @@ class Objective:
     def capture_teacher(self, teacher: nn.Module, batch: Mapping[str, Any]) -> Capture:
         """One forward of the teacher in eval mode and without gradient, keeping what the losses need.
 
-        Without any loss that looks at the teacher, nothing is run.
+        Without any loss that looks at the teacher, nothing is run; without one that looks at its answer, no layer
+        after the last mapped one, where the teacher is built like BERT.
         """
         if not self.needs_teacher:
             return Capture()
+        wanted = replace(self.wanted("teacher"), answer="prediction_loss" in self.losses)
         with evaluation_mode(teacher), torch.no_grad():
-            return capture(teacher, model_inputs(teacher, batch), wanted=self.wanted("teacher"))
+            return capture(teacher, model_inputs(teacher, batch), wanted=wanted)
 
     def compute(
         self,
