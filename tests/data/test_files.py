@@ -101,7 +101,7 @@ def test_field_beyond_the_limit_of_csv(write):
         ("rows.json", '[{"text": "a"},\n {]', ["not valid JSON", "line 2"]),
         ("rows.jsonl", '{"Text": "a", "label": 1}\n', ["no column 'text'", "Text, label", "Did you mean 'Text'"]),
         ("rows.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n', ["line 2", "'label'", "only text"]),
-        ("rows.csv", "sentence,label\na,1\n", ["no column 'text'", "sentence, label", "text_column"]),
+        ("rows.csv", "sentence,label\na,1\n", ["no column 'text'", "sentence, label"]),
         ("rows.csv", "text,label\na,1\nb,c,2\n", ["line 3", "3 columns", "2 (text, label)"]),
         ("rows.csv", 'text,label\na,1\n"b,2\n', ["line 3", "quotation mark"]),
         ("rows.tsv", "text\tlabel\na\t1\nb\n", ["line 3", "1 columns"]),

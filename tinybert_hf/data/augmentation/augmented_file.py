@@ -11,7 +11,7 @@ from tinybert_hf.data.augmentation.augmenter import Augmenter, Copy, Row
 from tinybert_hf.data.augmentation.settings import ReplacementSettings
 from tinybert_hf.data.augmentation.word_source import WordSource
 from tinybert_hf.data.files import read_file, read_whole_file
-from tinybert_hf.data.raw_rows import RawRows
+from tinybert_hf.data.raw_rows import RawRows, columns_named_by
 from tinybert_hf.data.shard_folder import ShardFolder, file_digest
 from tinybert_hf.data.single_file import PARTS, beside, finished_file, place_single, refuse_unknown_suffix
 from tinybert_hf.errors import DataError
@@ -167,7 +167,8 @@ def read_rows(file: FileToAugment) -> RawRows:
     Raises:
         DataError: it cannot be used, a column is missing or not of texts, or it was augmented before.
     """
-    read_file(file.path, file.columns, max_rows=1)
+    with columns_named_by("Name the columns with --text-column and --text-pair-column."):
+        read_file(file.path, file.columns, max_rows=1)
     table = read_whole_file(file.path, file.max_rows)
     for name in (IS_AUGMENTED, SOURCE_ROW):
         if name in table.columns:

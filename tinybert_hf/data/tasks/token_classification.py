@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data.bio import NO_LABEL, resolve_tags
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.hub import read_hub
-from tinybert_hf.data.raw_rows import RawRows
+from tinybert_hf.data.raw_rows import RawRows, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, DataSettings
 from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
 from tinybert_hf.data.word_windows import windows_of
@@ -178,6 +178,9 @@ class _Encoder:
         return said
 
 
+@columns_named_by(
+    "Name the columns with --tokens-column and --tags-column; in a recipe, data.tokens_column and data.tags_column."
+)
 def _read(settings: DataSettings, part: str) -> RawRows:
     file = settings.train_file if part == "train" else settings.validation_file
     split = settings.train_split if part == "train" else settings.validation_split
