@@ -146,5 +146,8 @@ def test_a_stop_and_other_settings(augment: Cli, monkeypatch: pytest.MonkeyPatch
     assert "copies: 3 there, 4 now" in refused.stderr
     assert augment("--shard-rows", "2").exit_code == 0
     assert len(calls) == 4
+    again = augment("--shard-rows", "2")
+    assert "Nothing to do: aug.jsonl is complete, 21 rows" in again.stdout
+    assert len(calls) == 4
     assert augment("--output", "whole.jsonl").exit_code == 0
     assert Path("whole.jsonl").read_bytes() == Path("aug.jsonl").read_bytes()

@@ -64,6 +64,15 @@ def test_json_lines_under_the_json_suffix_and_a_byte_order_mark(write):
     assert len(read_file(path, COLUMNS)) == 3
 
 
+def test_one_object_over_many_lines_is_one_row(write):
+    path = write("rows.json", json.dumps({"text": "a", "label": [1, 2]}, indent=2))
+    assert read_file(path, COLUMNS).columns == {"text": ["a"], "label": [[1, 2]]}
+    with pytest.raises(DataError, match="line 1: not valid JSON"):
+        read_file(write("cut.json", '{\n"text": "a",\n'), COLUMNS)
+    with pytest.raises(DataError, match="line 2: byte 0xe9 is not UTF-8"):
+        read_file(write("latin.json", b'{\n"text": "\xe9"}'), COLUMNS)
+
+
 def test_unquoted_tsv_with_single_quotation_marks(write):
     path = write("rows.tsv", 'text\tlabel\n"he said\t1\nso what"\t0\n"quoted ""once"""\t1\n')
     assert read_file(path, COLUMNS).columns["text"] == ['"he said', 'so what"', 'quoted "once"']

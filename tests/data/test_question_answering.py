@@ -231,8 +231,9 @@ def test_the_format_of_squad(tmp_path: Path) -> None:
     qas = [{"id": "a", "question": "where ?", "answers": [{"text": "oslo", "answer_start": 13}]}]
     qas.append({"id": "b", "question": "who ?", "is_impossible": True, "answers": []})  # type: ignore[dict-item]
     paragraph = {"context": "ada lives in oslo", "qas": qas}
-    content = json.dumps({"version": "v2.0", "data": [{"title": "t", "paragraphs": [paragraph]}]})
-    (tmp_path / "train.json").write_text(content)
+    published = {"version": "v2.0", "data": [{"title": "t", "paragraphs": [paragraph]}]}
+    content = json.dumps(published)
+    (tmp_path / "train.json").write_text(json.dumps(published, indent=2))  # as an editor writes it
     with gzip.open(tmp_path / "validation.json.gz", "wt") as handle:
         handle.write(content)
     settings = DataSettings(

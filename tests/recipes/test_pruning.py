@@ -62,6 +62,17 @@ def test_the_student_that_is_shipped_is_the_pruned_one(finished: tuple[Path, Run
     assert json.loads((out / "run.json").read_text())["pruning"] == sizes
     assert "metrics_before" in sizes
     assert f"{sizes['pieces_before']:,} -> {sizes['pieces_after']:,} pieces" in printed
+    # What text loses its pieces, as `tinybert prune-vocabulary` says it; and of the validation rows, counted.
+    whole = AutoTokenizer.from_pretrained(out / "baseline")
+    texts = [json.loads(line)["text"] for line in (folder / "validation.jsonl").read_text().splitlines()]
+    pieces = [piece for text in texts for piece in whole.tokenize(text)]
+    left_out = sum(piece not in tokenizer.get_vocab() for piece in pieces) / len(pieces)
+    assert sizes["left_out_share"] == pytest.approx(left_out)
+    assert f"of the validation rows' tokens {left_out:.2%} have a piece that was left out" in printed
+    assert f"about {sizes['unseen_share']:.2%} of the tokens would be new" in printed
+    assert (
+        f"accuracy {sizes['metrics_before']['accuracy']:.4f} -> {report.metrics['student']['accuracy']:.4f}" in printed
+    )
     assert not (out / ".run").exists()
 
 
@@ -148,7 +159,7 @@ def test_a_corpus_of_its_own(work: Path, teacher: str) -> None:
 
 def test_a_dry_run_tells(work: Path, teacher: str) -> None:
     plan = make_plan(build(Recipe, recipe_mapping(work, teacher, **PRUNED)))
-    assert "then the vocabulary: pieces that come 1 times or more in the training rows" in describe_plan(plan)
+    assert "then the vocabulary: pieces that come once or more in the training rows" in describe_plan(plan)
 
 
 @pytest.mark.parametrize(

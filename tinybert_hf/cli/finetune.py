@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tinybert_hf.cli.early_checks import check_row_files
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.json_output import AsJson, print_json, said_aside
 from tinybert_hf.cli.model_folders import opens_models
@@ -104,6 +105,7 @@ def finetune(
 
     A run that was stopped goes on with the same command.
     """
+    check_row_files(train_file, validation_file)
     from tinybert_hf.cli.evaluate import print_metrics
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.data import DataSettings

@@ -10,6 +10,7 @@ from tinybert_hf.data.label_values import label_kind, problem_of
 from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, DataSettings
 from tinybert_hf.errors import DataError
+from tinybert_hf.wording import counted
 
 MAX_NAMES_SHOWN = 20
 
@@ -235,9 +236,9 @@ def _never_learnt(tables: Sequence[RawRows], column: str, names: Sequence[str]) 
     for other in others:
         unseen = {name for name in _distinct(other, column) if name.casefold() not in seen and find(name) is not None}
         if unseen:
+            rows = counted(_rows_with(other, column, unseen), "row has a label", "rows have labels")
             yield (
-                f"{_rows_with(other, column, unseen)} rows of {other.source} have labels that no training row has "
-                f"({_show(sorted(unseen))}), so nobody can learn them."
+                f"{other.source}: {rows} that no training row has ({_show(sorted(unseen))}), so nobody can learn them."
             )
 
 
@@ -251,8 +252,9 @@ def _found_names(table: RawRows, column: str) -> list[str]:
 
 def _refuse_one_label(table: RawRows, column: str) -> None:
     only = table.columns[column][0]
+    rows = counted(len(table), "row")
     raise DataError(
-        f"{table.source}: column {column!r} holds one label only ({only!r:.60}) in {len(table)} rows; there is "
+        f"{table.source}: column {column!r} holds one label only ({only!r:.60}) in {rows}; there is "
         "nothing to learn. Is it the right column (--label-column; in a recipe, data.label_column), and are the "
         "first rows all of one class (data.max_train_rows)?"
     )
@@ -271,7 +273,9 @@ def _compare_splits(
         if named or not (unseen or (absent and not may_lack)):
             continue
         parts = (
-            [f"only in {other.source}: {_show(unseen)}, in {_rows_with(other, column, unseen)} rows"] if unseen else []
+            [f"only in {other.source}: {_show(unseen)}, in {counted(_rows_with(other, column, unseen), 'row')}"]
+            if unseen
+            else []
         )
         parts += [f"only in {train.source}: {_show(absent)}"] if absent else []
         advice = (

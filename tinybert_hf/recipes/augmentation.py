@@ -19,6 +19,7 @@ from tinybert_hf.data.files import read_whole_file
 from tinybert_hf.data.shard_folder import replace_file
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.recipes.progress import row_progress
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -121,8 +122,8 @@ def in_words(report: Mapping[str, Any]) -> str:
     """The counts as a line."""
     left = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in report["left"].items() if count)
     return (
-        f"The phases learn from {report['rows']:,} training rows and {report['augmented_rows']:,} copies of them, "
-        f"without their labels{f' ({left})' if left else ''}."
+        f"The phases learn from {counted(report['rows'], 'training row')} and "
+        f"{counted(report['augmented_rows'], 'copy', 'copies')}, without their labels{f' ({left})' if left else ''}."
     )
 
 

@@ -31,6 +31,7 @@ from tinybert_hf.recipes.plan_base import (
 from tinybert_hf.recipes.schema import Recipe
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedConfig
 
 
@@ -69,7 +70,9 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
     teacher_config, tokenizer = _teacher_config(recipe, data), None
     if recipe.teacher.config is not None:
         positions = teacher_config.max_position_embeddings
-        tokenizer = train_wordpiece_tokenizer(texts_of(data), recipe.teacher.vocabulary_size, max_length=positions)
+        tokenizer = train_wordpiece_tokenizer(
+            texts_of(data.part("train")), recipe.teacher.vocabulary_size, max_length=positions
+        )
         teacher_config.vocab_size = len(tokenizer)
     student_config = _student_config(recipe, data, teacher_config)
     maps = layer_maps(recipe, student_config, teacher_config)
@@ -153,14 +156,13 @@ def layer_maps(
     return tuple(maps)
 
 
-def texts_of(data: TaskData) -> Iterator[str]:
-    """Every training text, second texts of pairs included."""
-    assert data.train is not None
-    if "tokens" in data.train.column_names:
-        yield from (" ".join(words) for words in data.train["tokens"])
+def texts_of(rows: Dataset) -> Iterator[str]:
+    """Every text of checked rows, second texts of pairs included."""
+    if "tokens" in rows.column_names:
+        yield from (" ".join(words) for words in rows["tokens"])
     for column in ("text", "text_pair", "question", "context"):
-        if column in data.train.column_names:
-            yield from data.train[column]
+        if column in rows.column_names:
+            yield from rows[column]
 
 
 def _check_same_tokens(recipe: Recipe, joint: JointTeachers | None) -> None:

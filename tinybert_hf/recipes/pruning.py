@@ -83,12 +83,24 @@ def pruning_in_words(result: Mapping[str, Any]) -> str:
     )
 
 
+def text_in_words(result: Mapping[str, Any]) -> str:
+    """What of the corpus, and of the validation rows, keeps its pieces."""
+    said = (
+        f"{result['kept_share']:.2%} of the corpus' tokens keep their piece. In further text like it about "
+        f"{result['unseen_share']:.2%} of the tokens would be new, less with the margin"
+    )
+    if "left_out_share" in result:  # a run of an earlier version did not count it
+        said += f"; of the validation rows' tokens {result['left_out_share']:.2%} have a piece that was left out"
+    return said + "."
+
+
 def described(recipe: Recipe) -> Iterator[str]:
     """For a dry run."""
     settings = recipe.prune_vocabulary
     if settings is not None:
         corpus = ", ".join("the training rows" if one == TRAIN else one for one in settings.corpus)
+        often = "once" if settings.min_count == 1 else f"{settings.min_count} times"
         yield (
-            f"then the vocabulary: pieces that come {settings.min_count} times or more in {corpus}, and "
+            f"then the vocabulary: pieces that come {often} or more in {corpus}, and "
             f"{settings.margin:.0%} of the others"
         )

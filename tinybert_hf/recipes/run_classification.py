@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS, tokenizing_notes
-from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING, SINGLE_LABEL
+from tinybert_hf.data.settings import QUESTION_ANSWERING, SINGLE_LABEL
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.bert_parts import encoder_parts
@@ -20,6 +20,7 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teacher import better_label_order
 from tinybert_hf.distillation.teachers import shares
 from tinybert_hf.evaluation import (
+    answer_metrics_for,
     measure_costs,
     metrics_for,
     predicted_logits,
@@ -37,6 +38,7 @@ from tinybert_hf.recipes.starting_projections import projections_beside
 from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import open_teacher, reopen_teacher
 from tinybert_hf.training import with_teacher_tokens
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -84,7 +86,10 @@ class ClassificationRun(Run[ClassificationPlan]):
             return
         assert self.plan.data.train is not None
         if self.folder.result_of(AUGMENTATION) is None:
-            with self.stage(AUGMENTATION, f"Augmenting the rows ({self.recipe.augmentation.copies} copies of each)"):
+            with self.stage(
+                AUGMENTATION,
+                f"Augmenting the rows ({counted(self.recipe.augmentation.copies, 'copy', 'copies')} of each)",
+            ):
                 source = open_words(self.recipe, self.teacher, self.tokenizer)
                 self.say_notes(source.notes)
                 report = write_copies(source, self.recipe, self.plan.data.train, self._copies, self.console)
@@ -140,11 +145,11 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     @property
     def compute_metrics(self) -> Any:
-        """The figures of the problem type; None where they need more than logits and labels."""
+        """The figures of the problem type, after each epoch."""
         if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
             return token_metrics_for(self.plan.data.label_names)
-        if self.plan.data.problem_type not in PROBLEM_TYPES:
-            return None
+        if self.plan.data.problem_type == QUESTION_ANSWERING:
+            return answer_metrics_for(self.validation_rows, self.plan.data.part("validation"))
         return metrics_for(self.plan.data.problem_type, self.plan.data.num_labels)
 
     def open_teacher(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -223,8 +228,11 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def corpus_of_rows(self) -> Iterator[str]:
         """Every text of the training rows."""
-        assert self.plan.data.train is not None
-        return texts_of(self.plan.data)
+        return texts_of(self.plan.data.part("train"))
+
+    def validation_texts(self) -> Iterator[str]:
+        """Every text of the validation rows."""
+        return texts_of(self.plan.data.part("validation"))
 
     def measure_pruned(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """As `measure`, on rows of its own tokens."""
@@ -272,7 +280,7 @@ class ClassificationRun(Run[ClassificationPlan]):
     def student_warnings(self) -> list[str]:
         """A student that knows no more than the label counts has learnt nothing."""
         shipped = self.folder.result_of(PRUNING) or self.folder.result_of(STUDENT)
-        return student_warnings(self.plan, shipped["metrics"])
+        return student_warnings(self.plan.data, shipped["metrics"])
 
     def report(self) -> RunReport:
         """Figures and costs of the models."""

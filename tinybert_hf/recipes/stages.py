@@ -15,13 +15,15 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.evaluation import main_metric
 from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.pruning.counting import share_left_out
 from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.recipes.layer_distances import AFTER, BEFORE, distances_to_teacher, write_distances
 from tinybert_hf.recipes.plan_base import Plan
-from tinybert_hf.recipes.pruning import PRUNING, prune_student, pruning_in_words
+from tinybert_hf.recipes.pruning import PRUNING, prune_student, pruning_in_words, text_in_words
 from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
 from tinybert_hf.recipes.schema import Recipe, VocabularyPruning
 from tinybert_hf.training import FinetuneSettings, Phase, PhaseResult, finetune, run_phases
+from tinybert_hf.wording import counted_epochs
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,6 +43,7 @@ class Run(ABC, Generic[PlanT]):
         teacher: on its device.
         tokenizer: of the teacher.
         report_class: what `report` gives.
+        said: the notes and warnings that are on the screen already.
     """
 
     report_class: type[RunReport] = RunReport
@@ -49,6 +52,7 @@ class Run(ABC, Generic[PlanT]):
 
     def __init__(self, plan: PlanT, console: Console) -> None:
         self.plan, self.recipe, self.folder, self.console = plan, plan.recipe, plan.folder, console
+        self.said: set[str] = set()
         self.metric = self.main_metric()
         self.device = _device(plan.recipe)
         self.training_arguments: dict[str, Any] = {**SCREEN, **plan.recipe.training_arguments}
@@ -179,6 +183,10 @@ class Run(ABC, Generic[PlanT]):
         """Every training text, for a vocabulary that is pruned by them."""
         raise NotImplementedError
 
+    def validation_texts(self) -> Iterator[str]:
+        """Every text of the validation rows."""
+        raise NotImplementedError
+
     def measure_pruned(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """The figures of a student with a vocabulary of its own on the validation rows."""
         raise NotImplementedError
@@ -209,8 +217,7 @@ class Run(ABC, Generic[PlanT]):
         if self.folder.result_of("teacher metrics") is None:
             self.folder.finish_stage("teacher metrics", self.measure(TEACHER, self.teacher))
         self.say(f"Teacher ({size_of(self.teacher)}): {self.in_words(self.folder.result_of('teacher metrics'))}")
-        for warning in self.teacher_warnings():
-            show_warning(self.console, warning)
+        self.warn(self.teacher_warnings())
 
     def _prepare_rows(self) -> None:
         """Of several processes the first makes the rows, and the others read them."""
@@ -259,13 +266,15 @@ class Run(ABC, Generic[PlanT]):
         if self.folder.result_of(PRUNING) is None:
             with self.stage(PRUNING, "Pruning the vocabulary"):
                 pruned = prune_student(self.folder, settings, self.open_student, self.corpus_of_rows)
-                for warning in pruned.report.warnings():
-                    show_warning(self.console, warning)
+                self.warn(pruned.report.warnings())
                 metrics = self.measure_pruned(pruned.model.to(self.device), pruned.tokenizer)
-            self.folder.finish_stage(PRUNING, {"metrics": metrics, **asdict(pruned.report)})
+                share = share_left_out(self.student_tokenizer, pruned.kept, self.validation_texts())
+            result = {"metrics": metrics, **asdict(pruned.report), "left_out_share": share}
+            self.folder.finish_stage(PRUNING, result)
         self.folder.place(PRUNING)
         result = self.folder.result_of(PRUNING)
         self.say(f"Student, pruned: {self.in_words(result['metrics'])}, {pruning_in_words(result)}")
+        self.say(text_in_words(result))
 
     def run_phases(self, student: PreTrainedModel) -> list[PhaseResult]:
         """Train the student; of several processes every one has to call this."""
@@ -288,7 +297,7 @@ class Run(ABC, Generic[PlanT]):
     def _announce(self, index: int, phase: Phase) -> None:
         losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
         named = ", ".join(loss.removesuffix("_loss").replace("_", " ") for loss in losses)
-        self.say(f"phase {index} ({phase.name}): {named}; {phase.epochs:g} epochs")
+        self.say(f"phase {index} ({phase.name}): {named}; {counted_epochs(phase.epochs)}")
 
     def _compare_layers(self, when: str, student: PreTrainedModel) -> None:
         """Keep how far the layers are from the teacher's, for the report."""
@@ -365,8 +374,18 @@ class Run(ABC, Generic[PlanT]):
         }
 
     def say_notes(self, notes: Iterable[str]) -> None:
-        """Print what a user should know, a line each."""
-        self.say(*(f"Note: {note}" for note in notes))
+        """Print what a user should know, a line each, unless it stands there already: rows may be read twice."""
+        for note in notes:
+            if note not in self.said:
+                self.said.add(note)
+                self.say(f"Note: {note}")
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Print what must not be overlooked, once, as soon as it is known."""
+        for warning in warnings:
+            if warning not in self.said:
+                self.said.add(warning)
+                show_warning(self.console, warning)
 
     def say(self, *lines: str) -> None:
         """Print lines as they are."""

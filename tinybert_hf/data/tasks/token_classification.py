@@ -11,6 +11,7 @@ from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, DataSett
 from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
 from tinybert_hf.data.word_windows import windows_of
 from tinybert_hf.errors import DataError
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -172,8 +173,8 @@ class _Encoder:
             )
         if self.silent:
             said.append(
-                f"{self.silent:,} words are nothing to the tokenizer (control characters, or empty): no model can "
-                "answer them. They count as O, or as wrong where words have plain labels."
+                f"{counted(self.silent, 'word is', 'words are')} nothing to the tokenizer (control characters, or "
+                "empty): no model can answer them. They count as O, or as wrong where words have plain labels."
             )
         return said
 
@@ -211,7 +212,9 @@ def _check_words(table: RawRows, settings: DataSettings) -> None:
                 table.refuse(row, column, f"expected a list, one value a word, found {value!r:.60}.{hint}")
         if len(tokens) != len(own):
             table.refuse(
-                row, settings.tags_column, f"{len(own)} tags for {len(tokens)} words. Give each word one tag."
+                row,
+                settings.tags_column,
+                f"{counted(len(own), 'tag')} for {counted(len(tokens), 'word')}. Give each word one tag.",
             )
         for word, token in enumerate(tokens):
             if not isinstance(token, str):
