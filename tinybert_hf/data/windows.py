@@ -40,7 +40,8 @@ class WindowFindings:
         if self.windows > self.rows - self.without_context - self.long_questions:
             asked = counted(self.rows, "question is", "questions are")
             yield (
-                f"{asked} read in {counted(self.windows, 'window')} of up to {max_length} tokens; neighbours share {doc_stride} tokens of the context."
+                f"{asked} read in {counted(self.windows, 'window')} of up to {max_length} tokens; "
+                f"neighbours share {doc_stride} tokens of the context."
             )
         if self.without_answer:
             yield (
