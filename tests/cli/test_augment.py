@@ -71,7 +71,7 @@ def test_word_vectors(augment: Cli) -> None:
     Path("glove.txt").write_text("sequels 1 2\nprequels 1 2.1\nfilms 0 1\nbroken 1\n")
     result = augment("--glove", "glove.txt", "--probability", "1")
     assert result.exit_code == 0, result.output
-    assert "Note: glove.txt: 1 lines left out, not 2 numbers wide." in result.stderr
+    assert "Note: glove.txt: 1 line left out, not 2 numbers wide." in result.stderr
     texts = read_whole_file("aug.jsonl").columns["sentence"]
     assert {text.split()[-1] for text in texts if text} == {"Sequels!", "Prequels!", "Films!"}
     Path("glove.txt").write_text("sequels 1 2\nprequels 1 2.2\n")

@@ -113,7 +113,7 @@ def test_field_beyond_the_limit_of_csv(write):
         ("rows.csv", "sentence,label\na,1\n", ["no column 'text'", "sentence, label"]),
         ("rows.csv", "text,label\na,1\nb,c,2\n", ["line 3", "3 columns", "2 (text, label)"]),
         ("rows.csv", 'text,label\na,1\n"b,2\n', ["line 3", "quotation mark"]),
-        ("rows.tsv", "text\tlabel\na\t1\nb\n", ["line 3", "1 columns"]),
+        ("rows.tsv", "text\tlabel\na\t1\nb\n", ["line 3", "1 column,"]),
         ("rows.jsonl", b'{"text": "a", "label": 1}\n{"text": "\xe9", "label": 1}\n', ["line 2", "0xe9", "UTF-8"]),
         ("rows.csv", "text,label\nä,1\n".encode("utf-16"), ["line 1", "UTF-8"]),
         ("rows.parquet", "no parquet", ["rows.parquet"]),

@@ -73,7 +73,7 @@ def test_the_phases_learn_from_rows_and_copies_and_no_label_reaches_them(teacher
     report = content["augmentation"]
     assert (report["rows"], report["augmented_rows"], report["left"]["rows_without_a_copy"]) == (48, 96, 0)
     assert [phase["steps"] for phase in content["phases"]] == [9, 9]  # 144 rows, 16 a step
-    assert "The phases learn from 48 training rows and 96 copies of them, without their labels" in printed
+    assert "The phases learn from 48 training rows and 96 copies, without their labels" in printed
     assert "every word gives way to one of its neighbours in the teacher's own embeddings" in printed
     assert "and 96 augmented copies of them, without their labels." in summary(read_run(first.folder))
     assert "the teacher's answers to 96 augmented copies" in card_of(first.folder)

@@ -318,7 +318,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(text: Path, headle
     with pytest.raises(TinyBertError, match="there is no such folder"):
         plan(teacher={"model": "nowhere"})
     shown = describe_plan(plan())
-    for words in ("text: 1 sources", "the last 1 % of the blocks", "layer map", "cache"):
+    for words in ("text: 1 source,", "the last 1 % of the blocks", "layer map", "cache"):
         assert words in shown
     assert "label_column" not in shown
     assert not (text / "cache").exists()
@@ -374,7 +374,7 @@ def test_two_processes_carry_out_one_run(text: Path, headless: str) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "run.py"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("Corpus: 1 sources") == 1
+    assert done.stdout.count("Corpus: 1 source,") == 1
     metrics = json.loads((text / "both" / "run.json").read_text())["metrics"]["student"]
     for name, value in single.metrics["student"].items():
         if name != "before":

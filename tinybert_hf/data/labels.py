@@ -236,9 +236,9 @@ def _never_learnt(tables: Sequence[RawRows], column: str, names: Sequence[str]) 
     for other in others:
         unseen = {name for name in _distinct(other, column) if name.casefold() not in seen and find(name) is not None}
         if unseen:
-            rows = counted(_rows_with(other, column, unseen), "row has a label", "rows have labels")
             yield (
-                f"{other.source}: {rows} that no training row has ({_show(sorted(unseen))}), so nobody can learn them."
+                f"{_rows_with(other, column, unseen)} rows of {other.source} have labels that no training row has "
+                f"({_show(sorted(unseen))}), so nobody can learn them."
             )
 
 
@@ -273,9 +273,7 @@ def _compare_splits(
         if named or not (unseen or (absent and not may_lack)):
             continue
         parts = (
-            [f"only in {other.source}: {_show(unseen)}, in {counted(_rows_with(other, column, unseen), 'row')}"]
-            if unseen
-            else []
+            [f"only in {other.source}: {_show(unseen)}, in {_rows_with(other, column, unseen)} rows"] if unseen else []
         )
         parts += [f"only in {train.source}: {_show(absent)}"] if absent else []
         advice = (

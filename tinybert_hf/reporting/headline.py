@@ -40,7 +40,7 @@ def _pruning(sizes: Mapping[str, Any] | None) -> str:
 
 def _copies(run: FinishedRun) -> str:
     made = (run.content.get("augmentation") or {}).get("augmented_rows")
-    return f" and {counted(made, 'augmented copy', 'augmented copies')} of them, without labels" if made else ""
+    return f" and {counted(made, 'augmented copy', 'augmented copies')} of them, without their labels" if made else ""
 
 
 def _rows(run: FinishedRun) -> str:
