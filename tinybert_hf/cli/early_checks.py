@@ -67,6 +67,5 @@ def _check_corpus(mapping: Mapping[str, Any]) -> None:
 def _texts(mapping: Any, section: str, *fields: str) -> Iterator[str]:
     """The values of these fields that are texts."""
     part = mapping.get(section) if section and isinstance(mapping, Mapping) else mapping
-    for field in fields if isinstance(part, Mapping) else ():
-        if isinstance(part.get(field), str):
-            yield part[field]
+    values = [part.get(field) for field in fields] if isinstance(part, Mapping) else []
+    yield from (value for value in values if isinstance(value, str))
