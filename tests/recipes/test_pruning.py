@@ -122,7 +122,7 @@ def test_a_run_that_was_stopped_there_goes_on(
         elif moment == "inside":
             patch.setattr("tinybert_hf.opening.put_in_place", stop)
         elif moment == "after":  # the folder is whole, the stage is not noted
-            patch.setattr("tinybert_hf.recipes.run_classification.ClassificationRun.measure_pruned", stop)
+            patch.setattr("tinybert_hf.recipes.run_encoder.EncoderRun.measure_pruned", stop)
         else:  # some files have been moved, config.json has not
             place = RunFolder.place
 

@@ -14,14 +14,14 @@ from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
 from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 from tinybert_hf.recipes import starting_projections
-from tinybert_hf.recipes.plan import ClassificationPlan, GeneralPlan, TranslationPlan
+from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan
 from tinybert_hf.recipes.pruning import described
 from tinybert_hf.recipes.schema import TRANSLATION, Recipe
 from tinybert_hf.training import Phase
 from tinybert_hf.wording import counted, counted_epochs
 
 
-def describe_plan(plan: ClassificationPlan | TranslationPlan | GeneralPlan) -> str:
+def describe_plan(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> str:
     """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer maps of each phase."""
     translates = isinstance(plan, TranslationPlan)
     content = json.loads(json.dumps(plan.recipe.as_dict()))
@@ -31,7 +31,7 @@ def describe_plan(plan: ClassificationPlan | TranslationPlan | GeneralPlan) -> s
     if plan.recipe.student.model is not None:
         recipe["student"].pop("start", None)  # of a student from a preset
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
-    joint = plan.joint if isinstance(plan, ClassificationPlan) else None
+    joint = plan.joint if isinstance(plan, EncoderPlan) else None
     teachers = (plan.teacher_config,) if joint is None else joint.configs
     for name, config in (*(("teacher", one) for one in teachers), ("student", plan.student_config)):
         lines.append(f"{name}: {config.model_type}, {_shape(config, translates)}")
@@ -73,7 +73,7 @@ def _general(plan: GeneralPlan) -> Iterator[str]:
     yield from _phases(plan)
 
 
-def _phases(plan: ClassificationPlan | GeneralPlan) -> Iterator[str]:
+def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
     for index, (phase, (hidden, attention)) in enumerate(zip(plan.recipe.phases, plan.layer_maps, strict=True)):
         losses = phase.loss_weights()
         yield _phase(index, phase, losses)

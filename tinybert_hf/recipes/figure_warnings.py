@@ -9,7 +9,7 @@ from tinybert_hf.data import TaskData
 from tinybert_hf.data.settings import SINGLE_LABEL
 from tinybert_hf.distillation.teacher import majority_warning, order_warning
 from tinybert_hf.evaluation import knows_nothing
-from tinybert_hf.recipes.plan_classification import ClassificationPlan
+from tinybert_hf.recipes.plan_encoder import EncoderPlan
 
 _LEARN_MORE = "So it has not learnt the task. Give it more epochs or rows, or a higher learning rate."
 _TUNE_MORE = (
@@ -19,7 +19,7 @@ _TUNE_MORE = (
 _LOOK_AT_TEACHER = "Was it fine-tuned on this task and these labels, and long enough?"
 
 
-def teacher_warnings(plan: ClassificationPlan, figures: Mapping[str, Any], names: Sequence[str]) -> list[str]:
+def teacher_warnings(plan: EncoderPlan, figures: Mapping[str, Any], names: Sequence[str]) -> list[str]:
     """What to say of the teachers before a student learns from them.
 
     Args:
@@ -38,7 +38,7 @@ def teacher_warnings(plan: ClassificationPlan, figures: Mapping[str, Any], names
 
 
 def _teacher_warning(
-    plan: ClassificationPlan, figures: Mapping[str, Any], who: str, config: Any, *, tuned_here: bool
+    plan: EncoderPlan, figures: Mapping[str, Any], who: str, config: Any, *, tuned_here: bool
 ) -> str | None:
     # The labels of a teacher that was fine-tuned here are those of the rows: their order cannot be wrong.
     if plan.data.problem_type == SINGLE_LABEL and not tuned_here:

@@ -6,9 +6,9 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.recipes.general_report import GeneralReport
-from tinybert_hf.recipes.plan import ClassificationPlan, GeneralPlan, TranslationPlan, make_plan
+from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan, make_plan
 from tinybert_hf.recipes.report import RunReport
-from tinybert_hf.recipes.run_classification import ClassificationRun
+from tinybert_hf.recipes.run_encoder import EncoderRun
 from tinybert_hf.recipes.run_general import GeneralRun
 from tinybert_hf.recipes.run_translation import TranslationRun
 from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
@@ -52,9 +52,9 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
     return report
 
 
-def _run_of(plan: ClassificationPlan | TranslationPlan | GeneralPlan, console: Console) -> Run[Any]:
+def _run_of(plan: EncoderPlan | TranslationPlan | GeneralPlan, console: Console) -> Run[Any]:
     if isinstance(plan, GeneralPlan):
         return GeneralRun(plan, console)
     if isinstance(plan, TranslationPlan):
         return TranslationRun(plan, console)
-    return ClassificationRun(plan, console)
+    return EncoderRun(plan, console)

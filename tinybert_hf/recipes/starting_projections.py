@@ -9,7 +9,7 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import AnyTeacher
 from tinybert_hf.opening import HEADS, read_projections
 from tinybert_hf.recipes.joint_teachers import join
-from tinybert_hf.recipes.plan import ClassificationPlan, GeneralPlan
+from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan
 from tinybert_hf.training import Phase, projections_from
 
 if TYPE_CHECKING:
@@ -41,7 +41,7 @@ def projections_beside(
     return found
 
 
-def described(plan: ClassificationPlan | GeneralPlan) -> Iterator[str]:
+def described(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
     """Where the student starts, for a dry run."""
     model = plan.recipe.student.model
     if model is None:
@@ -54,7 +54,7 @@ def described(plan: ClassificationPlan | GeneralPlan) -> Iterator[str]:
     yield from said or ["it brings no projections; the first phase makes its own"]
 
 
-def _shapes(plan: ClassificationPlan | GeneralPlan) -> tuple[PreTrainedModel, AnyTeacher]:
+def _shapes(plan: EncoderPlan | GeneralPlan) -> tuple[PreTrainedModel, AnyTeacher]:
     """Both models without their weights, to see what would be projected."""
     from torch import device
     from transformers import AutoModel

@@ -1,4 +1,4 @@
-"""A run that distils a classifier."""
+"""A run that distils an encoder with a head: labels of texts, labels of words, answers."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ from tinybert_hf.evaluation import (
 from tinybert_hf.recipes.augmentation import AUGMENTATION, in_words, open_words, rows_and_copies, write_copies
 from tinybert_hf.recipes.figure_warnings import student_warnings, teacher_warnings
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
-from tinybert_hf.recipes.plan_classification import ClassificationPlan, texts_of
+from tinybert_hf.recipes.plan_encoder import EncoderPlan, texts_of
 from tinybert_hf.recipes.pruning import PRUNING
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport
 from tinybert_hf.recipes.stages import Run
@@ -46,8 +46,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-class ClassificationRun(Run[ClassificationPlan]):
-    """The stages of a classification: every model learns from the same rows."""
+class EncoderRun(Run[EncoderPlan]):
+    """The stages of such a run: every model learns from the same rows."""
 
     @cached_property
     def student_tokenizer(self) -> PreTrainedTokenizerBase:

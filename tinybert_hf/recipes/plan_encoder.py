@@ -1,4 +1,4 @@
-"""The plan of a classification."""
+"""The plan of a run with an encoder and a head: labels of texts, labels of words, answers."""
 
 from __future__ import annotations
 
@@ -36,8 +36,8 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ClassificationPlan(Plan):
-    """A plan with what classifiers need.
+class EncoderPlan(Plan):
+    """A plan with what encoders with a head need.
 
     Attributes:
         layer_maps: for each phase, the map of the hidden states and the map of the attention; of the first teacher.
@@ -59,7 +59,7 @@ class ClassificationPlan(Plan):
         return student.model is None and student.start in (None, "teacher")
 
 
-def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan:
+def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
     """Check a classification against the world.
 
     Raises:
@@ -80,7 +80,7 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
         label_order(student_config, teacher_config)
     joint = plan_joint_teachers(recipe, teacher_config, tokenizer, student_config)
     _check_same_tokens(recipe, joint)
-    plan = ClassificationPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
+    plan = EncoderPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
     for config in (teacher_config,) if joint is None else joint.configs:
         check_length("max_length", recipe.data.max_length, teacher=config, student=student_config)
     _check_start(plan)
@@ -174,7 +174,7 @@ def _check_same_tokens(recipe: Recipe, joint: JointTeachers | None) -> None:
         )
 
 
-def _check_start(plan: ClassificationPlan) -> None:
+def _check_start(plan: EncoderPlan) -> None:
     student, teacher = plan.student_config, plan.teacher_config
     if plan.starts_from_teacher and student.hidden_size > teacher.hidden_size:
         raise RecipeError(
@@ -183,7 +183,7 @@ def _check_start(plan: ClassificationPlan) -> None:
         )
 
 
-def _bytes_needed(plan: ClassificationPlan) -> int:
+def _bytes_needed(plan: EncoderPlan) -> int:
     from torch import device
 
     with device("meta"):
