@@ -18,7 +18,7 @@ from tinybert_hf.cards import card_of
 from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError
 from tinybert_hf.evaluation import evaluate_checkpoint
-from tinybert_hf.recipes import pruning, stages
+from tinybert_hf.recipes import pruning
 from tinybert_hf.recipes.description import describe_plan
 from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.folder import RunFolder
@@ -118,7 +118,7 @@ def test_a_run_that_was_stopped_there_goes_on(
     recipe = build(Recipe, mapping)
     with monkeypatch.context() as patch:
         if moment == "before":
-            patch.setattr(stages, "prune_student", stop)
+            patch.setattr(pruning, "prune_student", stop)
         elif moment == "inside":
             patch.setattr("tinybert_hf.opening.put_in_place", stop)
         elif moment == "after":  # the folder is whole, the stage is not noted

@@ -27,11 +27,24 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tinybert_hf.data.augmentation import OpenedSource
-    from tinybert_hf.recipes.schema import Recipe
+    from tinybert_hf.recipes.run_base import RunBase
+    from tinybert_hf.recipes.schema import AugmentationSettings, Recipe
 
 AUGMENTATION = "augmentation"
 _ROWS, _AUGMENTED = "rows.jsonl", "augmented.parquet"
 _COLUMNS = ("text", "text_pair")
+
+
+def augment_stage(run: RunBase[Any], settings: AugmentationSettings, folder: Path) -> None:
+    """Make the copies of the training rows of a run, in a folder of its own."""
+    if run.folder.result_of(AUGMENTATION) is None:
+        copies = counted(settings.copies, "copy", "copies")
+        with run.stage(AUGMENTATION, f"Augmenting the rows ({copies} of each)"):
+            source = open_words(run.recipe, run.teacher, run.tokenizer)
+            run.say_notes(source.notes)
+            report = write_copies(source, run.recipe, run.plan.data.part("train"), folder, run.console)
+        run.folder.finish_stage(AUGMENTATION, report)
+    run.say(in_words(run.folder.result_of(AUGMENTATION)))
 
 
 def open_words(recipe: Recipe, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> OpenedSource:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.pruning.counting import share_left_out
+from tinybert_hf.recipes.folder import is_first_process
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from tinybert_hf.pruning import PrunedModel
     from tinybert_hf.recipes.folder import RunFolder
+    from tinybert_hf.recipes.run_base import RunBase
     from tinybert_hf.recipes.schema import Recipe, VocabularyPruning
 
 PRUNING = "pruning"
@@ -37,6 +42,23 @@ def check_corpus(recipe: Recipe) -> None:
 
         assert recipe.prune_vocabulary is not None
         TextFiles(files, recipe.prune_vocabulary.text_columns).check()
+
+
+def prune_stage(run: RunBase[Any], settings: VocabularyPruning) -> None:
+    """Make the vocabulary of the distilled student smaller, and measure what is shipped."""
+    if not is_first_process():
+        return
+    folder = run.folder
+    if folder.result_of(PRUNING) is None:
+        with run.stage(PRUNING, "Pruning the vocabulary"):
+            pruned = prune_student(folder, settings, run.open_student, run.corpus_of_rows)
+            run.warn(pruned.report.warnings())
+            metrics = run.measure_pruned(pruned.model.to(run.device), pruned.tokenizer)
+            share = share_left_out(run.student_tokenizer, pruned.kept, run.validation_texts())
+        folder.finish_stage(PRUNING, {"metrics": metrics, **asdict(pruned.report), "left_out_share": share})
+    folder.place(PRUNING)
+    result = folder.result_of(PRUNING)
+    run.say(f"Student, pruned: {run.in_words(result['metrics'])}, {pruning_in_words(result)}", text_in_words(result))
 
 
 def prune_student(

@@ -27,7 +27,7 @@ from tinybert_hf.evaluation import (
     task_metrics,
     token_metrics_for,
 )
-from tinybert_hf.recipes.augmentation import AUGMENTATION, in_words, open_words, rows_and_copies, write_copies
+from tinybert_hf.recipes.augmentation import AUGMENTATION, augment_stage, open_words, rows_and_copies
 from tinybert_hf.recipes.figure_warnings import student_warnings, teacher_warnings
 from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
 from tinybert_hf.recipes.plan_encoder import EncoderPlan, texts_of
@@ -38,7 +38,6 @@ from tinybert_hf.recipes.starting_projections import projections_beside
 from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import open_teacher, reopen_teacher
 from tinybert_hf.training import with_teacher_tokens
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -82,19 +81,8 @@ class EncoderRun(Run[EncoderPlan]):
 
     def prepare_rows(self) -> None:
         """Augment the training rows."""
-        if self.recipe.augmentation is None:
-            return
-        assert self.plan.data.train is not None
-        if self.folder.result_of(AUGMENTATION) is None:
-            with self.stage(
-                AUGMENTATION,
-                f"Augmenting the rows ({counted(self.recipe.augmentation.copies, 'copy', 'copies')} of each)",
-            ):
-                source = open_words(self.recipe, self.teacher, self.tokenizer)
-                self.say_notes(source.notes)
-                report = write_copies(source, self.recipe, self.plan.data.train, self._copies, self.console)
-            self.folder.finish_stage(AUGMENTATION, report)
-        self.say(in_words(self.folder.result_of(AUGMENTATION)))
+        if self.recipe.augmentation is not None:
+            augment_stage(self, self.recipe.augmentation, self._copies)
 
     @property
     def _copies(self) -> Path:

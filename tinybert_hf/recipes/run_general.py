@@ -32,7 +32,8 @@ from tinybert_hf.recipes.general_report import GeneralReport, losses_in_words, r
 from tinybert_hf.recipes.plan_general import GeneralPlan
 from tinybert_hf.recipes.progress import share_progress
 from tinybert_hf.recipes.report import STUDENT, TEACHER, RunReport
-from tinybert_hf.recipes.stages import Run, size_of
+from tinybert_hf.recipes.run_base import size_of
+from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.starting_projections import projections_beside
 from tinybert_hf.training import GeneralDistillationTrainer
 from tinybert_hf.wording import counted
