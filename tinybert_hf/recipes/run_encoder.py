@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -14,8 +14,6 @@ from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
-from tinybert_hf.distillation.losses.prediction import mixed_logits
-from tinybert_hf.distillation.losses.spans import mixed_span_logits
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teacher import better_label_order
 from tinybert_hf.distillation.teachers import shares
@@ -29,7 +27,13 @@ from tinybert_hf.evaluation import (
 )
 from tinybert_hf.recipes.augmentation import AUGMENTATION, augment_stage, open_words, rows_and_copies
 from tinybert_hf.recipes.figure_warnings import student_warnings, teacher_warnings
-from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
+from tinybert_hf.recipes.joint_teachers import (
+    JointTeachers,
+    in_order,
+    join,
+    mean_answers,
+    open_further_teachers,
+)
 from tinybert_hf.recipes.plan_encoder import EncoderPlan, texts_of
 from tinybert_hf.recipes.pruning import PRUNING
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport
@@ -207,12 +211,12 @@ class EncoderRun(Run[EncoderPlan]):
                 predicted_logits(one, self._rows(part, tokenizer), tokenizer),
                 bool(self.plan.data.label_names),
             )
-            logits.append(_in_order(said, label_order(self.plan.student_config, config)) if named else said)
+            logits.append(in_order(said, label_order(self.plan.student_config, config)) if named else said)
         each = [self._teacher_metrics_of(one, part, rows) for one in logits]
         if len(each) == 1:
             return each[0]
         weights = shares([self.recipe.teacher.weight, *(one.weight for one in self.recipe.further_teachers)])
-        return {**self._metrics_of(_mean(logits, weights, problem_type), part, rows), "each": each}
+        return {**self._metrics_of(mean_answers(logits, weights, problem_type), part, rows), "each": each}
 
     def corpus_of_rows(self) -> Iterator[str]:
         """Every text of the training rows."""
@@ -286,20 +290,3 @@ class EncoderRun(Run[EncoderPlan]):
             costs[BASELINE] = measured.get(BASELINE, costs[STUDENT])
         augmentation = self.folder.result_of(AUGMENTATION) or {}
         return RunReport(costs=costs, augmentation=augmentation, **collected)
-
-
-def _mean(logits: Sequence[Any], weights: Sequence[float], problem_type: str) -> Any:
-    """Of the answers of several models, which are arrays, or lists of them for each row."""
-    from torch import tensor
-
-    if problem_type == QUESTION_ANSWERING:
-        rows = ([tensor(one) for one in each] for each in zip(*logits, strict=True))
-        return [mixed_span_logits(row, weights).numpy() for row in rows]
-    if isinstance(logits[0], list):
-        return [_mean(row, weights, SINGLE_LABEL) for row in zip(*logits, strict=True)]
-    return mixed_logits([tensor(one) for one in logits], weights, problem_type).numpy()
-
-
-def _in_order(logits: Any, order: list[int]) -> Any:
-    """The last axis of an array, or of each of a list of them, in another order."""
-    return [one[..., order] for one in logits] if isinstance(logits, list) else logits[..., order]
