@@ -52,6 +52,7 @@ class GeneralRun(Run[GeneralPlan]):
         corpus: tokenised; there once the rows are prepared.
     """
 
+    report_class = GeneralReport
     corpus: Corpus
 
     def main_metric(self) -> str:
@@ -59,26 +60,12 @@ class GeneralRun(Run[GeneralPlan]):
         return "loss"
 
     def carry_out(self) -> RunReport:
-        """As every run; the model card says that the student is no classifier yet.
-
-        Of several processes the first does all of it, and the others only train along.
-        """
-        if not is_first_process():
-            return self._train_along()
+        """As every run; the model card says that the student is no classifier yet."""
         report = super().carry_out()
         card = self.folder.path / CARD_FILE
-        if not card.exists():
+        if is_first_process() and not card.exists():
             card.write_text(card_of(self.folder.path), encoding="utf-8")
         return report
-
-    def _train_along(self) -> RunReport:
-        self._open_teacher()
-        self.folder.wait_for_stage("start")  # by then the corpus is tokenised
-        if not self.folder.is_finished and self.folder.result_of(STUDENT) is None:
-            self.corpus = self._open_corpus()
-            self.run_phases(self.open_student(self.folder.work / "start").to(self.device))  # type: ignore[arg-type]
-        self.folder.wait_for(lambda: False)
-        return GeneralReport.read(self.folder.read_report(), str(self.folder.path))
 
     @property
     def teacher_rows(self) -> Any:
