@@ -74,6 +74,8 @@ def _general(plan: GeneralPlan) -> Iterator[str]:
 
 
 def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
+    yield from _before(plan.recipe)
+    yield from starting_projections.described(plan)
     for index, (phase, (hidden, attention)) in enumerate(zip(plan.recipe.phases, plan.layer_maps, strict=True)):
         losses = phase.loss_weights()
         yield _phase(index, phase, losses)
@@ -82,16 +84,19 @@ def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
             yield f"  layer map (student<-teacher): {hidden}{other}"
         if phase.teacher_cache is None and phase.epochs > 1 and set(losses) <= {"prediction_loss", "label_loss"}:
             yield "  the teacher is asked once a row, its answers are kept in the output folder"
-    yield from starting_projections.described(plan)
-    yield from _trainings(plan.recipe)
+    yield from _after(plan.recipe)
     yield from described(plan.recipe)
 
 
-def _trainings(recipe: Recipe) -> Iterator[str]:
-    """The trainings beside the phases, so that a reader sees the epochs of all three."""
-    tuned = recipe.teacher.finetune
-    if tuned is not None:
-        yield f"before them the teacher is fine-tuned: {counted_epochs(tuned.epochs)} (--teacher-epochs)"
+def _before(recipe: Recipe) -> Iterator[str]:
+    """The training in front of the phases: with it and `_after` a reader sees the epochs of all three."""
+    if recipe.teacher.finetune is not None:
+        epochs = counted_epochs(recipe.teacher.finetune.epochs)
+        yield f"the teacher is fine-tuned first: {epochs} (--teacher-epochs)"
+
+
+def _after(recipe: Recipe) -> Iterator[str]:
+    """The training behind the phases."""
     if recipe.baseline is not None:
         epochs = counted_epochs(recipe.baseline.epochs)
         yield f"to compare, the same student is trained without the teacher: {epochs} (--baseline-epochs)"
@@ -99,6 +104,7 @@ def _trainings(recipe: Recipe) -> Iterator[str]:
 
 def _translation(plan: TranslationPlan) -> Iterator[str]:
     recipe = plan.recipe
+    yield from _before(recipe)
     learned = "the references"
     if recipe.pseudo_labels is not None:
         more = f" and of {counted(plan.unlabelled_rows, 'unlabelled source')}" if plan.unlabelled_rows else ""
@@ -110,7 +116,7 @@ def _translation(plan: TranslationPlan) -> Iterator[str]:
         yield _phase(index, phase, phase.loss_weights(has_decoder=True))
         if objective is not None:
             yield from _maps(objective)
-    yield from _trainings(recipe)
+    yield from _after(recipe)
     teacher, student = counted(recipe.teacher_beams, "beam"), recipe.evaluation.student_beams
     yield f"measured with: {teacher} (teacher), {student} (student)"
 
