@@ -11,7 +11,7 @@ from rich.console import Console
 
 from tinybert_hf.cards.run_card import card_of
 from tinybert_hf.errors import RecipeError, TeacherError
-from tinybert_hf.recipes import run_encoder
+from tinybert_hf.recipes import augmentation
 from tinybert_hf.recipes.description import describe_plan
 from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.plan import make_plan
@@ -124,17 +124,17 @@ def test_a_stopped_run_goes_on_with_the_same_copies(
 ) -> None:
     one, whole = recipe(tmp_path / "a", teacher), recipe(tmp_path / "b", teacher)
     run(whole)
-    make = run_encoder.write_copies
+    make = augmentation.write_copies
 
     def stopping(*given: Any) -> Any:
         make(*given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_encoder, "write_copies", stopping)
+    monkeypatch.setattr(augmentation, "write_copies", stopping)
     with pytest.raises(KeyboardInterrupt):
         run(one)
     assert not (Path(one.folder) / "run.json").exists()
-    monkeypatch.setattr(run_encoder, "write_copies", make)
+    monkeypatch.setattr(augmentation, "write_copies", make)
     run(one)
     weights = [(Path(done.folder) / "model.safetensors").read_bytes() for done in (one, whole)]
     assert weights[0] == weights[1]
