@@ -26,6 +26,7 @@ FLOORS = {
 }
 # The folder that travels with every checkpoint: whatever else it imports becomes a requirement of its users.
 MODEL_MAY_IMPORT = {*sys.stdlib_module_names, "torch", "transformers", "huggingface_hub"}
+FOR_ALL = ("errors", "wording")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 
@@ -58,7 +59,7 @@ def wrong_arrows(source: str, package: str) -> list[str]:
             if top not in MODEL_MAY_IMPORT and not module.startswith("tinybert_hf.model"):
                 wrong.append(module)
         # `import tinybert_hf` alone registers the model family, no more.
-        elif top == "tinybert_hf" and other not in ("", "errors", room) and FLOORS.get(other, 99) >= FLOORS[room]:
+        elif top == "tinybert_hf" and other not in ("", *FOR_ALL, room) and FLOORS.get(other, 99) >= FLOORS[room]:
             wrong.append(module)
     return wrong
 

@@ -72,7 +72,7 @@ def test_import_adds_nothing_to_what_a_bert_of_transformers_loads() -> None:
     assert [name for name in more if name.startswith("transformers.models.")] == []
 
 
-def test_the_command_answers_without_torch() -> None:
+def test_the_command_answers_without_torch(tmp_path: Path) -> None:
     script = (
         "import sys\n"
         "sys.argv = ['tinybert', *sys.argv[1:]]\n"
@@ -82,10 +82,22 @@ def test_the_command_answers_without_torch() -> None:
         "finally:\n"
         "    print('loaded:', *(name for name in ('torch', 'transformers') if name in sys.modules))"
     )
-    for arguments, said in ((["--help"], "distill"), (["distill", "--teecher", "x"], "--teacher")):
+    (tmp_path / "bad.yaml").write_text("name: [")
+    (tmp_path / "rows.jsonl").write_text("{}")
+    rows = ["--train-file", "rows.jsonl", "--validation-file"]
+    for arguments, said in (
+        (["--help"], "distill"),
+        (["distill", "--teecher", "x"], "--teacher"),
+        (["distill", "sst3"], "did you mean sst2"),
+        (["distill", "bad.yaml"], "bad.yaml, line 1"),
+        (["distill", "sst2", *rows, "row.jsonl", "--student", "4l-312d"], "Did you mean rows.jsonl"),
+        (["distill", "sst2", *rows, "rows.jsonl", "--teacher", "./x"], "./x does not exist"),
+        (["distill", "general", "--corpus", "no/*.txt", "--teacher", "x"], "No file matches no/*.txt"),
+    ):
         process = subprocess.run(
-            [sys.executable, "-c", script, *arguments], capture_output=True, text=True, check=False, timeout=280
-        )
+            [sys.executable, "-c", script, *arguments],
+            capture_output=True, text=True, check=False, timeout=280, cwd=tmp_path,
+        )  # fmt: skip
         assert said in process.stdout + process.stderr
         assert process.stdout.splitlines()[-1] == "loaded:"
 

@@ -40,7 +40,8 @@ def test_a_file(augment: Cli) -> None:
     written = read_whole_file("aug.jsonl").columns
     assert written["is_augmented"] == [*[False, True, True, True] * 5, False]
     again = augment("--batch-size", "1")
-    assert again.stdout == result.stdout
+    assert "Nothing to do: aug.jsonl is complete, 21 rows: 6 and their copies." in again.stdout
+    assert "written" not in again.stdout
     other = augment("--batch-size", "1", "--output", "other.jsonl")
     assert other.exit_code == 0
     assert Path("other.jsonl").read_bytes() == Path("aug.jsonl").read_bytes()
@@ -71,7 +72,7 @@ def test_word_vectors(augment: Cli) -> None:
     Path("glove.txt").write_text("sequels 1 2\nprequels 1 2.1\nfilms 0 1\nbroken 1\n")
     result = augment("--glove", "glove.txt", "--probability", "1")
     assert result.exit_code == 0, result.output
-    assert "Note: glove.txt: 1 lines left out, not 2 numbers wide." in result.stderr
+    assert "Note: glove.txt: 1 line left out, not 2 numbers wide." in result.stderr
     texts = read_whole_file("aug.jsonl").columns["sentence"]
     assert {text.split()[-1] for text in texts if text} == {"Sequels!", "Prequels!", "Films!"}
     Path("glove.txt").write_text("sequels 1 2\nprequels 1 2.2\n")
@@ -145,6 +146,9 @@ def test_a_stop_and_other_settings(augment: Cli, monkeypatch: pytest.MonkeyPatch
     assert refused.exit_code == 2
     assert "copies: 3 there, 4 now" in refused.stderr
     assert augment("--shard-rows", "2").exit_code == 0
+    assert len(calls) == 4
+    again = augment("--shard-rows", "2")
+    assert "Nothing to do: aug.jsonl is complete, 21 rows" in again.stdout
     assert len(calls) == 4
     assert augment("--output", "whole.jsonl").exit_code == 0
     assert Path("whole.jsonl").read_bytes() == Path("aug.jsonl").read_bytes()

@@ -115,7 +115,7 @@ def test_distill_files_then_evaluate(tinybert: Cli, work: Path, files: list[str]
     assert 'Load it: import tinybert_hf; pipeline("text-classification", "out")' in result.output
     assert "epoch 1.00" in result.stdout
     assert "phase 0 (intermediate): attention, hidden state, embedding; 0.5 epochs" in result.stdout
-    assert "phase 1 (prediction): prediction; 1 epochs" in result.stdout
+    assert "phase 1 (prediction): prediction; 1 epoch" in result.stdout
     assert "%|" not in result.output, "a progress bar, and standard error is no terminal"
     assert AutoModelForSequenceClassification.from_pretrained(work / "out").config.hidden_size == 16
     again = tinybert("distill", *files, *options, "--json")
@@ -167,6 +167,25 @@ def test_epochs_and_batch_size_of_every_phase(tinybert: Cli, work: Path, files: 
     assert "baseline" not in recipe
     recipe = planned(tinybert(*words, "--teacher", teacher, "--finetune-teacher", *both))
     assert (recipe["teacher"]["finetune"]["epochs"], recipe["teacher"]["finetune"]["batch_size"]) == (3.0, 8)
+    # Each training has an option of its own, and the plan shows the epochs of all three.
+    own = ["--finetune-teacher", "--teacher-epochs", "5", "--baseline-epochs", "2", "--epochs", "1"]
+    result = tinybert(*words, "--teacher", teacher, *own)
+    recipe = planned(result)
+    assert (recipe["teacher"]["finetune"]["epochs"], recipe["baseline"]["epochs"]) == (5.0, 2.0)
+    assert [phase["epochs"] for phase in recipe["phases"]] == [1.0, 1.0]
+    for line in (
+        r"phase 1 \(prediction\): .*; 1 epoch$",
+        r"^the teacher is fine-tuned first: 5 epochs",
+        r"teacher: 2 epochs",
+    ):
+        assert re.search(line, result.stdout, flags=re.MULTILINE), result.stdout
+    for option, more, reason in (
+        ("--teacher-epochs", [], "no teacher is fine-tuned"),
+        ("--baseline-epochs", ["--no-baseline"], "has no baseline"),
+    ):
+        refused = tinybert(*words, "--teacher", teacher, option, "2", *more)
+        assert refused.exit_code == 2
+        assert reason in " ".join(refused.output.replace("│", " ").split())
 
 
 def test_epochs_of_a_recipe_that_names_no_phases(tinybert: Cli, work: Path, teacher: str) -> None:
@@ -276,6 +295,9 @@ def test_finetune_makes_a_teacher(tinybert: Cli, work: Path, files: list[str], h
     assert "accuracy" in measured.output
     again = tinybert("finetune", "--model", headless, *files, *options)
     assert "complete" in again.output
+    useless = json.loads((work / "tuned" / "run.json").read_text())["metrics"]["accuracy"] <= 0.5
+    for output in (result.output, again.output):
+        assert output.count("WARNING: The model's accuracy is") == useless
     other = tinybert("finetune", "--model", headless, *files, *options, "--seed", "3")
     assert other.exit_code == 2
     assert "seed: 42 there, 3 now" in other.stderr
@@ -286,7 +308,12 @@ def test_evaluate_finds_the_obvious_columns(tinybert: Cli, work: Path, teacher: 
     result = tinybert("evaluate", teacher, "--validation-file", "b.jsonl", "--max-length", "16", "--json")
     assert result.exit_code == 0, result.output
     assert "column 'sentence'" in result.stderr
-    assert json.loads(result.stdout)["accuracy"] >= 0
+    figures = json.loads(result.stdout)
+    assert ("WARNING: The model's accuracy is" in result.stderr) == (figures["accuracy"] <= 0.5)
+    write_rows(work / "odd.jsonl", [{**row, "label": "positive"} for row in rows(15)] + rows(1))
+    result = tinybert("evaluate", teacher, "--validation-file", "odd.jsonl", "--max-length", "16", "--cpu")
+    assert "WARNING: The model's accuracy is" in result.stderr, result.output
+    assert "most frequent label (0.9375)" in result.stderr
     write_rows(work / "c.jsonl", [{"review": row["text"], "label": row["label"]} for row in rows(16)])
     result = tinybert("evaluate", teacher, "--validation-file", "c.jsonl", "--max-length", "16")
     assert result.exit_code == 2

@@ -47,6 +47,7 @@ def test_a_run_then_a_task(tinybert: Cli, texts: list[str], work: Path, headless
     assert done.exit_code == 0, done.output
     for words in (
         "Corpus: 2 sources",
+        "tinybert distill sst2 --student general --teacher MODEL_FINE_TUNED_ON_THE_TASK --output-dir general-sst2",
         "200 lines",
         "hidden-state loss",
         "tokens/s",
@@ -58,10 +59,16 @@ def test_a_run_then_a_task(tinybert: Cli, texts: list[str], work: Path, headless
     assert content["recipe"]["corpus"]["files"] == texts
     assert content["recipe"]["phases"][0]["batch_size"] == 8
     train, dev = write_rows(work / "train.jsonl", rows()), write_rows(work / "dev.jsonl", rows(16))
-    done = tinybert(
+    words = [
         "distill", "--train-file", train, "--validation-file", dev, "--student", "general", "--teacher", teacher,
         "--max-length", 16, "--epochs", 1, "--no-baseline", "--cpu", "--output-dir", "out",
-    )  # fmt: skip
+    ]  # fmt: skip
+    planned = tinybert(*words, "--dry-run")
+    assert "the student starts from: the weights of general\nThe projections of general are gone on with." in (
+        planned.stdout
+    ), planned.output
+    assert "start: teacher" not in planned.stdout
+    done = tinybert(*words)
     assert done.exit_code == 0, done.output
     assert "The projections of general are gone on with." in done.output
     # What else can be done with the folder of a general student.

@@ -52,6 +52,7 @@ def run(script: str, folder: Path) -> "subprocess.CompletedProcess[str]":
 @pytest.mark.parametrize("module", MODULES.values(), ids=MODULES)
 def test_ctrl_c_inside_an_import(tmp_path: Path, module: str) -> None:
     (tmp_path / "interrupted.py").write_text(module)
+    (tmp_path / "rows.jsonl").write_text("{}\n")
     process = run(SCRIPT.format(folder=str(tmp_path)), tmp_path)
     assert process.returncode == 130, process.stderr
     assert process.stderr.split() == ["Stopped."]

@@ -32,6 +32,8 @@ def test_finetune_evaluate_and_distill(
     assert result.exit_code == 0, result.output
     assert "16 questions are read in" in result.output
     assert "exact_match" in result.output
+    useless = json.loads(Path("tuned/run.json").read_text())["metrics"]["f1"] == 0
+    assert ("WARNING: The model finds no answer" in result.output) == useless
     # The length is that of run.json.
     shown = tinybert("evaluate", "tuned", *files[2:], "--predictions", "a.jsonl", "--cpu", "--json")
     assert shown.exit_code == 0, shown.output

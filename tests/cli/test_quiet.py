@@ -2,6 +2,7 @@
 
 import io
 import sys
+import warnings
 from types import SimpleNamespace
 
 import datasets
@@ -9,6 +10,7 @@ import pytest
 from transformers import trainer
 
 from tinybert_hf.cli.quiet import log_line, quiet_libraries
+from tinybert_hf.errors import ChangedFilesWarning
 
 
 @pytest.mark.parametrize(
@@ -85,3 +87,15 @@ def test_a_trainer_without_a_bar_prints_lines_too(capsys: pytest.CaptureFixture[
     state = SimpleNamespace(is_world_process_zero=True)
     trainer.PrinterCallback().on_log(None, state, None, logs={"loss": 0.25, "epoch": 0.5})
     assert capsys.readouterr().out == "epoch 0.50  loss 0.25\n"
+
+
+@pytest.mark.usefixtures("_loud_again")
+def test_a_changed_file_is_said_once_wherever_it_is_seen(capsys: pytest.CaptureFixture[str]) -> None:
+    quiet_libraries()
+    warnings.warn("config.json was changed", ChangedFilesWarning, stacklevel=1)
+    warnings.warn("config.json was changed", ChangedFilesWarning, stacklevel=1)
+    warnings.warn("tokenizer.json was changed", ChangedFilesWarning, stacklevel=1)
+    assert capsys.readouterr().err.splitlines() == [
+        "note: config.json was changed",
+        "note: tokenizer.json was changed",
+    ]

@@ -1,12 +1,18 @@
 """Columns that nobody named: the obvious ones, where the file has them."""
 
 import json
+import re
 from pathlib import Path
 
 import pytest
 
+from tinybert_hf.data import TASKS
 from tinybert_hf.data.columns import with_obvious_columns
+from tinybert_hf.data.corpus import CorpusSettings
+from tinybert_hf.data.corpus.lines import file_lines
 from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.data.text_files import TextFiles
+from tinybert_hf.errors import DataError
 
 
 def settings(folder: Path, *columns: str, **given: str) -> DataSettings:
@@ -50,3 +56,27 @@ def test_the_validation_file_where_there_is_no_other(tmp_path: Path) -> None:
 def test_without_a_readable_file_nothing_changes() -> None:
     for one in (DataSettings(dataset="demo-sentiment"), DataSettings(train_file="nowhere.jsonl")):
         assert with_obvious_columns(one) == one
+
+
+@pytest.mark.parametrize(
+    ("task", "options"),
+    [
+        ("text-classification", {"--text-column", "--text-pair-column", "--label-column"}),
+        ("token-classification", {"--tokens-column", "--tags-column"}),
+        ("translation", {"--source-column", "--target-column"}),
+        ("question-answering", set()),
+    ],
+)
+def test_an_absent_column_names_the_options_of_its_own_task(task: str, options: set[str], tmp_path: Path) -> None:
+    with pytest.raises(DataError, match=r"has no column .*data\.\w+_column") as caught:
+        TASKS[task].load(settings(tmp_path, "other"), need_validation=False)
+    assert set(re.findall(r"--[a-z-]+", str(caught.value))) == options
+
+
+def test_an_absent_column_of_plain_text_has_one_option(tmp_path: Path) -> None:
+    file = settings(tmp_path, "other").train_file
+    assert file is not None
+    for read in (TextFiles((file,)).check, lambda: list(file_lines(file, CorpusSettings(files=(file,))))):
+        with pytest.raises(DataError, match="no column 'text'") as caught:
+            read()
+        assert re.findall(r"--[a-z-]+", str(caught.value)) == ["--text-column"]

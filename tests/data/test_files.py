@@ -64,6 +64,15 @@ def test_json_lines_under_the_json_suffix_and_a_byte_order_mark(write):
     assert len(read_file(path, COLUMNS)) == 3
 
 
+def test_one_object_over_many_lines_is_one_row(write):
+    path = write("rows.json", json.dumps({"text": "a", "label": [1, 2]}, indent=2))
+    assert read_file(path, COLUMNS).columns == {"text": ["a"], "label": [[1, 2]]}
+    with pytest.raises(DataError, match="line 1: not valid JSON"):
+        read_file(write("cut.json", '{\n"text": "a",\n'), COLUMNS)
+    with pytest.raises(DataError, match="line 2: byte 0xe9 is not UTF-8"):
+        read_file(write("latin.json", b'{\n"text": "\xe9"}'), COLUMNS)
+
+
 def test_unquoted_tsv_with_single_quotation_marks(write):
     path = write("rows.tsv", 'text\tlabel\n"he said\t1\nso what"\t0\n"quoted ""once"""\t1\n')
     assert read_file(path, COLUMNS).columns["text"] == ['"he said', 'so what"', 'quoted "once"']
@@ -101,10 +110,10 @@ def test_field_beyond_the_limit_of_csv(write):
         ("rows.json", '[{"text": "a"},\n {]', ["not valid JSON", "line 2"]),
         ("rows.jsonl", '{"Text": "a", "label": 1}\n', ["no column 'text'", "Text, label", "Did you mean 'Text'"]),
         ("rows.jsonl", '{"text": "a", "label": 1}\n{"text": "b"}\n', ["line 2", "'label'", "only text"]),
-        ("rows.csv", "sentence,label\na,1\n", ["no column 'text'", "sentence, label", "text_column"]),
+        ("rows.csv", "sentence,label\na,1\n", ["no column 'text'", "sentence, label"]),
         ("rows.csv", "text,label\na,1\nb,c,2\n", ["line 3", "3 columns", "2 (text, label)"]),
         ("rows.csv", 'text,label\na,1\n"b,2\n', ["line 3", "quotation mark"]),
-        ("rows.tsv", "text\tlabel\na\t1\nb\n", ["line 3", "1 columns"]),
+        ("rows.tsv", "text\tlabel\na\t1\nb\n", ["line 3", "1 column,"]),
         ("rows.jsonl", b'{"text": "a", "label": 1}\n{"text": "\xe9", "label": 1}\n', ["line 2", "0xe9", "UTF-8"]),
         ("rows.csv", "text,label\nä,1\n".encode("utf-16"), ["line 1", "UTF-8"]),
         ("rows.parquet", "no parquet", ["rows.parquet"]),

@@ -139,7 +139,7 @@ def test_answers_that_no_window_holds_are_counted(tmp_path: Path, tokenizer: Any
     assert made is not None
     windows = TASK.tokenize(made, tokenizer, settings)
     assert {row["start_positions"] for row in windows if row["example"] == 0} == {0}
-    assert any("answers of 1 questions are in no window" in note for note in tokenizing_notes(windows))
+    assert any("1 answer is in no window" in note for note in tokenizing_notes(windows))
 
 
 def test_questions_without_room_and_empty_contexts_have_no_window(tmp_path: Path, tokenizer: Any) -> None:
@@ -231,8 +231,9 @@ def test_the_format_of_squad(tmp_path: Path) -> None:
     qas = [{"id": "a", "question": "where ?", "answers": [{"text": "oslo", "answer_start": 13}]}]
     qas.append({"id": "b", "question": "who ?", "is_impossible": True, "answers": []})  # type: ignore[dict-item]
     paragraph = {"context": "ada lives in oslo", "qas": qas}
-    content = json.dumps({"version": "v2.0", "data": [{"title": "t", "paragraphs": [paragraph]}]})
-    (tmp_path / "train.json").write_text(content)
+    published = {"version": "v2.0", "data": [{"title": "t", "paragraphs": [paragraph]}]}
+    content = json.dumps(published)
+    (tmp_path / "train.json").write_text(json.dumps(published, indent=2))  # as an editor writes it
     with gzip.open(tmp_path / "validation.json.gz", "wt") as handle:
         handle.write(content)
     settings = DataSettings(
@@ -255,7 +256,7 @@ def test_the_format_of_squad(tmp_path: Path) -> None:
         (3, "3 is not the answers"),
         (["oslo"], "not a list of answers"),
         ({"text": "oslo", "answer_start": 13}, "not the answers of a question"),
-        ({"text": ["oslo"], "answer_start": []}, "there are 1 texts"),
+        ({"text": ["oslo"], "answer_start": []}, "the number of texts is 1"),
         ({"text": [5], "answer_start": [1]}, "the answer 5"),
         ({"text": ["oslo"], "answer_start": ["13"]}, "the start '13'"),
     ],

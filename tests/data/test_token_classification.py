@@ -77,7 +77,7 @@ def test_ids_are_named_by_the_dataset(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     ("bad", "message"),
     [
-        ({"tokens": ["a", "b"], "ner_tags": ["O"]}, "row 3, column 'ner_tags': 1 tags for 2 words"),
+        ({"tokens": ["a", "b"], "ner_tags": ["O"]}, "row 3, column 'ner_tags': 1 tag for 2 words"),
         ({"tokens": "a b", "ner_tags": ["O"]}, "row 3, column 'tokens': expected a list"),
         ({"tokens": ["a", None], "ner_tags": ["O", "O"]}, "row 3, column 'tokens': word 1 is None"),
         ({"tokens": ["a"], "ner_tags": [2.5]}, "row 3, column 'ner_tags': the tag of word 0 is 2.5"),
@@ -130,7 +130,7 @@ def test_unseen_tags_are_counted_and_strange_ones_refused(load: Callable[..., Ta
     assert data.validation is not None
     assert data.validation[0]["label"] == [1, 0, -100]
     assert data.validation[0]["tags"] == ["B-person", "O", "B-food"]
-    assert "1 words have tags that are not among the labels: B-food (1)" in data.notes[0]
+    assert "1 word has a tag not among the labels: B-food (1)" in data.notes[0]
     with pytest.raises(DataError, match=r"no tag of column 'ner_tags' is among the labels"):
         load(GOOD, [row("bread/B-food", "ate/O")])
     with pytest.raises(DataError, match=r"row 2, column 'ner_tags': the tag of word 1 is 'B-place'"):

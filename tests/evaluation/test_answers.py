@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import numpy as np
@@ -95,6 +96,43 @@ def test_answers_are_rebuilt_across_windows_and_never_from_the_question() -> Non
     logits[1][2 + 2, 0] = -9
     assert find_answers(logits, windows, [context])[0].text == "two"
     assert find_answers(logits[:0], windows.select([]), ["x"])[0].text == ""
+
+
+def test_answers_are_whole_words_as_in_a_loop() -> None:
+    """Each character is a token, the hardest case; words are those of a regular expression, and any Chinese sign."""
+    context = "Ünal met O'Neil-Smith in 1990s Oslo, 北京大学 x\u0301y."
+    tokens = [place for place, character in enumerate(context) if not character.isspace()]
+    words = [match.span() for match in re.finditer(r"[一-龥]|(?:[^\W_一-龥]\u0301?)+|[^\w\s]", context)]
+    row = {"example": 0, "first_context": 1, "no_answer_at": 0, "context_starts": tokens}
+    windows = Dataset.from_list([{**row, "context_ends": [place + 1 for place in tokens]}])
+    generator = np.random.default_rng(1)
+    unchanged = 0
+    for _ in range(200):
+        logits = generator.normal(size=(1 + len(tokens), 2))
+        score = {
+            (a, b): logits[1 + tokens.index(a), 0] + logits[1 + tokens.index(b - 1), 1]
+            for a, _ in words
+            for _, b in words
+            if a < b and tokens.index(b - 1) - tokens.index(a) < 30
+        }
+        expected = max(score, key=score.__getitem__)
+        (found,) = find_answers([logits], windows, [context])
+        assert (found.start, found.end) == expected
+        assert found.score == pytest.approx(score[expected])
+        # An answer of whole words is the same as if nothing else had been asked for.
+        start, end, best = best_span(logits[1:])
+        if (tokens[start], tokens[end] + 1) in score:
+            unchanged += 1
+            assert (found.start, found.end, found.score) == (tokens[start], tokens[end] + 1, best)
+    assert unchanged > 20
+
+
+def test_a_part_of_a_word_is_the_answer_only_where_no_window_has_a_whole_one() -> None:
+    row = {"example": 0, "first_context": 0, "no_answer_at": 0}
+    pieces = [{**row, "context_starts": [at, at + 2], "context_ends": [at + 2, at + 4]} for at in (0, 5)]
+    windows, logits = Dataset.from_list(pieces), [np.eye(2), np.eye(2) * 3]
+    assert find_answers(logits, windows, ["abcdefghijk"])[0].text == "fghi"
+    assert find_answers(logits, windows, ["abcd efghij"])[0].text == "abcd"
 
 
 def test_a_mark_belongs_to_the_letter_before_it() -> None:

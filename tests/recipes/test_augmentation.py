@@ -11,12 +11,12 @@ from rich.console import Console
 
 from tinybert_hf.cards.run_card import card_of
 from tinybert_hf.errors import RecipeError, TeacherError
-from tinybert_hf.recipes import run_classification
+from tinybert_hf.recipes import augmentation
 from tinybert_hf.recipes.description import describe_plan
 from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.run import run_recipe
-from tinybert_hf.recipes.run_classification import ClassificationRun
+from tinybert_hf.recipes.run_encoder import EncoderRun
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.reporting.finished_run import read_run
 from tinybert_hf.reporting.headline import summary
@@ -73,7 +73,7 @@ def test_the_phases_learn_from_rows_and_copies_and_no_label_reaches_them(teacher
     report = content["augmentation"]
     assert (report["rows"], report["augmented_rows"], report["left"]["rows_without_a_copy"]) == (48, 96, 0)
     assert [phase["steps"] for phase in content["phases"]] == [9, 9]  # 144 rows, 16 a step
-    assert "The phases learn from 48 training rows and 96 copies of them, without their labels" in printed
+    assert "The phases learn from 48 training rows and 96 copies, without their labels" in printed
     assert "every word gives way to one of its neighbours in the teacher's own embeddings" in printed
     assert "and 96 augmented copies of them, without their labels." in summary(read_run(first.folder))
     assert "the teacher's answers to 96 augmented copies" in card_of(first.folder)
@@ -93,7 +93,7 @@ def test_the_phases_learn_from_rows_and_copies_and_no_label_reaches_them(teacher
 def test_only_the_phases_see_copies(teacher: str, tmp_path: Path) -> None:
     """Not the teacher's fine-tuning, not the baseline; and what the phases see has no labels."""
     one = recipe(tmp_path / "a", teacher)
-    work = ClassificationRun(make_plan(one), quiet())
+    work = EncoderRun(make_plan(one), quiet())
     work._open_teacher()
     work.folder.claim()
     work.prepare_rows()
@@ -124,17 +124,17 @@ def test_a_stopped_run_goes_on_with_the_same_copies(
 ) -> None:
     one, whole = recipe(tmp_path / "a", teacher), recipe(tmp_path / "b", teacher)
     run(whole)
-    make = run_classification.write_copies
+    make = augmentation.write_copies
 
     def stopping(*given: Any) -> Any:
         make(*given)
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(run_classification, "write_copies", stopping)
+    monkeypatch.setattr(augmentation, "write_copies", stopping)
     with pytest.raises(KeyboardInterrupt):
         run(one)
     assert not (Path(one.folder) / "run.json").exists()
-    monkeypatch.setattr(run_classification, "write_copies", make)
+    monkeypatch.setattr(augmentation, "write_copies", make)
     run(one)
     weights = [(Path(done.folder) / "model.safetensors").read_bytes() for done in (one, whole)]
     assert weights[0] == weights[1]

@@ -5,6 +5,7 @@ import json
 import subprocess
 import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -26,6 +27,7 @@ from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.loader import load_recipe
 from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.run import run_recipe
+from tinybert_hf.recipes.run_general import GeneralRun
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.reporting import write_report
 from tinybert_hf.training import GeneralDistillationTrainer
@@ -217,6 +219,22 @@ def test_a_task_goes_on_from_the_general_student(text: Path, tmp_path: Path, mas
     assert student.config.id2label == {0: "negative", 1: "positive"}
 
 
+def test_the_losses_that_rose_are_named() -> None:
+    def warnings(after: dict[str, float], phases: int = 1) -> list[str]:
+        before = {"loss": 5.0, "attention_loss": 3.0, "hidden_state_loss": 1.0}
+        metrics = {**after, "before": before, "tokens": 3}
+        folder = SimpleNamespace(result_of=lambda stage: {"metrics": metrics})
+        return GeneralRun.student_warnings(SimpleNamespace(folder=folder, phases=[None] * phases))  # type: ignore[arg-type]
+
+    assert warnings({"loss": 4.0, "attention_loss": 2.0, "hidden_state_loss": 0.9}) == []
+    (one,) = warnings({"loss": 4.0, "attention_loss": 2.0, "hidden_state_loss": 1.5})
+    assert "hidden-state loss 1 -> 1.5: there" in one
+    assert "attention loss" not in one
+    (both,) = warnings({"loss": 7.0, "attention_loss": 5.0, "hidden_state_loss": 1.5})
+    assert "did not fall (5 -> 7; attention loss 3 -> 5, hidden-state loss 1 -> 1.5)" in both
+    assert warnings({"loss": 7.0, "attention_loss": 5.0, "hidden_state_loss": 1.5}, phases=2) == []
+
+
 def test_few_steps_are_said(text: Path, headless: str) -> None:
     phases = [{"name": "intermediate", "epochs": 1, "batch_size": 100_000}]
     _, printed = run(text, headless, phases=phases)
@@ -300,7 +318,7 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(text: Path, headle
     with pytest.raises(TinyBertError, match="there is no such folder"):
         plan(teacher={"model": "nowhere"})
     shown = describe_plan(plan())
-    for words in ("text: 1 sources", "the last 1 % of the blocks", "layer map", "cache"):
+    for words in ("text: 1 source,", "the last 1 % of the blocks", "layer map", "cache"):
         assert words in shown
     assert "label_column" not in shown
     assert not (text / "cache").exists()
@@ -356,7 +374,7 @@ def test_two_processes_carry_out_one_run(text: Path, headless: str) -> None:
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc_per_node", "2", "run.py"]
     done = subprocess.run(command, capture_output=True, text=True, timeout=280, check=False)
     assert done.returncode == 0, done.stderr[-3000:]
-    assert done.stdout.count("Corpus: 1 sources") == 1
+    assert done.stdout.count("Corpus: 1 source,") == 1
     metrics = json.loads((text / "both" / "run.json").read_text())["metrics"]["student"]
     for name, value in single.metrics["student"].items():
         if name != "before":

@@ -16,7 +16,9 @@ from transformers import AutoTokenizer, BertConfig, BertModel, set_seed
 from tinybert_hf.conversion import convert_checkpoint
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening import PROJECTIONS_FILE
+from tinybert_hf.recipes.description import describe_plan
 from tinybert_hf.recipes.fields import build
+from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
 
@@ -48,8 +50,13 @@ def general(folder: Path, teacher: str, names: tuple[str, ...]) -> tuple[str, di
 def run(work: Path, teacher: str, student: str, phases: list[dict[str, Any]]) -> str:
     console = Console(record=True, width=120, file=io.StringIO())
     changes = {"student": {"model": student}, "phases": phases, "baseline": None}
-    run_recipe(build(Recipe, recipe_mapping(work, teacher, **changes)), console)
-    return console.export_text()
+    recipe = build(Recipe, recipe_mapping(work, teacher, **changes))
+    planned = describe_plan(make_plan(recipe))
+    run_recipe(recipe, console)
+    said = console.export_text()
+    for words in ("are gone on with", "are not used"):
+        assert (words in planned) == (words in said)
+    return said
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,7 @@ from tinybert_hf.cards import card_of
 from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError
 from tinybert_hf.evaluation import evaluate_checkpoint
-from tinybert_hf.recipes import pruning, stages
+from tinybert_hf.recipes import pruning
 from tinybert_hf.recipes.description import describe_plan
 from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.folder import RunFolder
@@ -62,6 +62,17 @@ def test_the_student_that_is_shipped_is_the_pruned_one(finished: tuple[Path, Run
     assert json.loads((out / "run.json").read_text())["pruning"] == sizes
     assert "metrics_before" in sizes
     assert f"{sizes['pieces_before']:,} -> {sizes['pieces_after']:,} pieces" in printed
+    # What text loses its pieces, as `tinybert prune-vocabulary` says it; and of the validation rows, counted.
+    whole = AutoTokenizer.from_pretrained(out / "baseline")
+    texts = [json.loads(line)["text"] for line in (folder / "validation.jsonl").read_text().splitlines()]
+    pieces = [piece for text in texts for piece in whole.tokenize(text)]
+    left_out = sum(piece not in tokenizer.get_vocab() for piece in pieces) / len(pieces)
+    assert sizes["left_out_share"] == pytest.approx(left_out)
+    assert f"of the validation rows' tokens {left_out:.2%} have a piece that was left out" in printed
+    assert f"about {sizes['unseen_share']:.2%} of the tokens would be new" in printed
+    assert (
+        f"accuracy {sizes['metrics_before']['accuracy']:.4f} -> {report.metrics['student']['accuracy']:.4f}" in printed
+    )
     assert not (out / ".run").exists()
 
 
@@ -107,11 +118,11 @@ def test_a_run_that_was_stopped_there_goes_on(
     recipe = build(Recipe, mapping)
     with monkeypatch.context() as patch:
         if moment == "before":
-            patch.setattr(stages, "prune_student", stop)
+            patch.setattr(pruning, "prune_student", stop)
         elif moment == "inside":
             patch.setattr("tinybert_hf.opening.put_in_place", stop)
         elif moment == "after":  # the folder is whole, the stage is not noted
-            patch.setattr("tinybert_hf.recipes.run_classification.ClassificationRun.measure_pruned", stop)
+            patch.setattr("tinybert_hf.recipes.run_encoder.EncoderRun.measure_pruned", stop)
         else:  # some files have been moved, config.json has not
             place = RunFolder.place
 
@@ -148,7 +159,7 @@ def test_a_corpus_of_its_own(work: Path, teacher: str) -> None:
 
 def test_a_dry_run_tells(work: Path, teacher: str) -> None:
     plan = make_plan(build(Recipe, recipe_mapping(work, teacher, **PRUNED)))
-    assert "then the vocabulary: pieces that come 1 times or more in the training rows" in describe_plan(plan)
+    assert "then the vocabulary: pieces that come once or more in the training rows" in describe_plan(plan)
 
 
 @pytest.mark.parametrize(

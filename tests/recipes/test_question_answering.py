@@ -53,6 +53,11 @@ def test_a_run_from_a_pretrained_encoder(tmp_path: Path) -> None:
     for name in ("f1", "exact_match", "f1_answerable", "f1_unanswerable", "best_f1", "best_f1_threshold"):
         assert name in report.metrics["student"]
     assert "QuestionAnswerer(" in printed
+    # Measured after each epoch too, as the finished student is.
+    log = json.loads((tmp_path / "out" / "phases" / "1-prediction" / "log.json").read_text())["evaluation"]
+    assert len(log) == 2
+    for name in ("f1", "exact_match"):
+        assert log[-1][name] == pytest.approx(report.metrics["student"][name], rel=1e-4)
     assert "Note: train rows: 32 questions are read in" in printed
     out = tmp_path / "out"
     student = AutoModelForQuestionAnswering.from_pretrained(out)
@@ -61,6 +66,7 @@ def test_a_run_from_a_pretrained_encoder(tmp_path: Path) -> None:
     for folder, who in ((out, "student"), (out / "teacher", "teacher")):
         figures = evaluate_any_checkpoint(str(folder), settings, device="cpu")
         assert any("questions" in note and "have no answer" in note for note in figures.pop("notes"))
+        assert bool(figures.pop("warnings", [])) == (figures["f1"] == 0)
         assert figures == pytest.approx(report.metrics[who])
     assert RunReport.read(json.loads((out / "run.json").read_text()), str(out)) == report
     card = card_of(out)

@@ -37,6 +37,14 @@ def test_a_warning_is_a_paragraph_of_its_own() -> None:
     assert lines[place - 1] == lines[place + 1] == ""
 
 
+def test_a_warning_that_was_given_already_is_only_counted() -> None:
+    console = Console(record=True, width=60, file=io.StringIO())
+    replace(REPORT, warnings=[*REPORT.warnings, "another"]).show(console, said=REPORT.warnings)
+    shown = console.export_text()
+    assert shown.count("WARNING") == 1
+    assert "1 warning stands above, and in run.json." in shown.splitlines()
+
+
 def test_a_warning_is_not_broken_where_a_log_is_searched() -> None:
     console = Console(record=True, width=20, file=io.StringIO())
     show_warning(console, "no better than always answering the most frequent label")

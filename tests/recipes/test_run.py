@@ -16,7 +16,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
-from tinybert_hf.recipes import run_classification, stages
+from tinybert_hf.recipes import run_encoder, stages
 from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.overrides import apply_overrides
 from tinybert_hf.recipes.report import RunReport
@@ -81,7 +81,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, headless: str) -> Path:
 
 @pytest.mark.parametrize(
     ("module", "stop_in"),
-    [(run_classification, "make_start"), (stages, "run_phases"), (run_classification, "measure_costs")],
+    [(run_encoder, "make_start"), (stages, "run_phases"), (run_encoder, "measure_costs")],
 )
 def test_a_stopped_run_goes_on_and_ends_the_same(
     work: Path, whole: Path, headless: str, monkeypatch: pytest.MonkeyPatch, module: ModuleType, stop_in: str

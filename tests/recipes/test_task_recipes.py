@@ -25,7 +25,7 @@ from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.errors import DataError, RecipeError
 from tinybert_hf.evaluation import main_metric
 from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
-from tinybert_hf.recipes.plan import ClassificationPlan, make_plan
+from tinybert_hf.recipes.plan import EncoderPlan, make_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import TRANSLATION
 from tinybert_hf.reporting.finished_run import read_run
@@ -54,7 +54,7 @@ def encoder(tmp_path_factory: pytest.TempPathFactory) -> str:
     return make_teacher(tmp_path_factory.mktemp("encoder"), head=False, texts=texts, max_position_embeddings=128)
 
 
-def planned(name: str, work: Path, encoder: str, **more: Any) -> ClassificationPlan:
+def planned(name: str, work: Path, encoder: str, **more: Any) -> EncoderPlan:
     overrides = {
         **TASK_ROWS[name].write(work),
         "teacher.model": encoder,
@@ -65,7 +65,7 @@ def planned(name: str, work: Path, encoder: str, **more: Any) -> ClassificationP
         **more,
     }
     plan = make_plan(load_recipe(name, overrides))
-    assert isinstance(plan, ClassificationPlan)
+    assert isinstance(plan, EncoderPlan)
     return plan
 
 

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from tinybert_hf.cards.parts import last_part
+from tinybert_hf.wording import counted
 
 
 def general_body(run: Mapping[str, Any], name: str) -> Iterator[str]:
@@ -56,7 +57,7 @@ def general_body(run: Mapping[str, Any], name: str) -> Iterator[str]:
     source = text["dataset"] or ", ".join(dict.fromkeys(last_part(file) for file in text["files"]))
     masked = f", {text['masked_share']:.0%} of the tokens masked" if text["masked_share"] else ""
     yield (
-        f"Text: {source}; {corpus['train_tokens']:,} tokens in {corpus['train_blocks']:,} blocks of up to "
+        f"Text: {source}; {corpus['train_tokens']:,} tokens in {counted(corpus['train_blocks'], 'block')} of up to "
         f"{text['block_length']} tokens{masked}. {_start(recipe['student'])}"
     )
     yield ""

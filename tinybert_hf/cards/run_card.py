@@ -11,6 +11,7 @@ from tinybert_hf.cards.parts import MARK, PIPELINES, TAGS, citation, hub_name, i
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening.config_file import check_config_file
 from tinybert_hf.opening.json_files import read_object
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -183,9 +184,9 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     yield f"Training rows: {rows}, at most {data['max_length']} tokens each. {_start_of(recipe['student'])}"
     copies = (run.get("augmentation") or {}).get("augmented_rows")
     if copies:
+        many = counted(copies, "augmented copy", "augmented copies")
         yield (
-            f"The phases also learnt the teacher's answers to {copies:,} augmented copies of these rows, in which "
-            "some words are replaced."
+            f"The phases also learnt the teacher's answers to {many} of these rows, in which some words are replaced."
         )
     if recipe.get("pseudo_labels"):
         also = " and the references" if recipe["pseudo_labels"]["references"] else ""

@@ -8,6 +8,7 @@ import typer
 
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.options import Cpu
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from tinybert_hf.data.augmentation import AugmentationReport, FileToAugment, OpenedSource, ReplacementSettings
@@ -129,7 +130,11 @@ def _write(source: OpenedSource, file: FileToAugment, settings: ReplacementSetti
 
     with row_progress(Console(stderr=True), "Augmenting") as progress:
         report = write_augmented(source.words, file, settings, output, words_of=source.identity, progress=progress)
-    print(f"{report.rows_written:,} rows written to {report.output}: {report.rows_read:,} and their copies.")
+    rows, own = counted(report.rows_written, "row"), f"{report.rows_read:,} and their copies"
+    if report.was_there:
+        print(f"Nothing to do: {report.output} is complete, {rows}: {own}. Delete it to write it again.")
+    else:
+        print(f"{rows} written to {report.output}: {own}.")
     _print_notes(report)
 
 
@@ -137,7 +142,8 @@ def _show(source: OpenedSource, file: FileToAugment, settings: ReplacementSettin
     from tinybert_hf.data.augmentation import dry_run
 
     report, examples = dry_run(source.words, file, settings)
-    print(f"{report.rows_written:,} rows would be written: {report.rows_read:,} and their copies.")
+    rows = counted(report.rows_written, "row")
+    print(f"{rows} would be written: {report.rows_read:,} and their copies.")
     _print_notes(report)
     for texts, copies in examples:
         print()

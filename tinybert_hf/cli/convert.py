@@ -9,6 +9,7 @@ import typer
 
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.options import LabelNames, names_of
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from tinybert_hf.conversion import Conversion
@@ -78,7 +79,7 @@ def described(converted: Conversion) -> list[str]:
     config = converted.model.config
     kind = "a published TinyBERT" if converted.is_published else "a BERT"
     lines = [
-        f"{type(converted.model).__name__} of {config.num_hidden_layers} layers x {config.hidden_size}, "
+        f"{type(converted.model).__name__} of {counted(config.num_hidden_layers, 'layer')} x {config.hidden_size}, "
         f"{converted.model.num_parameters() / 1e6:.1f} M parameters, from {kind}; vocabulary of "
         f"{len(converted.tokenizer):,}."
     ]
@@ -91,5 +92,5 @@ def described(converted: Conversion) -> list[str]:
         how = "one for all layers" if converted.projections.mode == "shared" else "one for each layer"
         lines.append(f"Projections to a teacher of width {width}, {how}: projections.safetensors.")
     for reason, count in Counter(converted.left_out.values()).items():
-        lines.append(f"Left out, {count} tensors: {reason}.")
+        lines.append(f"Left out, {counted(count, 'tensor')}: {reason}.")
     return [*lines, *(f"Note: {note}." for note in converted.notes)]

@@ -11,6 +11,7 @@ from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.model_folders import opens_models
 from tinybert_hf.cli.options import Cpu
 from tinybert_hf.cli.translators import SourceLanguage, TargetLanguage
+from tinybert_hf.wording import counted
 
 
 @answers_failures
@@ -99,7 +100,7 @@ def demo(
 
         on_hub = None if Path(model).exists() else model
         written = write_space(contest, space, repo_id or on_hub)
-        typer.echo(f"{len(written)} files are in {space}. Try it: python {space / 'app.py'}")
+        typer.echo(f"{counted(len(written), 'file is', 'files are')} in {space}. Try it: python {space / 'app.py'}")
         typer.echo(f"Send it: hf upload me/my-space {space} --repo-type space")
         return
     from tinybert_hf.demonstration import serve

@@ -22,6 +22,7 @@ from tinybert_hf.cli.corpus_options import (
     corpus_overrides,
     of_the_task,
 )
+from tinybert_hf.cli.early_checks import check_recipe_early
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.json_output import AsJson, print_json, said_aside
 from tinybert_hf.cli.model_folders import opens_models
@@ -49,7 +50,7 @@ from tinybert_hf.cli.options import (
     data_overrides,
     training_overrides,
 )
-from tinybert_hf.cli.phase_options import phase_overrides
+from tinybert_hf.cli.phase_options import Epochs, phase_overrides
 from tinybert_hf.errors import TinyBertError
 
 if TYPE_CHECKING:
@@ -157,8 +158,25 @@ def distill(
         float | None,
         typer.Option(
             callback=above_zero,
-            help="Epochs of each phase of the distillation. A baseline gets as many as all phases together; the "
-            "fine-tuning of a teacher keeps its own (--set teacher.finetune.epochs=...).",
+            help="Epochs of each phase of the distillation. A baseline gets as many as all phases together, unless "
+            "--baseline-epochs says otherwise; the fine-tuning of a teacher keeps its own (--teacher-epochs).",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    teacher_epochs: Annotated[
+        float | None,
+        typer.Option(
+            callback=above_zero,
+            help="Epochs of a teacher that is fine-tuned first. Default: the recipe's, else 3.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    baseline_epochs: Annotated[
+        float | None,
+        typer.Option(
+            callback=above_zero,
+            help="Epochs of the student that is trained without the teacher. Default: the recipe's; with --epochs, "
+            "as many as all phases together.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
@@ -249,8 +267,11 @@ def distill(
     if baseline is False:
         overrides["baseline"] = None
     overrides = of_the_task(name, overrides | of_text)
-    overrides |= phase_overrides(name, overrides, epochs, batch_size, with_baseline=baseline is True)
+    wanted = Epochs(epochs, teacher_epochs, baseline_epochs)
+    overrides |= phase_overrides(name, overrides, wanted, batch_size, with_baseline=baseline is True)
     overrides |= {field: value for field, value in (("seed", seed), ("output_dir", output_dir)) if value is not None}
+    with _names(recipe):
+        check_recipe_early(name, overrides, assignments or ())
     resolved = load_recipe(name, overrides, assignments or (), with_baseline=baseline is True)
     resolved = _with_columns(resolved, [*given, *_data_fields(assignments or ())])
     quiet_libraries()

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from tinybert_hf.cli.early_checks import check_row_files
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.json_output import AsJson, print_json
 from tinybert_hf.cli.model_folders import opens_models
@@ -78,6 +79,7 @@ def evaluate(
 
     A model that was trained here brings its columns and its length (run.json): they need not be given.
     """
+    check_row_files(validation_file)
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.data import DataSettings
     from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
@@ -114,12 +116,17 @@ def evaluate(
             device="cpu" if cpu else None,
             predictions=predictions,
         )
+    warnings = metrics.pop("warnings", ())
+    for warning in warnings if as_json else ():
+        typer.echo(f"WARNING: {warning}", err=True)
     if as_json:
         print_json(metrics)
         return
     for note in metrics.pop("notes", ()):
         typer.echo(note, err=True)
     print_metrics(metrics)
+    for warning in warnings:
+        typer.echo(f"WARNING: {warning}", err=True)
 
 
 def print_metrics(metrics: Mapping[str, float | str]) -> None:

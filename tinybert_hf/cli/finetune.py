@@ -6,6 +6,7 @@ from typing import Annotated, Any
 
 import typer
 
+from tinybert_hf.cli.early_checks import check_row_files
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.json_output import AsJson, print_json, said_aside
 from tinybert_hf.cli.model_folders import opens_models
@@ -104,6 +105,12 @@ def finetune(
 
     A run that was stopped goes on with the same command.
     """
+    names_pairs = source_column is not None or target_column is not None
+    if model is None and not names_pairs:
+        raise typer.BadParameter(
+            "give --model; only a translator (--source-column, --target-column) is made from random weights"
+        )
+    check_row_files(train_file, validation_file)
     from tinybert_hf.cli.evaluate import print_metrics
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.data import DataSettings
@@ -115,11 +122,6 @@ def finetune(
     from tinybert_hf.training import FinetuneSettings
 
     head = task or (TOKEN_CLASSIFICATION if tokens_column or tags_column else TEXT_CLASSIFICATION)
-    names_pairs = source_column is not None or target_column is not None
-    if model is None and not names_pairs:
-        raise typer.BadParameter(
-            "give --model; only a translator (--source-column, --target-column) is made from random weights"
-        )
     quiet_libraries()
     given = data_overrides(
         train_file,

@@ -12,8 +12,6 @@ def model_overrides(
     teacher: str | None, finetune_teacher: bool, student: str | None, start: str | None
 ) -> dict[str, Any]:
     """The fields of the teacher and the student that were given, by dotted path."""
-    from tinybert_hf.model import PRESETS
-
     overrides: dict[str, Any] = {}
     if teacher is not None:
         # A teacher that is named takes the place of one that the recipe would make or fine-tune.
@@ -21,12 +19,18 @@ def model_overrides(
     if finetune_teacher:
         overrides["teacher.finetune"] = {}
     if student is not None:
-        is_model = student not in PRESETS and (Path(student).exists() or "/" in student)
+        is_model = (Path(student).exists() or "/" in student) and not _is_preset(student)
         overrides |= {"student.model": student if is_model else None, "student.preset": None if is_model else student}
         overrides["student.overrides"] = {}
     if start is not None:
         overrides["student.start"] = start
     return overrides
+
+
+def _is_preset(name: str) -> bool:
+    from tinybert_hf.model import PRESETS  # loads torch, which a wrong name elsewhere does not need
+
+    return name in PRESETS
 
 
 def joint_overrides(further: list[str], weights: str | None) -> dict[str, Any]:

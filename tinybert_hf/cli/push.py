@@ -9,6 +9,7 @@ import typer
 
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.json_output import AsJson, print_json
+from tinybert_hf.wording import counted
 
 
 @answers_failures
@@ -47,7 +48,7 @@ def push(
         print_json(asdict(done))
         return
     if done.files:
-        typer.echo(f"Pushed {len(done.files)} files ({len(done.unchanged)} were there already): {done.url}")
+        typer.echo(f"Pushed {counted(len(done.files), 'file')} ({len(done.unchanged)} were there already): {done.url}")
     else:
         typer.echo(f"Nothing to push: {done.url} holds these files already.")
     at = "" if revision is None else f', revision="{revision}"'

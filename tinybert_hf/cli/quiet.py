@@ -12,6 +12,7 @@ from tinybert_hf.errors import ChangedFilesWarning
 
 # Figures that a reader of the screen does not need; they stay in the logs that report_to writes.
 _LEFT_OUT = ("grad_norm", "total_flos", "runtime", "samples_per_second", "steps_per_second", "train_loss", "eval_loss")
+_said: set[str] = set()
 
 
 def quiet_libraries() -> None:
@@ -32,6 +33,7 @@ def quiet_libraries() -> None:
     warnings.filterwarnings("ignore")
     warnings.filterwarnings("default", category=ChangedFilesWarning)
     warnings.showwarning = _say_changes
+    _said.clear()
     if sys.stderr.isatty():
         trainer.DEFAULT_PROGRESS_CALLBACK = _readable_bar()
     else:
@@ -43,7 +45,10 @@ def quiet_libraries() -> None:
 
 
 def _say_changes(message: Warning | str, *args: Any, **kwargs: Any) -> None:
-    print(f"note: {message}", file=sys.stderr)
+    """Each once: a folder is looked at in the plan and when it is opened."""
+    if str(message) not in _said:
+        _said.add(str(message))
+        print(f"note: {message}", file=sys.stderr)
 
 
 def _readable_bar() -> type:

@@ -56,9 +56,11 @@ def _has_columns(file: str) -> bool:
 
 def _column(file: str, column: str) -> list[str]:
     from tinybert_hf.data.files import read_file
+    from tinybert_hf.data.raw_rows import columns_named_by
     from tinybert_hf.data.source_texts import texts_or_blank
 
-    return texts_or_blank(read_file(file, [column]), column)
+    with columns_named_by("Name the column with --source-column."):
+        return texts_or_blank(read_file(file, [column]), column)
 
 
 def _lines_of_file(file: str) -> list[str]:

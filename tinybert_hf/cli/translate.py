@@ -19,6 +19,7 @@ from tinybert_hf.cli.source_texts import read_sources
 from tinybert_hf.cli.trained_with import trained_with
 from tinybert_hf.cli.translators import MaxNewTokens, Prefix, SourceLanguage, TargetLanguage, open_on_device
 from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.wording import counted
 
 
 @answers_failures
@@ -162,7 +163,7 @@ def _to_file(run: _Run, sources: Iterable[str], output: Path) -> None:
 
     replace_file(output, write)
     rate = f" ({run.texts / run.seconds:,.1f} a second)" if run.seconds else ""
-    print(f"{run.texts:,} texts translated in {run.seconds:,.1f} s{rate}: {output}", file=sys.stderr)
+    print(f"{counted(run.texts, 'text')} translated in {run.seconds:,.1f} s{rate}: {output}", file=sys.stderr)
 
 
 def _check_output(output_file: str | None, input_file: str | None) -> None:

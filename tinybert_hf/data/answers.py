@@ -112,7 +112,7 @@ def _pairs(table: RawRows, row: int, column: str, value: Any) -> Iterator[tuple[
     if starts is None:
         starts = [None] * len(texts)
     if not isinstance(starts, list) or len(starts) != len(texts):
-        table.refuse(row, column, f"there are {len(texts)} texts, and answer_start is {starts!r:.60}. {_FORM}")
+        table.refuse(row, column, f"the number of texts is {len(texts)}, and answer_start is {starts!r:.60}. {_FORM}")
     for text, start in zip(texts, starts, strict=True):
         if not isinstance(text, str) or not (
             start is None or (isinstance(start, int) and not isinstance(start, bool))

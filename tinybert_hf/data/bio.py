@@ -8,6 +8,7 @@ from tinybert_hf.data.labels import are_generic, label_finder
 from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.errors import DataError
+from tinybert_hf.wording import counted
 
 OUTSIDE = "O"
 NO_LABEL = -100  # what the losses of torch leave out
@@ -188,8 +189,9 @@ def _unknown(
                         row, column, f"the tag of word {word} is {tag!r:.60}, and the labels are {_show(names)}."
                     )
     shown = _show(f"{tag} ({count:,})" for tag, count in strange.items())
+    words = counted(sum(strange.values()), "word has a tag", "words have tags")
     return [
-        f"{table.source}: {sum(strange.values()):,} words have tags that are not among the labels: {shown}. "
+        f"{table.source}: {words} not among the labels: {shown}. "
         "No answer to these can be right; they count as missed."
     ]
 

@@ -40,7 +40,7 @@ def read_file(path: str, columns: Sequence[str], max_rows: int | None = None) ->
     Raises:
         DataError: the file is missing, a folder, of an unknown kind, empty, broken, or lacks a column.
     """
-    suffix = _checked_suffix(Path(path))
+    suffix = checked_suffix(Path(path))
     try:
         with open_file(path) as handle:
             if suffix == ".parquet":
@@ -67,7 +67,7 @@ def stream_file(path: str, columns: Sequence[str]) -> Iterator[Row]:
     Raises:
         DataError: as `read_file`.
     """
-    suffix = _checked_suffix(Path(path))
+    suffix = checked_suffix(Path(path))
     try:
         with open_file(path) as handle:
             rows = _parquet_rows(handle, path, columns) if suffix == ".parquet" else READERS[suffix](handle, path)
@@ -86,7 +86,7 @@ def stream_lines(path: str) -> Iterator[tuple[int, str]]:
     Raises:
         DataError: the file is missing, a folder, empty, broken, not UTF-8, or has a line of more than 64 MB.
     """
-    _checked_suffix(Path(path), (".txt", *SUFFIXES))
+    checked_suffix(Path(path), (".txt", *SUFFIXES))
     try:
         with open_file(path) as handle:
             yield from text_lines(handle, path)
@@ -106,7 +106,7 @@ def read_whole_file(path: str, max_rows: int | None = None) -> RawRows:
     Raises:
         DataError: as for `read_file`.
     """
-    suffix = _checked_suffix(Path(path))
+    suffix = checked_suffix(Path(path))
     with open_file(path) as handle:
         if suffix == ".parquet":
             import pyarrow.parquet  # type: ignore[import-untyped]
@@ -141,7 +141,12 @@ def rows_from_dataset(dataset: "Dataset", source: str, columns: Sequence[str], m
     return RawRows(source, values, class_names=tuple(names) if names else None)
 
 
-def _checked_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
+def checked_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
+    """The suffix of a file, that of the packing left out.
+
+    Raises:
+        DataError: the file is missing, a folder, of an unknown kind, or empty.
+    """
     suffixes = [suffix.lower() for suffix in path.suffixes[-2:]]
     suffix = suffixes[0] if suffixes[-1:] == [".gz"] else (suffixes or [""])[-1]
     if path.is_dir():

@@ -11,6 +11,7 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from tinybert_hf.errors import DataError
+from tinybert_hf.wording import counted
 
 Row = tuple[int, dict[str, Any]]
 _QUOTED = re.compile(r'"(?:[^"]|"")*"')
@@ -61,10 +62,15 @@ def read_json_lines(handle: IO[bytes], source: str) -> Iterator[Row]:
 
 
 def read_json(handle: IO[bytes], source: str) -> Iterator[Row]:
-    """A JSON list of objects, or one object per line as many tools write it under this suffix too."""
+    """A JSON list of objects, or one object per line as many tools write it under this suffix too, or over many."""
     start = handle.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
     handle.seek(0)
     if start != b"[":
+        whole = _object_over_lines(handle, source) if start == b"{" else None
+        if whole is not None:
+            yield 1, whole
+            return
+        handle.seek(0)
         yield from read_json_lines(handle, source)
         return
     try:
@@ -80,6 +86,23 @@ def read_json(handle: IO[bytes], source: str) -> Iterator[Row]:
         yield number, row
 
 
+def _object_over_lines(handle: IO[bytes], source: str) -> dict[str, Any] | None:
+    """The one object of a file in which it is spread over lines; None where lines are objects, or nothing is."""
+    lines = (line for _, line in text_lines(handle, source))
+    first = next((line for line in lines if line.strip()), "")
+    try:
+        json.loads(first)
+    except (ValueError, RecursionError):
+        try:
+            row = json.loads("".join([first, *lines]), object_pairs_hook=_without_doubles)
+        except (ValueError, RecursionError) as error:
+            if isinstance(error, DataError):
+                raise
+            return None  # the reader of lines says where it is broken
+        return row if isinstance(row, dict) else None
+    return None
+
+
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     row = dict(pairs)
     if len(row) != len(pairs):  # json would silently take the last one
@@ -93,8 +116,8 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
 def _checked_row(header: list[str], cells: list[str], source: str, line: int) -> Row:
     if len(cells) != len(header):
         raise DataError(
-            f"{source}, line {line}: {len(cells)} columns, but the header has {len(header)} ({', '.join(header)}). "
-            "Quote a text that holds the separator."
+            f"{source}, line {line}: {counted(len(cells), 'column')}, but the header has {len(header)} "
+            f"({', '.join(header)}). Quote a text that holds the separator."
         )
     return line, dict(zip(header, cells, strict=True))
 

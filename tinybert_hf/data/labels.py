@@ -10,6 +10,7 @@ from tinybert_hf.data.label_values import label_kind, problem_of
 from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, DataSettings
 from tinybert_hf.errors import DataError
+from tinybert_hf.wording import counted
 
 MAX_NAMES_SHOWN = 20
 
@@ -251,8 +252,9 @@ def _found_names(table: RawRows, column: str) -> list[str]:
 
 def _refuse_one_label(table: RawRows, column: str) -> None:
     only = table.columns[column][0]
+    rows = counted(len(table), "row")
     raise DataError(
-        f"{table.source}: column {column!r} holds one label only ({only!r:.60}) in {len(table)} rows; there is "
+        f"{table.source}: column {column!r} holds one label only ({only!r:.60}) in {rows}; there is "
         "nothing to learn. Is it the right column (--label-column; in a recipe, data.label_column), and are the "
         "first rows all of one class (data.max_train_rows)?"
     )

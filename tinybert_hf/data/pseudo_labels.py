@@ -12,6 +12,7 @@ from tinybert_hf.data.generation import decoder_start_token
 from tinybert_hf.data.model_fingerprint import model_fingerprint
 from tinybert_hf.data.pseudo_label_filters import LengthBand
 from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings, RowMaker
+from tinybert_hf.data.raw_rows import columns_named_by
 from tinybert_hf.data.shard_folder import MANIFEST, ShardFolder, file_digest
 from tinybert_hf.data.single_file import PARTS, beside, finished_file, place_single
 from tinybert_hf.data.source_texts import texts_or_blank
@@ -153,6 +154,7 @@ def read_pseudo_labels(folder: str | Path) -> "Dataset":
     return Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))
 
 
+@columns_named_by("Name the columns with --source-column and --target-column.")
 def _read(settings: PseudoLabelSettings) -> tuple[list[str], list[str] | None]:
     columns = [settings.source_column] + ([settings.target_column] if settings.target_column else [])
     rows = read_file(str(settings.input_file), columns, settings.max_rows)

@@ -1,11 +1,16 @@
 """Rows as they were read, with the place of each, so that a message can name it."""
 
 import difflib
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, NoReturn
 
 from tinybert_hf.errors import DataError
+
+
+class MissingColumnError(DataError):
+    """A file or split lacks a column; what names the columns depends on who reads them."""
 
 
 @dataclass
@@ -48,7 +53,7 @@ def check_columns(source: str, wanted: Sequence[str], present: Iterable[str]) ->
         present: the columns that are there.
 
     Raises:
-        DataError: naming the absent columns, the present ones, and the nearest name.
+        MissingColumnError: naming the absent column, the present ones, and the nearest name.
     """
     there = [str(name) for name in present]
     for column in wanted:
@@ -57,12 +62,25 @@ def check_columns(source: str, wanted: Sequence[str], present: Iterable[str]) ->
         folded = {name.lower(): name for name in there}
         near = difflib.get_close_matches(column.lower(), folded, n=1)
         hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
-        raise DataError(
-            f"{source} has no column {column!r}. Columns there: {', '.join(there) or 'none'}.{hint} "
-            "Name the columns with --text-column, --text-pair-column and --label-column, those of a translation with "
-            "--source-column and --target-column, words and their tags with --tokens-column and --tags-column; in a "
-            "recipe, data.text_column and so on."
+        raise MissingColumnError(
+            f"{source} has no column {column!r}. Columns there: {', '.join(there) or 'none'}.{hint}"
         )
+
+
+@contextmanager
+def columns_named_by(advice: str) -> Iterator[None]:
+    """Around what reads columns: where one is absent, the message ends with how the columns of this task are named.
+
+    Args:
+        advice: a sentence.
+
+    Raises:
+        DataError: in place of a MissingColumnError.
+    """
+    try:
+        yield
+    except MissingColumnError as error:
+        raise DataError(f"{error} {advice}") from error
 
 
 def check_texts(rows: RawRows, column: str) -> list[str]:

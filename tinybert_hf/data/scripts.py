@@ -1,8 +1,10 @@
 """In which script a text is written, and which one a language's name lets expect."""
 
 import re
+import unicodedata
 from collections import Counter
 from collections.abc import Iterable
+from functools import cache
 
 LATIN, CHINESE = "Latin letters", "Chinese or Japanese characters"
 RANGES = {
@@ -18,6 +20,10 @@ RANGES = {
 }
 """Script -> the ranges of its letters, as they stand between the brackets of a regular expression."""
 
+# Scripts that write words without a space between them, or, as Korean, what belongs to a word without one.
+_UNSPACED = re.compile(
+    f"[{RANGES[CHINESE]}{RANGES['Korean letters']}\u0e00-\u0eff\u0f00-\u0fff\u1000-\u109f\u1780-\u17ff]"
+)
 _LETTERS = {script: re.compile(f"[{letters}]") for script, letters in RANGES.items()}
 _LANGUAGES = {
     LATIN: "en eng english de deu ger german fr fra french es spa spanish it ita italian pt por portuguese nl dutch "
@@ -43,6 +49,12 @@ def script_of(text: str) -> str | None:
     counts = {script: len(letters.findall(start)) for script, letters in _LETTERS.items()}
     most = max(counts, key=lambda script: counts[script])
     return most if 2 * counts[most] > sum(counts.values()) else None
+
+
+@cache
+def is_of_spaced_word(character: str) -> bool:
+    """Whether a character is a letter, a digit or a mark of a script that writes spaces between its words."""
+    return unicodedata.category(character)[0] in "LNM" and _UNSPACED.match(character) is None
 
 
 def usual_script(scripts: Iterable[str | None]) -> str | None:

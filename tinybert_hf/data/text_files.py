@@ -7,6 +7,7 @@ from itertools import islice
 
 from tinybert_hf.data.columns import OBVIOUS_COLUMNS
 from tinybert_hf.data.files import SUFFIXES, stream_file, stream_lines
+from tinybert_hf.data.raw_rows import columns_named_by
 from tinybert_hf.errors import DataError
 
 MAX_CHARACTERS = 100_000
@@ -75,15 +76,16 @@ def _texts_of(file: str, columns: Sequence[str]) -> Iterator[str]:
             yield _checked(line.rstrip("\r\n"), f"{file}, line {number}")
         return
     names = tuple(columns) or (_obvious_column(file),)
-    for number, row in stream_file(file, names):
-        for name in names:
-            value = row[name]
-            if value is not None and not isinstance(value, str):
-                raise DataError(
-                    f"{file}, row {number}, column {name!r}: {value!r:.60} is no text. Name the column that holds the "
-                    "text (--text-column)."
-                )
-            yield _checked(value or "", f"{file}, row {number}, column {name!r}")
+    with columns_named_by("Name the column with --text-column; in a recipe, prune_vocabulary.text_columns."):
+        for number, row in stream_file(file, names):
+            for name in names:
+                value = row[name]
+                if value is not None and not isinstance(value, str):
+                    raise DataError(
+                        f"{file}, row {number}, column {name!r}: {value!r:.60} is no text. Name the column that holds "
+                        "the text (--text-column)."
+                    )
+                yield _checked(value or "", f"{file}, row {number}, column {name!r}")
 
 
 def _obvious_column(file: str) -> str:

@@ -7,6 +7,7 @@ from typing import Any
 
 from tinybert_hf.data.answers import ABSENT
 from tinybert_hf.errors import DataError
+from tinybert_hf.wording import counted
 
 LEAST_ROOM = 8
 """Tokens of the context that a window must have room for, besides the question."""
@@ -37,8 +38,9 @@ class WindowFindings:
     def notes(self, max_length: int, doc_stride: int) -> Iterator[str]:
         """What a user should know, a sentence each."""
         if self.windows > self.rows - self.without_context - self.long_questions:
+            asked = counted(self.rows, "question is", "questions are")
             yield (
-                f"{self.rows:,} questions are read in {self.windows:,} windows of up to {max_length} tokens; "
+                f"{asked} read in {counted(self.windows, 'window')} of up to {max_length} tokens; "
                 f"neighbours share {doc_stride} tokens of the context."
             )
         if self.without_answer:
@@ -48,8 +50,8 @@ class WindowFindings:
             )
         if self.never_whole:
             yield (
-                f"The answers of {self.never_whole:,} questions are in no window as a whole; they still count where "
-                "the model is measured. Raise max_length or doc_stride."
+                f"{counted(self.never_whole, 'answer is', 'answers are')} in no window as a whole, and still counted "
+                "where the model is measured. Raise max_length or doc_stride."
             )
         if self.long_questions:
             yield (

@@ -9,6 +9,7 @@ from typing import Any
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION
 from tinybert_hf.demonstration.answers import THRESHOLD, Answer, Comparison, chosen_labels
 from tinybert_hf.demonstration.contestants import STUDENT, TEACHER, TRANSLATION, Contest, Contestant
+from tinybert_hf.wording import counted
 
 _MOST_LABELS = 8
 
@@ -67,7 +68,8 @@ def size_of(contestant: Contestant) -> str:
         layers = f"{getattr(config, 'encoder_layers', None) or layers} + {decoder}"
     parameters = sum(weights.numel() for weights in contestant.model.parameters())
     millions = f"{parameters / 1e6:.1f}" if parameters >= 1e5 else f"{parameters / 1e6:.2f}"
-    return f"{layers} layers x {getattr(config, 'hidden_size', '?')}, {millions} M parameters"
+    depth = f"{layers} layer{'' if layers == '1' else 's'}"
+    return f"{depth} x {getattr(config, 'hidden_size', '?')}, {millions} M parameters"
 
 
 def _said(contest: Contest, comparison: Comparison) -> str:
@@ -103,7 +105,7 @@ def _how(contest: Contest, comparison: Comparison) -> str:
 
     where = contest.student.model.device.type
     threads = torch.get_num_threads()
-    place = f"CPU, {threads} thread{'s' if threads > 1 else ''}" if where == "cpu" else where.upper()
+    place = f"CPU, {counted(threads, 'thread')}" if where == "cpu" else where.upper()
     calls = f"the median of {comparison.calls} calls" if comparison.calls > 1 else "one call"
     how = f"{calls} after a warm-up, tokenizing included; {place}"
     if contest.kind == TRANSLATION:
@@ -145,7 +147,8 @@ def _bars(contest: Contest, answer: Answer) -> Iterator[str]:
         yield f'<div class="tb-row"><div class="tb-name{" tb-chosen" if label in chosen else ""}">{name}</div>'
         yield f'<div class="tb-bar"><div style="width: {100 * score:.1f}%"></div></div></div>'
     if len(order) < len(contest.labels):
-        yield f'<div class="tb-row tb-more">and {len(contest.labels) - len(order)} less probable labels</div>'
+        left = counted(len(contest.labels) - len(order), "less probable label")
+        yield f'<div class="tb-row tb-more">and {left}</div>'
 
 
 def _notes(contest: Contest, comparison: Comparison) -> Iterator[str]:

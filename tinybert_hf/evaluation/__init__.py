@@ -1,6 +1,7 @@
 """How good a model is, and what it costs."""
 
 from tinybert_hf.evaluation.answering import QuestionAnswerer
+from tinybert_hf.evaluation.answers import answer_metrics_for
 from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds_translator, task_of_checkpoint
 from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
 from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, predicted_logits
@@ -22,16 +23,19 @@ from tinybert_hf.evaluation.translation_speed import (
     measure_translation_costs,
     parameter_count,
 )
+from tinybert_hf.evaluation.useless_figures import NEXT_TO_NOTHING, knows_nothing
 from tinybert_hf.evaluation.worst_sentences import worst_sentences, write_worst_sentences
 
 __all__ = [
     "LOWER_IS_BETTER",
+    "NEXT_TO_NOTHING",
     "ModelCost",
     "QuestionAnswerer",
     "TranslationContestant",
     "TranslationCost",
     "TranslationResult",
     "TranslationScores",
+    "answer_metrics_for",
     "check_can_count",
     "evaluate_any_checkpoint",
     "evaluate_checkpoint",
@@ -40,6 +44,7 @@ __all__ = [
     "evaluate_translation_checkpoint",
     "holds_translator",
     "int8_megabytes",
+    "knows_nothing",
     "load_metric",
     "main_metric",
     "measure_costs",

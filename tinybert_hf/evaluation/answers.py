@@ -1,10 +1,11 @@
 """From start and end logits to answers, and from answers to their figures."""
 
 import unicodedata
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.scripts import is_of_spaced_word
 from tinybert_hf.data.windows import ENDS, EXAMPLE, FIRST, NO_ANSWER, STARTS
 from tinybert_hf.evaluation.answer_scores import exact_match, f1_score
 
@@ -12,6 +13,7 @@ if TYPE_CHECKING:
     import numpy as np
     from datasets import Dataset
     from numpy.typing import NDArray
+    from transformers import EvalPrediction
 
     Numbers = NDArray[np.floating[Any]]
 
@@ -47,7 +49,8 @@ def find_answers(logits: Sequence["Numbers"], windows: "Dataset", contexts: Sequ
     """The best answer to each question, out of all windows of its context.
 
     Every span of up to `MAX_ANSWER_TOKENS` tokens of the context is looked at, not only those between the best starts
-    and the best ends.
+    and the best ends. It begins at the first piece of a word and ends at the last of one; where a script writes no
+    spaces, each token may begin or end it. Only where no window has a whole word an answer may be a part of one.
 
     Args:
         logits: of each window (L, 2), without padding: from `predicted_logits`.
@@ -55,18 +58,36 @@ def find_answers(logits: Sequence["Numbers"], windows: "Dataset", contexts: Sequ
         contexts: by the windows' `example`.
     """
     contexts = list(contexts)  # a column of a dataset reads its table anew each time
-    best = [FoundAnswer()] * len(contexts)
+    best, parts = [FoundAnswer()] * len(contexts), [FoundAnswer()] * len(contexts)
+    lowest = [float("inf")] * len(contexts)
     columns = [list(windows[name]) for name in (EXAMPLE, FIRST, NO_ANSWER, STARTS, ENDS)]
     for said, example, first, null, starts, ends in zip(logits, *columns, strict=True):
-        start, end, score = best_span(said[first : first + len(starts)])
-        lowest = min(best[example].no_answer_score, float(said[null].sum()))
-        if score > best[example].score:
-            place = starts[start], _with_marks(contexts[example], ends[end])
-            best[example] = FoundAnswer(contexts[example][slice(*place)], *place, score, lowest)
-        else:
-            kept = best[example]
-            best[example] = FoundAnswer(kept.text, kept.start, kept.end, kept.score, lowest)
-    return best
+        own, context, among = said[first : first + len(starts)], contexts[example], best
+        start, end, score = best_span(_at_words(own, context, starts, ends))
+        if score == float("-inf"):
+            among, (start, end, score) = parts, best_span(own)
+        if score > among[example].score:
+            place = starts[start], _with_marks(context, ends[end])
+            among[example] = FoundAnswer(context[slice(*place)], *place, score)
+        lowest[example] = min(lowest[example], float(said[null].sum()))
+    found = (whole if whole.text else part for whole, part in zip(best, parts, strict=True))
+    return [replace(one, no_answer_score=null) for one, null in zip(found, lowest, strict=True)]
+
+
+def _at_words(logits: "Numbers", context: str, starts: Sequence[int], ends: Sequence[int]) -> "Numbers":
+    """The logits without the starts and the ends that stand inside a word."""
+    import numpy as np
+
+    kept = logits.astype(np.float64)
+    kept[[_inside_word(context, place) for place in starts], 0] = -np.inf
+    kept[[_inside_word(context, _with_marks(context, place)) for place in ends], 1] = -np.inf
+    return kept
+
+
+def _inside_word(context: str, place: int) -> bool:
+    """Whether the characters before and behind a place are of one word."""
+    beside = context[place - 1 : place + 1] if place else ""
+    return len(beside) == 2 and all(is_of_spaced_word(character) for character in beside)
 
 
 def best_span(logits: "Numbers", max_tokens: int = MAX_ANSWER_TOKENS) -> tuple[int, int, float]:
@@ -137,6 +158,27 @@ def answer_metrics(found: Sequence[FoundAnswer], raw: "Dataset") -> dict[str, fl
         if name == "f1":
             figures["best_f1_threshold"] = threshold
     return figures
+
+
+def answer_metrics_for(windows: "Dataset", raw: "Dataset") -> "Callable[[EvalPrediction], dict[str, float]]":
+    """Makes the `compute_metrics` of a Trainer for a model that answers questions.
+
+    The answers are rebuilt from the logits of all windows, which come in their order.
+
+    Args:
+        windows: the evaluation rows of the trainer, from the task's `tokenize`.
+        raw: the rows that they were made from.
+    """
+
+    def compute_metrics(outcome: "EvalPrediction") -> dict[str, float]:
+        import numpy as np
+
+        starts, ends = outcome.predictions[:2]  # (windows, L), padded behind
+        logits = [np.stack(pair, axis=-1) for pair in zip(starts, ends, strict=True)]
+        figures = answer_metrics(find_answers(logits, windows, raw["context"]), raw)
+        return {name: figures[name] for name in ("exact_match", "f1")}
+
+    return compute_metrics
 
 
 def _best_threshold(doubts: "Numbers", answered: "Numbers", unanswerable: Any) -> tuple[float, float]:

@@ -4,15 +4,18 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_hf.data.settings import DataSettings
-from tinybert_hf.data.tasks import tokenizing_notes
+from tinybert_hf.data.tasks import TaskData, tokenizing_notes
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
+from tinybert_hf.data.tasks.translation import TRANSLATION
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.answer_file import check_answer_file, write_answers
 from tinybert_hf.evaluation.answers import answer_metrics, find_answers
-from tinybert_hf.evaluation.checkpoint import answered_rows, evaluate_checkpoint
+from tinybert_hf.evaluation.checkpoint import answered_rows
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config
+from tinybert_hf.evaluation.task_metrics import task_metrics
 from tinybert_hf.evaluation.token_checkpoint import evaluate_token_classifier
 from tinybert_hf.evaluation.translation import evaluate_translation_checkpoint, translates
+from tinybert_hf.evaluation.useless_figures import doubts_about
 from tinybert_hf.opening import QUESTION_ANSWERING, task_of
 
 
@@ -60,7 +63,8 @@ def evaluate_any_checkpoint(
     Returns:
         For a classifier or a model that answers questions the figures of `task_metrics`, of the latter and of a token
         classifier with `notes` on the rows; for a translator those of `evaluate_translation` without the translations:
-        numbers, the two signatures, and `notes`.
+        numbers, the two signatures, and `notes`. `warnings` beside them where the figures say that the model knows
+        nothing.
 
     Raises:
         DataError: the rows cannot be used, or their labels are not the model's.
@@ -75,11 +79,15 @@ def evaluate_any_checkpoint(
     if not holds_translator(path):
         if task_of_checkpoint(path) == TOKEN_CLASSIFICATION:
             return evaluate_token_classifier(path, settings, batch_size=batch_size, device=device)
-        return dict(evaluate_checkpoint(path, settings, batch_size=batch_size, device=device))
+        logits, rows, data = answered_rows(path, settings, None, batch_size, device)
+        assert data.validation is not None  # they were answered
+        figures = task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
+        return figures | doubts_about(figures, data)
     result = evaluate_translation_checkpoint(
         path, settings, target_language=target_language, beams=beams, batch_size=batch_size, device=device
     )
-    return {name: value for name, value in result.items() if name != "hypotheses"}
+    figures = {name: value for name, value in result.items() if name != "hypotheses"}
+    return figures | doubts_about(figures, TaskData(None, None, (), TRANSLATION))
 
 
 def _evaluate_answers(
@@ -92,4 +100,5 @@ def _evaluate_answers(
     found = find_answers(logits, rows, data.validation["context"])
     if file is not None:
         write_answers(file, found, data.validation)
-    return {**answer_metrics(found, data.validation), "notes": [*data.notes, *tokenizing_notes(rows)]}
+    figures = answer_metrics(found, data.validation)
+    return {**figures, "notes": [*data.notes, *tokenizing_notes(rows)], **doubts_about(figures, data)}

@@ -105,7 +105,7 @@ def evaluate_checkpoint(
         from tinybert_hf.evaluation.token_checkpoint import evaluate_token_classifier
 
         found = evaluate_token_classifier(path, settings, batch_size=batch_size, device=device)
-        return {name: value for name, value in found.items() if name != "notes"}
+        return {name: value for name, value in found.items() if name not in ("notes", "warnings")}
     logits, rows, data = answered_rows(path, settings, task, batch_size, device)
     return task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
 

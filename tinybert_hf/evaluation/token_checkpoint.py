@@ -11,6 +11,7 @@ from tinybert_hf.evaluation.checkpoint import predicted_logits
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_model
 from tinybert_hf.evaluation.task_metrics import task_metrics
 from tinybert_hf.evaluation.token_scores import check_can_count
+from tinybert_hf.evaluation.useless_figures import doubts_about
 from tinybert_hf.opening import HEADS
 
 
@@ -26,7 +27,8 @@ def evaluate_token_classifier(
         device: where to run; None takes the GPU if there is one.
 
     Returns:
-        The figures of `token_scores`, and `notes`: what is odd about the rows, a sentence each.
+        The figures of `token_scores`, and `notes`: what is odd about the rows, a sentence each. `warnings` where the
+        figures say that the model knows nothing.
 
     Raises:
         DataError: the rows cannot be used, or their tags are not the model's.
@@ -47,4 +49,4 @@ def evaluate_token_classifier(
     model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     logits = predicted_logits(model, rows, tokenizer, batch_size)
     figures = task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
-    return {**figures, "notes": [*data.notes, *tokenizing_notes(rows)]}
+    return {**figures, "notes": [*data.notes, *tokenizing_notes(rows)], **doubts_about(figures, data)}

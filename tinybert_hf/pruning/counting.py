@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -12,6 +12,7 @@ if TYPE_CHECKING:
     import numpy
     from numpy.typing import NDArray
     from tokenizers import Tokenizer
+    from transformers import PreTrainedTokenizerBase
 
 _BATCH_TEXTS, _BATCH_CHARACTERS = 2000, 1_000_000
 
@@ -70,6 +71,23 @@ def count_pieces(backend: Tokenizer, texts: Iterable[str], size: int, sample_siz
     if not counts.any():
         raise DataError("The corpus holds not one token: its texts are empty. Give texts of the kind that will come.")
     return PieceCounts(counts, seen, tuple(sample))
+
+
+def share_left_out(tokenizer: PreTrainedTokenizerBase, kept: Collection[int], texts: Iterable[str]) -> float:
+    """The share of a text's tokens whose piece is not among those that stay: they fall into smaller ones.
+
+    Args:
+        tokenizer: with the whole vocabulary.
+        kept: ids that stay.
+        texts: others than the corpus that the pieces were chosen by.
+
+    Raises:
+        DataError: there is not one token in them.
+    """
+    from tinybert_hf.pruning.tokenizer_file import own_backend
+
+    counts = count_pieces(own_backend(tokenizer), texts, max(tokenizer.get_vocab().values()) + 1)
+    return 1.0 - float(counts.counts[[index for index in kept if index < len(counts.counts)]].sum()) / counts.tokens
 
 
 def _batches(texts: Iterable[str]) -> Iterator[list[str]]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from tinybert_hf.wording import counted
+
 if TYPE_CHECKING:
     from torch import nn
 
@@ -61,11 +63,13 @@ class PruningReport:
             f"{self.megabytes_before:.1f} MB -> {self.megabytes_after:.1f} MB."
         )
         yield (
-            f"Corpus: {self.texts:,} texts, {self.tokens:,} tokens; {self.kept_share:.2%} of them keep their piece. "
-            f"In further text like it about {self.unseen_share:.2%} of the tokens would be new, less with the margin."
+            f"Corpus: {counted(self.texts, 'text')}, {counted(self.tokens, 'token')}; {self.kept_share:.2%} of them "
+            f"keep their piece. In further text like it about {self.unseen_share:.2%} of the tokens would be new, "
+            "less with the margin."
         )
         if self.checked:
-            yield f"Outputs before and after are the same, bit for bit, on {self.checked} texts of the corpus."
+            texts = counted(self.checked, "text")
+            yield f"Outputs before and after are the same, bit for bit, on {texts} of the corpus."
 
     def warnings(self) -> Iterator[str]:
         """What must not be overlooked."""

@@ -19,6 +19,7 @@ from tinybert_hf.data.files import read_whole_file
 from tinybert_hf.data.shard_folder import replace_file
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.recipes.progress import row_progress
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -26,11 +27,24 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tinybert_hf.data.augmentation import OpenedSource
-    from tinybert_hf.recipes.schema import Recipe
+    from tinybert_hf.recipes.run_base import RunBase
+    from tinybert_hf.recipes.schema import AugmentationSettings, Recipe
 
 AUGMENTATION = "augmentation"
 _ROWS, _AUGMENTED = "rows.jsonl", "augmented.parquet"
 _COLUMNS = ("text", "text_pair")
+
+
+def augment_stage(run: RunBase[Any], settings: AugmentationSettings, folder: Path) -> None:
+    """Make the copies of the training rows of a run, in a folder of its own."""
+    if run.folder.result_of(AUGMENTATION) is None:
+        copies = counted(settings.copies, "copy", "copies")
+        with run.stage(AUGMENTATION, f"Augmenting the rows ({copies} of each)"):
+            source = open_words(run.recipe, run.teacher, run.tokenizer)
+            run.say_notes(source.notes)
+            report = write_copies(source, run.recipe, run.plan.data.part("train"), folder, run.console)
+        run.folder.finish_stage(AUGMENTATION, report)
+    run.say(in_words(run.folder.result_of(AUGMENTATION)))
 
 
 def open_words(recipe: Recipe, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> OpenedSource:
@@ -121,8 +135,8 @@ def in_words(report: Mapping[str, Any]) -> str:
     """The counts as a line."""
     left = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in report["left"].items() if count)
     return (
-        f"The phases learn from {report['rows']:,} training rows and {report['augmented_rows']:,} copies of them, "
-        f"without their labels{f' ({left})' if left else ''}."
+        f"The phases learn from {counted(report['rows'], 'training row')} and "
+        f"{counted(report['augmented_rows'], 'copy', 'copies')}, without their labels{f' ({left})' if left else ''}."
     )
 
 

@@ -13,21 +13,25 @@ from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
 from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
-from tinybert_hf.recipes.plan import ClassificationPlan, GeneralPlan, TranslationPlan
+from tinybert_hf.recipes import starting_projections
+from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan
 from tinybert_hf.recipes.pruning import described
-from tinybert_hf.recipes.schema import TRANSLATION
+from tinybert_hf.recipes.schema import TRANSLATION, Recipe
 from tinybert_hf.training import Phase
+from tinybert_hf.wording import counted, counted_epochs
 
 
-def describe_plan(plan: ClassificationPlan | TranslationPlan | GeneralPlan) -> str:
+def describe_plan(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> str:
     """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer maps of each phase."""
     translates = isinstance(plan, TranslationPlan)
     content = json.loads(json.dumps(plan.recipe.as_dict()))
     if isinstance(plan, GeneralPlan):
         content.pop("data")
     recipe = _said(_of_the_task(content, plan.recipe.task))
+    if plan.recipe.student.model is not None:
+        recipe["student"].pop("start", None)  # of a student from a preset
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
-    joint = plan.joint if isinstance(plan, ClassificationPlan) else None
+    joint = plan.joint if isinstance(plan, EncoderPlan) else None
     teachers = (plan.teacher_config,) if joint is None else joint.configs
     for name, config in (*(("teacher", one) for one in teachers), ("student", plan.student_config)):
         lines.append(f"{name}: {config.model_type}, {_shape(config, translates)}")
@@ -38,9 +42,10 @@ def describe_plan(plan: ClassificationPlan | TranslationPlan | GeneralPlan) -> s
         lines.append(f"labels: {labels} ({plan.data.problem_type})")
     assert plan.data.train is not None
     assert plan.data.validation is not None
-    lines.append(f"rows: {len(plan.data.train)} train, {len(plan.data.validation)} validation")
+    lines.append(f"rows: {len(plan.data.train):,} train, {len(plan.data.validation):,} validation")
     if plan.recipe.augmentation is not None:
-        lines.append(f"augmentation: {plan.recipe.augmentation.copies} copies of each train row, without its label")
+        copies = counted(plan.recipe.augmentation.copies, "copy", "copies")
+        lines.append(f"augmentation: {copies} of each train row, without its label")
     lines += _translation(plan) if isinstance(plan, TranslationPlan) else _phases(plan)
     lines += [f"note: {note}" for note in plan.notes]
     lines.append(f"output folder: {plan.folder.path}")
@@ -50,24 +55,27 @@ def describe_plan(plan: ClassificationPlan | TranslationPlan | GeneralPlan) -> s
 def _shape(config: Any, translates: bool) -> str:
     encoder = encoder_shape(config)
     if not translates:
-        layers, vocabulary = f"{encoder.layers} layers", str(config.vocab_size)
+        layers, vocabulary = counted(encoder.layers, "layer"), str(config.vocab_size)
     else:
         layers = f"{encoder.layers} + {decoder_shape(config).layers} layers"
         target = getattr(config, "decoder_vocab_size", None) or config.vocab_size
         vocabulary = f"{config.vocab_size}" if target == config.vocab_size else f"{config.vocab_size} and {target}"
-    return f"{layers} of width {encoder.width}, {encoder.heads} heads, vocabulary {vocabulary}"
+    return f"{layers} of width {encoder.width}, {counted(encoder.heads, 'head')}, vocabulary {vocabulary}"
 
 
 def _general(plan: GeneralPlan) -> Iterator[str]:
     size = plan.sources.text_bytes
-    yield f"text: {len(plan.sources.found):,} sources, {f'{size / 1e6:,.1f} MB' if size else 'of a size not known'}"
-    held_out = "the last 1 % of the blocks" if plan.validation is None else f"{len(plan.validation.found):,} files"
+    amount = f"{size / 1e6:,.1f} MB" if size else "of a size not known"
+    yield f"text: {counted(len(plan.sources.found), 'source')}, {amount}"
+    held_out = "the last 1 % of the blocks" if plan.validation is None else counted(len(plan.validation.found), "file")
     yield f"held out to measure on: {held_out}"
     yield f"the tokens are kept in: {cache_folder(plan.corpus)}"
     yield from _phases(plan)
 
 
-def _phases(plan: ClassificationPlan | GeneralPlan) -> Iterator[str]:
+def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
+    yield from _before(plan.recipe)
+    yield from starting_projections.described(plan)
     for index, (phase, (hidden, attention)) in enumerate(zip(plan.recipe.phases, plan.layer_maps, strict=True)):
         losses = phase.loss_weights()
         yield _phase(index, phase, losses)
@@ -76,22 +84,41 @@ def _phases(plan: ClassificationPlan | GeneralPlan) -> Iterator[str]:
             yield f"  layer map (student<-teacher): {hidden}{other}"
         if phase.teacher_cache is None and phase.epochs > 1 and set(losses) <= {"prediction_loss", "label_loss"}:
             yield "  the teacher is asked once a row, its answers are kept in the output folder"
+    yield from _after(plan.recipe)
     yield from described(plan.recipe)
+
+
+def _before(recipe: Recipe) -> Iterator[str]:
+    """The training in front of the phases: with it and `_after` a reader sees the epochs of all three."""
+    if recipe.teacher.finetune is not None:
+        epochs = counted_epochs(recipe.teacher.finetune.epochs)
+        yield f"the teacher is fine-tuned first: {epochs} (--teacher-epochs)"
+
+
+def _after(recipe: Recipe) -> Iterator[str]:
+    """The training behind the phases."""
+    if recipe.baseline is not None:
+        epochs = counted_epochs(recipe.baseline.epochs)
+        yield f"to compare, the same student is trained without the teacher: {epochs} (--baseline-epochs)"
 
 
 def _translation(plan: TranslationPlan) -> Iterator[str]:
     recipe = plan.recipe
+    yield from _before(recipe)
     learned = "the references"
     if recipe.pseudo_labels is not None:
-        more = f" and of {plan.unlabelled_rows} unlabelled sources" if plan.unlabelled_rows else ""
+        more = f" and of {counted(plan.unlabelled_rows, 'unlabelled source')}" if plan.unlabelled_rows else ""
         also = " and the references" if recipe.pseudo_labels.references else ""
-        learned = f"the teacher's translations of the train rows{more} ({recipe.pseudo_labels.beams} beams){also}"
+        beams = counted(recipe.pseudo_labels.beams, "beam")
+        learned = f"the teacher's translations of the train rows{more} ({beams}){also}"
     yield f"the student learns from: {learned}"
     for index, (phase, objective) in enumerate(zip(recipe.phases, plan.objectives, strict=True)):
         yield _phase(index, phase, phase.loss_weights(has_decoder=True))
         if objective is not None:
             yield from _maps(objective)
-    yield f"measured with: {recipe.teacher_beams} beams (teacher), {recipe.evaluation.student_beams} (student)"
+    yield from _after(recipe)
+    teacher, student = counted(recipe.teacher_beams, "beam"), recipe.evaluation.student_beams
+    yield f"measured with: {teacher} (teacher), {student} (student)"
 
 
 def _maps(objective: Objective) -> Iterator[str]:
@@ -110,7 +137,8 @@ def _maps(objective: Objective) -> Iterator[str]:
 
 
 def _phase(index: int, phase: Phase, losses: dict[str, float]) -> str:
-    return f"phase {index} ({phase.name}): " + " + ".join(f"{weight:g} x {name}" for name, weight in losses.items())
+    said = " + ".join(f"{weight:g} x {name}" for name, weight in losses.items())
+    return f"phase {index} ({phase.name}): {said}; {counted_epochs(phase.epochs)}"
 
 
 # Fields that are about one task only, by the section that they stand in.

@@ -21,10 +21,11 @@ from tinybert_hf.evaluation import (
     task_metrics,
 )
 from tinybert_hf.opening import TEXT_CLASSIFICATION
+from tinybert_hf.recipes.figure_warnings import student_warnings
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan import check_training_arguments
 from tinybert_hf.recipes.plan_base import check_length
-from tinybert_hf.recipes.report import SCREEN, versions
+from tinybert_hf.recipes.report import SCREEN, show_warning, versions
 from tinybert_hf.recipes.schema import TRANSLATION
 from tinybert_hf.recipes.teachers import open_pretrained
 from tinybert_hf.recipes.translators import made_translator, new_translator
@@ -195,7 +196,9 @@ class _Tuning:
         rows = task.load(self.data)
         if folder.is_finished:
             console.print(f"{folder.path} holds this run already, complete; delete the folder to run it again.")
-            return dict(folder.read_report()["metrics"])
+            metrics = dict(folder.read_report()["metrics"])
+            _warn(console, rows, metrics)
+            return metrics
         if folder.is_started:
             console.print(f"Going on with the run in {folder.path}.")
         network, tokenizer = open_model(rows)
@@ -217,6 +220,12 @@ class _Tuning:
         else:
             network = opening.open_model(folder.work / "model", type(network), whole=True)[0]
         metrics = measure(network, tokenizer, rows)
+        _warn(console, rows, metrics)
         folder.place("model")
         folder.finish({"metrics": metrics, "versions": versions(), "recipe": {"data": asdict(self.data)}})
         return metrics
+
+
+def _warn(console: Console, rows: TaskData, metrics: Mapping[str, Any]) -> None:
+    for warning in student_warnings(rows, metrics, "The model"):
+        show_warning(console, warning)

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.recipes.report import STUDENT, TITLES, RunReport
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -48,7 +50,7 @@ class GeneralReport(RunReport):
 
     def _last_lines(self) -> list[str]:
         held_out = self.corpus["validation_tokens"]
-        lines = [f"On {held_out:,} held-out tokens: {losses_in_words(self.metrics[STUDENT])}"]
+        lines = [f"On {counted(held_out, 'held-out token')}: {losses_in_words(self.metrics[STUDENT])}"]
         if self.throughput:
             speed = self.throughput
             lines.append(
@@ -58,8 +60,16 @@ class GeneralReport(RunReport):
         return [
             *lines,
             f"The student is in {self.folder}. It is a base model and no classifier yet; go on with it:",
-            f"tinybert distill sst2 --student {self.folder} --teacher MODEL_FINE_TUNED_ON_THE_TASK",
+            f"tinybert distill sst2 --student {self.folder} --teacher MODEL_FINE_TUNED_ON_THE_TASK "
+            f"--output-dir {self.folder.rstrip('/')}-sst2",
         ]
+
+
+def risen_losses(metrics: Mapping[str, Any]) -> list[str]:
+    """The losses that did not fall, each in words: "attention loss 1.2 -> 1.3"."""
+    before = metrics.get("before", {})
+    risen = [name for name in metrics if name.endswith("_loss") and metrics[name] >= before.get(name, math.inf)]
+    return [losses_in_words({name: metrics[name], "before": before}) for name in risen]
 
 
 def losses_in_words(metrics: Mapping[str, Any]) -> str:

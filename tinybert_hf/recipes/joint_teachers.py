@@ -6,8 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.settings import QUESTION_ANSWERING, SINGLE_LABEL
 from tinybert_hf.distillation import Teachers, load_teacher
 from tinybert_hf.distillation.joint_objective import AnyObjective, objective_between
+from tinybert_hf.distillation.losses.prediction import mixed_logits
+from tinybert_hf.distillation.losses.spans import mixed_span_logits
 from tinybert_hf.distillation.teacher import check_tokenizer
 from tinybert_hf.distillation.teachers import settled
 from tinybert_hf.distillation.vocabularies import different_tokens
@@ -137,3 +140,20 @@ def _objectives(recipe: Recipe, student_config: TinyBertConfig, teachers: Teache
             raise in_phase(index, phase.name, error) from error
         objectives.append(objective)
     return tuple(objectives)
+
+
+def mean_answers(logits: Sequence[Any], weights: Sequence[float], problem_type: str) -> Any:
+    """Of the answers of several models, which are arrays, or lists of them for each row."""
+    from torch import tensor
+
+    if problem_type == QUESTION_ANSWERING:
+        rows = ([tensor(one) for one in each] for each in zip(*logits, strict=True))
+        return [mixed_span_logits(row, weights).numpy() for row in rows]
+    if isinstance(logits[0], list):
+        return [mean_answers(row, weights, SINGLE_LABEL) for row in zip(*logits, strict=True)]
+    return mixed_logits([tensor(one) for one in logits], weights, problem_type).numpy()
+
+
+def in_order(logits: Any, order: list[int]) -> Any:
+    """The last axis of an array, or of each of a list of them, in another order."""
+    return [one[..., order] for one in logits] if isinstance(logits, list) else logits[..., order]

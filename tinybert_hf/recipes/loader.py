@@ -47,17 +47,24 @@ def load_recipe(
     """
     from tinybert_hf.recipes.schema import Recipe  # brings the Trainer, which a list of recipes does not need
 
-    mapping = read_recipe(name_or_path)
-    mapping.setdefault("name", Path(name_or_path).stem)
-    for path, value in (overrides or {}).items():
-        set_value(mapping, path, value)
-    if with_baseline and mapping.get("baseline") is None:
-        mapping["baseline"] = {}
-    mapping = apply_overrides(mapping, assignments)
+    mapping = changed_recipe(name_or_path, overrides or {}, assignments, with_baseline=with_baseline)
     try:
         return build(Recipe, mapping)
     except RecipeError as error:
         raise RecipeError(f"recipe {name_or_path}: {error}") from error
+
+
+def changed_recipe(
+    name_or_path: str, overrides: Mapping[str, Any], assignments: Iterable[str], *, with_baseline: bool = False
+) -> dict[str, Any]:
+    """A recipe with its changes, as plain values that nobody has checked; arguments and errors as `load_recipe`."""
+    mapping = read_recipe(name_or_path)
+    mapping.setdefault("name", Path(name_or_path).stem)
+    for path, value in overrides.items():
+        set_value(mapping, path, value)
+    if with_baseline and mapping.get("baseline") is None:
+        mapping["baseline"] = {}
+    return apply_overrides(mapping, assignments)
 
 
 def read_recipe(name_or_path: str) -> dict[str, Any]:

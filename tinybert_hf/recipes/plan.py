@@ -7,14 +7,14 @@ from tinybert_hf.errors import RecipeError
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan_base import Plan, check_metrics, check_schedulers, check_training_arguments
-from tinybert_hf.recipes.plan_classification import ClassificationPlan, plan_classification
+from tinybert_hf.recipes.plan_encoder import EncoderPlan, plan_encoder
 from tinybert_hf.recipes.plan_general import GeneralPlan, corpus_content, plan_general
 from tinybert_hf.recipes.plan_translation import TranslationPlan, plan_translation
 from tinybert_hf.recipes.pruning import check_corpus, corpus_files
 from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
 
 __all__ = [
-    "ClassificationPlan",
+    "EncoderPlan",
     "GeneralPlan",
     "Plan",
     "TranslationPlan",
@@ -31,7 +31,7 @@ _EXAMPLES = {
 _NOT_COMPARED = ("name", "description", "output_dir")
 
 
-def make_plan(recipe: Recipe) -> ClassificationPlan | TranslationPlan | GeneralPlan:
+def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
     """Check a recipe against the world: data, teacher, student, layer maps, output folder, disk. Writes nothing.
 
     Raises:
@@ -62,6 +62,6 @@ def make_plan(recipe: Recipe) -> ClassificationPlan | TranslationPlan | GeneralP
         )
     if recipe.is_general:
         return plan_general(recipe, folder)
-    plan = plan_translation(recipe, folder) if recipe.is_translation else plan_classification(recipe, folder)
+    plan = plan_translation(recipe, folder) if recipe.is_translation else plan_encoder(recipe, folder)
     check_metrics(recipe, plan.data.problem_type)
     return plan

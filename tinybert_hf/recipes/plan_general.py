@@ -13,7 +13,7 @@ from tinybert_hf.model import TinyBertConfig, TinyBertForMaskedLM, TinyBertModel
 from tinybert_hf.opening import check_folder_files
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan_base import Plan, bytes_needed, open_student_config, open_teacher_config, preset_config
-from tinybert_hf.recipes.plan_classification import layer_maps
+from tinybert_hf.recipes.plan_encoder import layer_maps
 from tinybert_hf.recipes.schema import GENERAL, Recipe
 
 if TYPE_CHECKING:

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data import TASKS
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.generation import decoder_start_token
+from tinybert_hf.data.raw_rows import columns_named_by
 from tinybert_hf.data.translation_languages import set_languages
 from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.vocabularies import different_tokens
@@ -128,7 +129,8 @@ def _count_unlabelled(recipe: Recipe) -> int:
     labels = recipe.pseudo_labels
     if labels is None or labels.unlabelled_file is None:
         return 0
-    return len(read_file(labels.unlabelled_file, [labels.unlabelled_column or recipe.data.source_column]))
+    with columns_named_by("Name it with --unlabelled-column; in a recipe, pseudo_labels.unlabelled_column."):
+        return len(read_file(labels.unlabelled_file, [labels.unlabelled_column or recipe.data.source_column]))
 
 
 def _teacher(recipe: Recipe, pairs: Dataset) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:

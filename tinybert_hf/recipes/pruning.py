@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.pruning.counting import share_left_out
+from tinybert_hf.recipes.folder import is_first_process
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
     from tinybert_hf.pruning import PrunedModel
     from tinybert_hf.recipes.folder import RunFolder
+    from tinybert_hf.recipes.run_base import RunBase
     from tinybert_hf.recipes.schema import Recipe, VocabularyPruning
 
 PRUNING = "pruning"
@@ -37,6 +42,23 @@ def check_corpus(recipe: Recipe) -> None:
 
         assert recipe.prune_vocabulary is not None
         TextFiles(files, recipe.prune_vocabulary.text_columns).check()
+
+
+def prune_stage(run: RunBase[Any], settings: VocabularyPruning) -> None:
+    """Make the vocabulary of the distilled student smaller, and measure what is shipped."""
+    if not is_first_process():
+        return
+    folder = run.folder
+    if folder.result_of(PRUNING) is None:
+        with run.stage(PRUNING, "Pruning the vocabulary"):
+            pruned = prune_student(folder, settings, run.open_student, run.corpus_of_rows)
+            run.warn(pruned.report.warnings())
+            metrics = run.measure_pruned(pruned.model.to(run.device), pruned.tokenizer)
+            share = share_left_out(run.student_tokenizer, pruned.kept, run.validation_texts())
+        folder.finish_stage(PRUNING, {"metrics": metrics, **asdict(pruned.report), "left_out_share": share})
+    folder.place(PRUNING)
+    result = folder.result_of(PRUNING)
+    run.say(f"Student, pruned: {run.in_words(result['metrics'])}, {pruning_in_words(result)}", text_in_words(result))
 
 
 def prune_student(
@@ -83,12 +105,24 @@ def pruning_in_words(result: Mapping[str, Any]) -> str:
     )
 
 
+def text_in_words(result: Mapping[str, Any]) -> str:
+    """What of the corpus, and of the validation rows, keeps its pieces."""
+    said = (
+        f"{result['kept_share']:.2%} of the corpus' tokens keep their piece. In further text like it about "
+        f"{result['unseen_share']:.2%} of the tokens would be new, less with the margin"
+    )
+    if "left_out_share" in result:  # a run of an earlier version did not count it
+        said += f"; of the validation rows' tokens {result['left_out_share']:.2%} have a piece that was left out"
+    return said + "."
+
+
 def described(recipe: Recipe) -> Iterator[str]:
     """For a dry run."""
     settings = recipe.prune_vocabulary
     if settings is not None:
         corpus = ", ".join("the training rows" if one == TRAIN else one for one in settings.corpus)
+        often = "once" if settings.min_count == 1 else f"{settings.min_count} times"
         yield (
-            f"then the vocabulary: pieces that come {settings.min_count} times or more in {corpus}, and "
+            f"then the vocabulary: pieces that come {often} or more in {corpus}, and "
             f"{settings.margin:.0%} of the others"
         )

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import platform
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
-from tinybert_hf.recipes.pruning import pruning_in_words
+from tinybert_hf.recipes.pruning import pruning_in_words, text_in_words
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -71,19 +72,27 @@ class RunReport:
         # A correlation can be negative, and a share of that says nothing.
         return self.metrics[STUDENT][self.main_metric] / teacher if teacher > 0 else float("nan")
 
-    def show(self, console: Console) -> None:
-        """Print the table, the warnings, and how to load the student."""
+    def show(self, console: Console, said: Collection[str] = ()) -> None:
+        """Print the table, the warnings, and how to load the student.
+
+        Args:
+            console: where to print.
+            said: warnings that stand there already; of these only the number is said.
+        """
         console.print(self._table(), crop=False)
         for warning in self.warnings:
-            show_warning(console, warning)
+            if warning not in said:
+                show_warning(console, warning)
+        before = sum(warning in said for warning in self.warnings)
+        if before:
+            what = counted(before, "warning stands", "warnings stand")
+            console.print(f"[bold red]{what} above[/bold red], and in run.json.", highlight=False)
         for line in self._last_lines():
             console.print(line, highlight=False, markup=False, soft_wrap=True)
 
     def _last_lines(self) -> list[str]:
         """Where the student is, and what can be done with it."""
-        pruned = [] if self.pruning is None else [f"Its vocabulary was pruned: {pruning_in_words(self.pruning)}."]
-        if pruned and BASELINE in self.metrics:
-            pruned = [f"{pruned[0]} The student that was trained alone keeps the whole vocabulary."]
+        pruned = [] if self.pruning is None else self._pruned(self.pruning)
         load = f'import tinybert_hf; pipeline("{self.task}", "{self.folder}")'
         elsewhere = WITHOUT_PACKAGE
         if self.task == QUESTION_ANSWERING:
@@ -93,6 +102,14 @@ class RunReport:
                 "trust_remote_code=True) gives the logits of start and end."
             )
         return [*pruned, f"The student is in {self.folder}.", f"Load it: {load}", elsewhere]
+
+    def _pruned(self, result: Mapping[str, Any]) -> list[str]:
+        """Sizes and the main figure before and after, and what text loses its pieces."""
+        before = result.get("metrics_before", {}).get(self.main_metric)
+        after = self.metrics[STUDENT][self.main_metric]
+        figure = "" if before is None else f", {self.main_metric.replace('_', ' ')} {before:.4f} -> {after:.4f}"
+        baseline = " The student that was trained alone keeps the whole vocabulary." * (BASELINE in self.metrics)
+        return [f"Its vocabulary was pruned: {pruning_in_words(result)}{figure}.{baseline}", text_in_words(result)]
 
     def _table(self) -> Table:
         from rich.table import Table

@@ -2,16 +2,17 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.recipes.general_report import GeneralReport
-from tinybert_hf.recipes.plan import ClassificationPlan, GeneralPlan, TranslationPlan, make_plan
+from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan, make_plan
 from tinybert_hf.recipes.report import RunReport
-from tinybert_hf.recipes.run_classification import ClassificationRun
+from tinybert_hf.recipes.run_encoder import EncoderRun
 from tinybert_hf.recipes.run_general import GeneralRun
 from tinybert_hf.recipes.run_translation import TranslationRun
 from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
+from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.translation_report import TranslationReport
 
 if TYPE_CHECKING:
@@ -36,6 +37,7 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
         console = Console(quiet=not is_first_process())  # of several processes one speaks
     plan = make_plan(recipe)
     folder = plan.folder
+    said: set[str] = set()
     if folder.is_finished:
         console.print(f"{folder.path} holds this run already, complete; delete the folder to run it again.")
         kinds: dict[str, type[RunReport]] = {TRANSLATION: TranslationReport, GENERAL: GeneralReport}
@@ -44,14 +46,15 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
     else:
         if folder.is_started:
             console.print(f"Going on with the run in {folder.path}.")
-        report = _run(plan, console)
-    report.show(console)
+        run = _run_of(plan, console)
+        report, said = run.carry_out(), run.said
+    report.show(console, said)
     return report
 
 
-def _run(plan: ClassificationPlan | TranslationPlan | GeneralPlan, console: Console) -> RunReport:
+def _run_of(plan: EncoderPlan | TranslationPlan | GeneralPlan, console: Console) -> Run[Any]:
     if isinstance(plan, GeneralPlan):
-        return GeneralRun(plan, console).carry_out()
+        return GeneralRun(plan, console)
     if isinstance(plan, TranslationPlan):
-        return TranslationRun(plan, console).carry_out()
-    return ClassificationRun(plan, console).carry_out()
+        return TranslationRun(plan, console)
+    return EncoderRun(plan, console)

@@ -28,13 +28,15 @@ from tinybert_hf.evaluation import measure_costs
 from tinybert_hf.opening import PROJECTIONS_FILE
 from tinybert_hf.recipes.folder import is_first_process, read_json
 from tinybert_hf.recipes.general_models import make_start, open_student, open_teacher
-from tinybert_hf.recipes.general_report import GeneralReport, losses_in_words
+from tinybert_hf.recipes.general_report import GeneralReport, losses_in_words, risen_losses
 from tinybert_hf.recipes.plan_general import GeneralPlan
 from tinybert_hf.recipes.progress import share_progress
-from tinybert_hf.recipes.report import STUDENT, TEACHER, RunReport, show_warning
-from tinybert_hf.recipes.stages import Run, size_of
+from tinybert_hf.recipes.report import STUDENT, TEACHER, RunReport
+from tinybert_hf.recipes.run_base import size_of
+from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.starting_projections import projections_beside
 from tinybert_hf.training import GeneralDistillationTrainer
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -50,6 +52,7 @@ class GeneralRun(Run[GeneralPlan]):
         corpus: tokenised; there once the rows are prepared.
     """
 
+    report_class = GeneralReport
     corpus: Corpus
 
     def main_metric(self) -> str:
@@ -57,26 +60,12 @@ class GeneralRun(Run[GeneralPlan]):
         return "loss"
 
     def carry_out(self) -> RunReport:
-        """As every run; the model card says that the student is no classifier yet.
-
-        Of several processes the first does all of it, and the others only train along.
-        """
-        if not is_first_process():
-            return self._train_along()
+        """As every run; the model card says that the student is no classifier yet."""
         report = super().carry_out()
         card = self.folder.path / CARD_FILE
-        if not card.exists():
+        if is_first_process() and not card.exists():
             card.write_text(card_of(self.folder.path), encoding="utf-8")
         return report
-
-    def _train_along(self) -> RunReport:
-        self._open_teacher()
-        self.folder.wait_for_stage("start")  # by then the corpus is tokenised
-        if not self.folder.is_finished and self.folder.result_of(STUDENT) is None:
-            self.corpus = self._open_corpus()
-            self.run_phases(self.open_student(self.folder.work / "start").to(self.device))  # type: ignore[arg-type]
-        self.folder.wait_for(lambda: False)
-        return GeneralReport.read(self.folder.read_report(), str(self.folder.path))
 
     @property
     def teacher_rows(self) -> Any:
@@ -138,8 +127,7 @@ class GeneralRun(Run[GeneralPlan]):
             self.corpus = self._open_corpus()
         self.folder.finish_stage(CORPUS, self.corpus.report)
         self.say(*corpus_in_words(self.corpus, self.plan.corpus.block_length))
-        for warning in self._few_steps():
-            show_warning(self.console, warning)
+        self.warn(self._few_steps())
 
     def _few_steps(self) -> Iterator[str]:
         """Phases in which nothing can be learnt: a large batch on little text."""
@@ -148,10 +136,10 @@ class GeneralRun(Run[GeneralPlan]):
             batch = phase.batch_size * phase.gradient_accumulation_steps * processes
             steps = math.ceil(math.ceil(len(self.corpus.train) / batch) * phase.epochs)
             if steps < _FEW_STEPS:
-                many = f"{steps} step{'s' if steps > 1 else ''}"
                 yield (
-                    f"Phase {index} has only {many} ({len(self.corpus.train):,} blocks, batches of {batch}), in "
-                    "which little is learnt: make the batches smaller (--batch-size 16), or give more text or epochs."
+                    f"Phase {index} has only {counted(steps, 'step')} ({counted(len(self.corpus.train), 'block')}, "
+                    f"batches of {batch}), in which little is learnt: make the batches smaller (--batch-size 16), or "
+                    "give more text or epochs."
                 )
 
     def _open_corpus(self) -> Corpus:
@@ -210,11 +198,17 @@ class GeneralRun(Run[GeneralPlan]):
         """A student that is farther from its teacher than before has been spoilt by the training."""
         metrics = self.folder.result_of(STUDENT)["metrics"]
         after, before = metrics["loss"], metrics["before"].get("loss", float("inf"))
-        if len(self.phases) > 1 or after < before:
+        risen = risen_losses(metrics)
+        if len(self.phases) > 1 or (after < before and not risen):
             return []
+        advice = "give the training more text or epochs, or a lower learning rate"
+        if after >= before:
+            each = f"; {', '.join(risen)}" if risen else ""
+            return [f"The losses on held-out text did not fall ({before:.4g} -> {after:.4g}{each}): {advice}."]
         return [
-            f"The losses on held-out text did not fall ({before:.4g} -> {after:.4g}): give the training more text or "
-            "epochs, or a lower learning rate."
+            f"On held-out text {', '.join(risen)}: there the student is farther from its teacher than before, though "
+            f"the weighted sum of the losses fell ({before:.4g} -> {after:.4g}). Give that loss a higher weight, or "
+            f"{advice}."
         ]
 
     def report(self) -> GeneralReport:
@@ -241,11 +235,11 @@ def corpus_in_words(corpus: Corpus, block_length: int) -> list[str]:
     report = corpus.report
     full = report["tokens"] / (report["blocks"] * block_length)
     lines = [
-        f"Corpus: {report['sources']:,} sources, {report['documents']:,} documents, {report['lines']:,} lines; "
-        f"{report['blocks']:,} blocks of up to {block_length} tokens, {report['tokens']:,} tokens (padded to full "
-        f"length {1 - full:.1%} would be padding)",
-        f"Learned from: {report['train_blocks']:,} blocks; held out: {report['validation_blocks']:,}. The tokens are "
-        f"kept in {corpus.folder}.",
+        f"Corpus: {counted(report['sources'], 'source')}, {counted(report['documents'], 'document')}, "
+        f"{counted(report['lines'], 'line')}; {counted(report['blocks'], 'block')} of up to {block_length} tokens, "
+        f"{counted(report['tokens'], 'token')} (padded to full length {1 - full:.1%} would be padding)",
+        f"Learned from: {counted(report['train_blocks'], 'block')}; held out: {report['validation_blocks']:,}. The "
+        f"tokens are kept in {corpus.folder}.",
     ]
     for count, what in (
         (report["empty_sources"], "empty"),

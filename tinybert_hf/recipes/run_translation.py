@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS, tokenizing_notes
 from tinybert_hf.evaluation import (
+    NEXT_TO_NOTHING,
     TranslationContestant,
     evaluate_translation,
     measure_translation_costs,
@@ -19,11 +20,12 @@ from tinybert_hf.recipes import pseudo_labelling
 from tinybert_hf.recipes.folder import read_json, write_json
 from tinybert_hf.recipes.plan_translation import TranslationPlan
 from tinybert_hf.recipes.progress import counting, row_progress
-from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, show_warning
+from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER
 from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.translation_report import TranslationReport
 from tinybert_hf.recipes.translators import make_start, open_student, open_teacher, open_tokenizer, reopen_teacher
 from tinybert_hf.training import Phase
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -32,8 +34,6 @@ if TYPE_CHECKING:
 PSEUDO_LABELS = "pseudo-labels"
 WORST_FILE = "worst_sentences.md"  # to be read
 WORST_ROWS = "worst_sentences.jsonl"  # the same, for `tinybert report`
-# Below it, translations and references share hardly more than the full stop.
-NEXT_TO_NOTHING = 2.0
 _TIMED_SENTENCES = 50
 
 
@@ -132,8 +132,7 @@ class TranslationRun(Run[TranslationPlan]):
             self.folder.finish_stage(PSEUDO_LABELS, reports)
         reports = self.folder.result_of(PSEUDO_LABELS)
         self.say(*(pseudo_labelling.in_words(name, report) for name, report in reports.items()))
-        for warning in pseudo_labelling.warnings(reports):
-            show_warning(self.console, warning)
+        self.warn(pseudo_labelling.warnings(reports))
 
     def make_start(self) -> PreTrainedModel:
         """Opened, or drawn."""
@@ -179,10 +178,15 @@ class TranslationRun(Run[TranslationPlan]):
         bleu = self.folder.result_of("teacher metrics")["bleu"]
         if bleu >= NEXT_TO_NOTHING:
             return []
-        return [
-            f"the teacher's BLEU is {bleu:.1f}: its translations have next to nothing in common with the references. "
+        advice = (
             "Does it translate between these two languages, in this direction? Does it want a prefix before each "
             "source (teacher.prefix)? Was it trained long enough?"
+        )
+        if self.recipe.teacher.finetune is not None:
+            advice = "It was trained in this run: give it more epochs (--teacher-epochs) or more rows."
+        return [
+            f"the teacher's BLEU is {bleu:.1f}: its translations have next to nothing in common with the references. "
+            f"{advice}"
         ]
 
     def report(self) -> TranslationReport:
@@ -247,4 +251,4 @@ class TranslationRun(Run[TranslationPlan]):
         return ready
 
     def _beams_of(self, beams: int) -> str:
-        return "greedy" if beams == 1 else f"{beams} beams"
+        return "greedy" if beams == 1 else counted(beams, "beam")

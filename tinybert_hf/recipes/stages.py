@@ -3,60 +3,27 @@
 from __future__ import annotations
 
 import os
-import time
-from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
 from dataclasses import asdict
-from pathlib import Path
-from typing import TYPE_CHECKING, Any, Generic, TypeVar
+from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.distillation.projections import AnyProjections
-from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
-from tinybert_hf.evaluation import main_metric
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.recipes.layer_distances import AFTER, BEFORE, distances_to_teacher, write_distances
-from tinybert_hf.recipes.plan_base import Plan
-from tinybert_hf.recipes.pruning import PRUNING, prune_student, pruning_in_words
-from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
-from tinybert_hf.recipes.schema import Recipe, VocabularyPruning
+from tinybert_hf.recipes.pruning import PRUNING, prune_stage
+from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport, versions
+from tinybert_hf.recipes.run_base import PlanT, RunBase, size_of
 from tinybert_hf.training import FinetuneSettings, Phase, PhaseResult, finetune, run_phases
+from tinybert_hf.wording import counted_epochs
 
 if TYPE_CHECKING:
     from datasets import Dataset
-    from rich.console import Console
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _ROWS = "rows"  # the stage after which the rows of the phases are there
-PlanT = TypeVar("PlanT", bound=Plan)
 
 
-class Run(ABC, Generic[PlanT]):
-    """One run: what its stages hand to each other. Stages that are finished are read back.
-
-    A task says how its models are opened, measured and reported; the order of the stages is the same for all.
-
-    Attributes:
-        teacher: on its device.
-        tokenizer: of the teacher.
-        report_class: what `report` gives.
-    """
-
-    report_class: type[RunReport] = RunReport
-    teacher: PreTrainedModel
-    tokenizer: PreTrainedTokenizerBase
-
-    def __init__(self, plan: PlanT, console: Console) -> None:
-        self.plan, self.recipe, self.folder, self.console = plan, plan.recipe, plan.folder, console
-        self.metric = self.main_metric()
-        self.device = _device(plan.recipe)
-        self.training_arguments: dict[str, Any] = {**SCREEN, **plan.recipe.training_arguments}
-
-    def main_metric(self) -> str:
-        """Name of the figure that decides."""
-        data = self.plan.data
-        return self.recipe.metric or main_metric(data.problem_type, data.label_names)
+class Run(RunBase[PlanT]):
+    """One run: its stages, in the same order for all tasks. Stages that are finished are read back."""
 
     def carry_out(self) -> RunReport:
         """Do what is not done yet, and write run.json."""
@@ -79,118 +46,6 @@ class Run(ABC, Generic[PlanT]):
         self.folder.finish(content)
         return report
 
-    @property
-    @abstractmethod
-    def teacher_rows(self) -> Dataset:
-        """Tokenised rows that a teacher is fine-tuned on."""
-
-    @property
-    @abstractmethod
-    def distillation_rows(self) -> Dataset:
-        """Tokenised rows that the phases learn from."""
-
-    @property
-    @abstractmethod
-    def baseline_rows(self) -> Dataset:
-        """Tokenised rows that the student learns from alone."""
-
-    @property
-    @abstractmethod
-    def validation_rows(self) -> Dataset:
-        """Tokenised rows to measure on."""
-
-    @property
-    def student_tokenizer(self) -> PreTrainedTokenizerBase:
-        """Usually the teacher's."""
-        return self.tokenizer
-
-    @property
-    def phases(self) -> Sequence[Phase]:
-        """Of the recipe."""
-        return self.recipe.phases
-
-    @property
-    def phase_arguments(self) -> dict[str, Any]:
-        """TrainingArguments for the phases, besides what a phase says itself."""
-        return self.training_arguments
-
-    @property
-    def phase_options(self) -> dict[str, Any]:
-        """What `run_phases` is to know besides."""
-        return {}
-
-    @property
-    def compute_metrics(self) -> Any:
-        """As for transformers' Trainer, at the end of each epoch of a phase."""
-        return None
-
-    @abstractmethod
-    def open_teacher(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """The teacher that the recipe names."""
-
-    @abstractmethod
-    def reopen_teacher(self, folder: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        """The teacher that was fine-tuned in this run."""
-
-    @abstractmethod
-    def check_teacher(self) -> None:
-        """Refuse a teacher that cannot serve, before anything is trained."""
-
-    def prepare_rows(self) -> None:
-        """Make the rows that the phases learn from, where they are not the rows as they are."""
-
-    @abstractmethod
-    def make_start(self) -> PreTrainedModel:
-        """The student before the first step."""
-
-    @abstractmethod
-    def open_student(self, folder: Path) -> PreTrainedModel:
-        """A student that this run has saved."""
-
-    @property
-    def other_tokens(self) -> bool:
-        """Whether the (first) teacher reads a text as other tokens than the student."""
-        return False
-
-    def starting_projections(self, student: PreTrainedModel) -> AnyProjections | None:
-        """Projections that a student was saved with; None: the phases make new ones."""
-        return None
-
-    def guide(self) -> PreTrainedModel:
-        """The model that the losses of the phases look at."""
-        return self.teacher
-
-    def save_beside(self, folder: Path) -> None:
-        """Put what belongs to the student beside its weights."""
-
-    @abstractmethod
-    def measure(self, who: str, model: PreTrainedModel) -> dict[str, Any]:
-        """The figures of a model on the validation rows."""
-
-    @abstractmethod
-    def in_words(self, metrics: Mapping[str, Any]) -> str:
-        """The figures that matter most, for a line on the screen."""
-
-    @abstractmethod
-    def teacher_warnings(self) -> list[str]:
-        """What is odd about the teacher's figures."""
-
-    def corpus_of_rows(self) -> Iterator[str]:
-        """Every training text, for a vocabulary that is pruned by them."""
-        raise NotImplementedError
-
-    def measure_pruned(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
-        """The figures of a student with a vocabulary of its own on the validation rows."""
-        raise NotImplementedError
-
-    def student_warnings(self) -> list[str]:
-        """What is odd about the student's figures."""
-        return []
-
-    @abstractmethod
-    def report(self) -> RunReport:
-        """All figures, once every stage is finished."""
-
     def _open_teacher(self) -> None:
         place = self.folder.path / TEACHER
         self.teacher, self.tokenizer = self.reopen_teacher(place) if place.exists() else self.open_teacher()
@@ -209,8 +64,7 @@ class Run(ABC, Generic[PlanT]):
         if self.folder.result_of("teacher metrics") is None:
             self.folder.finish_stage("teacher metrics", self.measure(TEACHER, self.teacher))
         self.say(f"Teacher ({size_of(self.teacher)}): {self.in_words(self.folder.result_of('teacher metrics'))}")
-        for warning in self.teacher_warnings():
-            show_warning(self.console, warning)
+        self.warn(self.teacher_warnings())
 
     def _prepare_rows(self) -> None:
         """Of several processes the first makes the rows, and the others read them."""
@@ -244,28 +98,13 @@ class Run(ABC, Generic[PlanT]):
             self.folder.place(STUDENT)
         self.say(f"Student: {self.in_words(self.folder.result_of(STUDENT)['metrics'])}")
         if self.recipe.prune_vocabulary is not None:
-            self._prune(self.recipe.prune_vocabulary)
+            prune_stage(self, self.recipe.prune_vocabulary)
 
     def _save_student(self, student: PreTrainedModel) -> None:
         student.save_pretrained(self.folder.work / STUDENT)
         self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
         self.save_beside(self.folder.work / STUDENT)
         write_manifest(self.folder.work / STUDENT)
-
-    def _prune(self, settings: VocabularyPruning) -> None:
-        """Make the vocabulary smaller, and measure what is shipped."""
-        if not is_first_process():
-            return
-        if self.folder.result_of(PRUNING) is None:
-            with self.stage(PRUNING, "Pruning the vocabulary"):
-                pruned = prune_student(self.folder, settings, self.open_student, self.corpus_of_rows)
-                for warning in pruned.report.warnings():
-                    show_warning(self.console, warning)
-                metrics = self.measure_pruned(pruned.model.to(self.device), pruned.tokenizer)
-            self.folder.finish_stage(PRUNING, {"metrics": metrics, **asdict(pruned.report)})
-        self.folder.place(PRUNING)
-        result = self.folder.result_of(PRUNING)
-        self.say(f"Student, pruned: {self.in_words(result['metrics'])}, {pruning_in_words(result)}")
 
     def run_phases(self, student: PreTrainedModel) -> list[PhaseResult]:
         """Train the student; of several processes every one has to call this."""
@@ -288,7 +127,7 @@ class Run(ABC, Generic[PlanT]):
     def _announce(self, index: int, phase: Phase) -> None:
         losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
         named = ", ".join(loss.removesuffix("_loss").replace("_", " ") for loss in losses)
-        self.say(f"phase {index} ({phase.name}): {named}; {phase.epochs:g} epochs")
+        self.say(f"phase {index} ({phase.name}): {named}; {counted_epochs(phase.epochs)}")
 
     def _compare_layers(self, when: str, student: PreTrainedModel) -> None:
         """Keep how far the layers are from the teacher's, for the report."""
@@ -331,15 +170,6 @@ class Run(ABC, Generic[PlanT]):
             os.replace(self.folder.work / name, self.folder.path / name)
         self.folder.wait_for((self.folder.path / name / "config.json").is_file)
 
-    @contextmanager
-    def stage(self, name: str, title: str) -> Iterator[None]:
-        """Say what begins, and keep how long it took."""
-        self.console.print(f"[bold]{title}[/bold]", highlight=False)
-        started = time.perf_counter()
-        yield
-        seconds = {**(self.folder.result_of("seconds") or {}), name: round(time.perf_counter() - started, 1)}
-        self.folder.finish_stage("seconds", seconds)
-
     def collected(self) -> dict[str, Any]:
         """The figures of all models and stages, by the names that a RunReport has for them."""
         stages = {name: self.folder.result_of(name) for name in (STUDENT, BASELINE, "seconds")}
@@ -363,29 +193,3 @@ class Run(ABC, Generic[PlanT]):
             "warnings": [*self.teacher_warnings(), *self.student_warnings()],
             "task": self.recipe.task,
         }
-
-    def say_notes(self, notes: Iterable[str]) -> None:
-        """Print what a user should know, a line each."""
-        self.say(*(f"Note: {note}" for note in notes))
-
-    def say(self, *lines: str) -> None:
-        """Print lines as they are."""
-        for line in lines:
-            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
-
-
-def size_of(model: PreTrainedModel) -> str:
-    """Depth, width and parameters of a model, in words."""
-    encoder = encoder_shape(model.config)
-    layers = f"{encoder.layers}"
-    if is_translator(model):
-        layers += f" + {decoder_shape(model.config).layers}"
-    return f"{layers} layers of width {encoder.width}, {model.num_parameters() / 1e6:.1f} M"
-
-
-def _device(recipe: Recipe) -> str:
-    """Where the Trainer of transformers will train."""
-    import torch
-
-    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return "cpu" if recipe.training_arguments.get("use_cpu") or accelerator is None else accelerator.type

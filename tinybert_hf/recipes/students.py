@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.distillation import initialize_from_teacher
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.opening import HEADS, open_model
-from tinybert_hf.recipes.plan_classification import ClassificationPlan
+from tinybert_hf.recipes.plan_encoder import EncoderPlan
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -23,7 +23,7 @@ _BATCH = 32
 
 
 def make_start(
-    plan: ClassificationPlan, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, train: Dataset
+    plan: EncoderPlan, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, train: Dataset
 ) -> PreTrainedModel:
     """The student before the first step: opened, projected down from the teacher, or drawn."""
     from transformers import set_seed
@@ -72,7 +72,7 @@ def unlabelled_batches(
             return
 
 
-def check_vocabulary(plan: ClassificationPlan, tokenizer: PreTrainedTokenizerBase) -> None:
+def check_vocabulary(plan: EncoderPlan, tokenizer: PreTrainedTokenizerBase) -> None:
     """Refuse a student that embeds fewer tokens than it is given.
 
     Raises:

@@ -8,13 +8,13 @@ from typing import TYPE_CHECKING
 from tinybert_hf.data import TaskData
 from tinybert_hf.distillation import load_teacher
 from tinybert_hf.opening import HEADS
-from tinybert_hf.recipes.plan_classification import ClassificationPlan
+from tinybert_hf.recipes.plan_encoder import EncoderPlan
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-def open_teacher(plan: ClassificationPlan) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+def open_teacher(plan: EncoderPlan) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     """The teacher as the recipe names it: fine-tuned already, or about to be.
 
     Raises:

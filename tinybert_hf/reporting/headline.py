@@ -9,6 +9,7 @@ from typing import Any
 from tinybert_hf.reporting.bars import BarGroup, bar_picture
 from tinybert_hf.reporting.finished_run import FinishedRun
 from tinybert_hf.reporting.words import MODELS, metric_name, metric_value, parameters
+from tinybert_hf.wording import counted
 
 _SIGNATURES = ("bleu_signature", "chrf_signature")
 
@@ -39,7 +40,7 @@ def _pruning(sizes: Mapping[str, Any] | None) -> str:
 
 def _copies(run: FinishedRun) -> str:
     made = (run.content.get("augmentation") or {}).get("augmented_rows")
-    return f" and {made:,} augmented copies of them, without their labels" if made else ""
+    return f" and {counted(made, 'augmented copy', 'augmented copies')} of them, without their labels" if made else ""
 
 
 def _rows(run: FinishedRun) -> str:

@@ -108,7 +108,7 @@ def test_lines_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
     assert [note.partition(": ")[2] for note in glove.notes] == [
         "2 lines left out, not 3 numbers wide.",
         "4 lines left out, not a word and its numbers.",
-        "1 lines left out, not UTF-8.",
+        "1 line left out, not UTF-8.",
     ]
     assert glove.words(["film"], [[]], 1) == [["movie"]]
 

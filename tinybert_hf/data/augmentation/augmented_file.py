@@ -3,7 +3,7 @@
 import shutil
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -11,7 +11,7 @@ from tinybert_hf.data.augmentation.augmenter import Augmenter, Copy, Row
 from tinybert_hf.data.augmentation.settings import ReplacementSettings
 from tinybert_hf.data.augmentation.word_source import WordSource
 from tinybert_hf.data.files import read_file, read_whole_file
-from tinybert_hf.data.raw_rows import RawRows
+from tinybert_hf.data.raw_rows import RawRows, columns_named_by
 from tinybert_hf.data.shard_folder import ShardFolder, file_digest
 from tinybert_hf.data.single_file import PARTS, beside, finished_file, place_single, refuse_unknown_suffix
 from tinybert_hf.errors import DataError
@@ -68,12 +68,14 @@ class AugmentationReport:
         rows_read: rows of the input.
         rows_written: those and their copies.
         notes: reason -> how many rows got no copy for it, or how many words were never replaced.
+        was_there: an earlier start has written the whole file, and nothing was to do.
     """
 
     output: str
     rows_read: int
     rows_written: int
     notes: dict[str, int]
+    was_there: bool = False
 
 
 def write_augmented(
@@ -116,7 +118,7 @@ def write_augmented(
     finished = finished_file(output, identity)
     if finished is not None:
         shutil.rmtree(beside(output, PARTS), ignore_errors=True)
-        return _report(output, finished)
+        return replace(_report(output, finished), was_there=True)
     folder = ShardFolder.claim(beside(output, PARTS), identity, suffix, -(-len(table) // file.shard_rows))
     augmenter, schema = Augmenter(source, settings), _schema(table, file)
     done = len(table) - sum(len(_rows_of(index, file, len(table))) for index in folder.missing)
@@ -167,7 +169,8 @@ def read_rows(file: FileToAugment) -> RawRows:
     Raises:
         DataError: it cannot be used, a column is missing or not of texts, or it was augmented before.
     """
-    read_file(file.path, file.columns, max_rows=1)
+    with columns_named_by("Name the columns with --text-column and --text-pair-column."):
+        read_file(file.path, file.columns, max_rows=1)
     table = read_whole_file(file.path, file.max_rows)
     for name in (IS_AUGMENTED, SOURCE_ROW):
         if name in table.columns:

@@ -13,6 +13,7 @@ from typing import IO, Any, cast
 from tinybert_hf.data.augmentation.neighbours import WordTable
 from tinybert_hf.data.augmentation.words import is_lettered, is_word
 from tinybert_hf.errors import DataError
+from tinybert_hf.wording import counted
 
 _HEADER = re.compile(rb"\s*\d+ +\d+\s*")
 _NUMBERS = re.compile(rb"(?: [-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)+")
@@ -57,7 +58,9 @@ class GloveVectors:
         self._vectors = torch.from_numpy(vectors.vectors)
         self._places = {word: place for place, word in reversed(list(enumerate(words)))}
         self._known: dict[tuple[str, int], list[str]] = {}
-        self.notes = [f"{file}: {count:,} lines left out, {reason}." for reason, count in scan.left_out.items()]
+        self.notes = [
+            f"{file}: {counted(count, 'line')} left out, {reason}." for reason, count in scan.left_out.items()
+        ]
 
     def knows(self, word: str) -> bool:
         """Whether the file has a vector for a word, as it is written or in small letters."""

@@ -9,7 +9,7 @@ from typing import IO, Any, NamedTuple
 from tinybert_hf.data.corpus.settings import CorpusSettings
 from tinybert_hf.data.files import READERS, open_file
 from tinybert_hf.data.formats import text_lines
-from tinybert_hf.data.raw_rows import check_columns
+from tinybert_hf.data.raw_rows import check_columns, columns_named_by
 from tinybert_hf.errors import DataError
 
 TABLES = (*READERS, ".parquet")
@@ -159,5 +159,6 @@ def _parquet_rows(handle: IO[bytes], path: str, settings: CorpusSettings, share:
 def _text_column(source: str, present: list[str], settings: CorpusSettings) -> str:
     column = settings.text_column or next((name for name in OBVIOUS if name in present), OBVIOUS[0])
     wanted = [column, *([settings.document_column] if settings.document_column else [])]
-    check_columns(source, wanted, present)
+    with columns_named_by("Name the column with --text-column; in a recipe, corpus.text_column."):
+        check_columns(source, wanted, present)
     return column

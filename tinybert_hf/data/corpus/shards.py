@@ -22,6 +22,7 @@ from tinybert_hf.data.corpus.settings import CorpusSettings
 from tinybert_hf.data.corpus.sources import Source
 from tinybert_hf.data.shard_folder import MANIFEST, read_manifest, replace_file
 from tinybert_hf.errors import DataError, OutputFolderError
+from tinybert_hf.wording import counted
 
 # Tokens after which a shard is closed: at most some tens of seconds of work are lost by a kill.
 SHARD_TOKENS = 1 << 24
@@ -182,8 +183,8 @@ class _Writer:
             self._take(block)
         if not self.done.blocks:
             raise DataError(
-                f"The corpus has no text: {len(self.sources)} sources and not a single line that is not blank. "
-                f"The first is {self.sources[0].name}."
+                f"The corpus has no text: {counted(len(self.sources), 'source')} and not a single line that is not "
+                f"blank. The first is {self.sources[0].name}."
             )
         if self.shard.tokens:
             self._write_shard()
@@ -201,9 +202,9 @@ class _Writer:
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, None):
                 raise
+            kept = counted(len(self.manifest["shards"]), "shard is", "shards are")
             raise OutputFolderError(
-                f"{self.folder}: the disk is full ({error}). {len(self.manifest['shards'])} shards are kept: make "
-                "room, and the same command goes on."
+                f"{self.folder}: the disk is full ({error}). {kept} kept: make room, and the same command goes on."
             ) from error
         self.done.pending = list(self.packer.pending)
         done = {**vars(self.done), "empty": list(self.done.empty)}

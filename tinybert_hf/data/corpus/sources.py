@@ -1,21 +1,19 @@
 """The files or the dataset that a corpus is read from: found, compared, and told apart by what they hold."""
 
-import difflib
-import glob
 import hashlib
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-from tinybert_hf.data.corpus.lines import TABLES, Line, file_lines, hub_lines
+from tinybert_hf.data.corpus.lines import Line, file_lines, hub_lines
 from tinybert_hf.data.corpus.settings import CorpusSettings
+from tinybert_hf.data.finding import files_of
 from tinybert_hf.data.hub import dataset_revision, load_split
 from tinybert_hf.errors import DataError
 
 # A file up to this size is known by all of its bytes; of a larger one its ends, its size and its date are looked at.
 _READ_WHOLE, _END = 64 << 20, 1 << 20
-_TEXTS = (".txt", ".text")
 # Text that a gzip file holds, for each of its bytes: a low estimate.
 _UNPACKED = 2.5
 
@@ -102,7 +100,7 @@ def find_files(names: Sequence[str], what: str) -> Sources:
         )
     found: dict[str, Source] = {}
     left_out, seen = [], set()
-    for file in (file for name in names for file in _files_of(name)):
+    for file in (file for name in names for file in files_of(name)):
         resolved = file.resolve()
         digest = _digest(file)
         # Empty files are alike without being the same one given twice; they are counted as empty.
@@ -112,30 +110,6 @@ def find_files(names: Sequence[str], what: str) -> Sources:
         seen.add(resolved)
         found[digest if file.stat().st_size else f"empty {resolved}"] = Source(str(file), digest, file.stat().st_size)
     return Sources(tuple(found.values()), tuple(left_out))
-
-
-def _files_of(name: str) -> list[Path]:
-    path = Path(name).expanduser()
-    if path.is_file():
-        return [path]
-    if path.is_dir():
-        known = (*_TEXTS, *TABLES)
-        inside = sorted(file for file in path.rglob("*") if file.is_file())
-        kept = [file for file in inside if file.name.lower().removesuffix(".gz").endswith(known)]
-        if not kept:
-            raise DataError(f"The folder {name} holds no file that ends in {', '.join(known)}, also with .gz.")
-        return kept
-    if glob.has_magic(name):
-        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
-        kept = [match for match in matches if match.is_file()]
-        if not kept:
-            raise DataError(f"No file matches {name} (looked from {Path.cwd()}).")
-        return kept
-    if not path.parent.is_dir():
-        raise DataError(f"{name} does not exist, nor its folder {path.parent} (looked from {Path.cwd()}).")
-    near = difflib.get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=1)
-    hint = f" Did you mean {path.parent / near[0]}?" if near else ""
-    raise DataError(f"{name} does not exist (looked from {Path.cwd()}).{hint}")
 
 
 def _digest(file: Path) -> str:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data.answers import ABSENT, checked_answers
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.hub import read_hub
-from tinybert_hf.data.raw_rows import RawRows, check_texts
+from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import QUESTION_ANSWERING, DataSettings
 from tinybert_hf.data.squad_files import read_squad_file
 from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
@@ -107,6 +107,9 @@ class QuestionAnsweringTask:
         return ready
 
 
+@columns_named_by(
+    "The columns are question, context and answers, unless a recipe names others: data.question_column and so on."
+)
 def _read(settings: DataSettings, part: str) -> RawRows:
     file = settings.train_file if part == "train" else settings.validation_file
     split = settings.train_split if part == "train" else settings.validation_split

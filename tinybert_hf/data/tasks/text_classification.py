@@ -7,7 +7,7 @@ from tinybert_hf.data.demo import demo_sentiment_rows
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.hub import read_hub
 from tinybert_hf.data.labels import resolve_labels
-from tinybert_hf.data.raw_rows import RawRows, check_texts
+from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, MULTI_LABEL, SINGLE_LABEL, DataSettings
 from tinybert_hf.data.tasks.base import TaskData
 from tinybert_hf.errors import DataError
@@ -95,6 +95,10 @@ class TextClassificationTask:
         )
 
 
+@columns_named_by(
+    "Name the columns with --text-column, --text-pair-column and --label-column; in a recipe, data.text_column and "
+    "so on."
+)
 def _read(settings: DataSettings, part: str) -> RawRows:
     files = {"train": settings.train_file, "validation": settings.validation_file, **settings.further_validation_files}
     splits = {"train": settings.train_split, "validation": settings.validation_split, **settings.further_validation}

@@ -6,11 +6,12 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data.bio import NO_LABEL, resolve_tags
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.hub import read_hub
-from tinybert_hf.data.raw_rows import RawRows
+from tinybert_hf.data.raw_rows import RawRows, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, DataSettings
 from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
 from tinybert_hf.data.word_windows import windows_of
 from tinybert_hf.errors import DataError
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -172,12 +173,15 @@ class _Encoder:
             )
         if self.silent:
             said.append(
-                f"{self.silent:,} words are nothing to the tokenizer (control characters, or empty): no model can "
-                "answer them. They count as O, or as wrong where words have plain labels."
+                f"{counted(self.silent, 'word is', 'words are')} nothing to the tokenizer (control characters, or "
+                "empty): no model can answer them. They count as O, or as wrong where words have plain labels."
             )
         return said
 
 
+@columns_named_by(
+    "Name the columns with --tokens-column and --tags-column; in a recipe, data.tokens_column and data.tags_column."
+)
 def _read(settings: DataSettings, part: str) -> RawRows:
     file = settings.train_file if part == "train" else settings.validation_file
     split = settings.train_split if part == "train" else settings.validation_split
@@ -208,7 +212,9 @@ def _check_words(table: RawRows, settings: DataSettings) -> None:
                 table.refuse(row, column, f"expected a list, one value a word, found {value!r:.60}.{hint}")
         if len(tokens) != len(own):
             table.refuse(
-                row, settings.tags_column, f"{len(own)} tags for {len(tokens)} words. Give each word one tag."
+                row,
+                settings.tags_column,
+                f"{counted(len(own), 'tag')} for {counted(len(tokens), 'word')}. Give each word one tag.",
             )
         for word, token in enumerate(tokens):
             if not isinstance(token, str):

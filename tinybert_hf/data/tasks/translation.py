@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data.demo_translation import demo_translation_rows
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.hub import read_hub
-from tinybert_hf.data.raw_rows import RawRows, check_texts
+from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.scripts import script_of, script_of_language, usual_script
 from tinybert_hf.data.settings import DEMO_TRANSLATION, DataSettings
 from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
@@ -118,6 +118,9 @@ def _cut_notes(cut: Sequence[int], limits: Sequence[int], rows: int) -> Iterator
             )
 
 
+@columns_named_by(
+    "Name the columns with --source-column and --target-column; in a recipe, data.source_column and so on."
+)
 def _read(settings: DataSettings, part: str) -> RawRows:
     file = settings.train_file if part == "train" else settings.validation_file
     split = settings.train_split if part == "train" else settings.validation_split

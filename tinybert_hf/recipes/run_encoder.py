@@ -1,35 +1,40 @@
-"""A run that distils a classifier."""
+"""A run that distils an encoder with a head: labels of texts, labels of words, answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS, tokenizing_notes
-from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING, SINGLE_LABEL
+from tinybert_hf.data.settings import QUESTION_ANSWERING, SINGLE_LABEL
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
-from tinybert_hf.distillation.losses.prediction import mixed_logits
-from tinybert_hf.distillation.losses.spans import mixed_span_logits
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teacher import better_label_order
 from tinybert_hf.distillation.teachers import shares
 from tinybert_hf.evaluation import (
+    answer_metrics_for,
     measure_costs,
     metrics_for,
     predicted_logits,
     task_metrics,
     token_metrics_for,
 )
-from tinybert_hf.recipes.augmentation import AUGMENTATION, in_words, open_words, rows_and_copies, write_copies
+from tinybert_hf.recipes.augmentation import AUGMENTATION, augment_stage, open_words, rows_and_copies
 from tinybert_hf.recipes.figure_warnings import student_warnings, teacher_warnings
-from tinybert_hf.recipes.joint_teachers import JointTeachers, join, open_further_teachers
-from tinybert_hf.recipes.plan_classification import ClassificationPlan, texts_of
+from tinybert_hf.recipes.joint_teachers import (
+    JointTeachers,
+    in_order,
+    join,
+    mean_answers,
+    open_further_teachers,
+)
+from tinybert_hf.recipes.plan_encoder import EncoderPlan, texts_of
 from tinybert_hf.recipes.pruning import PRUNING
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport
 from tinybert_hf.recipes.stages import Run
@@ -44,8 +49,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 
-class ClassificationRun(Run[ClassificationPlan]):
-    """The stages of a classification: every model learns from the same rows."""
+class EncoderRun(Run[EncoderPlan]):
+    """The stages of such a run: every model learns from the same rows."""
 
     @cached_property
     def student_tokenizer(self) -> PreTrainedTokenizerBase:
@@ -80,16 +85,8 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     def prepare_rows(self) -> None:
         """Augment the training rows."""
-        if self.recipe.augmentation is None:
-            return
-        assert self.plan.data.train is not None
-        if self.folder.result_of(AUGMENTATION) is None:
-            with self.stage(AUGMENTATION, f"Augmenting the rows ({self.recipe.augmentation.copies} copies of each)"):
-                source = open_words(self.recipe, self.teacher, self.tokenizer)
-                self.say_notes(source.notes)
-                report = write_copies(source, self.recipe, self.plan.data.train, self._copies, self.console)
-            self.folder.finish_stage(AUGMENTATION, report)
-        self.say(in_words(self.folder.result_of(AUGMENTATION)))
+        if self.recipe.augmentation is not None:
+            augment_stage(self, self.recipe.augmentation, self._copies)
 
     @property
     def _copies(self) -> Path:
@@ -140,11 +137,11 @@ class ClassificationRun(Run[ClassificationPlan]):
 
     @property
     def compute_metrics(self) -> Any:
-        """The figures of the problem type; None where they need more than logits and labels."""
+        """The figures of the problem type, after each epoch."""
         if self.plan.data.problem_type == TOKEN_CLASSIFICATION:
             return token_metrics_for(self.plan.data.label_names)
-        if self.plan.data.problem_type not in PROBLEM_TYPES:
-            return None
+        if self.plan.data.problem_type == QUESTION_ANSWERING:
+            return answer_metrics_for(self.validation_rows, self.plan.data.part("validation"))
         return metrics_for(self.plan.data.problem_type, self.plan.data.num_labels)
 
     def open_teacher(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
@@ -214,17 +211,20 @@ class ClassificationRun(Run[ClassificationPlan]):
                 predicted_logits(one, self._rows(part, tokenizer), tokenizer),
                 bool(self.plan.data.label_names),
             )
-            logits.append(_in_order(said, label_order(self.plan.student_config, config)) if named else said)
+            logits.append(in_order(said, label_order(self.plan.student_config, config)) if named else said)
         each = [self._teacher_metrics_of(one, part, rows) for one in logits]
         if len(each) == 1:
             return each[0]
         weights = shares([self.recipe.teacher.weight, *(one.weight for one in self.recipe.further_teachers)])
-        return {**self._metrics_of(_mean(logits, weights, problem_type), part, rows), "each": each}
+        return {**self._metrics_of(mean_answers(logits, weights, problem_type), part, rows), "each": each}
 
     def corpus_of_rows(self) -> Iterator[str]:
         """Every text of the training rows."""
-        assert self.plan.data.train is not None
-        return texts_of(self.plan.data)
+        return texts_of(self.plan.data.part("train"))
+
+    def validation_texts(self) -> Iterator[str]:
+        """Every text of the validation rows."""
+        return texts_of(self.plan.data.part("validation"))
 
     def measure_pruned(self, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> dict[str, Any]:
         """As `measure`, on rows of its own tokens."""
@@ -272,7 +272,7 @@ class ClassificationRun(Run[ClassificationPlan]):
     def student_warnings(self) -> list[str]:
         """A student that knows no more than the label counts has learnt nothing."""
         shipped = self.folder.result_of(PRUNING) or self.folder.result_of(STUDENT)
-        return student_warnings(self.plan, shipped["metrics"])
+        return student_warnings(self.plan.data, shipped["metrics"])
 
     def report(self) -> RunReport:
         """Figures and costs of the models."""
@@ -290,20 +290,3 @@ class ClassificationRun(Run[ClassificationPlan]):
             costs[BASELINE] = measured.get(BASELINE, costs[STUDENT])
         augmentation = self.folder.result_of(AUGMENTATION) or {}
         return RunReport(costs=costs, augmentation=augmentation, **collected)
-
-
-def _mean(logits: Sequence[Any], weights: Sequence[float], problem_type: str) -> Any:
-    """Of the answers of several models, which are arrays, or lists of them for each row."""
-    from torch import tensor
-
-    if problem_type == QUESTION_ANSWERING:
-        rows = ([tensor(one) for one in each] for each in zip(*logits, strict=True))
-        return [mixed_span_logits(row, weights).numpy() for row in rows]
-    if isinstance(logits[0], list):
-        return [_mean(row, weights, SINGLE_LABEL) for row in zip(*logits, strict=True)]
-    return mixed_logits([tensor(one) for one in logits], weights, problem_type).numpy()
-
-
-def _in_order(logits: Any, order: list[int]) -> Any:
-    """The last axis of an array, or of each of a list of them, in another order."""
-    return [one[..., order] for one in logits] if isinstance(logits, list) else logits[..., order]

@@ -1,4 +1,4 @@
-"""The plan of a classification."""
+"""The plan of a run with an encoder and a head: labels of texts, labels of words, answers."""
 
 from __future__ import annotations
 
@@ -31,12 +31,13 @@ from tinybert_hf.recipes.plan_base import (
 from tinybert_hf.recipes.schema import Recipe
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from transformers import PreTrainedConfig
 
 
 @dataclass(frozen=True)
-class ClassificationPlan(Plan):
-    """A plan with what classifiers need.
+class EncoderPlan(Plan):
+    """A plan with what encoders with a head need.
 
     Attributes:
         layer_maps: for each phase, the map of the hidden states and the map of the attention; of the first teacher.
@@ -58,7 +59,7 @@ class ClassificationPlan(Plan):
         return student.model is None and student.start in (None, "teacher")
 
 
-def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan:
+def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
     """Check a classification against the world.
 
     Raises:
@@ -69,7 +70,9 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
     teacher_config, tokenizer = _teacher_config(recipe, data), None
     if recipe.teacher.config is not None:
         positions = teacher_config.max_position_embeddings
-        tokenizer = train_wordpiece_tokenizer(texts_of(data), recipe.teacher.vocabulary_size, max_length=positions)
+        tokenizer = train_wordpiece_tokenizer(
+            texts_of(data.part("train")), recipe.teacher.vocabulary_size, max_length=positions
+        )
         teacher_config.vocab_size = len(tokenizer)
     student_config = _student_config(recipe, data, teacher_config)
     maps = layer_maps(recipe, student_config, teacher_config)
@@ -77,7 +80,7 @@ def plan_classification(recipe: Recipe, folder: RunFolder) -> ClassificationPlan
         label_order(student_config, teacher_config)
     joint = plan_joint_teachers(recipe, teacher_config, tokenizer, student_config)
     _check_same_tokens(recipe, joint)
-    plan = ClassificationPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
+    plan = EncoderPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
     for config in (teacher_config,) if joint is None else joint.configs:
         check_length("max_length", recipe.data.max_length, teacher=config, student=student_config)
     _check_start(plan)
@@ -153,14 +156,13 @@ def layer_maps(
     return tuple(maps)
 
 
-def texts_of(data: TaskData) -> Iterator[str]:
-    """Every training text, second texts of pairs included."""
-    assert data.train is not None
-    if "tokens" in data.train.column_names:
-        yield from (" ".join(words) for words in data.train["tokens"])
+def texts_of(rows: Dataset) -> Iterator[str]:
+    """Every text of checked rows, second texts of pairs included."""
+    if "tokens" in rows.column_names:
+        yield from (" ".join(words) for words in rows["tokens"])
     for column in ("text", "text_pair", "question", "context"):
-        if column in data.train.column_names:
-            yield from data.train[column]
+        if column in rows.column_names:
+            yield from rows[column]
 
 
 def _check_same_tokens(recipe: Recipe, joint: JointTeachers | None) -> None:
@@ -172,7 +174,7 @@ def _check_same_tokens(recipe: Recipe, joint: JointTeachers | None) -> None:
         )
 
 
-def _check_start(plan: ClassificationPlan) -> None:
+def _check_start(plan: EncoderPlan) -> None:
     student, teacher = plan.student_config, plan.teacher_config
     if plan.starts_from_teacher and student.hidden_size > teacher.hidden_size:
         raise RecipeError(
@@ -181,7 +183,7 @@ def _check_start(plan: ClassificationPlan) -> None:
         )
 
 
-def _bytes_needed(plan: ClassificationPlan) -> int:
+def _bytes_needed(plan: EncoderPlan) -> int:
     from torch import device
 
     with device("meta"):

@@ -1,0 +1,33 @@
+"""What is said of a teacher depends on whether it was fine-tuned in this run."""
+
+from types import SimpleNamespace
+from typing import Any
+
+import pytest
+
+from tinybert_hf.data import TaskData
+from tinybert_hf.model import TinyBertConfig
+from tinybert_hf.recipes.figure_warnings import teacher_warnings
+
+ROWS: Any = {"label": [0, 0, 0, 1]}
+CONFIG = TinyBertConfig(id2label={0: "bad", 1: "good"}, label2id={"bad": 0, "good": 1})
+WRONG_ORDER = {"accuracy": 0.0, "better_label_order": {"order": [1, 0], "accuracy": 1.0}}
+
+
+def plan(finetune: Any) -> Any:
+    teacher = SimpleNamespace(finetune=finetune)
+    data = TaskData(None, ROWS, ("bad", "good"), "single_label_classification")
+    return SimpleNamespace(
+        data=data, recipe=SimpleNamespace(teacher=teacher), teacher_config=CONFIG, student_config=CONFIG, joint=None
+    )
+
+
+@pytest.mark.parametrize("figures", [{"accuracy": 0.75}, WRONG_ORDER])
+def test_the_order_of_the_labels_is_not_blamed_where_it_cannot_be_wrong(figures: dict[str, Any]) -> None:
+    (given,) = teacher_warnings(plan(None), figures, ["x"])
+    assert "order" in given or "id2label" in given
+    (tuned,) = teacher_warnings(plan(object()), figures, ["x"])
+    assert "It was fine-tuned in this run" in tuned
+    assert "--teacher-epochs" in tuned
+    assert not [word for word in ("order", "id2label", "bad, good") if word in tuned]
+    assert teacher_warnings(plan(object()), {"accuracy": 0.8}, ["x"]) == []

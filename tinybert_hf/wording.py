@@ -1,0 +1,17 @@
+"""How many of something, in words."""
+
+
+def counted(number: int, noun: str, plural: str | None = None) -> str:
+    """A number with its noun: "1 row", "3,200 rows".
+
+    Args:
+        number: of them.
+        noun: of one; a verb may stand behind it, where the plural has one too: "row has".
+        plural: of several; None: the noun with an s.
+    """
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def counted_epochs(number: float) -> str:
+    """Epochs may be parts: "1 epoch", "0.5 epochs"."""
+    return f"{number:g} epoch{'' if number == 1 else 's'}"
