@@ -135,6 +135,8 @@ class TestAnyCheckpoint:
         for changing in ("hypotheses", "sentences_per_second"):
             expected.pop(changing)
         assert figures.pop("sentences_per_second") > 0
+        assert ("warnings" in figures) == (figures["bleu"] < 2)
+        figures.pop("warnings", None)
         assert figures == expected
         json.dumps(figures)
 
@@ -147,6 +149,8 @@ class TestAnyCheckpoint:
         settings = DataSettings(validation_file=str(path))
         assert not holds_translator(str(tmp_path / "model"))
         figures = evaluate_any_checkpoint(str(tmp_path / "model"), settings)
+        assert ("warnings" in figures) == (figures["accuracy"] <= 2 / 3)
+        figures.pop("warnings", None)
         assert figures == evaluate_checkpoint(str(tmp_path / "model"), settings)
         with pytest.raises(
             TinyBertError, match=r"no translator: by its config\.json it holds a TinyBertForSequenceClassification"
