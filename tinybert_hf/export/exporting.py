@@ -17,7 +17,7 @@ from tinybert_hf.evaluation import evaluate_any_checkpoint
 from tinybert_hf.export.formats import Format, format_named
 from tinybert_hf.export.parity import Parity, compare, default_texts
 from tinybert_hf.export.report import ExportReport
-from tinybert_hf.export.source import ENCODER, Source, open_source
+from tinybert_hf.export.source import ENCODER, TRANSLATION, Source, open_source
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.opening import EXPORT_FILE, is_exported, open_exported, require
 
@@ -107,6 +107,8 @@ def _check_target(target: Path, overwrite: bool) -> None:
 def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, str]:
     source.model.config.save_pretrained(folder)
     source.tokenizer.save_pretrained(folder)
+    if source.task == TRANSLATION:
+        source.model.generation_config.save_pretrained(folder)
     graphs = chosen.write(source, folder)
     # Enough for `open_exported`; the figures come in when they are known.
     note = {"format": to, "runtime": chosen.runtime, "graphs": graphs}
@@ -143,7 +145,8 @@ def _megabytes(model: Any) -> float:
 
 
 def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:
-    return [*graphs.values(), *(name for name in ("openvino_model.bin",) if (folder / name).is_file())]
+    beside = [path.name for path in folder.iterdir() if path.name.endswith((".onnx.data", ".bin"))]
+    return [*graphs.values(), *beside]
 
 
 def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str]) -> None:

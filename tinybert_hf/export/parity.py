@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.demo import demo_sentiment
+from tinybert_hf.export.source import TRANSLATION
 from tinybert_hf.opening import QUESTION_ANSWERING
 
 if TYPE_CHECKING:
@@ -16,6 +17,7 @@ if TYPE_CHECKING:
 
 TEXTS = 64
 _SHORT, _MEDIUM, _BATCH = 7, 60, 8
+_TRANSLATED, _WRITTEN = 16, 64  # texts and tokens; a translator takes a forward a token
 _STATES = ("last_hidden_state", "pooler_output")
 
 
@@ -49,6 +51,10 @@ def compare(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
         exported: called as it is.
         texts: as many as shall be compared.
     """
+    return _translators(source, exported, texts) if source.task == TRANSLATION else _encoders(source, exported, texts)
+
+
+def _encoders(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
     import torch
 
     difference, same, answers, shapes, count = 0.0, 0, 0, [], 0
@@ -68,6 +74,33 @@ def compare(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
         count += len(real)
     share = same / answers if answers else None
     return Parity(count, tuple(dict.fromkeys(shapes)), difference, share)
+
+
+def _translators(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
+    """Both write greedily; the logits are compared on what the model wrote."""
+    import torch
+
+    difference, same, shapes, count = 0.0, 0, [], 0
+    limit = min(_WRITTEN, int(getattr(source.model.config, "max_position_embeddings", _WRITTEN)) - 1)
+    options = {"num_beams": 1, "do_sample": False, "max_new_tokens": limit, "max_length": None}
+    for batch in _batches(source, texts[:_TRANSLATED]):
+        with torch.inference_mode():
+            written = source.model.generate(**batch, **options)
+            equal = _same_rows(written, exported.generate(**batch, **options))
+            expected, found = (one(**batch, decoder_input_ids=written).logits for one in (source.model, exported))
+        difference = max(difference, float((expected - found).abs().max()))
+        shapes.append(" x ".join(map(str, batch["input_ids"].shape)))
+        same, count = same + equal, count + len(written)
+    return Parity(count, tuple(dict.fromkeys(shapes)), difference, same / count)
+
+
+def _same_rows(theirs: Tensor, ours: Tensor) -> int:
+    """How many rows hold the same tokens; one is longer where the model writes more."""
+    from torch.nn.functional import pad
+
+    wide = max(theirs.shape[1], ours.shape[1])
+    theirs, ours = (pad(one, (0, wide - one.shape[1]), value=-1) for one in (theirs, ours))
+    return int(theirs.eq(ours).all(dim=1).sum())
 
 
 def _compared(output: Any) -> list[str]:
