@@ -26,8 +26,6 @@ def can_write(model: PreTrainedModel) -> str | None:
     config = model.config
     if config.model_type not in _FAMILIES:
         return f"a {config.model_type} is not built like BERT"
-    if hasattr(model.base_model, "embeddings_project"):
-        return "its embeddings have another width than its layers"
     if getattr(config, "is_decoder", False):
         return "it is a decoder"
     if activation_of(config) not in ACTIVATIONS:
@@ -52,8 +50,11 @@ def encoder_model(model: PreTrainedModel, task: str, *, int8: bool) -> Any:
         apart, token_type_ids. Outputs: those of the model.
     """
     graph, parts = GraphBuilder(int8=int8), encoder_parts(model)
-    stack = Stack(parts.heads, parts.embedding_norm.weight.shape[0], activation_of(model.config))
+    stack = Stack(parts.heads, parts.layers[0].query.in_features, activation_of(model.config))
     states = _embeddings(graph, parts)
+    widened = getattr(model.base_model, "embeddings_project", None)  # of an ELECTRA
+    if widened is not None:
+        states = graph.linear(states, widened.weight, widened.bias)
     bias = mask_bias(graph, "attention_mask")
     first_only = task == TEXT_CLASSIFICATION
     for number, layer in enumerate(parts.layers, 1):

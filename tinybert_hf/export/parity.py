@@ -7,17 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.demo import demo_sentiment
+from tinybert_hf.data.tasks import TASKS
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.export.source import TRANSLATION
-from tinybert_hf.opening import QUESTION_ANSWERING
+from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tinybert_hf.data import DataSettings
     from tinybert_hf.export.source import Source
 
 TEXTS = 64
 _SHORT, _MEDIUM, _BATCH = 7, 60, 8
 _TRANSLATED, _WRITTEN = 16, 64  # texts and tokens; a translator takes a forward a token
+_COLUMNS = {
+    TEXT_CLASSIFICATION: "text", TOKEN_CLASSIFICATION: "tokens", QUESTION_ANSWERING: "context", TRANSLATION: "source",
+}  # fmt: skip
 _STATES = ("last_hidden_state", "pooler_output")
 
 
@@ -41,6 +47,20 @@ class Parity:
 def default_texts() -> list[str]:
     """Sentences of the demo's grammar."""
     return [row["text"] for row in demo_sentiment(TEXTS)]
+
+
+def texts_of(task: str, validation: DataSettings, label_names: Sequence[str] | None) -> list[str]:
+    """The texts of the first validation rows.
+
+    Args:
+        task: a name in `TASKS`.
+        validation: where the rows are.
+        label_names: of the model.
+    """
+    rows = TASKS[task].load(validation, need_train=False, label_names=label_names).validation
+    assert rows is not None  # asked for above
+    found = rows[:TEXTS][_COLUMNS[task]]
+    return [one if isinstance(one, str) else " ".join(one) for one in found]
 
 
 def compare(source: Source, exported: Any, texts: Sequence[str]) -> Parity:

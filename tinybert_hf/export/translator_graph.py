@@ -67,7 +67,7 @@ def _encoder(parts: TranslatorParts, int8: bool) -> Any:
     memory = several_joined(graph, states, maps)
     width = len(maps) * parts.decoder.stack.width
     rows = ["batch", "source"]
-    inputs = {name: ("INT64", rows) for name in ("input_ids", "attention_mask")}
+    inputs = dict.fromkeys(("input_ids", "attention_mask"), ("INT64", rows))
     return graph.finish(inputs, {"memory": (memory, "FLOAT", [*rows, width])})
 
 

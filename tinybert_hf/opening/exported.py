@@ -23,8 +23,14 @@ EXPORT_FILE = "export.json"
 
 
 def is_exported(folder: str | Path) -> bool:
-    """Whether a folder was written by an export to another runtime."""
-    return (Path(folder) / EXPORT_FILE).is_file()
+    """Whether a folder was written by an export to another runtime; a stock BERT is a model like any other."""
+    note = Path(folder) / EXPORT_FILE
+    if not note.is_file():
+        return False
+    try:
+        return read_object(note).get("runtime", "") is not None
+    except TinyBertError:
+        return True  # a damaged one
 
 
 def open_exported(folder: str | Path, *, threads: int | None = None) -> Any:
@@ -42,10 +48,11 @@ def open_exported(folder: str | Path, *, threads: int | None = None) -> Any:
     """
     place = Path(folder)
     if not is_exported(place):
-        raise TinyBertError(f"{folder} holds no exported model: there is no {EXPORT_FILE}. Make one: tinybert export.")
+        raise TinyBertError(
+            f"{folder} holds no model that was exported to another runtime ({EXPORT_FILE}). Make one with tinybert "
+            "export; what holds weights of torch, a stock BERT too, is opened with AutoModel...from_pretrained."
+        )
     note = read_object(place / EXPORT_FILE)
-    if note.get("format") == "bert":
-        raise TinyBertError(f"{folder} holds a stock BERT, which transformers opens: AutoModel...from_pretrained.")
     check_manifest(place)
     files, runtime = _files(note, place), _runtime(note, place)
     config = open_config(place)

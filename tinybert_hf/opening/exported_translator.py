@@ -1,4 +1,4 @@
-"""A translator that runs in another runtime, with the `generate` of transformers: greedy, beams and all its options."""
+"""A translator that runs in another runtime, with the `generate` of transformers: greedy, beams, all its options."""
 
 from __future__ import annotations
 
