@@ -66,12 +66,14 @@ def benchmark_models(
         check_comparable(contestants)
     with contextlib.ExitStack() as stack:
         stack.enter_context(_limited_threads(settings.thread_count))
-        stack.enter_context(torch.inference_mode())
-        stack.enter_context(torch._dynamo.config.patch(recompile_limit=_COMPILATIONS))
         work = Path(stack.enter_context(TemporaryDirectory(prefix="tinybert-benchmark-")))
-        runners = [_runner(entry, contestants[entry.model], settings, device, work, say) for entry in entries]
+        runners = _runners(entries, contestants, settings, device, work, (say, notes))
+        if baseline not in [runner.entry for runner in runners]:
+            raise TinyBertError(f"The baseline {baseline} cannot run, so there is nothing to compare with: {notes[-1]}")
         figures = _figures(runners, baseline, validation, device, say)
         probe = _open_probe(stack, settings, notes)
+        stack.enter_context(torch.inference_mode())
+        stack.enter_context(torch._dynamo.config.patch(recompile_limit=_COMPILATIONS))
         measuring = Measuring(runners, baseline, settings, str(device), probe, notes)
         measurements = []
         for number, (batch_size, length) in enumerate(settings.sizes, start=1):
@@ -112,12 +114,30 @@ def _baseline(wanted: str | None, entries: Sequence[Entry], contestants: dict[st
     return fitting[0]
 
 
-def _runner(
-    entry: Entry, contestant: Contestant, settings: BenchmarkSettings, device: torch.device, work: Path, say: Say
-) -> Runner:
-    folder = exported_folder(contestant, entry, work, say)
-    opener = partial(open_forward, contestant, entry.backend, folder, threads=settings.thread_count, device=device)
-    return Runner(entry, contestant, folder, opener)
+def _runners(
+    entries: Sequence[Entry],
+    contestants: dict[str, Contestant],
+    settings: BenchmarkSettings,
+    device: torch.device,
+    work: Path,
+    told: tuple[Say, list[str]],
+) -> list[Runner]:
+    """What can run; what cannot be exported is left out and noted, unless its backend was asked for."""
+    say, notes = told
+    found = []
+    for entry in entries:
+        contestant = contestants[entry.model]
+        try:
+            folder = exported_folder(contestant, entry, work, say)
+        except TinyBertError as error:
+            if settings.backends:
+                raise
+            notes.append(f"{entry} was left out: {error}")
+            continue
+        threads = settings.thread_count
+        opener = partial(open_forward, contestant, entry.backend, folder, threads=threads, device=device)
+        found.append(Runner(entry, contestant, folder, opener))
+    return found
 
 
 def _figures(

@@ -11,6 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.benchmarking.shapes import shape_config, shape_names
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.opening import EXPORT_FILE, is_exported
+from tinybert_hf.opening.json_files import read_object
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -28,12 +30,14 @@ class Contestant:
         place: folder or Hub id; None for a shape, whose weights are random.
         config: of the model.
         auto_class: the class of transformers that opens it.
+        exported: the format of an exported model, which runs in no other backend; None: it is no export.
     """
 
     given: str
     place: str | None
     config: Any
     auto_class: str
+    exported: str | None = None
 
     @cached_property
     def skeleton(self) -> PreTrainedModel:
@@ -50,11 +54,6 @@ class Contestant:
         from tinybert_hf.opening import HEADS
 
         return next((task for task, head in HEADS.items() if head.auto_class == self.auto_class), None)
-
-    @property
-    def vocabulary(self) -> int:
-        """How many tokens it knows."""
-        return int(self.config.vocab_size)
 
     @property
     def parameters(self) -> int:
@@ -90,6 +89,18 @@ class Contestant:
         if files:
             return sum(file.stat().st_size for file in files) / 1e6
         return sum(one.numel() * one.element_size() for one in set(self.skeleton.parameters())) / 1e6
+
+    def save(self, folder: Path) -> str:
+        """Save a shape as a checkpoint with random weights and a tokenizer of as many made-up words."""
+        from transformers import BertTokenizer
+
+        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        words = [*special, *(f"w{number}" for number in range(int(self.config.vocab_size) - len(special)))]
+        self.open().save_pretrained(folder)
+        tokenizer = BertTokenizer(vocab={word: index for index, word in enumerate(words)})
+        tokenizer.model_max_length = self.longest or len(words)
+        tokenizer.save_pretrained(folder)
+        return str(folder)
 
     @property
     def _opener(self) -> Any:
@@ -136,7 +147,14 @@ def find_contestant(given: str) -> Contestant:
             "`tinybert_hf.evaluation.measure_translation_costs` measures translators against each other, in sentences "
             "per second."
         )
-    return Contestant(given, place, config, auto_class_of(config))
+    return Contestant(given, place, config, auto_class_of(config), _format(place))
+
+
+def _format(place: str) -> str | None:
+    """What an exported folder was exported to."""
+    if not is_exported(place):
+        return None
+    return str(read_object(Path(place) / EXPORT_FILE).get("format"))
 
 
 def auto_class_of(config: Any) -> str:

@@ -102,7 +102,7 @@ def _draw_legend(drawing: Drawing, points: Sequence[_Point], metric: str, left_o
         drawing.disc((8, y - 4), 4, f"disc disc{number % 8}")
         drawing.text((18, y), f"{number + 1}  {_words(one, metric)}", "label")
     if left_out:
-        drawing.text((18, top + len(points) * _LEGEND), f"without weights: {', '.join(left_out)}", "label")
+        drawing.text((18, top + len(points) * _LEGEND), f"not drawn, no weights: {', '.join(left_out)}", "label")
 
 
 def _words(one: _Point, metric: str) -> str:

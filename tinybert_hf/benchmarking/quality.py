@@ -72,8 +72,9 @@ def measure_quality(
     """
     from tinybert_hf.evaluation import evaluate_any_checkpoint
 
-    assert contestant.place is not None
-    metrics = evaluate_any_checkpoint(contestant.place, validation, device=str(device))
+    place = folder or contestant.place
+    assert place is not None
+    metrics = evaluate_any_checkpoint(place, validation, device="cpu" if folder else str(device))
     return {name: value for name, value in metrics.items() if name != "notes"}
 
 
