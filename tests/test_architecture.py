@@ -19,6 +19,7 @@ FLOORS = {
     "conversion": 3,
     "pruning": 3,
     "demonstration": 4,
+    "export": 4,
     "hub": 4,
     "recipes": 4,
     "reporting": 4,

@@ -11,6 +11,7 @@ from tinybert_hf.cli.convert import convert
 from tinybert_hf.cli.demo import demo
 from tinybert_hf.cli.distill import distill
 from tinybert_hf.cli.evaluate import evaluate
+from tinybert_hf.cli.export import export
 from tinybert_hf.cli.failures import show_traceback
 from tinybert_hf.cli.finetune import finetune
 from tinybert_hf.cli.interruption import EXIT_INTERRUPTED, answers_ctrl_c
@@ -32,6 +33,7 @@ COMMANDS = (
     augment,
     convert,
     prune_vocabulary,
+    export,
     report,
     demo,
     card,

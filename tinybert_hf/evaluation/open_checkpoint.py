@@ -56,6 +56,9 @@ def open_model(path: str, auto_class: str, kind: str) -> tuple[Any, Any]:
     """
     import transformers
 
+    if opening.is_exported(path):
+        exported = opening.open_exported(path)
+        return exported, _open_tokenizer(path, exported.config)
     what = f"{path} cannot be opened as {kind}: config.json and the weights do not fit"
     model, report = opening.open_model(path, getattr(transformers, auto_class), what=what)
     missing = sorted(report["missing_keys"])

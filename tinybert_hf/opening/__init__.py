@@ -4,6 +4,8 @@ And puts them in place, so that a folder is whole or absent.
 """
 
 from tinybert_hf.opening.config_file import open_config
+from tinybert_hf.opening.exported import EXPORT_FILE, ExportedModel, is_exported, open_exported
+from tinybert_hf.opening.extras import require
 from tinybert_hf.opening.heads import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, Head, task_of
 from tinybert_hf.opening.manifest import check_manifest, damaged_weights
 from tinybert_hf.opening.models import check_folder_files, open_model
@@ -13,20 +15,25 @@ from tinybert_hf.opening.reasons import reason_of, refusing
 from tinybert_hf.opening.tokenizers import open_tokenizer
 
 __all__ = [
+    "EXPORT_FILE",
     "HEADS",
     "PROJECTIONS_FILE",
     "QUESTION_ANSWERING",
     "TEXT_CLASSIFICATION",
+    "ExportedModel",
     "Head",
     "check_folder_files",
     "check_manifest",
     "damaged_weights",
+    "is_exported",
     "open_config",
+    "open_exported",
     "open_model",
     "open_tokenizer",
     "put_in_place",
     "read_projections",
     "reason_of",
     "refusing",
+    "require",
     "task_of",
 ]

@@ -13,7 +13,10 @@ from tinybert_hf.errors import ChangedFilesWarning, TinyBertError
 from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE, sha256_of
 from tinybert_hf.opening.json_files import read_object
 
-_WEIGHTS = ("*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json")
+_WEIGHTS = (
+    "*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json", "*.onnx",
+    "openvino_*.xml", "openvino_*.bin", "*.tflite",
+)  # fmt: skip
 _SETTINGS = ("*.json", "*.txt", "*.model")
 # These would be opened in the place of the ones that were saved.
 _FIRST_CHOICE = ("model.safetensors", "model.safetensors.index.json")

@@ -1,0 +1,171 @@
+"""Exports a saved model: written beside, compared with the model, and renamed."""
+
+from __future__ import annotations
+
+import json
+import math
+import os
+import shutil
+from collections.abc import Sequence
+from dataclasses import asdict
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.evaluation import evaluate_any_checkpoint
+from tinybert_hf.export.formats import Format, format_named
+from tinybert_hf.export.parity import Parity, compare, default_texts
+from tinybert_hf.export.report import ExportReport
+from tinybert_hf.export.source import ENCODER, Source, open_source
+from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.opening import EXPORT_FILE, is_exported, open_exported, require
+
+if TYPE_CHECKING:
+    from tinybert_hf.data import DataSettings
+
+ALLOWED_LOSS = 0.5
+_PACKAGES = ("tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino")
+_DECIDING = ("bleu", "f1_micro", "pearson")
+
+
+def export_model(
+    model: str | Path,
+    output_dir: str | Path,
+    to: str,
+    *,
+    validation: DataSettings | None = None,
+    allowed_loss: float = ALLOWED_LOSS,
+    texts: Sequence[str] | None = None,
+    overwrite: bool = False,
+) -> ExportReport:
+    """Export a saved model into a folder of its own, and compare both on text.
+
+    The folder appears when it is whole: it is written beside, opened, compared and renamed.
+
+    Args:
+        model: a folder, or an id on the Hub: an encoder with any head or none, or a translator.
+        output_dir: new or empty.
+        to: a name in `FORMATS`.
+        validation: rows to measure both models on.
+        allowed_loss: points of the metric that an int8 model may lose; one that loses more is kept, and the report
+            says so.
+        texts: to compare both models on; None: sentences of the demo's grammar.
+        overwrite: replace an export that stands in `output_dir`.
+
+    Raises:
+        OutputFolderError: the folder holds something.
+        TinyBertError: no such format; a library is missing; there is no model, or one that cannot be exported; an
+            export in fp32 answers otherwise than the model.
+    """
+    chosen, target = format_named(to), Path(output_dir)
+    for library, extra in chosen.libraries.items():
+        require(library, extra)
+    _check_target(target, overwrite)
+    source = open_source(str(model))
+    if validation is not None and source.task == ENCODER:
+        raise TinyBertError(f"{model} has no head, so there is nothing to measure on validation rows.")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    beside = target.parent / f".{target.name}.saving"
+    shutil.rmtree(beside, ignore_errors=True)
+    beside.mkdir()
+    try:
+        graphs = _write(source, chosen, beside, to)
+        parity = compare(source, _opened(source, chosen, beside), list(texts or default_texts()))
+        _check_parity(parity, chosen, to, str(model))
+        figures = {} if validation is None else _measured(str(model), str(beside), validation)
+        report = ExportReport(
+            folder=str(target),
+            format=to,
+            source=str(model),
+            model_class=type(source.model).__name__,
+            task=source.task,
+            megabytes_before=_megabytes(source.model),
+            megabytes_after=sum((beside / name).stat().st_size for name in _weight_files(beside, graphs)) / 1e6,
+            parity=parity,
+            allowed_loss=allowed_loss,
+            **figures,
+        )
+        _note(beside, report, chosen, graphs)
+        write_manifest(beside)
+        _put_in_place(beside, target)
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return report
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if is_exported(target):
+        if overwrite:
+            return
+        raise OutputFolderError(f"{target} holds an export already. Replace it with --overwrite, or give another one.")
+    raise OutputFolderError(f"{target} is there and not empty. Give another output folder, or remove it.")
+
+
+def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, str]:
+    source.model.config.save_pretrained(folder)
+    source.tokenizer.save_pretrained(folder)
+    graphs = chosen.write(source, folder)
+    # Enough for `open_exported`; the figures come in when they are known.
+    note = {"format": to, "runtime": chosen.runtime, "graphs": graphs}
+    (folder / EXPORT_FILE).write_text(json.dumps(note), encoding="utf-8")
+    return graphs
+
+
+def _opened(source: Source, chosen: Format, folder: Path) -> Any:
+    return open_exported(folder)
+
+
+def _check_parity(parity: Parity, chosen: Format, to: str, model: str) -> None:
+    difference = parity.largest_difference
+    if not math.isfinite(difference):
+        raise TinyBertError(f"{model} as {to} gives numbers that are not finite: nothing was kept.")
+    if chosen.tolerance is not None and difference > chosen.tolerance:
+        raise TinyBertError(
+            f"{model} as {to} differs from the model by up to {difference:.1e}, more than {chosen.tolerance:g}: "
+            "nothing was kept. The model does something that the export does not know."
+        )
+
+
+def _measured(model: str, exported: str, validation: DataSettings) -> dict[str, Any]:
+    """The deciding figure of both, in points."""
+    before, after = (evaluate_any_checkpoint(path, validation, device="cpu") for path in (model, exported))
+    names = [*_DECIDING, "f1" if "accuracy" not in before or "precision" in before else "accuracy"]
+    name = next(one for one in names if one in before)
+    points = 1 if name == "bleu" else 100
+    return {"metric": name, "before": points * float(before[name]), "after": points * float(after[name])}
+
+
+def _megabytes(model: Any) -> float:
+    return float(sum(one.numel() * one.element_size() for one in model.parameters()) / 1e6)
+
+
+def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:
+    return [*graphs.values(), *(name for name in ("openvino_model.bin",) if (folder / name).is_file())]
+
+
+def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str]) -> None:
+    note = {**asdict(report), "runtime": chosen.runtime, "graphs": graphs, "versions": _versions()}
+    del note["folder"]
+    (folder / EXPORT_FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _put_in_place(beside: Path, target: Path) -> None:
+    old = target.parent / f".{target.name}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if is_exported(target):  # a folder that holds something cannot be renamed over
+        os.replace(target, old)
+    os.replace(beside, target)
+    shutil.rmtree(old, ignore_errors=True)
