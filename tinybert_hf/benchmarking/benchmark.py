@@ -69,7 +69,9 @@ def benchmark_models(
         work = Path(stack.enter_context(TemporaryDirectory(prefix="tinybert-benchmark-")))
         runners = _runners(entries, contestants, settings, device, work, (say, notes))
         if baseline not in [runner.entry for runner in runners]:
-            raise TinyBertError(f"The baseline {baseline} cannot run, so there is nothing to compare with: {notes[-1]}")
+            raise TinyBertError(
+                f"The baseline {baseline} cannot run, so there is nothing to compare with: {notes[-1]}"
+            )
         figures = _figures(runners, baseline, validation, device, say)
         probe = _open_probe(stack, settings, notes)
         stack.enter_context(torch.inference_mode())
