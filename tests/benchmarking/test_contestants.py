@@ -44,7 +44,9 @@ def test_a_shape_has_random_weights_and_keeps_the_random_state() -> None:
     assert found.megabytes() == pytest.approx(4 * found.parameters / 1e6)
 
 
-@pytest.mark.parametrize(("name", "millions"), [("bert-base", 109.5), ("bert-large", 335.1), ("distilbert-base", 67.0)])
+@pytest.mark.parametrize(
+    ("name", "millions"), [("bert-base", 109.5), ("bert-large", 335.1), ("distilbert-base", 67.0)]
+)
 def test_known_shapes_are_as_large_as_the_published_models(name: str, millions: float) -> None:
     assert find_contestant(name).parameters / 1e6 == pytest.approx(millions, abs=0.06)
 
@@ -98,7 +100,7 @@ def test_what_is_no_model(work: Path) -> None:
     with pytest.raises(TinyBertError, match="Did you mean 'bert-base', a shape without weights"):
         find_contestant("bert-bas")
     (work / "empty").mkdir()
-    with pytest.raises(TinyBertError, match="not a checkpoint: it has no config.json"):
+    with pytest.raises(TinyBertError, match=r"not a checkpoint: it has no config\.json"):
         find_contestant("empty")
 
 
@@ -106,7 +108,7 @@ def test_a_translator_is_refused_with_what_measures_it(work: Path) -> None:
     config = {"model_type": "marian", "architectures": ["MarianMTModel"], "is_encoder_decoder": True}
     (work / "marian").mkdir()
     (work / "marian" / "config.json").write_text(json.dumps(config))
-    with pytest.raises(TinyBertError, match="marian is a translator.*measure_translation_costs"):
+    with pytest.raises(TinyBertError, match=r"marian is a translator.*measure_translation_costs"):
         find_contestant("marian")
 
 
