@@ -6,12 +6,12 @@ text classifier looks at the first token alone, so its last layer asks, and comp
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.distillation.bert_parts import EncoderParts, LayerParts, encoder_parts
-from tinybert_hf.errors import TeacherError, TinyBertError
+from tinybert_hf.distillation.bert_parts import EncoderParts, encoder_parts
+from tinybert_hf.errors import TeacherError
 from tinybert_hf.export.graph import GraphBuilder
+from tinybert_hf.export.layer_graph import ACTIVATIONS, Stack, activated, encoder_layer, first_token, mask_bias, places
 from tinybert_hf.export.source import ENCODER
 from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 
@@ -19,17 +19,6 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _FAMILIES = ("tinybert", "bert", "roberta", "xlm-roberta", "camembert", "distilbert", "electra")
-_ACTIVATIONS = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu_fast": "tanh"}
-MASKED = -1e9  # a score of a token that is not seen
-
-
-@dataclass(frozen=True)
-class Stack:
-    """What the layers of an encoder or a decoder need to know about each other."""
-
-    heads: int
-    width: int
-    activation: str
 
 
 def can_write(model: PreTrainedModel) -> str | None:
@@ -37,11 +26,9 @@ def can_write(model: PreTrainedModel) -> str | None:
     config = model.config
     if config.model_type not in _FAMILIES:
         return f"a {config.model_type} is not built like BERT"
-    if hasattr(model.base_model, "embeddings_project"):
-        return "its embeddings have another width than its layers"
     if getattr(config, "is_decoder", False):
         return "it is a decoder"
-    if activation_of(config) not in (*_ACTIVATIONS, "relu", "silu", "swish"):
+    if activation_of(config) not in ACTIVATIONS:
         return f"its activation is {activation_of(config)!r}"
     try:
         encoder_parts(model)
@@ -63,8 +50,11 @@ def encoder_model(model: PreTrainedModel, task: str, *, int8: bool) -> Any:
         apart, token_type_ids. Outputs: those of the model.
     """
     graph, parts = GraphBuilder(int8=int8), encoder_parts(model)
-    stack = Stack(parts.heads, parts.embedding_norm.weight.shape[0], activation_of(model.config))
+    stack = Stack(parts.heads, parts.layers[0].query.in_features, activation_of(model.config))
     states = _embeddings(graph, parts)
+    widened = getattr(model.base_model, "embeddings_project", None)  # of an ELECTRA
+    if widened is not None:
+        states = graph.linear(states, widened.weight, widened.bias)
     bias = mask_bias(graph, "attention_mask")
     first_only = task == TEXT_CLASSIFICATION
     for number, layer in enumerate(parts.layers, 1):
@@ -82,94 +72,6 @@ def activation_of(config: Any) -> str:
     return str(getattr(config, "hidden_act", None) or getattr(config, "activation", "gelu"))
 
 
-def mask_bias(graph: GraphBuilder, mask: str) -> str:
-    """0 for tokens that are seen and a large negative number for the others, (B, 1, 1, L)."""
-    import numpy as np
-    from onnx import TensorProto
-
-    hidden = graph.node("Sub", graph.constant(np.float32(1)), graph.node("Cast", mask, to=TensorProto.FLOAT))
-    bias = graph.node("Mul", hidden, graph.constant(np.float32(MASKED)))
-    return str(graph.node("Unsqueeze", bias, graph.numbers(1, 2)))
-
-
-def encoder_layer(
-    graph: GraphBuilder, states: str, layer: LayerParts, stack: Stack, bias: str, *, only_first: bool = False
-) -> str:
-    """One layer.
-
-    Args:
-        graph: to add to.
-        states: name of its input (B, L, H).
-        layer: its weights.
-        stack: of all layers.
-        bias: of the scores.
-        only_first: give the state of the first token alone, (B, 1, H).
-    """
-    import torch
-
-    asking = states
-    maps = [layer.query, layer.key, layer.value]
-    if only_first:
-        asking = graph.node("Slice", states, *(graph.numbers(place) for place in (0, 1, 1)))
-        query = graph.linear(asking, layer.query.weight, layer.query.bias)
-        maps = maps[1:]
-    weight, offset = torch.cat([one.weight for one in maps]), torch.cat([one.bias for one in maps])
-    split = graph.node(
-        "Split", graph.linear(states, weight, offset), outputs=len(maps), axis=-1, num_outputs=len(maps)
-    )
-    query, key, value = (query, *split) if only_first else split
-    seen = attend(
-        graph, query, graph_heads(graph, key, stack, [0, 2, 3, 1]), graph_heads(graph, value, stack), stack, bias
-    )
-    output = graph.linear(seen, layer.attention_output.weight, layer.attention_output.bias)
-    states = graph.norm(graph.node("Add", output, asking), layer.attention_norm)
-    inner = activated(
-        graph, graph.linear(states, layer.intermediate.weight, layer.intermediate.bias), stack.activation
-    )
-    output = graph.linear(inner, layer.output.weight, layer.output.bias)
-    return graph.norm(graph.node("Add", output, states), layer.output_norm)
-
-
-def graph_heads(graph: GraphBuilder, states: str, stack: Stack, order: list[int] | None = None) -> str:
-    """(B, L, H) as (B, A, L, D), or in another order of (B, L, A, D)."""
-    parted = graph.node("Reshape", states, graph.numbers(0, 0, stack.heads, stack.width // stack.heads))
-    return str(graph.node("Transpose", parted, perm=order or [0, 2, 1, 3]))
-
-
-def attend(graph: GraphBuilder, query: str, key: str, value: str, stack: Stack, bias: str | None) -> str:
-    """What each query sees, (B, T, H).
-
-    Args:
-        graph: to add to.
-        query: name of (B, T, H).
-        key: name of (B, A, D, L).
-        value: name of (B, A, L, D).
-        stack: of the layer.
-        bias: of the scores; None: all is seen.
-    """
-    import numpy as np
-
-    scale = graph.constant(np.float32((stack.width // stack.heads) ** -0.5))
-    query = graph_heads(graph, graph.node("Mul", query, scale), stack)
-    scores = graph.node("MatMul", query, key)
-    if bias is not None:
-        scores = graph.node("Add", scores, bias)
-    seen = graph.node("MatMul", graph.node("Softmax", scores, axis=-1), value)
-    seen = graph.node("Transpose", seen, perm=[0, 2, 1, 3])
-    return str(graph.node("Reshape", seen, graph.numbers(0, 0, stack.width)))
-
-
-def activated(graph: GraphBuilder, states: str, activation: str) -> str:
-    """The activation of a feed-forward part."""
-    if activation in _ACTIVATIONS:
-        return str(graph.node("Gelu", states, approximate=_ACTIVATIONS[activation]))
-    if activation == "relu":
-        return str(graph.node("Relu", states))
-    if activation in ("silu", "swish"):
-        return str(graph.node("Mul", states, graph.node("Sigmoid", states)))
-    raise TinyBertError(f"The activation {activation!r} cannot be exported.")
-
-
 def _tells_segments(parts: EncoderParts) -> bool:
     return parts.types is not None and len(parts.types.weight) > 1
 
@@ -179,22 +81,13 @@ def _embeddings(graph: GraphBuilder, parts: EncoderParts) -> str:
     if parts.position_offset:
         positions = graph.rows(parts.positions.weight, _places_of_words(graph, parts.position_offset - 1))
     else:
-        length = graph.node("Shape", "input_ids", start=1, end=2)
-        positions = _first_rows(graph, parts, length)
+        positions = graph.rows(parts.positions.weight, places(graph, "input_ids"))
     states = graph.node("Add", words, positions)
     if parts.types is not None and _tells_segments(parts):
         states = graph.node("Add", states, graph.node("Gather", graph.weight(parts.types.weight), "token_type_ids"))
     elif parts.types is not None:
         states = graph.node("Add", states, graph.weight(parts.types.weight[0]))
     return graph.norm(states, parts.embedding_norm)
-
-
-def _first_rows(graph: GraphBuilder, parts: EncoderParts, length: str) -> str:
-    import numpy as np
-
-    count = graph.node("Squeeze", length, graph.numbers(0))
-    places = graph.node("Range", graph.constant(np.int64(0)), count, graph.constant(np.int64(1)))
-    return graph.rows(parts.positions.weight, places)
 
 
 def _places_of_words(graph: GraphBuilder, padding: int) -> str:
@@ -220,9 +113,7 @@ def _head(
         outputs = {"last_hidden_state": (states, "FLOAT", [*everywhere, width])}
         pooler = getattr(model, "pooler", None)
         if pooler is not None and hasattr(pooler, "dense"):
-            first = graph.node(
-                "Squeeze", graph.node("Slice", states, *map(graph.numbers, (0, 1, 1))), graph.numbers(1)
-            )
+            first = graph.node("Squeeze", first_token(graph, states), graph.numbers(1))
             pooled = graph.node("Tanh", graph.linear(first, pooler.dense.weight, pooler.dense.bias))
             outputs["pooler_output"] = (pooled, "FLOAT", ["batch", width])
         return outputs

@@ -12,20 +12,23 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint
 from tinybert_hf.export.formats import Format, format_named
-from tinybert_hf.export.parity import Parity, compare, default_texts
+from tinybert_hf.export.parity import Parity, compare, default_texts, texts_of
 from tinybert_hf.export.report import ExportReport
-from tinybert_hf.export.source import ENCODER, Source, open_source
+from tinybert_hf.export.source import ENCODER, TRANSLATION, Source, open_source
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.opening import EXPORT_FILE, is_exported, open_exported, require
+from tinybert_hf.opening import EXPORT_FILE, HEADS, TEXT_CLASSIFICATION, open_exported, open_model, require
+from tinybert_hf.opening.json_files import read_object
 
 if TYPE_CHECKING:
     from tinybert_hf.data import DataSettings
 
 ALLOWED_LOSS = 0.5
 _PACKAGES = ("tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino")
+_WITH_LABELS = (TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION)
 _DECIDING = ("bleu", "f1_micro", "pearson")
 
 
@@ -63,15 +66,14 @@ def export_model(
         require(library, extra)
     _check_target(target, overwrite)
     source = open_source(str(model))
-    if validation is not None and source.task == ENCODER:
-        raise TinyBertError(f"{model} has no head, so there is nothing to measure on validation rows.")
+    texts = list(texts) if texts else _texts(source, validation)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.parent / f".{target.name}.saving"
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
         graphs = _write(source, chosen, beside, to)
-        parity = compare(source, _opened(source, chosen, beside), list(texts or default_texts()))
+        parity = compare(source, _opened(source, chosen, beside), texts)
         _check_parity(parity, chosen, to, str(model))
         figures = {} if validation is None else _measured(str(model), str(beside), validation)
         report = ExportReport(
@@ -94,10 +96,19 @@ def export_model(
     return report
 
 
+def _texts(source: Source, validation: DataSettings | None) -> list[str]:
+    if validation is None:
+        return default_texts()
+    if source.task == ENCODER:
+        raise TinyBertError(f"{source.name} has no head, so there is nothing to measure on validation rows.")
+    labels = source.model.config.id2label if source.task in _WITH_LABELS else {}
+    return texts_of(source.task, validation, tuple(labels.values()) or None)
+
+
 def _check_target(target: Path, overwrite: bool) -> None:
     if not target.exists() or (target.is_dir() and not any(target.iterdir())):
         return
-    if is_exported(target):
+    if (target / EXPORT_FILE).is_file():
         if overwrite:
             return
         raise OutputFolderError(f"{target} holds an export already. Replace it with --overwrite, or give another one.")
@@ -105,17 +116,35 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 
 def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, str]:
-    source.model.config.save_pretrained(folder)
+    _write_config(source, folder)
     source.tokenizer.save_pretrained(folder)
+    if source.task == TRANSLATION:
+        source.model.generation_config.save_pretrained(folder)
     graphs = chosen.write(source, folder)
-    # Enough for `open_exported`; the figures come in when they are known.
+    # Enough to open it; the figures come in when they are known.
     note = {"format": to, "runtime": chosen.runtime, "graphs": graphs}
     (folder / EXPORT_FILE).write_text(json.dumps(note), encoding="utf-8")
     return graphs
 
 
+def _write_config(source: Source, folder: Path) -> None:
+    """config.json alone: the code that a TinyBERT saves with it opens weights, and here are none."""
+    source.model.config.save_pretrained(folder)
+    for code in folder.glob("*.py"):
+        code.unlink()
+    file = folder / "config.json"
+    fields = {name: value for name, value in read_object(file).items() if name != "auto_map"}
+    file.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+
+
 def _opened(source: Source, chosen: Format, folder: Path) -> Any:
-    return open_exported(folder)
+    """The export, opened as its users will."""
+    if chosen.runtime is not None:
+        return open_exported(folder)
+    from transformers import AutoModel
+
+    auto_class = HEADS[source.task].opener if source.task in HEADS else AutoModel
+    return open_model(folder, auto_class)[0].eval()
 
 
 def _check_parity(parity: Parity, chosen: Format, to: str, model: str) -> None:
@@ -143,7 +172,8 @@ def _megabytes(model: Any) -> float:
 
 
 def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:
-    return [*graphs.values(), *(name for name in ("openvino_model.bin",) if (folder / name).is_file())]
+    beside = [path.name for path in folder.iterdir() if path.name.endswith((".onnx.data", ".bin"))]
+    return [*graphs.values(), *beside]
 
 
 def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str]) -> None:
@@ -165,7 +195,7 @@ def _versions() -> dict[str, str]:
 def _put_in_place(beside: Path, target: Path) -> None:
     old = target.parent / f".{target.name}.old"
     shutil.rmtree(old, ignore_errors=True)
-    if is_exported(target):  # a folder that holds something cannot be renamed over
+    if (target / EXPORT_FILE).is_file():  # a folder that holds something cannot be renamed over
         os.replace(target, old)
     os.replace(beside, target)
     shutil.rmtree(old, ignore_errors=True)

@@ -8,7 +8,9 @@ from difflib import get_close_matches
 from pathlib import Path
 
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.export.bert_folder import write_bert
 from tinybert_hf.export.onnx_files import write_onnx, write_onnx_int8
+from tinybert_hf.export.openvino_files import write_openvino
 from tinybert_hf.export.source import Source
 
 
@@ -31,10 +33,15 @@ class Format:
     tolerance: float | None
 
 
+_EXACT, _STOCK = 1e-3, 1e-5
 _ONNX = {"onnx": "onnx", "onnxruntime": "onnx"}
 FORMATS = {
-    "onnx": Format("ONNX, fp32, standard operators", write_onnx, _ONNX, "onnxruntime", 1e-3),
+    "onnx": Format("ONNX, fp32, standard operators", write_onnx, _ONNX, "onnxruntime", _EXACT),
     "onnx-int8": Format("ONNX, int8, for onnxruntime", write_onnx_int8, _ONNX, "onnxruntime", None),
+    "openvino": Format(
+        "OpenVINO, fp32", write_openvino, {"onnx": "openvino", "openvino": "openvino"}, "openvino", _EXACT
+    ),
+    "bert": Format("a stock BERT, for programs that know only that", write_bert, {}, None, _STOCK),
 }
 
 

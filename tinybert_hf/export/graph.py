@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
 OPSET, IR_VERSION = 20, 9  # the first opset with Gelu; onnxruntime loads it since 1.17
 MICROSOFT = "com.microsoft"
+_SMALL = 64  # numbers
 # One bit less than int8 has: without VNNI, a processor adds two products of 8 bits in 16, which would overflow.
 LARGEST_WEIGHT = 63
 LARGEST_IN_TABLE = 127  # tables are read, not multiplied
@@ -34,6 +35,7 @@ class GraphBuilder:
         self._nodes: list[Any] = []
         self._weights: list[Any] = []
         self._known: dict[tuple[Any, ...], str] = {}
+        self._tables: dict[tuple[Any, ...], tuple[str, str]] = {}
         self._count = 0
 
     def node(self, operator: str, *inputs: str, outputs: int = 1, domain: str = "", **attributes: Any) -> Any:
@@ -54,13 +56,11 @@ class GraphBuilder:
         import numpy as np
         from onnx import numpy_helper
 
-        array = np.asarray(values)
-        key = (array.tobytes(), array.shape, array.dtype.str) if array.size < 64 else (id(values),)
-        if array.size >= 64 or key not in self._known:
-            name = self._name("constant")
-            self._weights.append(numpy_helper.from_array(np.ascontiguousarray(array).reshape(array.shape), name))
-            self._known[key] = name
-            return name
+        array = np.ascontiguousarray(values).reshape(np.shape(values))  # a number stays a number
+        key = (array.tobytes(), array.shape, array.dtype.str) if array.size <= _SMALL else (object(),)
+        if key not in self._known:
+            name = self._known[key] = self._name("constant")
+            self._weights.append(numpy_helper.from_array(array, name))
         return self._known[key]
 
     def numbers(self, *values: int) -> str:
@@ -81,36 +81,56 @@ class GraphBuilder:
             weight: W (Q, P).
             bias: b (Q,).
         """
-        if self.int8:
-            return self._int8_linear(states, weight, bias)
-        return self.exact_linear(states, weight, bias)
+        if not self.int8:
+            return self.exact_linear(states, weight, bias)
+        rounded, scales = rounded_rows(weight, LARGEST_WEIGHT)
+        return self._int8_product(states, self.constant(rounded.T), self.constant(scales), bias)
 
     def exact_linear(self, states: str, weight: Tensor, bias: Tensor | None) -> str:
         """x Wᵀ + b in fp32, whatever the graph is."""
         product = self.node("MatMul", states, self.weight(weight.T))
         return product if bias is None else self.node("Add", product, self.weight(bias))
 
-    def _int8_linear(self, states: str, weight: Tensor, bias: Tensor | None) -> str:
-        rounded, scales = rounded_rows(weight, LARGEST_WEIGHT)
-        further = () if bias is None else ("", self.weight(bias))
-        names = (self.constant(rounded.T), self.constant(scales), *further)
-        return str(self.node("DynamicQuantizeMatMul", states, *names, domain=MICROSOFT))
+    def linear_of_table(self, states: str, table: Tensor, bias: Tensor | None) -> str:
+        """x Wᵀ + b with a table whose rows are read too, so that it is kept once; arguments as for `linear`."""
+        # onnxruntime turns it when it opens the file.
+        turned = self.node("Transpose", self._table(table, LARGEST_WEIGHT)[0], perm=[1, 0])
+        if self.int8:
+            return self._int8_product(states, turned, self._table(table, LARGEST_WEIGHT)[1], bias)
+        product = self.node("MatMul", states, turned)
+        return product if bias is None else self.node("Add", product, self.weight(bias))
 
-    def rows(self, table: Tensor, places: str) -> str:
+    def _int8_product(self, states: str, rounded: str, scales: str, bias: Tensor | None) -> str:
+        further = () if bias is None else ("", self.weight(bias))
+        return str(self.node("DynamicQuantizeMatMul", states, rounded, scales, *further, domain=MICROSOFT))
+
+    def rows(self, table: Tensor, places: str, *, multiplied: bool = False) -> str:
         """Rows of a table; kept in int8 with a scale for each row where the graph is in int8.
 
         Args:
             table: (V, H).
             places: name of the ids.
+            multiplied: the table also stands in a `linear_of_table`.
         """
-        import numpy as np
         from onnx import TensorProto
 
+        values, scales = self._table(table, LARGEST_WEIGHT if multiplied else LARGEST_IN_TABLE)
+        found = self.node("Gather", values, places)
         if not self.int8:
-            return str(self.node("Gather", self.weight(table), places))
-        rounded, scales = rounded_rows(table, LARGEST_IN_TABLE)
-        whole = self.node("Cast", self.node("Gather", self.constant(rounded), places), to=TensorProto.FLOAT)
-        return str(self.node("Mul", whole, self.node("Gather", self.constant(scales[:, np.newaxis]), places)))
+            return str(found)
+        scale = self.node("Unsqueeze", self.node("Gather", scales, places), self.numbers(-1))
+        return str(self.node("Mul", self.node("Cast", found, to=TensorProto.FLOAT), scale))
+
+    def _table(self, table: Tensor, largest: int) -> tuple[str, str]:
+        """Names of a table's values and, in int8, of its scales; written once."""
+        key = (table.data_ptr(), tuple(table.shape), largest if self.int8 else 0)
+        if key not in self._tables:
+            if self.int8:
+                rounded, scales = rounded_rows(table, largest)
+                self._tables[key] = self.constant(rounded), self.constant(scales)
+            else:
+                self._tables[key] = self.weight(table), ""
+        return self._tables[key]
 
     def norm(self, states: str, norm: nn.LayerNorm) -> str:
         """Layer normalisation of the last dimension."""

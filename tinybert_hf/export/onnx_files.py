@@ -6,7 +6,9 @@ from pathlib import Path
 
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.export.encoder_graph import can_write, encoder_model
+from tinybert_hf.export.shared_weights import write_with_shared_weights
 from tinybert_hf.export.source import TRANSLATION, Source
+from tinybert_hf.export.translator_graph import can_write_translator, translator_models
 
 
 def write_onnx(source: Source, folder: Path) -> dict[str, str]:
@@ -20,11 +22,12 @@ def write_onnx_int8(source: Source, folder: Path) -> dict[str, str]:
 
 
 def _write(source: Source, folder: Path, *, int8: bool) -> dict[str, str]:
-    if source.task == TRANSLATION:
-        raise TinyBertError(f"{source.name} is a translator, which cannot be exported yet.")
-    reason = can_write(source.model)
+    translates = source.task == TRANSLATION
+    reason = can_write_translator(source.model) if translates else can_write(source.model)
     if reason is not None:
         raise TinyBertError(f"{source.name} cannot be exported to ONNX: {reason}.")
+    if translates:
+        return write_with_shared_weights(translator_models(source.model, int8=int8), folder)
     model = encoder_model(source.model, source.task, int8=int8)
     (folder / "model.onnx").write_bytes(model.SerializeToString())
     return {"model": "model.onnx"}

@@ -7,15 +7,23 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.demo import demo_sentiment
-from tinybert_hf.opening import QUESTION_ANSWERING
+from tinybert_hf.data.tasks import TASKS
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
+from tinybert_hf.export.source import TRANSLATION
+from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from tinybert_hf.data import DataSettings
     from tinybert_hf.export.source import Source
 
 TEXTS = 64
 _SHORT, _MEDIUM, _BATCH = 7, 60, 8
+_TRANSLATED, _WRITTEN = 16, 64  # texts and tokens; a translator takes a forward a token
+_COLUMNS = {
+    TEXT_CLASSIFICATION: "text", TOKEN_CLASSIFICATION: "tokens", QUESTION_ANSWERING: "context", TRANSLATION: "source",
+}  # fmt: skip
 _STATES = ("last_hidden_state", "pooler_output")
 
 
@@ -41,6 +49,20 @@ def default_texts() -> list[str]:
     return [row["text"] for row in demo_sentiment(TEXTS)]
 
 
+def texts_of(task: str, validation: DataSettings, label_names: Sequence[str] | None) -> list[str]:
+    """The texts of the first validation rows.
+
+    Args:
+        task: a name in `TASKS`.
+        validation: where the rows are.
+        label_names: of the model.
+    """
+    rows = TASKS[task].load(validation, need_train=False, label_names=label_names).validation
+    assert rows is not None  # asked for above
+    found = rows[:TEXTS][_COLUMNS[task]]
+    return [one if isinstance(one, str) else " ".join(one) for one in found]
+
+
 def compare(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
     """Run both models over texts: one by one and in batches, short ones and as long as the model can read.
 
@@ -49,6 +71,10 @@ def compare(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
         exported: called as it is.
         texts: as many as shall be compared.
     """
+    return _translators(source, exported, texts) if source.task == TRANSLATION else _encoders(source, exported, texts)
+
+
+def _encoders(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
     import torch
 
     difference, same, answers, shapes, count = 0.0, 0, 0, [], 0
@@ -68,6 +94,33 @@ def compare(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
         count += len(real)
     share = same / answers if answers else None
     return Parity(count, tuple(dict.fromkeys(shapes)), difference, share)
+
+
+def _translators(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
+    """Both write greedily; the logits are compared on what the model wrote."""
+    import torch
+
+    difference, same, shapes, count = 0.0, 0, [], 0
+    limit = min(_WRITTEN, int(getattr(source.model.config, "max_position_embeddings", _WRITTEN)) - 1)
+    options = {"num_beams": 1, "do_sample": False, "max_new_tokens": limit, "max_length": None}
+    for batch in _batches(source, texts[:_TRANSLATED]):
+        with torch.inference_mode():
+            written = source.model.generate(**batch, **options)
+            equal = _same_rows(written, exported.generate(**batch, **options))
+            expected, found = (one(**batch, decoder_input_ids=written).logits for one in (source.model, exported))
+        difference = max(difference, float((expected - found).abs().max()))
+        shapes.append(" x ".join(map(str, batch["input_ids"].shape)))
+        same, count = same + equal, count + len(written)
+    return Parity(count, tuple(dict.fromkeys(shapes)), difference, same / count)
+
+
+def _same_rows(theirs: Tensor, ours: Tensor) -> int:
+    """How many rows hold the same tokens; one is longer where the model writes more."""
+    from torch.nn.functional import pad
+
+    wide = max(theirs.shape[1], ours.shape[1])
+    theirs, ours = (pad(one, (0, wide - one.shape[1]), value=-1) for one in (theirs, ours))
+    return int(theirs.eq(ours).all(dim=1).sum())
 
 
 def _compared(output: Any) -> list[str]:

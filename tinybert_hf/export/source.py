@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.generation import source_positions
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import open_translator
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config
@@ -16,6 +17,7 @@ from tinybert_hf.opening import HEADS, is_exported, open_model, open_tokenizer
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_LENGTH = 512  # of a model that says nothing
 ENCODER, TRANSLATION = "encoder", "translation"
 """The tasks of a model without a head, and of an encoder-decoder that writes text."""
 
@@ -97,7 +99,9 @@ def _open_encoder(name: str) -> tuple[Any, Any]:
 
 def _length(model: Any, tokenizer: Any) -> int:
     """Tokens that model and tokenizer take."""
-    positions = getattr(model.config, "max_position_embeddings", None) or 512
+    if model.config.is_encoder_decoder:
+        return source_positions(model, tokenizer) or _LENGTH
+    positions = getattr(model.config, "max_position_embeddings", None) or _LENGTH
     table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
     offset = getattr(table, "padding_idx", None)
     own = int(positions) - (0 if offset is None else int(offset) + 1)

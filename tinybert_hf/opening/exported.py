@@ -14,47 +14,57 @@ from transformers import modeling_outputs
 
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening.config_file import open_config
-from tinybert_hf.opening.extras import require
 from tinybert_hf.opening.json_files import read_object
 from tinybert_hf.opening.manifest import check_manifest
 from tinybert_hf.opening.reasons import refusing
+from tinybert_hf.opening.runtimes import RUNTIMES
 
 EXPORT_FILE = "export.json"
 
 
 def is_exported(folder: str | Path) -> bool:
-    """Whether a folder was written by an export to another runtime."""
-    return (Path(folder) / EXPORT_FILE).is_file()
+    """Whether a folder was written by an export to another runtime; a stock BERT is a model like any other."""
+    note = Path(folder) / EXPORT_FILE
+    if not note.is_file():
+        return False
+    try:
+        return read_object(note).get("runtime", "") is not None
+    except TinyBertError:
+        return True  # a damaged one
 
 
-def open_exported(folder: str | Path, *, threads: int | None = None) -> ExportedModel:
+def open_exported(folder: str | Path, *, threads: int | None = None) -> Any:
     """Opens an exported model.
 
     Args:
         folder: that `tinybert export` wrote.
         threads: of the processor; None: as the runtime thinks right.
 
+    Returns:
+        An `ExportedModel`, or of a translator an `ExportedTranslator`, whose `generate` is that of transformers.
+
     Raises:
         TinyBertError: no export, a damaged one, or its runtime is not installed.
     """
     place = Path(folder)
     if not is_exported(place):
-        raise TinyBertError(f"{folder} holds no exported model: there is no {EXPORT_FILE}. Make one: tinybert export.")
+        raise TinyBertError(
+            f"{folder} holds no model that was exported to another runtime ({EXPORT_FILE}). Make one with tinybert "
+            "export; what holds weights of torch, a stock BERT too, is opened with AutoModel...from_pretrained."
+        )
     note = read_object(place / EXPORT_FILE)
     check_manifest(place)
-    files = note.get("graphs")
-    if not isinstance(files, dict) or not all(isinstance(name, str) for name in files.values()):
-        raise TinyBertError(f"{place / EXPORT_FILE} names no graphs. Export the model again.")
-    for name in files.values():
-        if Path(name).name != name or not (place / name).is_file():
-            raise TinyBertError(f"{place / EXPORT_FILE} names {name!r:.80}, which is no file of that folder.")
+    files, runtime = _files(note, place), _runtime(note, place)
     config = open_config(place)
     with refusing(f"{place} cannot be run"):
-        graphs = {part: _OPENERS[_runtime(note, place)](place / name, threads) for part, name in files.items()}
-    # transformers' pipelines know a model by the name of its class.
-    named = type(str((config.architectures or ["ExportedModel"])[0]), (ExportedModel,), {})
-    opened: ExportedModel = named(config, graphs["model"], place)
-    return opened
+        graphs = {part: runtime(place / name, threads) for part, name in files.items()}
+        if "decoder" in graphs:
+            from tinybert_hf.opening.exported_translator import ExportedTranslator
+
+            return ExportedTranslator(config, graphs["encoder"], graphs["decoder"], place)
+        # transformers' pipelines know a model by the name of its class.
+        named = type(str((config.architectures or ["ExportedModel"])[0]), (ExportedModel,), {})
+        return named(config, graphs["model"], place)
 
 
 class ExportedModel(nn.Module):
@@ -104,41 +114,23 @@ class ExportedModel(nn.Module):
         return False
 
 
-class OnnxGraph:
-    """A graph in onnxruntime.
-
-    Attributes:
-        inputs: names.
-        outputs: names.
-    """
-
-    def __init__(self, file: Path, threads: int | None) -> None:
-        """Read and optimise it."""
-        runtime = require("onnxruntime", "onnx")
-        options = runtime.SessionOptions()
-        options.log_severity_level = 3  # warnings tell what it does not fuse
-        if threads is not None:
-            options.intra_op_num_threads = threads
-            options.inter_op_num_threads = 1
-        self._session = runtime.InferenceSession(str(file), options, providers=["CPUExecutionProvider"])
-        self.inputs = [one.name for one in self._session.get_inputs()]
-        self.outputs = [one.name for one in self._session.get_outputs()]
-
-    def run(self, feed: dict[str, Any]) -> dict[str, Any]:
-        """Arrays in, arrays out, by name."""
-        return dict(zip(self.outputs, self._session.run(self.outputs, feed), strict=True))
+def _files(note: dict[str, Any], place: Path) -> dict[str, str]:
+    files = note.get("graphs")
+    if not isinstance(files, dict) or set(files) not in ({"model"}, {"encoder", "decoder"}):
+        raise TinyBertError(f"{place / EXPORT_FILE} names no graphs. Export the model again.")
+    for name in files.values():
+        if not isinstance(name, str) or Path(name).name != name or not (place / name).is_file():
+            raise TinyBertError(f"{place / EXPORT_FILE} names {name!r:.80}, which is no file of that folder.")
+    return files
 
 
-_OPENERS: dict[str, Any] = {"onnxruntime": OnnxGraph}
-
-
-def _runtime(note: dict[str, Any], place: Path) -> str:
+def _runtime(note: dict[str, Any], place: Path) -> Any:
     name = note.get("runtime")
-    if name not in _OPENERS:
+    if not isinstance(name, str) or name not in RUNTIMES:
         raise TinyBertError(
-            f"{place / EXPORT_FILE}: the runtime is {name!r:.60}; known are {', '.join(_OPENERS)}. Export it again."
+            f"{place / EXPORT_FILE}: the runtime is {name!r:.60}; known are {', '.join(RUNTIMES)}. Export it again."
         )
-    return str(name)
+    return RUNTIMES[name]
 
 
 def _as_output(found: dict[str, Tensor]) -> Any:

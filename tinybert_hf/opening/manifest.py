@@ -14,8 +14,8 @@ from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE, sha256_of
 from tinybert_hf.opening.json_files import read_object
 
 _WEIGHTS = (
-    "*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json", "*.onnx",
-    "openvino_*.xml", "openvino_*.bin", "*.tflite",
+    "*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json",
+    "*.onnx", "*.onnx.data", "openvino_*.xml", "openvino_*.bin", "*.tflite",
 )  # fmt: skip
 _SETTINGS = ("*.json", "*.txt", "*.model")
 # These would be opened in the place of the ones that were saved.

@@ -1,0 +1,54 @@
+"""`tinybert export`: what it prints, where it writes, and its exit status."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+
+@pytest.fixture
+def rows(work: Path) -> str:
+    from tinybert_hf.data.demo import demo_sentiment
+
+    names = ("negative", "positive")
+    made = [{"text": row["text"], "label": names[row["label"]]} for row in demo_sentiment(40, seed=5)]
+    Path("dev.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in made))
+    return "dev.jsonl"
+
+
+def test_a_teacher_is_exported_and_measured(
+    tinybert: Callable[..., Any], teacher: str, rows: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    done = tinybert("export", teacher, "--to", "onnx", "--output", "out", "--validation-file", rows)
+    assert done.exit_code == 0, done.output
+    assert "accuracy:" in done.stdout
+    assert "It stands in out." in done.stdout
+    figures = [
+        json.loads(tinybert("evaluate", folder, "--validation-file", rows, "--json").stdout)
+        for folder in (teacher, "out")
+    ]
+    assert figures[0] == figures[1]
+
+    from tinybert_hf.export import graph
+
+    monkeypatch.setattr(graph, "LARGEST_WEIGHT", 1)
+    lost = tinybert("export", teacher, "--to", "onnx-int8", "--output", "int8", "--validation-file", rows)
+    assert lost.exit_code == 3
+    assert "WARNING: accuracy fell by" in lost.stderr
+    assert Path("int8/model.onnx").is_file()
+
+
+def test_bad_input(tinybert: Callable[..., Any], teacher: str, work: Path) -> None:
+    wrong = tinybert("export", teacher, "--to", "onx")
+    assert wrong.exit_code == 2
+    assert "Did you mean onnx?" in wrong.stderr
+    absent = tinybert("export", "./nowhere", "--to", "onnx")
+    assert absent.exit_code == 2
+    assert "does not exist" in absent.stderr
