@@ -36,6 +36,7 @@ notebooks: ## after a change of notebooks/*.py: run them anew, and keep what the
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --timeout 900 --nbmake --overwrite notebooks/*.ipynb
 	$(PYTHON) docs/tidy_notebooks.py notebooks/*.ipynb
 
-benchmarks: ## the tables of docs/results/; DATA names the folder that holds sst2/
+benchmarks: ## the tables of docs/results/; DATA: the folder with sst2/; STUDENT and VALIDATION: see student_speed.py
 	$(PYTHON) benchmarks/classification.py --data $(DATA)
 	$(PYTHON) benchmarks/step_time.py --data $(DATA)
+	@test -z "$(STUDENT)" || $(PYTHON) benchmarks/student_speed.py --student $(STUDENT) --validation-file $(VALIDATION)
