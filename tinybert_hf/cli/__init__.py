@@ -5,6 +5,7 @@ from typing import Annotated
 import typer
 
 from tinybert_hf.cli.augment import augment
+from tinybert_hf.cli.benchmark import benchmark
 from tinybert_hf.cli.card import card
 from tinybert_hf.cli.convert import convert
 from tinybert_hf.cli.demo import demo
@@ -26,6 +27,7 @@ COMMANDS = (
     distill,
     finetune,
     evaluate,
+    benchmark,
     translate,
     pseudo_label,
     augment,

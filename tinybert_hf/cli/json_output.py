@@ -25,12 +25,13 @@ def said_aside(wanted: bool) -> Iterator[None]:
 
 def print_json(result: Mapping[str, Any]) -> None:
     """One line of JSON; a number that is none, which JSON does not know, is null."""
-    print(json.dumps(_known_to_json(result), allow_nan=False, ensure_ascii=False, default=str))
+    print(json.dumps(known_to_json(result), allow_nan=False, ensure_ascii=False, default=str))
 
 
-def _known_to_json(value: Any) -> Any:
+def known_to_json(value: Any) -> Any:
+    """A value with null for every number that is none."""
     if isinstance(value, Mapping):
-        return {str(key): _known_to_json(one) for key, one in value.items()}
+        return {str(key): known_to_json(one) for key, one in value.items()}
     if isinstance(value, list | tuple):
-        return [_known_to_json(one) for one in value]
+        return [known_to_json(one) for one in value]
     return None if isinstance(value, float) and not math.isfinite(value) else value

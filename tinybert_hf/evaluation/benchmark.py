@@ -2,12 +2,13 @@
 
 import statistics
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    import torch
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
@@ -58,8 +59,10 @@ def measure_costs(
     import torch
 
     times: dict[str, list[float]] = {name: [] for name in models}
-    with _eval_mode(models), torch.inference_mode():
-        inputs = {name: _inputs(model, batch_size, length) for name, model in models.items()}
+    with eval_mode(models.values()), torch.inference_mode():
+        inputs = {
+            name: random_inputs(model.config, batch_size, length, model.device) for name, model in models.items()
+        }
         for round_number in range(WARM_UP_ROUNDS + rounds):
             for name, model in models.items():
                 seconds = _time_forward(model, inputs[name])
@@ -69,36 +72,52 @@ def measure_costs(
 
 
 @contextmanager
-def _eval_mode(models: "Mapping[str, PreTrainedModel]") -> Iterator[None]:
-    modes = {name: model.training for name, model in models.items()}
+def eval_mode(models: "Iterable[nn.Module]") -> Iterator[None]:
+    """For the time of the block the models drop nothing out; then they are in the modes that they were in."""
+    modes = [(model, model.training) for model in models]
     try:
-        for model in models.values():
+        for model, _ in modes:
             model.eval()
         yield
     finally:
-        for name, model in models.items():
-            model.train(modes[name])
+        for model, mode in modes:
+            model.train(mode)
 
 
-def _inputs(model: "PreTrainedModel", batch_size: int, length: int) -> "dict[str, Tensor]":
+def random_inputs(config: Any, batch_size: int, length: int, device: "torch.device | str") -> "dict[str, Tensor]":
+    """Rows of tokens without padding, the same for every vocabulary of one size; the caller's random state is kept.
+
+    Args:
+        config: of the model. Its special tokens are not drawn: some families count the places of the others only.
+        batch_size: B.
+        length: L.
+        device: where the tensors go.
+
+    Returns:
+        input_ids and attention_mask, (B, L).
+    """
     import torch
 
-    # A generator of its own leaves the random state of the caller alone.
-    generator = torch.Generator().manual_seed(0)
-    ids = torch.randint(0, model.config.vocab_size, (batch_size, length), generator=generator).to(model.device)
+    special = {getattr(config, f"{name}_token_id", None) for name in ("pad", "bos", "eos", "cls", "sep", "mask")}
+    ordinary = torch.tensor([token for token in range(config.vocab_size) if token not in special])
+    chosen = torch.randint(0, len(ordinary), (batch_size, length), generator=torch.Generator().manual_seed(0))
+    ids = ordinary[chosen].to(device)
     return {"input_ids": ids, "attention_mask": torch.ones_like(ids)}
 
 
-def _time_forward(model: "PreTrainedModel", inputs: "dict[str, Tensor]") -> float:
+def wait_for(device: "torch.device") -> None:
+    """Until the device has done what it was given: a GPU works on after the call."""
     import torch
 
-    on_gpu = model.device.type == "cuda"
-    if on_gpu:
-        torch.cuda.synchronize(model.device)
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def _time_forward(model: "PreTrainedModel", inputs: "dict[str, Tensor]") -> float:
+    wait_for(model.device)
     start = time.perf_counter()
     model(**inputs)
-    if on_gpu:
-        torch.cuda.synchronize(model.device)
+    wait_for(model.device)
     return time.perf_counter() - start
 
 

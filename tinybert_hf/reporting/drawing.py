@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from html import escape
+from pathlib import Path
 
 Point = tuple[float, float]
 
@@ -42,6 +43,13 @@ class Drawing:
         """A point that is measured."""
         self._parts.append(f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="3" class="{style}"/>')
 
+    def disc(self, place: Point, radius: float, style: str, hint: str = "") -> None:
+        """A filled circle; the hint shows under the pointer."""
+        inside = f"<title>{escape(hint)}</title>" if hint else ""
+        self._parts.append(
+            f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="{radius:.1f}" class="{style}">{inside}</circle>'
+        )
+
     def box(self, place: Point, size: Point, style: str, opacity: float | None = None, hint: str = "") -> None:
         """A rectangle; the hint shows under the pointer."""
         (x, y), (width, height) = place, size
@@ -64,6 +72,18 @@ class Drawing:
         title = escape(self.title)
         head = f'<svg viewBox="0 0 {self.width:.0f} {self.height:.0f}" role="img" aria-label="{title}"{size}>'
         return f"{head}{''.join(self._parts)}</svg>"
+
+    def file(self) -> str:
+        """The picture as a file of its own, with the page's colours, which follow light and dark mode."""
+        style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
+        size = f'width="{1.6 * self.width:.0f}" height="{1.6 * self.height:.0f}"'
+        own = "svg { width: auto; max-width: none; }"
+        head = (
+            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:.0f} {self.height:.0f}" {size} '
+            f'role="img" aria-label="{escape(self.title)}">'
+        )
+        paper = '<rect width="100%" height="100%" class="paper"/>'
+        return f"{head}<style>{style}{own}</style>{paper}{''.join(self._parts)}</svg>\n"
 
 
 def round_steps(low: float, high: float, about: int) -> list[float]:

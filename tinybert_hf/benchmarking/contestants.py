@@ -1,0 +1,198 @@
+"""The models that are measured: a folder, an id on the Hub, the teacher of a run, or a shape without weights."""
+
+from __future__ import annotations
+
+import difflib
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.benchmarking.shapes import shape_config, shape_names
+from tinybert_hf.errors import TinyBertError
+from tinybert_hf.opening import EXPORT_FILE, is_exported
+from tinybert_hf.opening.json_files import read_object
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+_BASE, _MASKED_LM, _CLASSIFIER = "AutoModel", "AutoModelForMaskedLM", "AutoModelForSequenceClassification"
+_TEACHER = "teacher"
+
+
+@dataclass(frozen=True)
+class Contestant:
+    """A model that is measured.
+
+    Attributes:
+        given: as the user named it.
+        place: folder or Hub id; None for a shape, whose weights are random.
+        config: of the model.
+        auto_class: the class of transformers that opens it.
+        exported: the format of an exported model, which runs in no other backend; None: it is no export.
+    """
+
+    given: str
+    place: str | None
+    config: Any
+    auto_class: str
+    exported: str | None = None
+
+    @cached_property
+    def skeleton(self) -> PreTrainedModel:
+        """The model without memory for its weights, with plain attention: to count what it has and does."""
+        import torch
+
+        with torch.device("meta"):
+            model = self._opener.from_config(self.config, attn_implementation="eager")
+        return model.eval()
+
+    @property
+    def task(self) -> str | None:
+        """What the model answers, a name in `HEADS`; None: it has no head that could be measured."""
+        from tinybert_hf.opening import HEADS
+
+        return next((task for task, head in HEADS.items() if head.auto_class == self.auto_class), None)
+
+    @property
+    def parameters(self) -> int:
+        """All of them, tied ones once."""
+        from tinybert_hf.evaluation import parameter_count
+
+        return parameter_count(self.skeleton)
+
+    @cached_property
+    def longest(self) -> int | None:
+        """Tokens that it can read; None where nothing limits it."""
+        from tinybert_hf.data.augmentation.models import positions_of
+
+        return positions_of(self.skeleton)
+
+    def open(self) -> PreTrainedModel:
+        """The model with its weights, or with random ones, on the CPU; the caller's random state is kept."""
+        import torch
+
+        from tinybert_hf.opening import open_model
+
+        if self.place is None:
+            with torch.random.fork_rng(devices=[]):
+                torch.manual_seed(0)
+                return self._opener.from_config(self.config).eval()
+        what = f"{self.place} cannot be opened: config.json and the weights do not fit"
+        model, _ = open_model(self.place, self._opener, what=what)
+        return model.eval()
+
+    def megabytes(self) -> float:
+        """Size of the weights as files, 10^6 bytes; where none are here, that of the parameters."""
+        files = weight_files(Path(self.place)) if self.place else []
+        if files:
+            return sum(file.stat().st_size for file in files) / 1e6
+        return sum(one.numel() * one.element_size() for one in set(self.skeleton.parameters())) / 1e6
+
+    def save(self, folder: Path) -> str:
+        """Save a shape as a checkpoint with random weights and a tokenizer of as many made-up words."""
+        from transformers import BertTokenizer
+
+        special = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]"]
+        words = [*special, *(f"w{number}" for number in range(int(self.config.vocab_size) - len(special)))]
+        self.open().save_pretrained(folder)
+        tokenizer = BertTokenizer(vocab={word: index for index, word in enumerate(words)})
+        tokenizer.model_max_length = self.longest or len(words)
+        tokenizer.save_pretrained(folder)
+        return str(folder)
+
+    @property
+    def _opener(self) -> Any:
+        import transformers
+
+        import tinybert_hf.model  # noqa: F401  # registers the family with the Auto classes
+
+        return getattr(transformers, self.auto_class)
+
+
+def weight_files(folder: Path) -> list[Path]:
+    """The files that PyTorch reads the weights from; of several formats the one that transformers takes."""
+    for pattern in ("model*.safetensors", "pytorch_model*.bin"):
+        files = sorted(folder.glob(pattern))
+        if files:
+            return files
+    return []
+
+
+def find_contestant(given: str) -> Contestant:
+    """Finds out what a name means; weights are not read.
+
+    Args:
+        given: a folder; RUN/teacher, where it is that folder or the teacher that RUN/run.json names; a Hub id; or a
+            name of `shape_names`.
+
+    Raises:
+        TinyBertError: it is none of them, its configuration cannot be read, or it is a translator.
+    """
+    from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config
+    from tinybert_hf.evaluation.translation import translates
+
+    if not Path(given).exists() and given in shape_names():
+        return Contestant(given, None, shape_config(given), _CLASSIFIER)
+    place = _teacher_of_run(given) or given
+    try:
+        check_folder(place)
+    except TinyBertError as error:
+        raise TinyBertError(f"{error}{_nearest_shape(given)}") from error
+    config = open_config(place, "a model to measure")
+    if translates(config):
+        raise TinyBertError(
+            f"{given} is a translator, and a forward of one says little: it writes token by token. "
+            "`tinybert_hf.evaluation.measure_translation_costs` measures translators against each other, in sentences "
+            "per second."
+        )
+    return Contestant(given, place, config, auto_class_of(config), _format(place))
+
+
+def _format(place: str) -> str | None:
+    """What an exported folder was exported to."""
+    if not is_exported(place):
+        return None
+    return str(read_object(Path(place) / EXPORT_FILE).get("format"))
+
+
+def auto_class_of(config: Any) -> str:
+    """The class of transformers that opens a model with the head that it was saved with."""
+    from tinybert_hf.opening import HEADS
+
+    names = config.architectures or ()
+    for auto_class in (*(head.auto_class for head in HEADS.values()), _MASKED_LM):
+        if any(name.endswith(auto_class.removeprefix("AutoModel")) for name in names):
+            return auto_class
+    return _BASE
+
+
+def is_shape(given: str) -> bool:
+    """Whether a name means a shape without weights."""
+    return not Path(given).exists() and given in shape_names()
+
+
+def is_teacher_of_run(given: str) -> bool:
+    """Whether a name means the teacher that a run's run.json names."""
+    path = Path(given)
+    return path.name == _TEACHER and not path.exists() and (path.parent / "run.json").is_file()
+
+
+def short_names(givens: Sequence[str]) -> list[str]:
+    """The last part of each path, where no two are alike; else what was given."""
+    last = [Path(given).name if Path(given).exists() else given for given in givens]
+    return [name if last.count(name) == 1 else given for name, given in zip(last, givens, strict=True)]
+
+
+def _teacher_of_run(given: str) -> str | None:
+    if not is_teacher_of_run(given):
+        return None
+    from tinybert_hf.reporting.finished_run import read_run
+
+    return str(read_run(Path(given).parent).teachers[0]["place"])
+
+
+def _nearest_shape(given: str) -> str:
+    near = difflib.get_close_matches(given, shape_names(), n=1)
+    return f" Did you mean {near[0]!r}, a shape without weights?" if near else ""
