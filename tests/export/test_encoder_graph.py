@@ -97,8 +97,11 @@ def test_a_text_classifier_computes_its_last_layer_for_one_token_only() -> None:
             encoder_model(model, "text-classification", int8=False)
         ).graph.value_info
     }
-    inner = [shape for name, shape in shapes.items() if name.startswith("Gelu")]
-    assert [shape[1] == 1 for shape in inner] == [False, False, False, True]
+    # Shape inference of some versions of onnx knows that a slice has one token, and of others only that it is another.
+    *inner, last = [shape[1] for name, shape in shapes.items() if name.startswith("Gelu")]
+    (cut,) = [shape[1] for name, shape in shapes.items() if name.startswith("Slice")]
+    assert len(set(inner)) == 1
+    assert last == cut != inner[0]
 
 
 def test_fp32_holds_standard_operators_only() -> None:
