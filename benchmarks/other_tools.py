@@ -19,6 +19,7 @@ import os
 import statistics
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 from typing import Any
 
@@ -141,8 +142,10 @@ class Tool:
             assert self.process.stdout is not None
             print(json.dumps(job), file=self.process.stdin, flush=True)
             line = self.process.stdout.readline()
-            found = json.loads(line) if line else {"error": f"ended with status {self.process.wait()}"}
-            if not losses and "error" not in found:
+            found: dict[str, Any] = json.loads(line) if line else {"error": f"ended with status {self.process.wait()}"}
+            if "error" in found:
+                return found  # tried again next time
+            if not losses:
                 self.bench.student.load_state_dict(load_file(out / "student.safetensors"))
                 found["accuracy"] = self.bench.accuracy(self.bench.student)
             (out / "result.json").write_text(json.dumps(found))
@@ -224,9 +227,11 @@ def loss_lines(losses: dict[str, Any]) -> list[str]:
     lines = [
         "## The losses of one batch",
         "",
-        f"The first {BATCH} rows in one batch ({100 * own['padding']:.0f} % of it padding), the same random",
-        "projections in all tools, no dropout. Attention: the sum over the mapped layers; hidden states: the same, with",
-        "embeddings.",
+        *paragraph(
+            f"The first {BATCH} rows in one batch ({100 * own['padding']:.0f} % of it padding), the same random "
+            "projections in all tools, no dropout. Attention: the sum over the mapped layers; hidden states: likewise, "
+            "with embeddings."
+        ),
         "",
         "| | attention | hidden states |",
         "| --- | --- | --- |",
@@ -248,23 +253,23 @@ def loss_lines(losses: dict[str, Any]) -> list[str]:
 
 def page(results: dict[str, Any]) -> list[str]:
     """What was done, above the tables."""
-    teacher, start = results["teacher_accuracy"], results["start_accuracy"]
+    rows, rounds, teacher = results["rows"], results["rounds"], results["teacher_accuracy"]
     rates = " and ".join(f"{rate:g}" for rate in RATES.values())
-    return [
-        "# TextBrewer, torchdistill and this package",
-        "",
+    parts = [
         "Written by `python benchmarks/other_tools.py --data FOLDER --teacher FOLDER --textbrewer-python PYTHON",
-        f"--torchdistill-python PYTHON --rows {results['rows']} --rounds {results['rounds']}`. SST-2: the first "
-        f"{results['rows']} training rows,",
-        f"{results['validation_rows']} validation rows, a teacher of 6 layers x 384 ({teacher:.2f}), a student `4l-312d` "
-        "that begins as",
-        f"`initialize_from_teacher` makes it ({start:.2f}). {EPOCHS} epochs of each phase, batch {BATCH}, AdamW, rates",
-        f"{rates}, falling linearly to 0, gradients clipped at 1, temperature 1. One thread; {results['rounds']} "
-        "rounds, each with its own",
-        "seed, in which the tools take turns. In brackets: of the ratios the smallest and the largest round, of the",
-        "accuracies each seed.",
-        "",
+        f"--torchdistill-python PYTHON --rows {rows} --rounds {rounds}`. SST-2: the first {rows} training rows,",
+        f"{results['validation_rows']} validation rows, a teacher of 6 layers x 384 ({teacher:.2f}), a student",
+        f"`4l-312d` that begins as `initialize_from_teacher` makes it ({results['start_accuracy']:.2f}). {EPOCHS}",
+        f"epochs of each phase, batch {BATCH}, AdamW, rates {rates} falling linearly to 0, gradients clipped at 1,",
+        f"temperature 1. One thread; {rounds} rounds, each with its own seed, in which the tools take turns. In",
+        "brackets: of the ratios the smallest and the largest round, of the accuracies each seed.",
     ]
+    return ["# TextBrewer, torchdistill and this package", "", *paragraph(" ".join(parts)), ""]
+
+
+def paragraph(text: str) -> list[str]:
+    """Lines of the usual length."""
+    return textwrap.wrap(text, 118, break_long_words=False, break_on_hyphens=False)
 
 
 def main() -> None:
