@@ -40,7 +40,7 @@ CONTESTANTS: dict[str, tuple[str, bool]] = {
     "torchdistill": ("torchdistill", False),
     "torchdistill, like lengths": ("torchdistill", True),
 }
-OURS, *OTHERS = CONTESTANTS
+OURS, *OTHERS = ("tinybert_hf", "TextBrewer", "torchdistill")
 
 
 def read(path: Path, count: int | None = None) -> list[dict[str, Any]]:
@@ -62,10 +62,16 @@ class Bench:
         encoded = self.tokenizer([row["sentence"] for row in train], truncation=True, max_length=64)
         ids, masks = encoded["input_ids"], encoded["attention_mask"]
         self.rows = [{"input_ids": a, "attention_mask": b} for a, b in zip(ids, masks, strict=True)]
-        self.student = self.make_start()
+        set_seed(0)
+        self.projections = Projections("per_layer", 312, self.teacher.config.hidden_size, list(STATES))
+        if not (self.work / "projections.pt").exists():
+            self.make_start()
+        self.student = TinyBertForSequenceClassification.from_pretrained(self.work / "start")
+        for layer, weights in zip(STATES, torch.load(self.work / "projections.pt"), strict=True):
+            self.projections.maps[str(layer)].load_state_dict(weights)
 
-    def make_start(self) -> PreTrainedModel:
-        """The student from which every tool begins, saved with rows and projections for the children."""
+    def make_start(self) -> None:
+        """Save the student from which every tool begins, and rows and projections for the children."""
         set_seed(0)
         same = {name: getattr(self.teacher.config, name) for name in ("vocab_size", "id2label", "label2id")}
         student = TinyBertForSequenceClassification(TinyBertConfig.from_preset("4l-312d", **same))
@@ -73,10 +79,8 @@ class Bench:
         initialize_from_teacher(student, self.teacher, examples)
         student.save_pretrained(self.work / "start")
         (self.work / "rows.json").write_text(json.dumps(self.rows))
-        self.projections = Projections("per_layer", 312, self.teacher.config.hidden_size, list(STATES))
         weights = [self.projections.maps[str(layer)].state_dict() for layer in STATES]
         torch.save(weights, self.work / "projections.pt")
-        return student
 
     def batch(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
         """Rows as padded tensors."""
@@ -112,6 +116,20 @@ class Bench:
         losses = {"attention": float(parts["attention_loss"])}
         losses["hidden"] = float(parts["hidden_state_loss"] + parts["embedding_loss"])
         return {**losses, "padding": 1 - float(batch["attention_mask"].float().mean())}
+
+    def basics(self) -> dict[str, Any]:
+        """What does not depend on a tool's training."""
+        path = self.work / "basics.json"
+        if not path.exists():
+            found: dict[str, Any] = {"rows": len(self.rows), "validation_rows": len(self.validation)}
+            found["losses"] = {"tinybert_hf": self.own_losses()}
+            found["teacher_accuracy"] = self.accuracy(self.teacher)
+            found["start_accuracy"] = self.accuracy(self.student)
+            path.write_text(json.dumps(found))
+        basics: dict[str, Any] = json.loads(path.read_text())
+        if basics["rows"] != len(self.rows):
+            sys.exit(f"{self.work} holds runs with {basics['rows']} rows: take another --work, or as many --rows.")
+        return basics
 
 
 class Tool:
@@ -160,19 +178,11 @@ class Tool:
         self.log.close()
 
 
-def measure(bench: Bench, pythons: dict[str, str], rounds: int) -> dict[str, Any]:
-    """Every contestant once a round, the losses of one batch, and the accuracies of teacher and start."""
-    results: dict[str, Any] = {
-        "teacher_accuracy": bench.accuracy(bench.teacher),
-        "start_accuracy": bench.accuracy(bench.student),
-        "rows": len(bench.rows),
-        "validation_rows": len(bench.validation),
-        "rounds": rounds,
-        "losses": {"tinybert_hf": bench.own_losses()},
-        "runs": {title: [] for title in CONTESTANTS},
-    }
+def measure(bench: Bench, pythons: dict[str, str], rounds: int, output: Path) -> None:
+    """Every contestant once a round, the losses of one batch; the page is written after each round."""
+    results = {**bench.basics(), "runs": {title: [] for title in CONTESTANTS}}
     tools = {name: Tool(name, python, bench) for name, python in pythons.items()}
-    for name in list(tools)[1:]:
+    for name in OTHERS:
         results["losses"][name] = tools[name].ask(f"losses/{name}", losses=True)
     titles = list(CONTESTANTS)
     for index in range(rounds):
@@ -181,9 +191,12 @@ def measure(bench: Bench, pythons: dict[str, str], rounds: int) -> dict[str, Any
             run = tools[name].ask(f"{title.replace(', ', '-').replace(' ', '-')}/{index}", like_lengths, index)
             results["runs"][title].append(run)
             print(index, title, run, flush=True)
+        results["rounds"] = index + 1
+        (output / "other_tools.json").write_text(json.dumps(results, indent=1) + "\n")
+        lines = [*page(results), *tables(results), *conditions(results)]
+        (output / "other_tools.md").write_text("\n".join(lines) + "\n")
     for tool in tools.values():
         tool.end()
-    return results
 
 
 def spread(values: list[float], form: str) -> str:
@@ -229,7 +242,7 @@ def loss_lines(losses: dict[str, Any]) -> list[str]:
         "",
         *paragraph(
             f"The first {BATCH} rows in one batch ({100 * own['padding']:.0f} % of it padding), the same random "
-            "projections in all tools, no dropout. Attention: the sum over the mapped layers; hidden states: likewise, "
+            "projections everywhere, no dropout. Attention: the sum over the mapped layers; hidden states: likewise, "
             "with embeddings."
         ),
         "",
@@ -267,6 +280,37 @@ def page(results: dict[str, Any]) -> list[str]:
     return ["# TextBrewer, torchdistill and this package", "", *paragraph(" ".join(parts)), ""]
 
 
+CONDITIONS = """
+## What each has and is given
+
+- All: the teacher runs in every step (no cache), batches are padded to their longest row, and only the training call
+  is timed. The student is opened with the code in its folder.
+- tinybert_hf: `DistillationTrainer` as it is, with batches of like length. Timed with it: the projections are solved
+  by least squares on the first rows before the first step, and a checkpoint with the optimizer is written at the end
+  of each phase.
+- TextBrewer: `GeneralDistiller` with `attention_mse`, and `hidden_mse` with a `linear` projection, which begins at
+  random; `inputs_mask`. Given to it: an attention function, registered in transformers, whose second output are the
+  scores before the softmax (`output_attentions` gives probabilities); `DataCollatorWithPadding` in a plain `dict`, the
+  only mapping that it takes; where it says "like lengths", the `LengthGroupedSampler` of transformers. It writes the
+  weights after each epoch. It clips the student's gradients, not those of the projections.
+- torchdistill: `DistillationBox` with forward hooks, `WeightedSumLoss`, `KDLoss`, its optimizer and scheduler, and the
+  loop of its examples without their log. Written for it and registered, as it has none: a wrapper with projections
+  (random start), and squared errors of scores and of states that leave padding out (the scores are computed from
+  hooked queries and keys, so attention stays sdpa). Collator and sampler as for TextBrewer. It writes no checkpoint.
+"""
+GOT_OVER = """- torchdistill imports torchvision, and that ended here in `{}`: the
+  torchvision of PyPI is built for CUDA and does not find its operators beside a CPU build of torch. The least that
+  lets it run, done in the script: the operators `torchvision::nms` and `torchvision::qnms` are declared first.
+"""
+
+
+def conditions(results: dict[str, Any]) -> list[str]:
+    """What each tool has and is given, below the tables."""
+    errors = sorted({run.get("got_over", "") for run in results["runs"]["torchdistill"]} - {""})
+    text = CONDITIONS + "".join(GOT_OVER.format(error) for error in errors)
+    return text.rstrip().split("\n")
+
+
 def paragraph(text: str) -> list[str]:
     """Lines of the usual length."""
     return textwrap.wrap(text, 118, break_long_words=False, break_on_hyphens=False)
@@ -289,12 +333,9 @@ def main() -> None:
     arguments.work.mkdir(parents=True, exist_ok=True)
     pythons = {"tinybert_hf": sys.executable, "TextBrewer": arguments.textbrewer_python}
     pythons["torchdistill"] = arguments.torchdistill_python
-    results = measure(Bench(arguments), pythons, arguments.rounds)
     arguments.output.mkdir(parents=True, exist_ok=True)
-    (arguments.output / "other_tools.json").write_text(json.dumps(results, indent=1) + "\n")
-    lines = [*page(results), *tables(results)]
-    (arguments.output / "other_tools.md").write_text("\n".join(lines) + "\n")
-    print("\n".join(lines))
+    measure(Bench(arguments), pythons, arguments.rounds, arguments.output)
+    print((arguments.output / "other_tools.md").read_text())
 
 
 if __name__ == "__main__":

@@ -315,14 +315,16 @@ def torchdistill_losses(run: Run) -> dict[str, float]:
     box = torchdistill_box(run, "intermediate", 0.0)
     run.set_projections(list(box.student_model.maps))
     batch = run.first_batch()
-    return {"sum": float(box.forward_process(batch, batch["attention_mask"]).detach())}
+    loss = float(box.forward_process(batch, batch["attention_mask"]).detach())
+    box.clean_modules()
+    return {"sum": loss}
 
 
-def import_torchvision() -> bool:
-    """Import what torchdistill imports; whether it had to be helped.
+def import_torchvision() -> str:
+    """Import what torchdistill imports; the error that had to be got over, or nothing.
 
     Beside a CPU build of torch, a torchvision that was built for CUDA does not find its compiled operators, and stops
-    at the first. torchdistill needs none of them here, so two names are declared, and torchvision goes on without.
+    at the first. torchdistill needs none of them here: two names are declared, and torchvision goes on without.
     """
     try:
         import torchvision
@@ -335,23 +337,22 @@ def import_torchvision() -> bool:
             torch.library.define(f"torchvision::{name}", OPERATOR)
         import torchvision
 
-        print(error, "- helped", torchvision.__version__, file=sys.stderr)
-        return True
-    return False
+        assert torchvision
+        return str(error)
+    return ""
 
 
 def prepare(tool: str) -> dict[str, Any]:
     """Import the tool, and say which versions there are."""
-    packages = [tool.lower(), "torch", "transformers"]
-    helped = False
+    packages, got_over = [tool.lower(), "torch", "transformers"], ""
     if tool == "tinybert_hf":
         import tinybert_hf  # registers the student with the Auto classes
 
         assert tinybert_hf
     elif tool == "torchdistill":
         packages.append("torchvision")
-        helped = import_torchvision()
-    return {"versions": {name: version(name) for name in packages}, "torchvision_helped": helped}
+        got_over = import_torchvision()
+    return {"versions": {name: version(name) for name in packages}, "got_over": got_over}
 
 
 TOOLS: dict[str, tuple[Callable[[Run], None], Callable[[Run], dict[str, float]]]] = {
