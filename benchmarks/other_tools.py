@@ -20,6 +20,7 @@ import statistics
 import subprocess
 import sys
 import textwrap
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -158,7 +159,8 @@ class Tool:
             job = {"out": str(out), "like_lengths": like_lengths, "seed": seed, "losses": losses}
             assert self.process.stdin is not None
             assert self.process.stdout is not None
-            print(json.dumps(job), file=self.process.stdin, flush=True)
+            with suppress(BrokenPipeError):  # it has ended: its status says so
+                print(json.dumps(job), file=self.process.stdin, flush=True)
             line = self.process.stdout.readline()
             found: dict[str, Any] = json.loads(line) if line else {"error": f"ended with status {self.process.wait()}"}
             if "error" in found:
@@ -173,7 +175,8 @@ class Tool:
     def end(self) -> None:
         """Let it go."""
         assert self.process.stdin is not None
-        self.process.stdin.close()
+        with suppress(BrokenPipeError):
+            self.process.stdin.close()
         self.process.wait()
         self.log.close()
 

@@ -24,16 +24,8 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.utils.data import DataLoader, RandomSampler, Sampler
-from transformers import (
-    AttentionInterface,
-    AutoModelForSequenceClassification,
-    AutoTokenizer,
-    DataCollatorWithPadding,
-    get_linear_schedule_with_warmup,
-)
-from transformers.masking_utils import AttentionMaskInterface, eager_mask
-from transformers.trainer_pt_utils import LengthGroupedSampler
 
+# transformers is imported where it is used: torchvision has to be helped first, where it is installed.
 MAP = {1: 2, 2: 3, 3: 5, 4: 6}  # what "uniform" is from 6 layers to 4
 STATES = {0: 0, **MAP}
 RATES = {"intermediate": 3e-4, "prediction": 1e-4}
@@ -45,11 +37,14 @@ class Run:
     """One training: models, rows, and the time of each phase."""
 
     def __init__(self, work: Path, teacher: str) -> None:
+        from transformers import AutoModelForSequenceClassification, AutoTokenizer, DataCollatorWithPadding
+
         self.work = work
         self.teacher = AutoModelForSequenceClassification.from_pretrained(teacher, dtype="float32").eval()
         self.student = AutoModelForSequenceClassification.from_pretrained(work / "start", trust_remote_code=True)
         self.start = {name: tensor.clone() for name, tensor in self.student.state_dict().items()}
         self.tokenizer = AutoTokenizer.from_pretrained(teacher)
+        self.pad = DataCollatorWithPadding(self.tokenizer)
         self.rows: list[dict[str, list[int]]] = json.loads((work / "rows.json").read_text())
         self.steps = EPOCHS * -(-len(self.rows) // BATCH)
 
@@ -69,6 +64,8 @@ class Run:
 
     def sampler(self) -> Sampler[int]:
         """Rows in random order, or in batches of like length by transformers' own sampler."""
+        from transformers.trainer_pt_utils import LengthGroupedSampler
+
         generator = torch.Generator().manual_seed(self.seed)
         if self.like_lengths:
             lengths = [len(row["input_ids"]) for row in self.rows]
@@ -77,7 +74,7 @@ class Run:
 
     def collate(self, rows: list[dict[str, list[int]]]) -> dict[str, Tensor]:
         """A batch, padded to its longest row. A plain dict: TextBrewer takes no other mapping."""
-        return dict(DataCollatorWithPadding(self.tokenizer)(rows))
+        return dict(self.pad(rows))
 
     def first_batch(self) -> dict[str, Tensor]:
         """The first rows, with padding; both models are to answer them without dropout."""
@@ -130,7 +127,11 @@ def attention_with_scores(
 def textbrewer_distiller(run: Run, phase: str, masked: bool = True) -> Any:
     """A GeneralDistiller with intermediate matches, or with logits alone."""
     from textbrewer import DistillationConfig, GeneralDistiller, TrainingConfig
+    from transformers import AttentionInterface
+    from transformers.masking_utils import AttentionMaskInterface, eager_mask
 
+    AttentionInterface.register("scores", attention_with_scores)
+    AttentionMaskInterface.register("scores", eager_mask)
     between = phase == "intermediate"
     for model in (run.student, run.teacher):
         model.set_attn_implementation("scores" if between else "sdpa")
@@ -153,13 +154,13 @@ def textbrewer_distiller(run: Run, phase: str, masked: bool = True) -> Any:
     return GeneralDistiller(training, settings, run.teacher, run.student, adaptor, adaptor)
 
 
-AttentionInterface.register("scores", attention_with_scores)
-AttentionMaskInterface.register("scores", eager_mask)
 WITH_LAYERS = {"output_attentions": True, "output_hidden_states": True}
 
 
 def run_textbrewer(run: Run) -> None:
     """Both phases, as in its documentation."""
+    from transformers import get_linear_schedule_with_warmup
+
     for phase, rate in RATES.items():
         distiller = textbrewer_distiller(run, phase)
         optimizer = torch.optim.AdamW(run.student.parameters(), lr=rate, weight_decay=0.0, fused=True)
