@@ -152,6 +152,8 @@ def test_bad_input_is_named(saved: Callable[..., str], work: Path, monkeypatch: 
     source = saved("text-classification")
     with pytest.raises(TinyBertError, match="Did you mean onnx-int8"):
         export_model(source, "out", "onnx-int4")
+    with pytest.raises(TinyBertError, match="TensorFlow Lite is not written here"):
+        export_model(source, "out", "tflite")
     Path("empty").mkdir()
     with pytest.raises(TinyBertError, match=r"no config\.json"):
         export_model("empty", "out", "onnx")
@@ -226,6 +228,7 @@ def test_the_published_classifier_is_exported_to_onnx(saved: Callable[..., str],
     assert report.parity.largest_difference < 1e-4
 
 
+@pytest.mark.slow
 def test_openvino_answers_as_the_model(saved: Callable[..., str], work: Path) -> None:
     pytest.importorskip("openvino")
     for task in ("text-classification", "question-answering"):

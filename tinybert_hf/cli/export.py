@@ -33,7 +33,7 @@ def export(
     model: Annotated[
         str, typer.Argument(help="Folder or Hub id of an encoder with any head or none, or of a translator.")
     ],
-    to: Annotated[str, typer.Option(metavar="FORMAT", help="onnx or onnx-int8.")],
+    to: Annotated[str, typer.Option(metavar="FORMAT", help="onnx, onnx-int8, openvino or bert.")],
     output_dir: Annotated[
         str | None,
         typer.Option(
@@ -72,7 +72,7 @@ def export(
     max_length: MaxLength = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export a model to a format that other programs run: ONNX, in fp32 or int8.
+    """Export a model to a format that other programs run: ONNX in fp32 or int8, OpenVINO, or a stock BERT.
 
     Every export is opened again and compared with the model on text: its largest difference and the share of equal
     answers are printed, with --validation-file also the metric before and after.

@@ -45,14 +45,22 @@ FORMATS = {
 }
 
 
+_NOT_WRITTEN = {
+    "tflite": "TensorFlow Lite is not written here: its converter for torch (litert-torch) asks for versions that do "
+    "not go with this package's. Export to bert, and convert that folder in an environment of the converter's own.",
+}
+
+
 def format_named(name: str) -> Format:
     """The format of a name.
 
     Raises:
-        TinyBertError: there is none, with the name that was probably meant.
+        TinyBertError: there is none, with the name that was probably meant, or the reason why it is not written.
     """
     if name in FORMATS:
         return FORMATS[name]
+    if name in _NOT_WRITTEN:
+        raise TinyBertError(_NOT_WRITTEN[name])
     near = get_close_matches(name.lower(), FORMATS, n=1, cutoff=0.4)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise TinyBertError(f"There is no format {name!r:.60}; known are {', '.join(FORMATS)}.{hint}")
