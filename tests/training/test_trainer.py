@@ -15,6 +15,7 @@ from transformers import AutoModelForSequenceClassification, BertTokenizer
 from tinybert_hf import DistillationArguments, DistillationTrainer, distillation_losses
 from tinybert_hf.errors import CaptureError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.opening import PROJECTIONS_FILE
+from tinybert_hf.training import preparation
 from tinybert_hf.training.base import LengthGroupedSampler
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
@@ -240,6 +241,18 @@ def test_least_squares_projections_start_nearer(make_trainer: Any) -> None:
         trainer.train()
         losses[start] = logged(trainer, "hidden_state_loss")[0] + logged(trainer, "embedding_loss")[0]
     assert losses["least_squares"] < 0.8 * losses["random"]
+
+
+def test_projections_are_fitted_on_rows_of_like_length(make_trainer: Any) -> None:
+    lengths = [3, 40] * 200
+    data = Dataset.from_dict(
+        {"input_ids": [[5] * n for n in lengths], "attention_mask": [[1] * n for n in lengths], "labels": [0] * 400}
+    )
+    seen = list(preparation._batches_to_fit_on(make_trainer(data=data)))
+    real = sum(int(batch["attention_mask"].sum()) for batch in seen)
+    # Not more chunks of rows than it takes to have the tokens.
+    assert preparation.PROJECTION_TOKENS <= real < preparation.PROJECTION_TOKENS + 32 * 43 / 2
+    assert sum(batch["input_ids"].numel() for batch in seen) < 1.2 * real
 
 
 def test_the_saved_student_is_an_ordinary_model(make_trainer: Any, tmp_path: Path) -> None:

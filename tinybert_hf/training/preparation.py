@@ -30,6 +30,7 @@ if TYPE_CHECKING:
 # Enough tokens to solve a projection between usual widths, few enough to take seconds.
 PROJECTION_TOKENS = 4096
 PROJECTION_ROWS = 512
+PROJECTION_BATCH = 32
 
 
 @contextmanager
@@ -44,25 +45,54 @@ def unchanged_randomness() -> Iterator[None]:
             np.random.set_state(numpy_state)
 
 
-def example_rows(trainer: DistillationTrainer, rows: int, start: int = 0) -> dict[str, Any]:
-    """A collated batch of rows of the training set, in order.
+def example_rows(trainer: DistillationTrainer, rows: int) -> dict[str, Any]:
+    """A collated batch of the first rows of the training set.
 
     Raises:
         DataError: the training set has no rows.
     """
+    with unchanged_randomness():
+        chosen = _rows(trainer, rows, 0)
+        if not chosen:
+            raise DataError("The training set has no rows.")
+        return _collated(trainer, chosen)
+
+
+def _rows(trainer: DistillationTrainer, rows: int, start: int) -> list[Any]:
     dataset = trainer.train_dataset
     if dataset is None:
         raise DataError("There is no training set: give train_dataset to the trainer.")
-    collate = trainer._get_collator_with_removed_columns(trainer.data_collator)
-    with unchanged_randomness():
-        if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
-            chosen = [dataset[i] for i in range(start, min(start + rows, len(dataset)))]
-        else:
-            chosen = list(islice(iter(dataset), start, start + rows))
-        if not chosen:
-            raise DataError("The training set has no rows.")
-        batch: dict[str, Any] = collate(chosen)
+    if hasattr(dataset, "__getitem__") and hasattr(dataset, "__len__"):
+        return [dataset[i] for i in range(start, min(start + rows, len(dataset)))]
+    return list(islice(iter(dataset), start, start + rows))
+
+
+def _collated(trainer: DistillationTrainer, rows: list[Any]) -> dict[str, Any]:
+    batch: dict[str, Any] = trainer._get_collator_with_removed_columns(trainer.data_collator)(rows)
     return batch
+
+
+def _batches_to_fit_on(trainer: DistillationTrainer) -> Iterator[dict[str, Any]]:
+    """The first rows with tokens enough, in batches of like length: others would be padding for the most part."""
+    with unchanged_randomness():
+        chosen: list[Any] = []
+        tokens = 0
+        while tokens < PROJECTION_TOKENS and len(chosen) < PROJECTION_ROWS:
+            more = _rows(trainer, PROJECTION_BATCH, len(chosen))
+            if not more:
+                break
+            chosen += more
+            tokens += sum(map(_length, more))
+        chosen.sort(key=_length)
+        batches = [chosen[i : i + PROJECTION_BATCH] for i in range(0, len(chosen), PROJECTION_BATCH)]
+        collated = [_collated(trainer, batch) for batch in batches]
+    for batch in collated:
+        yield trainer._prepare_inputs(batch)
+
+
+def _length(row: Any) -> int:
+    """Tokens of a row; one of a kind that only its collator knows counts as none."""
+    return len(row["input_ids"]) if isinstance(row, Mapping) and "input_ids" in row else 0
 
 
 def unreached_parameters(
@@ -130,16 +160,9 @@ def _fit_towards(
     decoders = _States(
         dict(objective.decoder.layer_map.pairs) if objective.decoder else {}, objective.projected_decoder_layers
     )
-    tokens = row = 0
     with torch.no_grad(), evaluation_mode(trainer.student):
-        while tokens < PROJECTION_TOKENS and row < PROJECTION_ROWS:
-            try:
-                batch = trainer._prepare_inputs(example_rows(trainer, rows=32, start=row))
-            except DataError:
-                break
-            row += 32
+        for batch in _batches_to_fit_on(trainer):
             masks = masks_of(batch)
-            tokens += int(masks.source.sum())
             seen = objective.capture_teacher(teacher, batch)
             made = objective.capture_student(trainer.student, batch)
             encoders.note(made.hidden_states, seen.hidden_states, masks.source)
