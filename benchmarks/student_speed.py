@@ -3,8 +3,8 @@
     python benchmarks/student_speed.py --student FOLDER [--validation-file FILE] [--rounds N]
 
 FOLDER holds a `4l-312d` classifier, FILE its validation rows: with them, what int8 costs in accuracy is measured.
-BERT-base is its shape with random weights: what it answers is not needed, only what it costs. Each number of threads is
-a benchmark of its own, with interleaved rounds.
+BERT-base is its shape with random weights: what it answers is not needed, only what it costs. Each number of threads
+is a benchmark of its own, with interleaved rounds.
 """
 
 from __future__ import annotations
