@@ -107,6 +107,10 @@ def test_fp32_that_answers_otherwise_is_refused_and_nothing_is_left(
     monkeypatch.setattr(layer_graph, "MASKED", 0.0)  # padding is seen
     with pytest.raises(TinyBertError, match="differs from the model by up to"):
         export_model(saved("token-classification"), "out", "onnx", texts=TEXTS)
+    monkeypatch.setattr(layer_graph, "MASKED", float("nan"))
+    for to in ("onnx", "onnx-int8"):
+        with pytest.raises(TinyBertError, match="not finite"):
+            export_model(saved("token-classification"), "out", to, texts=TEXTS)
     assert leftovers() == []
 
 

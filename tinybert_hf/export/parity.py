@@ -86,7 +86,7 @@ def _encoders(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
             theirs, ours = expected[name].float(), found[name].float()
             if theirs.shape[:2] == real.shape:
                 theirs, ours = theirs[real], ours[real]
-            difference = max(difference, float((theirs - ours).abs().max()))
+            difference = max(difference, _gap(theirs, ours))
             labels, own = _says(theirs, name), _says(ours, name)
             if labels is not None and own is not None:
                 same, answers = same + int(labels.eq(own).sum()), answers + labels.numel()
@@ -108,10 +108,15 @@ def _translators(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
             written = source.model.generate(**batch, **options)
             equal = _same_rows(written, exported.generate(**batch, **options))
             expected, found = (one(**batch, decoder_input_ids=written).logits for one in (source.model, exported))
-        difference = max(difference, float((expected - found).abs().max()))
+        difference = max(difference, _gap(expected, found))
         shapes.append(" x ".join(map(str, batch["input_ids"].shape)))
         same, count = same + equal, count + len(written)
     return Parity(count, tuple(dict.fromkeys(shapes)), difference, same / count)
+
+
+def _gap(theirs: Tensor, ours: Tensor) -> float:
+    """The largest difference; what is no number is infinitely far."""
+    return float((theirs - ours).abs().nan_to_num(nan=float("inf")).max())
 
 
 def _same_rows(theirs: Tensor, ours: Tensor) -> int:
