@@ -146,6 +146,7 @@ def page(results: dict[str, dict[str, list[float]]]) -> str:
         "Written by `python benchmarks/growth.py`; its first lines say what runs. CPU, one thread, CPU time, torch",
         f"{torch.__version__}; the exponent is that of the last two points, 1 is linear.",
     ]
+    lines += ["", "![Time and memory over each quantity](growth.svg)"]
     for part, points in results.items():
         heads = [f"{int(value):,}" for value in points]
         lines += ["", f"## {TITLES[part][0].upper()}{TITLES[part][1:]}", ""]
