@@ -175,6 +175,8 @@ def draw(results: dict[str, dict[str, list[float]]], file: Path) -> None:
             measured = [found[row] for found in points.values()]
             axis.loglog(values, measured, marker="o")
             axis.loglog(values, [measured[-1] * value / values[-1] for value in values], linestyle=":", color="grey")
+            axis.set_xticks(values, [f"{value:,}" for value in values], rotation=45)
+            axis.minorticks_off()
             axis.set_ylabel(name)
             axis.set_xlabel(TITLES[part].split(",")[0] + (" (dotted: linear)" if row else ""))
     figure.tight_layout()
