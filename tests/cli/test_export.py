@@ -29,7 +29,10 @@ def test_a_teacher_is_exported_and_measured(
     done = tinybert("export", teacher, "--to", "onnx", "--output", "out", "--validation-file", rows)
     assert done.exit_code == 0, done.output
     assert "accuracy:" in done.stdout
-    assert "It stands in out." in done.stdout
+    assert done.stderr.splitlines()[:2] == [f"Opening {teacher}", "Writing it as onnx"]
+    assert (
+        "It stands in out. Open it: from tinybert_hf.opening import open_exported; open_exported('out')" in done.stdout
+    )
     figures = [
         json.loads(tinybert("evaluate", folder, "--validation-file", rows, "--json").stdout)
         for folder in (teacher, "out")
@@ -49,6 +52,9 @@ def test_bad_input(tinybert: Callable[..., Any], teacher: str, work: Path) -> No
     wrong = tinybert("export", teacher, "--to", "onx")
     assert wrong.exit_code == 2
     assert "Did you mean onnx?" in wrong.stderr
+    no_rows = tinybert("export", teacher, "--to", "onnx", "--output", teacher, "--validation-file", "nosuch.jsonl")
+    assert no_rows.exit_code == 2
+    assert "nosuch.jsonl" in no_rows.stderr  # and not that the folder is full
     absent = tinybert("export", "./nowhere", "--to", "onnx")
     assert absent.exit_code == 2
     assert "does not exist" in absent.stderr

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tinybert_hf.cli.early_checks import check_row_files
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.json_output import AsJson, print_json
 from tinybert_hf.cli.model_folders import opens_models
@@ -25,6 +26,9 @@ from tinybert_hf.cli.options import (
 )
 from tinybert_hf.cli.trained_with import trained_with
 
+if TYPE_CHECKING:
+    from tinybert_hf.export import ExportReport
+
 EXIT_LOST_TOO_MUCH = 3
 
 
@@ -33,7 +37,10 @@ def export(
     model: Annotated[
         str, typer.Argument(help="Folder or Hub id of an encoder with any head or none, or of a translator.")
     ],
-    to: Annotated[str, typer.Option(metavar="FORMAT", help="onnx, onnx-int8, openvino or bert.")],
+    to: Annotated[
+        str,
+        typer.Option(metavar="FORMAT", help="onnx or onnx-int8 (pip extra onnx), openvino (extra openvino), or bert."),
+    ],
     output_dir: Annotated[
         str | None,
         typer.Option(
@@ -77,10 +84,7 @@ def export(
     Every export is opened again and compared with the model on text: its largest difference and the share of equal
     answers are printed, with --validation-file also the metric before and after.
     """
-    from tinybert_hf.cli.quiet import quiet_libraries
-    from tinybert_hf.export import export_model
-
-    quiet_libraries()
+    check_row_files(validation_file)
     columns = {
         "text_column": text_column,
         "text_pair_column": text_pair_column,
@@ -92,6 +96,10 @@ def export(
         "max_length": max_length,
     }
     with opens_models(model):
+        from tinybert_hf.cli.quiet import quiet_libraries
+        from tinybert_hf.export import export_model
+
+        quiet_libraries()
         report = export_model(
             model,
             output_dir or f"{_local(model)}-{to}",
@@ -99,17 +107,27 @@ def export(
             validation=None if validation_file is None else _settings(model, validation_file, columns),
             allowed_loss=allowed_loss,
             overwrite=overwrite,
+            progress=lambda line: typer.echo(line, err=True),
         )
     if as_json:
         print_json(asdict(report))
     else:
         for line in report.lines():
             typer.echo(line)
-        typer.echo(f"It stands in {report.folder}.")
+        if report.metric is None:
+            typer.echo("No metric was measured: --validation-file.")
+        typer.echo(f"It stands in {report.folder}. {_opened_by(report)}")
     for warning in report.warnings():
         typer.secho(f"WARNING: {warning}", err=True, fg="red", bold=True)
     if report.lost_too_much:
         raise typer.Exit(EXIT_LOST_TOO_MUCH)
+
+
+def _opened_by(report: ExportReport) -> str:
+    """How the export is opened."""
+    if report.format == "bert":
+        return f"Open it: {report.model_class.replace('TinyBert', 'Bert')}.from_pretrained({report.folder!r})"
+    return f"Open it: from tinybert_hf.opening import open_exported; open_exported({report.folder!r})"
 
 
 def _local(model: str) -> str:

@@ -6,7 +6,7 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -22,6 +22,7 @@ from tinybert_hf.export.source import ENCODER, TRANSLATION, Source, open_source
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.opening import EXPORT_FILE, HEADS, TEXT_CLASSIFICATION, open_exported, open_model, require
 from tinybert_hf.opening.json_files import read_object
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from tinybert_hf.data import DataSettings
@@ -41,6 +42,7 @@ def export_model(
     allowed_loss: float = ALLOWED_LOSS,
     texts: Sequence[str] | None = None,
     overwrite: bool = False,
+    progress: Callable[[str], None] | None = None,
 ) -> ExportReport:
     """Export a saved model into a folder of its own, and compare both on text.
 
@@ -55,16 +57,19 @@ def export_model(
             says so.
         texts: to compare both models on; None: sentences of the demo's grammar.
         overwrite: replace an export that stands in `output_dir`.
+        progress: told what is being done, a line each time.
 
     Raises:
         OutputFolderError: the folder holds something.
         TinyBertError: no such format; a library is missing; there is no model, or one that cannot be exported; an
             export in fp32 answers otherwise than the model.
     """
+    say = progress or (lambda _: None)
     chosen, target = format_named(to), Path(output_dir)
     for library, extra in chosen.libraries.items():
         require(library, extra)
     _check_target(target, overwrite)
+    say(f"Opening {model}")
     source = open_source(str(model))
     texts = list(texts) if texts else _texts(source, validation)
     target.parent.mkdir(parents=True, exist_ok=True)
@@ -72,9 +77,13 @@ def export_model(
     shutil.rmtree(beside, ignore_errors=True)
     beside.mkdir()
     try:
+        say(f"Writing it as {to}")
         graphs = _write(source, chosen, beside, to)
+        say(f"Comparing both on {counted(len(texts), 'text')}")
         parity = compare(source, _opened(source, chosen, beside), texts)
         _check_parity(parity, chosen, to, str(model))
+        if validation is not None:
+            say("Measuring both on the validation rows")
         figures = {} if validation is None else _measured(str(model), str(beside), validation)
         report = ExportReport(
             folder=str(target),
@@ -111,8 +120,10 @@ def _check_target(target: Path, overwrite: bool) -> None:
     if (target / EXPORT_FILE).is_file():
         if overwrite:
             return
-        raise OutputFolderError(f"{target} holds an export already. Replace it with --overwrite, or give another one.")
-    raise OutputFolderError(f"{target} is there and not empty. Give another output folder, or remove it.")
+        raise OutputFolderError(
+            f"{target} holds an export already. Replace it with --overwrite, or name another --output-dir."
+        )
+    raise OutputFolderError(f"{target} is there and not empty. Name another --output-dir, or remove it.")
 
 
 def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, str]:

@@ -59,8 +59,8 @@ class ExportReport:
         equal = self.parity.equal_answers
         share = "" if equal is None else f", {equal:.2%} equal answers"
         yield (
-            f"Beside the model, on {self.parity.texts} texts: largest difference "
-            f"{self.parity.largest_difference:.1e}{share} (rows x tokens: {', '.join(self.parity.shapes)})."
+            f"Compared with the model on {self.parity.texts} texts: largest difference "
+            f"{self.parity.largest_difference:.1e}{share}."
         )
         if self.lost is not None:
             yield f"{self.metric}: {self.before:.2f} before, {self.after:.2f} after."
