@@ -218,14 +218,15 @@ def measure(teacher_name: str, phase: str, arguments: argparse.Namespace) -> dic
     }
 
 
-def table(results: list[dict[str, Any]], threads: int) -> list[str]:
+def table(results: list[dict[str, Any]], arguments: argparse.Namespace) -> list[str]:
     """Markdown."""
     lines = [
         "# Whole trainings against the published procedure, and against the arithmetic",
         "",
-        "Written by `python benchmarks/training_speed.py --data FOLDER`; its first lines say what is compared. CPU",
-        f"time, {threads} thread(s), torch {torch.__version__}; SST-2, batch {BATCH}, student 4l-312d; median of the",
-        "rounds, in brackets the smallest and the largest.",
+        f"Written by `python benchmarks/training_speed.py --data FOLDER --rows {arguments.rows} --rounds "
+        f"{arguments.rounds} --steps {arguments.steps}`; its first lines",
+        f"say what is compared. CPU time, {arguments.threads} thread(s), torch {torch.__version__}; SST-2, batch {BATCH},",
+        "student 4l-312d; median of the rounds, in brackets the smallest and the largest.",
         "",
         "| teacher | phase | rows/s: published | ours | faster | times the floor |",
         "| --- | --- | ---: | ---: | --- | --- |",
@@ -259,7 +260,7 @@ def main() -> None:
     results = [measure(teacher, phase, arguments) for teacher in TEACHERS for phase in EPOCHS]
     arguments.output.mkdir(parents=True, exist_ok=True)
     (arguments.output / "training_speed.json").write_text(json.dumps(results, indent=1) + "\n")
-    text = "\n".join(table(results, arguments.threads)) + "\n"
+    text = "\n".join(table(results, arguments)) + "\n"
     (arguments.output / "training_speed.md").write_text(text)
     print(text)
 
