@@ -225,8 +225,8 @@ def table(results: list[dict[str, Any]], arguments: argparse.Namespace) -> list[
         "",
         f"Written by `python benchmarks/training_speed.py --data FOLDER --rows {arguments.rows} --rounds "
         f"{arguments.rounds} --steps {arguments.steps}`; its first lines",
-        f"say what is compared. CPU time, {arguments.threads} thread(s), torch {torch.__version__}; SST-2, batch {BATCH},",
-        "student 4l-312d; median of the rounds, in brackets the smallest and the largest.",
+        f"say what is compared. CPU time, {arguments.threads} thread(s), torch {torch.__version__}; SST-2, batch "
+        f"{BATCH}, student 4l-312d; median of the rounds, in brackets the smallest and the largest.",
         "",
         "| teacher | phase | rows/s: published | ours | faster | times the floor |",
         "| --- | --- | ---: | ---: | --- | --- |",
