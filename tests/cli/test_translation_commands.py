@@ -32,7 +32,7 @@ def test_distill_without_a_recipe_takes_that_of_translation(tinybert: Cli, work:
     assert recipe["task"] == "translation"
     assert recipe["pseudo_labels"]["unlabelled_file"] == "more.jsonl"
     assert (recipe["phases"][0]["epochs"], recipe["baseline"]["epochs"]) == (2, 2)
-    assert "and of 1 unlabelled sources" in result.output
+    assert "and of 1 unlabelled source " in result.output
     assert not (work / "out").exists()
     result = tinybert("distill", *words, *options, "--no-baseline")
     assert result.exit_code == 0, result.output

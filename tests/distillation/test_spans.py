@@ -151,6 +151,8 @@ def test_several_teachers_count_by_their_probabilities() -> None:
     torch.testing.assert_close(loss, expected)
     mean = mixed_span_logits([one[0] for one in towards], (0.75, 0.25)).softmax(0)
     torch.testing.assert_close(mean, 0.75 * towards[0][0].softmax(0) + 0.25 * towards[1][0].softmax(0))
+    # Windows of one context stay comparable: models that agree give back their own logits.
+    torch.testing.assert_close(mixed_span_logits([towards[0][0]] * 2, (0.75, 0.25)), towards[0][0])
 
 
 def _masks(mask: Tensor) -> object:

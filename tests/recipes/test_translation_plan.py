@@ -67,7 +67,8 @@ def test_a_dry_run_tells_shapes_rows_and_layer_maps(work: Path) -> None:
     assert "translations of the train rows and of 5 unlabelled sources (5 beams) and the references" in text
     maps = "encoder: 1<-3; encoder attention: 1<-3; decoder: 1<-2; cross-attention: 1<-1"
     assert f"layer maps (student<-teacher): {maps}\n" in text
-    assert "phase 1 (prediction): 1 x label_loss\nmeasured with: 5 beams (teacher), 1 (student)" in text
+    assert "\nphase 1 (prediction): 1 x label_loss; 1 epoch\n" in text
+    assert "\nmeasured with: 5 beams (teacher), 1 (student)" in text
 
 
 def test_the_notes_of_the_rows_are_told(work: Path, translator: str) -> None:

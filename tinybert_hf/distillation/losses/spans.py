@@ -87,12 +87,16 @@ def span_label_loss(
 def mixed_span_logits(teachers: Sequence[Tensor], weights: Sequence[float]) -> Tensor:
     """Logits of the weighted mean of several models' probabilities over the positions of one row.
 
+    They are as large as the models' own, whose mean log-sum they have: of two windows of a context the one that the
+    models are surer of has the higher logits still. Models that agree give back their own.
+
     Args:
         teachers: logits of start and end of one row without padding, (L, 2).
         weights: of each, with the sum 1.
     """
     mean = mean_of_answers([one.float().softmax(0) for one in teachers], weights)
-    return mean.clamp_min(torch.finfo(mean.dtype).tiny).log()
+    size = sum(weight * one.float().logsumexp(0) for one, weight in zip(teachers, weights, strict=True))
+    return mean.clamp_min(torch.finfo(mean.dtype).tiny).log() + size
 
 
 def _over_positions(logits: Tensor, mask: Tensor, temperature: float) -> Tensor:
