@@ -74,7 +74,7 @@ def test_the_shell_completes_commands_options_and_recipes() -> None:
             **os.environ, "_TINYBERT_COMPLETE": "complete_bash", "COMP_WORDS": words,
             "COMP_CWORD": str(len(words.split(" ")) - 1),
         }  # fmt: skip
-        program = "import sys; from tinybert_hf.cli import main; sys.argv = ['tinybert']; main()"
+        program = "import sys; from tinybert_hf_command import main; sys.argv = ['tinybert']; main()"
         done = subprocess.run(
             [sys.executable, "-c", program], env=environment, capture_output=True, text=True, timeout=280, check=False
         )

@@ -117,6 +117,7 @@ def test_accumulation_gives_the_gradients_of_the_whole_batch(make_trainer: Any) 
         assert loss == pytest.approx(results[0][1], rel=1e-5)
 
 
+@pytest.mark.slow
 def test_compiled_models_learn_the_same(make_trainer: Any) -> None:
     """Captured queries and all; and what is compiled for training is an ordinary model afterwards."""
     results = []
