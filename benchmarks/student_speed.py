@@ -62,12 +62,13 @@ def goals(reports: dict[int, BenchmarkReport]) -> list[tuple[str, str, str, bool
 
 def page(reports: dict[int, BenchmarkReport]) -> list[str]:
     """Markdown."""
+    rows = " --validation-file FILE" if reports[1].main_metric else ""
     unknown = ["What int8 costs in accuracy is measured with `--validation-file FILE` only."]
     lines = [
         "# A 4-layer student in int8 against BERT-base",
         "",
-        "Written by `python benchmarks/student_speed.py --student FOLDER`: the student is a `4l-312d` that was",
-        "distilled on SST-2, BERT-base is its shape with random weights in PyTorch (eager, fp32).",
+        f"Written by `python benchmarks/student_speed.py --student FOLDER{rows}`: the student is a `4l-312d`",
+        "that was distilled on SST-2, BERT-base is its shape with random weights in PyTorch (eager, fp32).",
         f"Batch {SIZE[0]} x {SIZE[1]} tokens. Ratios are medians over interleaved rounds, with their interval in",
         "brackets. The machine may be shared: then a long forward on several threads waits more often than a short",
         "one, so the wall time flatters the small model, and the ratio of the CPU time is the one to trust.",

@@ -20,7 +20,6 @@ from tinybert_hf.cli.options import (
     TextColumn,
     TextPairColumn,
     TokensColumn,
-    choose_columns,
     data_overrides,
 )
 from tinybert_hf.cli.trained_with import trained_with
@@ -174,18 +173,13 @@ def _folders(models: list[str]) -> list[str]:
 
 def _validation(models: list[str], given: dict[str, object]) -> DataSettings:
     """The rows, with the columns and the length that the first model with a run.json was trained with."""
-    from tinybert_hf.data import DataSettings
-    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
+    from tinybert_hf.cli.validation_rows import validation_settings
     from tinybert_hf.evaluation import task_of_checkpoint
     from tinybert_hf.opening import TEXT_CLASSIFICATION
 
     known = next((found for found in map(trained_with, models) if found), {})
     folders = _folders(models)
-    task = task_of_checkpoint(folders[0]) if folders else TEXT_CLASSIFICATION
-    if task == QUESTION_ANSWERING:
-        known = {"max_length": QUESTION_ANSWERING_LENGTH, **known}
-    settings = DataSettings(**{**known, **given})  # type: ignore[arg-type]
-    return choose_columns(settings, given) if task == TEXT_CLASSIFICATION else settings
+    return validation_settings(task_of_checkpoint(folders[0]) if folders else TEXT_CLASSIFICATION, known, given)
 
 
 def _check_writable(file: Path | None, suffix: str) -> None:

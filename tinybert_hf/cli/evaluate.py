@@ -22,7 +22,6 @@ from tinybert_hf.cli.options import (
     TextColumn,
     TextPairColumn,
     TokensColumn,
-    choose_columns,
     data_overrides,
 )
 from tinybert_hf.cli.trained_with import trained_with
@@ -81,10 +80,8 @@ def evaluate(
     """
     check_row_files(validation_file)
     from tinybert_hf.cli.quiet import quiet_libraries
-    from tinybert_hf.data import DataSettings
-    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
+    from tinybert_hf.cli.validation_rows import validation_settings
     from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator, task_of_checkpoint
-    from tinybert_hf.opening import TEXT_CLASSIFICATION
 
     quiet_libraries()
     given = data_overrides(
@@ -100,16 +97,11 @@ def evaluate(
         tags_column=tags_column,
     )
     with opens_models(model):
-        known = {**trained_with(model), **given}
+        known = trained_with(model)
         task = None if holds_translator(model) else task_of_checkpoint(model)
-        if task == QUESTION_ANSWERING:
-            known = {"max_length": QUESTION_ANSWERING_LENGTH, **known}
-        settings = DataSettings(**known)
-        if task == TEXT_CLASSIFICATION:
-            settings = choose_columns(settings, given)
         metrics = evaluate_any_checkpoint(
             model,
-            settings,
+            validation_settings(task, known, given),
             batch_size=batch_size,
             beams=beams,
             target_language=target_language,

@@ -21,12 +21,12 @@ from tinybert_hf.cli.options import (
     TextColumn,
     TextPairColumn,
     TokensColumn,
-    choose_columns,
     data_overrides,
 )
 from tinybert_hf.cli.trained_with import trained_with
 
 if TYPE_CHECKING:
+    from tinybert_hf.data import DataSettings
     from tinybert_hf.export import ExportReport
 
 EXIT_LOST_TOO_MUCH = 3
@@ -136,15 +136,10 @@ def _local(model: str) -> str:
     return str(path).rstrip("/") if path.exists() else path.name
 
 
-def _settings(model: str, file: str, columns: dict[str, Any]) -> Any:
+def _settings(model: str, file: str, columns: dict[str, Any]) -> DataSettings:
     """Where the validation rows are, as for `tinybert evaluate`."""
-    from tinybert_hf.data import DataSettings
-    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
+    from tinybert_hf.cli.validation_rows import validation_settings
     from tinybert_hf.evaluation import holds_translator, task_of_checkpoint
-    from tinybert_hf.opening import TEXT_CLASSIFICATION
 
-    given = data_overrides(validation_file=file, **columns)
     task = None if holds_translator(model) else task_of_checkpoint(model)
-    length = {"max_length": QUESTION_ANSWERING_LENGTH} if task == QUESTION_ANSWERING else {}
-    settings = DataSettings(**{**length, **trained_with(model), **given})
-    return choose_columns(settings, given) if task == TEXT_CLASSIFICATION else settings
+    return validation_settings(task, trained_with(model), data_overrides(validation_file=file, **columns))
