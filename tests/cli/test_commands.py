@@ -127,6 +127,11 @@ def test_distill_files_then_evaluate(tinybert: Cli, work: Path, files: list[str]
     assert measured.exit_code == 0, measured.output
     run = json.loads((work / "out" / "run.json").read_text())
     assert json.loads(measured.stdout) == pytest.approx(run["metrics"]["student"])
+    # What is named goes before what the run knows.
+    (work / "c.jsonl").write_text((work / "b.jsonl").read_text().replace('"sentence"', '"review"'))
+    named = tinybert("evaluate", "out", "--validation-file", "c.jsonl", "--text-column", "review", "--json")
+    assert named.exit_code == 0, named.output
+    assert json.loads(named.stdout) == json.loads(measured.stdout)
 
 
 def test_dry_run_prints_the_run_and_writes_nothing(tinybert: Cli, work: Path, files: list[str], teacher: str) -> None:
@@ -168,15 +173,15 @@ def test_epochs_and_batch_size_of_every_phase(tinybert: Cli, work: Path, files: 
     recipe = planned(tinybert(*words, "--teacher", teacher, "--finetune-teacher", *both))
     assert (recipe["teacher"]["finetune"]["epochs"], recipe["teacher"]["finetune"]["batch_size"]) == (3.0, 8)
     # Each training has an option of its own, and the plan shows the epochs of all three.
-    own = ["--finetune-teacher", "--teacher-epochs", "5", "--baseline-epochs", "2", "--epochs", "1"]
+    own = ["--finetune-teacher", "--teacher-epochs", "5", "--baseline-epochs", "3", "--epochs", "1"]
     result = tinybert(*words, "--teacher", teacher, *own)
     recipe = planned(result)
-    assert (recipe["teacher"]["finetune"]["epochs"], recipe["baseline"]["epochs"]) == (5.0, 2.0)
+    assert (recipe["teacher"]["finetune"]["epochs"], recipe["baseline"]["epochs"]) == (5.0, 3.0)
     assert [phase["epochs"] for phase in recipe["phases"]] == [1.0, 1.0]
     for line in (
         r"phase 1 \(prediction\): .*; 1 epoch$",
         r"^the teacher is fine-tuned first: 5 epochs",
-        r"teacher: 2 epochs",
+        r"teacher: 3 epochs",
     ):
         assert re.search(line, result.stdout, flags=re.MULTILINE), result.stdout
     for option, more, reason in (

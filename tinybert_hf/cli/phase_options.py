@@ -27,8 +27,8 @@ def phase_overrides(
     """Every phase gets the epochs and the batch size, and what is compared with the phases follows.
 
     The baseline gets the epochs of all phases together, since the two are to see equally many rows, unless it is
-    given epochs of its own; so is a teacher that is fine-tuned, which is another training. The batch size
-    holds for the baseline and for the fine-tuning of a teacher too, which need as much memory.
+    given epochs of its own. The fine-tuning of a teacher is another training and has only epochs of its own. The batch
+    size holds for the baseline and for the fine-tuning of a teacher too, which need as much memory.
 
     Args:
         recipe: name or file.
