@@ -68,7 +68,10 @@ class Models:
         self.projections = Projections("per_layer", 312, width, range(5))
         parameters = [*self.student.parameters(), *self.projections.parameters()]
         self.optimizer = torch.optim.AdamW(parameters, lr=1e-9, fused=True)
-        self.objective = Objective.between(self.student, self.teacher, losses=LOSSES, layer_map=dict(self.layer_map))
+        # As the trainer makes it: the teacher multiplies in bfloat16 where that is faster (None).
+        self.objective = Objective.between(
+            self.student, self.teacher, losses=LOSSES, layer_map=dict(self.layer_map), teacher_bf16=None
+        )
 
     def step(self, loss: Tensor) -> float:
         """Backward and update."""

@@ -109,6 +109,9 @@ class Variant:
         general: start from the generally distilled student; else from the teacher's weights, projected down.
         phases: names of the phases.
         layer_map: of the intermediate phase.
+        dtype: of the teacher; None: the default, whose matrix products may be in bfloat16.
+        copies: with other words, of each training row.
+        share: of the task's epochs.
         alone: train the student of the ablation on the labels as well, from the same start.
     """
 
@@ -116,6 +119,9 @@ class Variant:
     general: bool = True
     phases: tuple[str, ...] = ("intermediate", "prediction")
     layer_map: str = "uniform"
+    dtype: str | None = None
+    copies: int = 0
+    share: float = 1.0
     alone: bool = False
 
 
@@ -126,6 +132,9 @@ VARIANTS = {
     "no-start-no-intermediate": Variant("without both", general=False, phases=("prediction",)),
     "top": Variant("layer map: top", layer_map="top"),
     "bottom": Variant("layer map: bottom", layer_map="bottom"),
+    "augmented": Variant("augmented: 3 copies of each row, as many steps", copies=3, share=0.25),
+    "augmented-long": Variant("augmented: 3 copies of each row, as many epochs", copies=3),
+    "float32": Variant("the teacher's products in fp32, not in bfloat16", dtype="float32"),
 }
 
 
@@ -144,14 +153,14 @@ class Run:
         return f"{self.task}/{self.student}-{self.variant}-{self.seed}"
 
 
-def planned(part: str, tasks: list[str], seeds: list[int]) -> Iterator[Run]:
+def planned(part: str, tasks: list[str], seeds: list[int], variants: list[str]) -> Iterator[Run]:
     """The runs of a part, those of the first seed first."""
     for seed in seeds:
         for task in tasks:
             if part in STUDENTS:
                 yield Run(task, part, "whole", seed)
             elif task in ABLATED:
-                yield from (Run(task, STUDENTS[0], name, seed) for name in VARIANTS if name != "whole")
+                yield from (Run(task, STUDENTS[0], name, seed) for name in variants if name != "whole")
 
 
 def pretrained_folder() -> str:
@@ -231,17 +240,19 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
     alone = variant.alone and run.task in ABLATED and run.student == STUDENTS[0]
     phases = {
         "intermediate": {
-            "epochs": rows.intermediate_epochs,
+            "epochs": variant.share * rows.intermediate_epochs,
             "learning_rate": 4e-4,
             "layer_map": variant.layer_map,
         },
-        "prediction": {"epochs": rows.prediction_epochs, "learning_rate": 2e-4},
+        "prediction": {"epochs": variant.share * rows.prediction_epochs, "learning_rate": 2e-4},
     }
     settings: dict[str, Any] = {f"data.{name}": value for name, value in data_of(run.task, data, work).items()}
     settings |= {
         "teacher.model": str(work / run.task / "teacher"),
+        "teacher.dtype": variant.dtype,
         "phases": [{"name": name, **phases[name]} for name in variant.phases],
         "baseline": {"epochs": rows.prediction_epochs, "learning_rate": 2e-4} if alone else None,
+        "augmentation": {"copies": variant.copies} if variant.copies else None,
         "seed": run.seed,
         "training_arguments": QUIET,
         "output_dir": str(work / run.name),
@@ -344,6 +355,7 @@ def main() -> None:
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="of the ablation")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
@@ -355,7 +367,7 @@ def main() -> None:
         elif part.startswith("general-"):
             make_general(part.removeprefix("general-"), arguments.data, arguments.work)
         elif part != "report":
-            for run in planned(part, arguments.tasks, arguments.seeds):
+            for run in planned(part, arguments.tasks, arguments.seeds, arguments.variants):
                 carry_out(run, arguments.data, arguments.work)
     if "report" in arguments.parts:
         results = found(arguments.work)

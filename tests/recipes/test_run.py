@@ -14,6 +14,7 @@ from rich.console import Console
 from tiny_run import STUDENT, make_teacher, recipe_mapping, rows, write_rows
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
+from tinybert_hf.distillation import bfloat16
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.recipes import run_encoder, stages
@@ -129,6 +130,18 @@ def test_without_baseline_and_with_a_random_start(work: Path, teacher: str) -> N
     assert set(report.metrics) == {"teacher", "student"}
     assert "alone" not in printed
     assert not (work / "out" / "baseline").exists()
+
+
+@pytest.mark.parametrize("named", [None, "float32"])
+def test_a_teacher_multiplies_in_bfloat16_unless_its_format_is_named(
+    work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch, named: str | None
+) -> None:
+    monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
+    monkeypatch.setattr(bfloat16, "LEAST_WIDTH", 8)
+    _, printed = run(work, teacher, f"teacher.dtype={named or 'null'}", baseline=None)
+    assert ("The teacher multiplies in bfloat16" in printed) is (named is None)
+    logs = [json.loads(file.read_text()) for file in (work / "out").glob("phases/*/log.json")]
+    assert [log["teacher_bf16"] for log in logs] == 2 * [named is None]
 
 
 def test_the_baseline_begins_where_the_student_began(

@@ -91,6 +91,7 @@ def losses(trainer: Any) -> list[float]:
         {"gradient_accumulation_steps": 2, "train_sampling_strategy": "random"},
         {"dataloader_num_workers": 1, "label_loss_weight": 0.5, "temperature": 2.0},
         {"bf16": True},
+        {"teacher_bf16": True},
     ],
     ids=str,
 )
@@ -158,9 +159,10 @@ def test_the_size_is_announced_and_limited(make: Any, tmp_path: Path, caplog: py
         ({"teacher": bert(layers=4, hidden=32, vocab_size=64, initializer_range=0.2)}, "teacher_weights: "),
         ({"teacher": bert(layers=4, hidden=32, vocab_size=64, hidden_act="relu")}, "teacher_configuration: "),
         ({"teacher": bert(layers=4, hidden=32, vocab_size=64).to(torch.bfloat16)}, "dtype: "),
+        ({"teacher_bf16": True}, "dtype: float32 there, float32, mixed bf16 now"),
         ({"format": 2}, "format: 1 there, 2 now"),
     ],
-    ids=["rows", "weights", "configuration", "dtype", "format"],
+    ids=["rows", "weights", "configuration", "dtype", "products", "format"],
 )
 def test_a_stale_cache_is_refused_with_the_part_that_differs(
     make: Any, monkeypatch: pytest.MonkeyPatch, change: dict[str, Any], part: str

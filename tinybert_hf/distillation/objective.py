@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from tinybert_hf.distillation.batches import Counts
+from tinybert_hf.distillation.bfloat16 import bfloat16_products
 from tinybert_hf.distillation.capture import NO_TARGET, AttentionRecord, Capture, Wanted, capture, model_inputs
 from tinybert_hf.distillation.layer_map import LayerMap, LayerMapSpec, resolve_layer_map
 from tinybert_hf.distillation.losses import (
@@ -69,6 +70,7 @@ class Objective:
         problem_type: of the prediction loss; `SPANS` where the models answer with a first and a last token.
         label_order: teacher index of each student label.
         temperature: of the prediction loss.
+        teacher_bf16: whether the teacher multiplies in bfloat16, see `bfloat16_products`.
     """
 
     losses: tuple[str, ...]
@@ -78,6 +80,7 @@ class Objective:
     problem_type: str = "single_label_classification"
     label_order: tuple[int, ...] | None = None
     temperature: float = 1.0
+    teacher_bf16: bool | None = False
 
     @classmethod
     def between(
@@ -92,6 +95,7 @@ class Objective:
         decoder_attention_layer_map: LayerMapSpec | None = None,
         cross_attention_layer_map: LayerMapSpec | None = None,
         temperature: float = 1.0,
+        teacher_bf16: bool | None = False,
     ) -> Objective:
         """Resolve maps and labels for two models.
 
@@ -105,6 +109,7 @@ class Objective:
             decoder_attention_layer_map: for the decoders' own attention; None: as `decoder_layer_map`.
             cross_attention_layer_map: for the decoders' attention to the source; None: as `decoder_layer_map`.
             temperature: of the prediction loss, above 0.
+            teacher_bf16: the teacher multiplies in bfloat16; None: where that is faster, see `bfloat16_products`.
 
         Raises:
             LayerMapError: a map does not fit the two depths.
@@ -139,6 +144,7 @@ class Objective:
             problem_type=problem_type,
             label_order=tuple(label_order(student.config, teacher.config)) if matched else None,
             temperature=temperature,
+            teacher_bf16=teacher_bf16,
         )
 
     @property
@@ -200,7 +206,7 @@ class Objective:
         if not self.needs_teacher:
             return Capture()
         wanted = replace(self.wanted("teacher"), answer="prediction_loss" in self.losses)
-        with evaluation_mode(teacher), torch.no_grad():
+        with evaluation_mode(teacher), torch.no_grad(), bfloat16_products(teacher, self.teacher_bf16):
             return capture(teacher, model_inputs(teacher, batch), wanted=wanted)
 
     def compute(

@@ -9,8 +9,10 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
+from tinybert_hf.distillation.bfloat16 import multiplies_in_bfloat16
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
+from tinybert_hf.distillation.teachers import each_teacher
 from tinybert_hf.evaluation import main_metric
 from tinybert_hf.recipes.plan_base import Plan
 from tinybert_hf.recipes.report import SCREEN, RunReport, show_warning
@@ -84,7 +86,7 @@ class RunBase(ABC, Generic[PlanT]):
     @property
     def phase_arguments(self) -> dict[str, Any]:
         """TrainingArguments for the phases, besides what a phase says itself."""
-        return self.training_arguments
+        return {**self.training_arguments, **_teacher_precision(self.recipe)}
 
     @property
     def phase_options(self) -> dict[str, Any]:
@@ -127,6 +129,12 @@ class RunBase(ABC, Generic[PlanT]):
     def starting_projections(self, student: PreTrainedModel) -> AnyProjections | None:
         """Projections that a student was saved with; None: the phases make new ones."""
         return None
+
+    def say_teacher_precision(self) -> None:
+        """A line where the teacher multiplies in bfloat16 though nobody asked for it."""
+        wanted = self.phase_arguments.get("teacher_bf16")
+        if any(multiplies_in_bfloat16(one, wanted) for one in each_teacher(self.guide())):
+            self.say("The teacher multiplies in bfloat16, which this CPU does faster (teacher.dtype: float32 if not)")
 
     def guide(self) -> PreTrainedModel:
         """The model that the losses of the phases look at."""
@@ -211,3 +219,9 @@ def _device(recipe: Recipe) -> str:
 
     accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
     return "cpu" if recipe.training_arguments.get("use_cpu") or accelerator is None else accelerator.type
+
+
+def _teacher_precision(recipe: Recipe) -> dict[str, Any]:
+    """A number format that the recipe names for a teacher is meant: its products are not computed in another."""
+    named = [recipe.teacher.dtype, *(one.dtype for one in recipe.further_teachers)]
+    return {"teacher_bf16": False} if any(named) else {}

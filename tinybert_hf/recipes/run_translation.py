@@ -96,7 +96,7 @@ class TranslationRun(Run[TranslationPlan]):
     @property
     def phase_arguments(self) -> dict[str, Any]:
         """Without label smoothing, which the losses of distillation have no use for."""
-        return {name: value for name, value in self.training_arguments.items() if name != "label_smoothing_factor"}
+        return {name: value for name, value in super().phase_arguments.items() if name != "label_smoothing_factor"}
 
     def open_teacher(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """A translator, or a new one that is to become one."""

@@ -38,7 +38,8 @@ class TeacherSettings:
     finetune: FinetuneSettings | None = None
     """Fine-tune the teacher on the training rows first. None: it is fine-tuned already."""
     dtype: str | None = None
-    """float32, float16, bfloat16 or int8 (linear maps only) for the frozen teacher. None: float32."""
+    """float32, float16, bfloat16 or int8 (linear maps only) for the frozen teacher. None: float32, with matrix
+    products in bfloat16 on a CPU that has instructions for them."""
     weight: float = 1.0
     """Beside further teachers: how much it counts in the mean of the probabilities and of the losses."""
     layer_map: str | list[int] | None = None

@@ -88,6 +88,7 @@ class Run(RunBase[PlanT]):
             student = self.open_student(self.folder.work / "start").to(self.device)
             self._compare_layers(BEFORE, student)
             with self.stage(STUDENT, f"Distilling into {size_of(student)}"):
+                self.say_teacher_precision()
                 results = self.run_phases(student)
             if is_first_process():
                 self._save_student(student)

@@ -103,6 +103,9 @@ class DistillationArguments(TrainingArguments):
         projection: "per_layer", "shared", or "none" where the widths agree.
         projection_start: "least_squares" (solved on the first rows) or "random".
         projection_learning_rate: None: as `learning_rate`.
+        teacher_bf16: the teacher's matrix products are computed in bfloat16, its weights and hidden states stay in
+            fp32. None: where that is faster: on a CPU with instructions for it, for a teacher in fp32 that is at
+            least 192 wide.
         teacher_cache: folder that keeps the teacher's logits, so that the teacher runs once over the rows and not
             once an epoch; None: it runs in each step.
         teacher_cache_hidden_states: the folder keeps the mapped hidden states too, in float16.
@@ -126,6 +129,7 @@ class DistillationArguments(TrainingArguments):
     projection: str = field(default="per_layer", metadata={"help": "per_layer, shared or none"})
     projection_start: str = field(default="least_squares", metadata={"help": "least_squares or random"})
     projection_learning_rate: float | None = field(default=None, metadata={"help": "None: as learning_rate"})
+    teacher_bf16: bool | None = field(default=None, metadata={"help": "None: on a CPU where it is faster"})
     teacher_cache: str | None = field(default=None, metadata={"help": "folder; None: the teacher runs in each step"})
     teacher_cache_hidden_states: bool = field(default=False, metadata={"help": "keep hidden states too, in float16"})
     teacher_cache_limit_gb: float | None = field(default=None, metadata={"help": "None: 10; translators: 0"})

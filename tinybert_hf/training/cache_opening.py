@@ -13,6 +13,7 @@ from accelerate.utils import broadcast_object_list
 from filelock import FileLock, Timeout
 from torch import nn
 
+from tinybert_hf.distillation.bfloat16 import multiplies_in_bfloat16
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.errors import OutputFolderError, RecipeError, TinyBertError
 from tinybert_hf.training.cache_folder import LOCK, MANIFEST, CacheFolder, enough_room, refuse_other_files
@@ -81,7 +82,10 @@ def _content(
     with trainer.compute_loss_context_manager():
         seen = trainer.distillation_objective.each[0].capture_teacher(trainer.teacher, trainer._prepare_inputs(batch))
     kept = cached_tensors(seen, is_translator(teacher))
-    return cache_key(teacher, index, kept, str(trainer.accelerator.mixed_precision)), index, kept
+    precision = str(trainer.accelerator.mixed_precision)
+    if precision == "no" and multiplies_in_bfloat16(teacher, trainer.args.teacher_bf16):
+        precision = "bf16"
+    return cache_key(teacher, index, kept, precision), index, kept
 
 
 def _writing(

@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.distillation.bfloat16 import multiplies_in_bfloat16
+from tinybert_hf.distillation.teachers import each_teacher
+
 if TYPE_CHECKING:
     from tinybert_hf.training.trainer import DistillationTrainer
 
@@ -15,14 +18,18 @@ def phase_log(trainer: DistillationTrainer) -> dict[str, Any]:
     """The course of a training that has ended; every process has to call this.
 
     Returns:
-        steps, epochs; `weights` of the losses; `losses`: for each name a list, beside the list `step` (means over the
-        steps since the entry before, see `LossCurve`); `evaluation`: step, epoch and figures of each evaluation.
+        steps, epochs; `teacher_bf16`: whether a teacher multiplied in bfloat16; `weights` of the losses; `losses`:
+        for each name a list, beside the list `step` (means over the steps since the entry before, see `LossCurve`);
+        `evaluation`: step, epoch and figures of each evaluation.
     """
     losses = trainer.loss_curve.points(trainer.state.global_step, lambda sums: trainer.accelerator.reduce(sums, "sum"))
     history: list[dict[str, Any]] = trainer.state.log_history
     return {
         "steps": trainer.state.global_step,
         "epochs": float(trainer.args.num_train_epochs),
+        "teacher_bf16": any(
+            multiplies_in_bfloat16(one, trainer.args.teacher_bf16) for one in each_teacher(trainer.teacher)
+        ),
         "weights": trainer.args.loss_weights,
         "losses": {name: [_short(value) for value in values] for name, values in losses.items()},
         "evaluation": [_evaluation(entry) for entry in history if "eval_loss" in entry],

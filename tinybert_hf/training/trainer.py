@@ -135,6 +135,7 @@ class DistillationTrainer(ResumableTrainer):
             self.teacher,
             losses=tuple(args.loss_weights),
             temperature=args.temperature,
+            teacher_bf16=args.teacher_bf16,
             **args.layer_maps,
         )
         self._projections_are_new = projections is None
