@@ -51,6 +51,7 @@ benchmarks: ## every table of docs/results/; DATA names the folder that holds ss
 	$(PYTHON) benchmarks/general_distillation.py --data $(DATA)
 	$(PYTHON) benchmarks/classification.py --data $(DATA)
 	$(PYTHON) benchmarks/tasks.py --data $(DATA)
+	$(PYTHON) benchmarks/teacher_precision.py
 	$(PYTHON) benchmarks/precision_accuracy.py
 	$(PYTHON) benchmarks/translation.py --data $(DATA)
 	$(PYTHON) benchmarks/hostile_files.py --cases 1000
