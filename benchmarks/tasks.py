@@ -78,7 +78,7 @@ TASKS = {
     "mrpc": TaskRows(2500, "f1", _PAIR),
     "agnews": TaskRows(2500, "accuracy", {"text_column": "text", "max_length": 64}),
     "rte": TaskRows(2490, "accuracy", _PAIR),
-    "wnut17": TaskRows(3394, "f1", {"max_length": 96}, recipe="ner"),
+    "wnut17": TaskRows(3394, "f1", {"max_length": 96}, recipe="ner", intermediate_epochs=4, prediction_epochs=10),
     "squad": TaskRows(
         1396,
         "f1",

@@ -92,6 +92,9 @@ def test_the_command_answers_without_torch(tmp_path: Path) -> None:
         (["distill", "bad.yaml"], "bad.yaml, line 1"),
         (["distill", "sst2", *rows, "row.jsonl", "--student", "4l-312d"], "Did you mean rows.jsonl"),
         (["distill", "sst2", *rows, "rows.jsonl", "--teacher", "./x"], "./x does not exist"),
+        (["export", "x", "--to", "onxx"], "Did you mean onnx?"),
+        (["benchmark", "bert-base", "--backends", "egaer"], "Did you mean 'eager'"),
+        (["benchmark", "bert-base", "--plot", "p.png", "--validation-file", "rows.jsonl"], "has to end in .svg"),
         (["distill", "general", "--corpus", "no/*.txt", "--teacher", "x"], "No file matches no/*.txt"),
     ):
         process = subprocess.run(

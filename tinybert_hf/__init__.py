@@ -5,8 +5,8 @@ imported when its name is first used.
 """
 
 import sys
-from importlib import import_module
-from typing import Any
+
+from tinybert_hf.lazy_names import lazy_names
 
 if "tinybert_hf_command" not in sys.modules:  # the command `tinybert`, which loads models only when it needs them
     import tinybert_hf.model as _model  # noqa: F401  registers the family with the Auto classes
@@ -49,14 +49,4 @@ _MODULE_OF = {
 __all__ = sorted(_MODULE_OF)
 
 
-def __getattr__(name: str) -> Any:
-    """Import a public name from its module when it is first used (PEP 562)."""
-    if name not in _MODULE_OF:
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    value = getattr(import_module(_MODULE_OF[name]), name)
-    globals()[name] = value
-    return value
-
-
-def __dir__() -> list[str]:
-    return sorted({*globals(), *__all__})
+__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)

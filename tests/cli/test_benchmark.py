@@ -70,11 +70,15 @@ def test_json_alone_on_standard_output(tinybert: Cli, teacher: str) -> None:
         (("2l-192d", "--json-file", "no/folder/b.json"), "there is no folder no/folder"),
         (("2l-192d", "--json-file", "."), "has to end in .json"),
         (("2l-192d", "--json-file", "folder.json"), "folder.json is a folder"),
-        (("2l-192d", "--validation-file", "x.jsonl", "--backends", "eager"), "Only shapes without weights"),
+        (("2l-192d", "--validation-file", "rows.jsonl", "--backends", "eager"), "Only shapes without weights"),
+        (("2l-192d", "--validation-file", "x.jsonl"), "x.jsonl does not exist"),
+        (("nobody", "--backends", "eager"), "as an id on the Hub it cannot be opened"),
+        (("nobody", "--backends", "eager"), "Shapes without weights are bert-base, "),
     ],
 )
 def test_refused_before_anything_is_measured(tinybert: Cli, work: Path, words: tuple[str, ...], message: str) -> None:
     (work / "folder.json").mkdir()
+    (work / "rows.jsonl").write_text('{"text": "good", "label": "positive"}')
     result = tinybert("benchmark", *words)
     assert result.exit_code == 2, result.output
     assert message in " ".join(result.output.replace("│", " ").split())

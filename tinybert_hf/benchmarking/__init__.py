@@ -1,9 +1,14 @@
 """Models measured against each other: size, speed, memory, and how good they are."""
 
-from tinybert_hf.benchmarking.benchmark import benchmark_models
-from tinybert_hf.benchmarking.report import BenchmarkReport, Entry, Latency, Measurement, ModelFigures
-from tinybert_hf.benchmarking.settings import BACKENDS, BenchmarkSettings
-from tinybert_hf.benchmarking.spread import Ratio
+from typing import TYPE_CHECKING
+
+from tinybert_hf.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from tinybert_hf.benchmarking.benchmark import benchmark_models
+    from tinybert_hf.benchmarking.report import BenchmarkReport, Entry, Latency, Measurement, ModelFigures
+    from tinybert_hf.benchmarking.settings import BACKENDS, BenchmarkSettings
+    from tinybert_hf.benchmarking.spread import Ratio
 
 __all__ = [
     "BACKENDS",
@@ -16,3 +21,16 @@ __all__ = [
     "Ratio",
     "benchmark_models",
 ]
+
+_REPORT = ("BenchmarkReport", "Entry", "Latency", "Measurement", "ModelFigures")
+# Late, so that the command line can look at its settings before torch is loaded.
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "BACKENDS": "tinybert_hf.benchmarking.settings",
+        "BenchmarkSettings": "tinybert_hf.benchmarking.settings",
+        "Ratio": "tinybert_hf.benchmarking.spread",
+        "benchmark_models": "tinybert_hf.benchmarking.benchmark",
+        **dict.fromkeys(_REPORT, "tinybert_hf.benchmarking.report"),
+    },
+)

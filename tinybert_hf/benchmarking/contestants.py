@@ -138,9 +138,9 @@ def find_contestant(given: str) -> Contestant:
     place = _teacher_of_run(given) or given
     try:
         check_folder(place)
+        config = open_config(place, "a model to measure")
     except TinyBertError as error:
         raise TinyBertError(f"{error}{_nearest_shape(given)}") from error
-    config = open_config(place, "a model to measure")
     if translates(config):
         raise TinyBertError(
             f"{given} is a translator, and a forward of one says little: it writes token by token. "
@@ -194,5 +194,9 @@ def _teacher_of_run(given: str) -> str | None:
 
 
 def _nearest_shape(given: str) -> str:
+    if Path(given).exists():
+        return ""
     near = difflib.get_close_matches(given, shape_names(), n=1)
-    return f" Did you mean {near[0]!r}, a shape without weights?" if near else ""
+    if near:
+        return f" Did you mean {near[0]!r}, a shape without weights?"
+    return f" Shapes without weights are {', '.join(shape_names())}."

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from tinybert_hf.cli.early_checks import check_row_files
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.json_output import AsJson, known_to_json, print_json
 from tinybert_hf.cli.model_folders import opens_models
@@ -23,7 +24,7 @@ from tinybert_hf.cli.options import (
     data_overrides,
 )
 from tinybert_hf.cli.trained_with import trained_with
-from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.errors import OutputFolderError, TinyBertError
 
 if TYPE_CHECKING:
     from tinybert_hf.benchmarking import BenchmarkReport
@@ -121,14 +122,13 @@ def benchmark(
     Every round gives each model in each backend its turn, so a busy machine slows all alike: trust the ratios more
     than the milliseconds. Inputs are random tokens without padding.
     """
-    from tinybert_hf.benchmarking import BenchmarkSettings, benchmark_models
-    from tinybert_hf.cli.quiet import quiet_libraries
+    from tinybert_hf.benchmarking.settings import BenchmarkSettings
 
     if plot is not None and validation_file is None:
-        raise typer.BadParameter("--plot shows how good the models are: give --validation-file FILE with it")
+        raise TinyBertError("--plot shows how good the models are: give --validation-file FILE with it.")
     for file, suffix in ((json_file, ".json"), (plot, ".svg")):
         _check_writable(file, suffix)
-    quiet_libraries()
+    check_row_files(validation_file)
     settings = BenchmarkSettings(
         backends=tuple(name.strip() for name in backends.split(",")) if backends is not None else (),
         batch_sizes=_numbers(batch_sizes),
@@ -151,6 +151,10 @@ def benchmark(
         tags_column=tags_column,
     )
     with opens_models(*_folders(models)):
+        from tinybert_hf.benchmarking import benchmark_models
+        from tinybert_hf.cli.quiet import quiet_libraries
+
+        quiet_libraries()
         validation = _validation(models, given) if validation_file is not None else None
         report = benchmark_models(models, settings, validation=validation, say=_say)
     _write(report, json_file, plot)

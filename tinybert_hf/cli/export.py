@@ -84,6 +84,9 @@ def export(
     Every export is opened again and compared with the model on text: its largest difference and the share of equal
     answers are printed, with --validation-file also the metric before and after.
     """
+    from tinybert_hf.export.formats import format_named
+
+    format_named(to)
     check_row_files(validation_file)
     columns = {
         "text_column": text_column,

@@ -15,8 +15,11 @@ def check_folder(path: str) -> None:
     """
     folder = Path(path)
     if not folder.exists():
-        if path.startswith((".", "/", "~")) or path.count("/") > 1 or "/" not in path:
-            raise TinyBertError(f"{path} does not exist (looked from {Path.cwd()}). Give the folder of a saved model.")
+        if path.startswith((".", "/", "~")) or path.count("/") > 1:
+            raise TinyBertError(
+                f"{path} does not exist (looked from {Path.cwd()}). Give the folder of a saved model, or an id on the "
+                "Hub."
+            )
         return  # it may be an id on the Hub
     if folder.is_file():
         raise TinyBertError(f"{path} is a file. Give the folder that holds config.json and the weights.")
@@ -39,7 +42,10 @@ def open_config(path: str, kind: str) -> Any:
     Raises:
         TinyBertError: config.json cannot be read.
     """
-    return opening.open_config(path, what=f"{_file(path)} cannot be opened as {kind}")
+    who = _file(path)
+    if not Path(path).exists():
+        who = f"{path} does not exist (looked from {Path.cwd()}), and as an id on the Hub it"
+    return opening.open_config(path, what=f"{who} cannot be opened as {kind}")
 
 
 def open_model(path: str, auto_class: str, kind: str) -> tuple[Any, Any]:

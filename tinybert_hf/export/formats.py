@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from difflib import get_close_matches
+from importlib import import_module
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.export.bert_folder import write_bert
-from tinybert_hf.export.onnx_files import write_onnx, write_onnx_int8
-from tinybert_hf.export.openvino_files import write_openvino
-from tinybert_hf.export.source import Source
+
+if TYPE_CHECKING:
+    from tinybert_hf.export.source import Source
 
 
 @dataclass(frozen=True)
@@ -20,28 +20,46 @@ class Format:
 
     Attributes:
         what: for the reader.
-        write: puts the files of a model into a folder and returns them: part -> name.
+        writer: module of this room and function in it; see `write`.
         libraries: that it needs, with the extra that brings each.
         runtime: a name that `open_exported` knows; None: transformers opens it.
         tolerance: how far an output may be from the model's; None: as far as the answers allow.
     """
 
     what: str
-    write: Callable[[Source, Path], dict[str, str]]
+    writer: tuple[str, str]
     libraries: dict[str, str]
     runtime: str | None
     tolerance: float | None
+
+    def write(self, source: Source, folder: Path) -> dict[str, str]:
+        """Put the files of a model into a folder.
+
+        Args:
+            source: the model, opened.
+            folder: is there.
+
+        Returns:
+            Part of the model -> name of its file.
+        """
+        module, function = self.writer
+        files: dict[str, str] = getattr(import_module(f"tinybert_hf.export.{module}"), function)(source, folder)
+        return files
 
 
 _EXACT, _STOCK = 1e-3, 1e-5
 _ONNX = {"onnx": "onnx", "onnxruntime": "onnx"}
 FORMATS = {
-    "onnx": Format("ONNX, fp32, standard operators", write_onnx, _ONNX, "onnxruntime", _EXACT),
-    "onnx-int8": Format("ONNX, int8, for onnxruntime", write_onnx_int8, _ONNX, "onnxruntime", None),
+    "onnx": Format("ONNX, fp32, standard operators", ("onnx_files", "write_onnx"), _ONNX, "onnxruntime", _EXACT),
+    "onnx-int8": Format("ONNX, int8, for onnxruntime", ("onnx_files", "write_onnx_int8"), _ONNX, "onnxruntime", None),
     "openvino": Format(
-        "OpenVINO, fp32", write_openvino, {"onnx": "openvino", "openvino": "openvino"}, "openvino", _EXACT
+        "OpenVINO, fp32",
+        ("openvino_files", "write_openvino"),
+        {"onnx": "openvino", "openvino": "openvino"},
+        "openvino",
+        _EXACT,
     ),
-    "bert": Format("a stock BERT, for programs that know only that", write_bert, {}, None, _STOCK),
+    "bert": Format("a stock BERT, for programs that know only that", ("bert_folder", "write_bert"), {}, None, _STOCK),
 }
 
 
