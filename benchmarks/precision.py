@@ -28,6 +28,7 @@ NO_DROPOUT = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0}
 CHECKPOINTING = {"gradient_checkpointing": True}
 MODES: dict[str, dict[str, Any]] = {
     "fp32": {},
+    "fp32, the teacher's products in bf16": {"teacher_bf16": True},
     "tf32": {"tf32": True},
     "bf16": {"bf16": True},
     "fp16": {"fp16": True},
@@ -113,7 +114,7 @@ def train(mode: dict[str, Any], phase: str, length: int, options: argparse.Names
                 use_cpu=not on_gpu,
                 dataloader_pin_memory=on_gpu,
                 train_sampling_strategy="sequential",
-                **mode,
+                **{"teacher_bf16": False, **mode},
             ),
             train_dataset=data,
             data_collator=padded,
