@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import OutputFolderError, TinyBertError
-from tinybert_hf.evaluation import evaluate_any_checkpoint
+from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.export.formats import Format, format_named
 from tinybert_hf.export.parity import Parity, compare, default_texts, texts_of
 from tinybert_hf.export.report import ExportReport
 from tinybert_hf.export.source import ENCODER, TRANSLATION, Source, open_source
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.opening import EXPORT_FILE, HEADS, TEXT_CLASSIFICATION, open_exported, open_model, require
+from tinybert_hf.opening.held_output import held_output
 from tinybert_hf.opening.json_files import read_object
 from tinybert_hf.wording import counted
 
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from tinybert_hf.data import DataSettings
 
 ALLOWED_LOSS = 0.5
-_PACKAGES = ("tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino")
+_PACKAGES = (
+    "tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino", "litert-torch",
+    "ai-edge-litert",
+)  # fmt: skip
 _WITH_LABELS = (TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION)
 _DECIDING = ("bleu", "f1_micro", "pearson")
 
@@ -66,8 +70,11 @@ def export_model(
     """
     say = progress or (lambda _: None)
     chosen, target = format_named(to), Path(output_dir)
-    for library, extra in chosen.libraries.items():
-        require(library, extra)
+    if chosen.no_translators is not None and holds_translator(str(model)):
+        raise TinyBertError(f"{model} is a translator: {chosen.no_translators}.")
+    with held_output():
+        for library, extra in chosen.libraries.items():
+            require(library, extra)
     _check_target(target, overwrite)
     say(f"Opening {model}")
     source = open_source(str(model))
