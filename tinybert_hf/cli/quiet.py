@@ -16,10 +16,7 @@ _said: set[str] = set()
 
 
 def quiet_imports() -> None:
-    """Silence what transformers says while it is loaded: where torchao is there, which litert-torch brings, it loads it.
-
-    Loads nothing itself.
-    """
+    """Silence what is said while transformers is loaded: it loads torchao, where that is; litert-torch brings it."""
     for name in ("torchao", "torch.utils._pytree"):
         logging.getLogger(name).setLevel(logging.ERROR)
 

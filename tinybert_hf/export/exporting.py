@@ -70,8 +70,11 @@ def export_model(
     """
     say = progress or (lambda _: None)
     chosen, target = format_named(to), Path(output_dir)
-    if chosen.no_translators is not None and holds_translator(str(model)):
-        raise TinyBertError(f"{model} is a translator: {chosen.no_translators}.")
+    if chosen.fixed_lengths and holds_translator(str(model)):
+        raise TinyBertError(
+            f"{model} is a translator. What it writes grows token by token, and {to} has fixed lengths only (its "
+            "converter takes no others). Export it to onnx or onnx-int8."
+        )
     with held_output():
         for library, extra in chosen.libraries.items():
             require(library, extra)
@@ -104,7 +107,7 @@ def export_model(
             allowed_loss=allowed_loss,
             **figures,
         )
-        _note(beside, report, chosen, graphs)
+        _note(beside, report, chosen, graphs, source.length if chosen.fixed_lengths else None)
         write_manifest(beside)
         _put_in_place(beside, target)
     finally:
@@ -194,8 +197,10 @@ def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:
     return [*graphs.values(), *beside]
 
 
-def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str]) -> None:
+def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], longest: int | None) -> None:
     note = {**asdict(report), "runtime": chosen.runtime, "graphs": graphs, "versions": _versions()}
+    if longest is not None:
+        note["longest"] = longest  # tokens; whoever measures it asks
     del note["folder"]
     (folder / EXPORT_FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 

@@ -24,7 +24,7 @@ class Format:
         libraries: that it needs, with the extra that brings each.
         runtime: a name that `open_exported` knows; None: transformers opens it.
         tolerance: how far an output may be from the model's; None: as far as the answers allow.
-        no_translators: why translators are not written, and what to do; None: they are, or the writer says why not.
+        fixed_lengths: it holds a few lengths that texts are filled up to, and no translators.
     """
 
     what: str
@@ -32,7 +32,7 @@ class Format:
     libraries: dict[str, str]
     runtime: str | None
     tolerance: float | None
-    no_translators: str | None = None
+    fixed_lengths: bool = False
 
     def write(self, source: Source, folder: Path) -> dict[str, str]:
         """Put the files of a model into a folder.
@@ -67,8 +67,7 @@ FORMATS = {
         {"litert_torch": "tflite", "ai_edge_litert": "tflite"},
         "litert",
         _EXACT,
-        no_translators="what a translator writes grows from step to step, and the converter to TensorFlow Lite takes "
-        "fixed sizes only. Export it to onnx or onnx-int8",
+        fixed_lengths=True,
     ),
     "bert": Format("a stock BERT, for programs that know only that", ("bert_folder", "write_bert"), {}, None, _STOCK),
 }

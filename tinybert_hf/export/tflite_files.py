@@ -12,7 +12,6 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.data.augmentation.models import positions_of
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.export.encoder_graph import can_write
 from tinybert_hf.export.source import Source
@@ -33,7 +32,7 @@ def write_tflite(source: Source, folder: Path) -> dict[str, str]:
     reason = can_write(source.model)
     if reason is not None:
         raise TinyBertError(f"{source.name} cannot be exported to TensorFlow Lite: {reason}.")
-    lengths = lengths_up_to(positions_of(source.model) or source.length)
+    lengths = lengths_up_to(source.length)
     with held_output() as end_of_output:
         try:
             _convert(_ByName(source.model).eval(), inputs_of(source.model), lengths, folder / _FILE)
