@@ -157,8 +157,6 @@ def test_bad_input_is_named(saved: Callable[..., str], work: Path, monkeypatch: 
     source = saved("text-classification")
     with pytest.raises(TinyBertError, match="Did you mean onnx-int8"):
         export_model(source, "out", "onnx-int4")
-    with pytest.raises(TinyBertError, match="TensorFlow Lite is not written here"):
-        export_model(source, "out", "tflite")
     Path("empty").mkdir()
     with pytest.raises(TinyBertError, match=r"no config\.json"):
         export_model("empty", "out", "onnx")
@@ -192,7 +190,7 @@ def test_a_damaged_export_is_named(saved: Callable[..., str], work: Path) -> Non
     with pytest.raises(TinyBertError, match=r"names 'model\.onnx', which is no file"):
         open_exported("out")
     Path("out/export.json").write_text('{"graphs": {"model": "config.json"}, "runtime": "abacus"}')
-    with pytest.raises(TinyBertError, match="'abacus'; known are onnxruntime, openvino"):
+    with pytest.raises(TinyBertError, match="'abacus'; known are onnxruntime, openvino, litert"):
         open_exported("out")
     Path("out/export.json").write_text("{")
     with pytest.raises(TinyBertError, match="not valid JSON"):

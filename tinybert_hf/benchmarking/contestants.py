@@ -31,6 +31,7 @@ class Contestant:
         config: of the model.
         auto_class: the class of transformers that opens it.
         exported: the format of an exported model, which runs in no other backend; None: it is no export.
+        limit: tokens that an export of fixed lengths reads; None: as many as the model.
     """
 
     given: str
@@ -38,6 +39,7 @@ class Contestant:
     config: Any
     auto_class: str
     exported: str | None = None
+    limit: int | None = None
 
     @cached_property
     def skeleton(self) -> PreTrainedModel:
@@ -67,7 +69,8 @@ class Contestant:
         """Tokens that it can read; None where nothing limits it."""
         from tinybert_hf.data.augmentation.models import positions_of
 
-        return positions_of(self.skeleton)
+        limits = [one for one in (positions_of(self.skeleton), self.limit) if one is not None]
+        return min(limits, default=None)
 
     def open(self) -> PreTrainedModel:
         """The model with its weights, or with random ones, on the CPU; the caller's random state is kept."""
@@ -147,14 +150,16 @@ def find_contestant(given: str) -> Contestant:
             "`tinybert_hf.evaluation.measure_translation_costs` measures translators against each other, in sentences "
             "per second."
         )
-    return Contestant(given, place, config, auto_class_of(config), _format(place))
+    return Contestant(given, place, config, auto_class_of(config), *_export(place))
 
 
-def _format(place: str) -> str | None:
-    """What an exported folder was exported to."""
+def _export(place: str) -> tuple[str | None, int | None]:
+    """What an exported folder was exported to, and its limit."""
     if not is_exported(place):
-        return None
-    return str(read_object(Path(place) / EXPORT_FILE).get("format"))
+        return None, None
+    note = read_object(Path(place) / EXPORT_FILE)
+    longest = note.get("longest")
+    return str(note.get("format")), longest if isinstance(longest, int) else None
 
 
 def auto_class_of(config: Any) -> str:

@@ -18,6 +18,7 @@ from tinybert_hf.cli.interruption import EXIT_INTERRUPTED, answers_ctrl_c
 from tinybert_hf.cli.prune_vocabulary import prune_vocabulary
 from tinybert_hf.cli.pseudo_label import pseudo_label
 from tinybert_hf.cli.push import push
+from tinybert_hf.cli.quiet import quiet_imports
 from tinybert_hf.cli.recipes import recipes
 from tinybert_hf.cli.report import report
 from tinybert_hf.cli.several_values import SeveralValues
@@ -79,6 +80,7 @@ def common(
 ) -> None:
     """Options that stand before the command."""
     show_traceback(debug)
+    quiet_imports()
 
 
 def main() -> None:

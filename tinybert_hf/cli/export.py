@@ -39,7 +39,10 @@ def export(
     ],
     to: Annotated[
         str,
-        typer.Option(metavar="FORMAT", help="onnx or onnx-int8 (pip extra onnx), openvino (extra openvino), or bert."),
+        typer.Option(
+            metavar="FORMAT",
+            help="onnx or onnx-int8 (pip extra onnx), openvino (extra openvino), tflite (extra tflite), or bert.",
+        ),
     ],
     output_dir: Annotated[
         str | None,
@@ -79,7 +82,8 @@ def export(
     max_length: MaxLength = None,
     as_json: AsJson = False,
 ) -> None:
-    """Export a model to a format that other programs run: ONNX in fp32 or int8, OpenVINO, or a stock BERT.
+    """Export a model to a format that other programs run: ONNX in fp32 or int8, OpenVINO, TensorFlow
+    Lite, or a stock BERT.
 
     Every export is opened again and compared with the model on text: its largest difference and the share of equal
     answers are printed, with --validation-file also the metric before and after.

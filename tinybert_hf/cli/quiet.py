@@ -15,6 +15,12 @@ _LEFT_OUT = ("grad_norm", "total_flos", "runtime", "samples_per_second", "steps_
 _said: set[str] = set()
 
 
+def quiet_imports() -> None:
+    """Silence what is said while transformers is loaded: it loads torchao, where that is; litert-torch brings it."""
+    for name in ("torchao", "torch.utils._pytree"):
+        logging.getLogger(name).setLevel(logging.ERROR)
+
+
 def quiet_libraries() -> None:
     """Silence the notes of transformers, datasets and torch, apart from errors; make the Trainer's lines readable.
 

@@ -14,13 +14,14 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import OutputFolderError, TinyBertError
-from tinybert_hf.evaluation import evaluate_any_checkpoint
+from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.export.formats import Format, format_named
 from tinybert_hf.export.parity import Parity, compare, default_texts, texts_of
 from tinybert_hf.export.report import ExportReport
 from tinybert_hf.export.source import ENCODER, TRANSLATION, Source, open_source
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.opening import EXPORT_FILE, HEADS, TEXT_CLASSIFICATION, open_exported, open_model, require
+from tinybert_hf.opening.held_output import held_output
 from tinybert_hf.opening.json_files import read_object
 from tinybert_hf.wording import counted
 
@@ -28,7 +29,10 @@ if TYPE_CHECKING:
     from tinybert_hf.data import DataSettings
 
 ALLOWED_LOSS = 0.5
-_PACKAGES = ("tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino")
+_PACKAGES = (
+    "tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino", "litert-torch",
+    "ai-edge-litert",
+)  # fmt: skip
 _WITH_LABELS = (TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION)
 _DECIDING = ("bleu", "f1_micro", "pearson")
 
@@ -66,8 +70,14 @@ def export_model(
     """
     say = progress or (lambda _: None)
     chosen, target = format_named(to), Path(output_dir)
-    for library, extra in chosen.libraries.items():
-        require(library, extra)
+    if chosen.fixed_lengths and holds_translator(str(model)):
+        raise TinyBertError(
+            f"{model} is a translator. What it writes grows token by token, and {to} has fixed lengths only (its "
+            "converter takes no others). Export it to onnx or onnx-int8."
+        )
+    with held_output():
+        for library, extra in chosen.libraries.items():
+            require(library, extra)
     _check_target(target, overwrite)
     say(f"Opening {model}")
     source = open_source(str(model))
@@ -97,7 +107,7 @@ def export_model(
             allowed_loss=allowed_loss,
             **figures,
         )
-        _note(beside, report, chosen, graphs)
+        _note(beside, report, chosen, graphs, source.length if chosen.fixed_lengths else None)
         write_manifest(beside)
         _put_in_place(beside, target)
     finally:
@@ -187,8 +197,10 @@ def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:
     return [*graphs.values(), *beside]
 
 
-def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str]) -> None:
+def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], longest: int | None) -> None:
     note = {**asdict(report), "runtime": chosen.runtime, "graphs": graphs, "versions": _versions()}
+    if longest is not None:
+        note["longest"] = longest  # tokens; whoever measures it asks
     del note["folder"]
     (folder / EXPORT_FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 

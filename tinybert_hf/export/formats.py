@@ -24,6 +24,7 @@ class Format:
         libraries: that it needs, with the extra that brings each.
         runtime: a name that `open_exported` knows; None: transformers opens it.
         tolerance: how far an output may be from the model's; None: as far as the answers allow.
+        fixed_lengths: it holds a few lengths that texts are filled up to, and no translators.
     """
 
     what: str
@@ -31,6 +32,7 @@ class Format:
     libraries: dict[str, str]
     runtime: str | None
     tolerance: float | None
+    fixed_lengths: bool = False
 
     def write(self, source: Source, folder: Path) -> dict[str, str]:
         """Put the files of a model into a folder.
@@ -59,13 +61,15 @@ FORMATS = {
         "openvino",
         _EXACT,
     ),
+    "tflite": Format(
+        "TensorFlow Lite (LiteRT), fp32, in a few fixed lengths",
+        ("tflite_files", "write_tflite"),
+        {"litert_torch": "tflite", "ai_edge_litert": "tflite"},
+        "litert",
+        _EXACT,
+        fixed_lengths=True,
+    ),
     "bert": Format("a stock BERT, for programs that know only that", ("bert_folder", "write_bert"), {}, None, _STOCK),
-}
-
-
-_NOT_WRITTEN = {
-    "tflite": "TensorFlow Lite is not written here: its converter for torch (litert-torch) asks for versions that do "
-    "not go with this package's. Export to bert, and convert that folder in an environment of the converter's own.",
 }
 
 
@@ -73,12 +77,10 @@ def format_named(name: str) -> Format:
     """The format of a name.
 
     Raises:
-        TinyBertError: there is none, with the name that was probably meant, or the reason why it is not written.
+        TinyBertError: there is none, with the name that was probably meant.
     """
     if name in FORMATS:
         return FORMATS[name]
-    if name in _NOT_WRITTEN:
-        raise TinyBertError(_NOT_WRITTEN[name])
     near = get_close_matches(name.lower(), FORMATS, n=1, cutoff=0.4)
     hint = f" Did you mean {near[0]}?" if near else ""
     raise TinyBertError(f"There is no format {name!r:.60}; known are {', '.join(FORMATS)}.{hint}")

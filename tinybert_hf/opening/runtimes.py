@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_hf.opening.extras import require
+from tinybert_hf.opening.litert_graph import LitertGraph
 
 
 class OnnxGraph:
@@ -59,4 +60,4 @@ class OpenVinoGraph:
         return {name: found[name].copy() for name in self.outputs}
 
 
-RUNTIMES: dict[str, Any] = {"onnxruntime": OnnxGraph, "openvino": OpenVinoGraph}
+RUNTIMES: dict[str, Any] = {"onnxruntime": OnnxGraph, "openvino": OpenVinoGraph, "litert": LitertGraph}
