@@ -73,8 +73,10 @@ FAULTS = (
     Fault("cross-attention taken for self-attention", CAPTURE, "written[0::2]", "written[1::2]", TESTS_OF_CAPTURE),
     Fault("the model is left in its recording form", CAPTURE, "        model.set_attn_implementation(own)", "        pass", TESTS_OF_CAPTURE),
     Fault("layers without a gradient are accepted", CAPTURE, "if torch.is_grad_enabled() and not query.requires_grad", "if False and not query.requires_grad", TESTS_OF_CAPTURE),
-    Fault("the teacher with dropout", OBJECTIVE, "with evaluation_mode(teacher), torch.no_grad():", "with torch.no_grad():", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
-    Fault("the teacher with gradients", OBJECTIVE, "with evaluation_mode(teacher), torch.no_grad():", "with evaluation_mode(teacher):", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
+    Fault("the teacher with dropout", OBJECTIVE, "with evaluation_mode(teacher), torch.no_grad(), ", "with torch.no_grad(), ", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
+    Fault("the teacher with gradients", OBJECTIVE, "with evaluation_mode(teacher), torch.no_grad(), ", "with evaluation_mode(teacher), ", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
+    Fault("a teacher in bfloat16 though its format is named", "recipes/run_base.py", 'return {"teacher_bf16": False} if any(named) else {}', "return {}", "tests/recipes/test_run.py"),
+    Fault("the key of a cache without the teacher's products", "training/cache_opening.py", 'precision = "bf16"', "pass", "tests/training/test_teacher_cache.py"),
     Fault("modules stay in eval mode", OBJECTIVE, "module.training = True", "pass", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
     # Trainer
     Fault("projections are not trained", "training/distillation_model.py", "self.projections = projections\n", "self.projections = projections.requires_grad_(False)\n", TESTS_OF_TRAINER),
