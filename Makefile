@@ -37,13 +37,16 @@ notebooks: ## after a change of notebooks/*.py: run them anew, and keep what the
 	$(PYTHON) docs/tidy_notebooks.py notebooks/*.ipynb
 
 # CPU hours in all; each line can be run alone, and goes on with what it has measured before where runs are kept.
-# STUDENT is a finished 4l-312d of SST-2, which student_speed.py measures: without it that table is left out.
+# STUDENT is a finished 4l-312d of SST-2, which student_speed.py measures; TEXTBREWER and TORCHDISTILL are interpreters
+# that have those, TEACHER a classifier of SST-2 with 6 layers, for other_tools.py. Without them that table is left out.
 benchmarks: ## every table of docs/results/; DATA names the folder that holds sst2/, cola/, ...
 	$(PYTHON) benchmarks/start_up.py
 	$(PYTHON) benchmarks/step_time.py --data $(DATA) --threads 1
 	$(PYTHON) benchmarks/training_speed.py --data $(DATA)
 	@test -z "$(STUDENT)" || $(PYTHON) benchmarks/student_speed.py --student $(STUDENT) \
 		--validation-file $(DATA)/sst2/validation.jsonl.gz
+	@test -z "$(TEXTBREWER)" || $(PYTHON) benchmarks/other_tools.py --data $(DATA) --teacher $(TEACHER) \
+		--textbrewer-python $(TEXTBREWER) --torchdistill-python $(TORCHDISTILL)
 	$(PYTHON) benchmarks/teacher_cache.py --threads 1
 	$(PYTHON) benchmarks/growth.py
 	$(PYTHON) benchmarks/memory.py
