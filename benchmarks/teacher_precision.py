@@ -64,9 +64,9 @@ def table(results: list[dict[str, Any]], threads: int) -> list[str]:
     lines = [
         "# A teacher with products in bfloat16",
         "",
-        f"Written by `python benchmarks/teacher_precision.py`; its first lines say what is measured. {threads} "
-        f"thread(s), torch {torch.__version__},",
-        f"{torch.cpu.get_capabilities()['cpu_name']}.",
+        f"Written by `python benchmarks/teacher_precision.py`. {threads} thread(s), torch {torch.__version__},",
+        f"{torch.cpu.get_capabilities()['cpu_name']}. How many times as fast a forward is as in fp32; and how far its",
+        "last hidden states are from those in fp32, as a share of their length.",
         "",
         f"| width | {' | '.join(f'{rows} x {length} tokens' for rows, length in BATCHES)} | distance |",
         f"| ---: |{' ---: |' * (len(BATCHES) + 1)}",

@@ -72,6 +72,7 @@ def test_json_alone_on_standard_output(tinybert: Cli, teacher: str) -> None:
         (("2l-192d", "--json-file", "folder.json"), "folder.json is a folder"),
         (("2l-192d", "--validation-file", "rows.jsonl", "--backends", "eager"), "Only shapes without weights"),
         (("2l-192d", "--validation-file", "x.jsonl"), "x.jsonl does not exist"),
+        (("2l-192d", "--backends", "tflite"), "an exported folder (openvino, tflite, ...) is named among the models"),
         (("nobody", "--backends", "eager"), "as an id on the Hub it cannot be opened"),
         (("nobody", "--backends", "eager"), "Shapes without weights are bert-base, "),
     ],
@@ -83,3 +84,9 @@ def test_refused_before_anything_is_measured(tinybert: Cli, work: Path, words: t
     assert result.exit_code == 2, result.output
     assert message in " ".join(result.output.replace("│", " ").split())
     assert "batch 1 x" not in result.output
+
+
+def test_nothing_measured_is_no_success(tinybert: Cli, teacher: str) -> None:
+    result = tinybert("benchmark", teacher, "--backends", "eager", "--lengths", "9999", "--batch-sizes", "1")
+    assert result.exit_code == 2
+    assert "Every size was skipped" in result.stderr

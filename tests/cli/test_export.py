@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -58,3 +59,31 @@ def test_bad_input(tinybert: Callable[..., Any], teacher: str, work: Path) -> No
     absent = tinybert("export", "./nowhere", "--to", "onnx")
     assert absent.exit_code == 2
     assert "does not exist" in absent.stderr
+
+
+def test_an_export_is_measured_with_the_columns_and_the_length_of_its_model(
+    tinybert: Callable[..., Any], teacher: str, rows: str
+) -> None:
+    shutil.copytree(teacher, "model")
+    other = [
+        {"review": row["text"], "verdict": row["label"]}
+        for row in map(json.loads, Path(rows).read_text().splitlines())
+    ]
+    Path("other.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in other))
+    known = {"text_column": "review", "label_column": "verdict", "max_length": 5}
+    Path("model/run.json").write_text(json.dumps({"recipe": {"data": known}}))
+    for form in ("onnx", "bert"):
+        made = tinybert("export", "model", "--to", form, "--validation-file", "other.jsonl")
+        assert made.exit_code == 0, made.output
+        figures = [
+            json.loads(tinybert("evaluate", *words, "--validation-file", "other.jsonl", "--json").stdout)
+            for words in (("model",), (f"model-{form}",), (f"model-{form}", "--max-length", "60"))
+        ]
+        assert figures[0] == figures[1]
+        assert figures[0]["accuracy"] != figures[2]["accuracy"]  # five tokens say less
+
+
+def test_every_format_says_its_size(tinybert: Callable[..., Any], teacher: str, work: Path) -> None:
+    made = tinybert("export", teacher, "--to", "bert", "--output", "out", "--json")
+    size = (work / "out" / "model.safetensors").stat().st_size
+    assert json.loads(made.stdout)["megabytes_after"] == pytest.approx(size / 1e6)

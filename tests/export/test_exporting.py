@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 import tiny_models
+import tiny_seq2seq
 import tiny_translator
 import torch
 from transformers import (
@@ -23,6 +24,9 @@ from transformers import (
 
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.export import FORMATS, export_model, graph, layer_graph
+
+# Loaded before a test changes a constant, which a late import would take along for good.
+from tinybert_hf.export import onnx_files as _  # noqa: F401
 from tinybert_hf.export.parity import default_texts
 from tinybert_hf.opening import HEADS, is_exported, open_exported
 
@@ -211,6 +215,15 @@ def test_bert_is_a_stock_model(task: str, saved: Callable[..., str], work: Path)
     assert (BertModel if task == "encoder" else BertForSequenceClassification).__name__[:4] in type(model).__name__
     if task.endswith("classification"):
         assert model.config.id2label == AutoModel.from_pretrained(source).config.id2label
+
+
+def test_a_translator_behind_a_tokenizer_that_tells_segments_apart(work: Path, tiny_tokenizer: Any) -> None:
+    """It gives token_type_ids, which a Marian does not take."""
+    model = tiny_seq2seq.teacher("marian", vocab_size=len(tiny_tokenizer), decoder_vocab_size=len(tiny_tokenizer))
+    model.save_pretrained("translator")
+    tiny_tokenizer.save_pretrained("translator")
+    assert "token_type_ids" in tiny_tokenizer("good")
+    assert export_model("translator", "out", "onnx", texts=TEXTS).parity.largest_difference < 1e-3
 
 
 def test_what_bert_has_not_is_refused(saved: Callable[..., str], work: Path, tiny_tokenizer: Any) -> None:

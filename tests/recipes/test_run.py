@@ -142,6 +142,8 @@ def test_a_teacher_multiplies_in_bfloat16_unless_its_format_is_named(
     assert ("The teacher multiplies in bfloat16" in printed) is (named is None)
     logs = [json.loads(file.read_text()) for file in (work / "out").glob("phases/*/log.json")]
     assert [log["teacher_bf16"] for log in logs] == 2 * [named is None]
+    phases = json.loads((work / "out" / "run.json").read_text())["phases"]
+    assert [phase["teacher_bf16"] for phase in phases] == 2 * [named is None]
 
 
 def test_the_baseline_begins_where_the_student_began(

@@ -52,7 +52,10 @@ class BenchmarkSettings:
         """Refuse what cannot be measured."""
         for name in self.backends:
             if name not in BACKENDS:
-                raise TinyBertError(f"There is no backend {name!r}.{_nearest(name)} Known are {', '.join(BACKENDS)}.")
+                raise TinyBertError(
+                    f"There is no backend {name!r}.{_nearest(name)} Known are {', '.join(BACKENDS)}; an exported "
+                    "folder (openvino, tflite, ...) is named among the models."
+                )
         for what, sizes in (("batch size", self.batch_sizes), ("length", self.lengths)):
             if not sizes:
                 raise TinyBertError(f"Give one {what} at least.")

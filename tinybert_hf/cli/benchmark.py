@@ -157,6 +157,8 @@ def benchmark(
         quiet_libraries()
         validation = _validation(models, given) if validation_file is not None else None
         report = benchmark_models(models, settings, validation=validation, say=_say)
+    if all(one.skipped is not None for one in report.measurements):
+        raise TinyBertError(f"Every size was skipped, so nothing was measured: {' '.join(report.notes)}")
     _write(report, json_file, plot)
     if as_json:
         print_json(report.to_json())

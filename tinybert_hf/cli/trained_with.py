@@ -1,4 +1,4 @@
-"""What a model was trained with, where it lies beside its run.json: then it need not be said again."""
+"""What a model was trained with, where its folder says so: then it need not be said again."""
 
 from __future__ import annotations
 
@@ -26,15 +26,26 @@ _KEPT = (
 
 
 def trained_with(model: str) -> dict[str, Any]:
-    """The columns, length and problem of the run that made the model, where it lies beside its run.json."""
-    run = Path(model) / "run.json"
-    if not run.is_file():
+    """The columns, length and problem of the run that made the model.
+
+    Args:
+        model: a folder; one that holds a run.json, or an export of such a model. Of any other nothing is known.
+
+    Raises:
+        TinyBertError: the file cannot be read.
+    """
+    run, note = Path(model) / "run.json", Path(model) / "export.json"
+    if not run.is_file() and not note.is_file():
         return {}
     from tinybert_hf.data import DataSettings
     from tinybert_hf.recipes.fields import build
 
     try:
-        known = json.loads(run.read_text(encoding="utf-8"))["recipe"]["data"]
+        if run.is_file():
+            known = json.loads(run.read_text(encoding="utf-8"))["recipe"]["data"]
+        else:
+            run = note
+            known = json.loads(note.read_text(encoding="utf-8")).get("trained_with", {})  # an older export has none
         kept = {name: known[name] for name in _KEPT if known.get(name) is not None}
         build(DataSettings, kept)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:

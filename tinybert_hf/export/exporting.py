@@ -131,7 +131,8 @@ def _check_target(target: Path, overwrite: bool) -> None:
         if overwrite:
             return
         raise OutputFolderError(
-            f"{target} holds an export already. Replace it with --overwrite, or name another --output-dir."
+            f"{target} holds an export already. Replace it with --overwrite (overwrite=True), or name another "
+            "--output-dir."
         )
     raise OutputFolderError(f"{target} is there and not empty. Name another --output-dir, or remove it.")
 
@@ -193,16 +194,25 @@ def _megabytes(model: Any) -> float:
 
 
 def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:
-    beside = [path.name for path in folder.iterdir() if path.name.endswith((".onnx.data", ".bin"))]
+    beside = [path.name for path in folder.iterdir() if path.name.endswith((".onnx.data", ".bin", ".safetensors"))]
     return [*graphs.values(), *beside]
 
 
 def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], longest: int | None) -> None:
     note = {**asdict(report), "runtime": chosen.runtime, "graphs": graphs, "versions": _versions()}
+    note["trained_with"] = _data_of_run(report.source)  # so that the export is measured as the model is
     if longest is not None:
         note["longest"] = longest  # tokens; whoever measures it asks
     del note["folder"]
     (folder / EXPORT_FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+
+
+def _data_of_run(model: str) -> dict[str, Any]:
+    """The columns and the length that a model was trained with, where it lies beside its run.json."""
+    run = Path(model) / "run.json"
+    recipe = read_object(run).get("recipe") if run.is_file() else None
+    data = recipe.get("data") if isinstance(recipe, dict) else None
+    return data if isinstance(data, dict) else {}
 
 
 def _versions() -> dict[str, str]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
@@ -155,6 +156,7 @@ def _batches(source: Source, texts: Sequence[str]) -> Iterator[Any]:
 
 def _encoded(source: Source, texts: Sequence[str], length: int) -> Any:
     options = {"truncation": True, "max_length": min(length, source.length), "padding": True, "return_tensors": "pt"}
-    names = set(source.tokenizer.model_input_names)
+    # A tokenizer may give what this model does not take: a BERT's segments before a Marian.
+    names = set(source.tokenizer.model_input_names) & set(inspect.signature(source.model.forward).parameters)
     pairs = list(reversed(texts)) if source.task == QUESTION_ANSWERING else None
     return {name: one for name, one in source.tokenizer(list(texts), pairs, **options).items() if name in names}

@@ -134,7 +134,10 @@ class RunBase(ABC, Generic[PlanT]):
         """A line where the teacher multiplies in bfloat16 though nobody asked for it."""
         wanted = self.phase_arguments.get("teacher_bf16")
         if any(multiplies_in_bfloat16(one, wanted) for one in each_teacher(self.guide())):
-            self.say("The teacher multiplies in bfloat16, which this CPU does faster (teacher.dtype: float32 if not)")
+            self.say(
+                "The teacher multiplies in bfloat16, which this CPU does faster; "
+                "--set teacher.dtype=float32 turns that off"
+            )
 
     def guide(self) -> PreTrainedModel:
         """The model that the losses of the phases look at."""

@@ -165,7 +165,7 @@ class Phase:
 @dataclass(frozen=True)
 class PhaseResult:
     """What a phase took and reached. `losses` holds the training losses of the last log, by name; `throughput`, of a
-    general distillation, what it read and how fast."""
+    general distillation, what it read and how fast; `teacher_bf16` says whether a teacher multiplied in bfloat16."""
 
     name: str
     seconds: float
@@ -173,3 +173,4 @@ class PhaseResult:
     metrics: dict[str, float]
     losses: dict[str, float]
     throughput: dict[str, float] = field(default_factory=dict)
+    teacher_bf16: bool = False

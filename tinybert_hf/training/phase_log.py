@@ -4,9 +4,6 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.distillation.bfloat16 import multiplies_in_bfloat16
-from tinybert_hf.distillation.teachers import each_teacher
-
 if TYPE_CHECKING:
     from tinybert_hf.training.trainer import DistillationTrainer
 
@@ -27,9 +24,7 @@ def phase_log(trainer: DistillationTrainer) -> dict[str, Any]:
     return {
         "steps": trainer.state.global_step,
         "epochs": float(trainer.args.num_train_epochs),
-        "teacher_bf16": any(
-            multiplies_in_bfloat16(one, trainer.args.teacher_bf16) for one in each_teacher(trainer.teacher)
-        ),
+        "teacher_bf16": trainer.teacher_is_bf16,
         "weights": trainer.args.loss_weights,
         "losses": {name: [_short(value) for value in values] for name, values in losses.items()},
         "evaluation": [_evaluation(entry) for entry in history if "eval_loss" in entry],

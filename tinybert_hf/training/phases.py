@@ -128,7 +128,13 @@ def run_phases(
         seconds = time.perf_counter() - started
         metrics = final_metrics(trainer, eval_dataset)
         result = PhaseResult(
-            phase.name, seconds, trainer.state.global_step, metrics, _last_losses(trainer), trainer.throughput
+            phase.name,
+            seconds,
+            trainer.state.global_step,
+            metrics,
+            _last_losses(trainer),
+            trainer.throughput,
+            trainer.teacher_is_bf16,
         )
         log = phase_log(trainer)
         if trainer.is_world_process_zero():

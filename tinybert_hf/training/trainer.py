@@ -16,6 +16,7 @@ from transformers import PreTrainedModel, Seq2SeqTrainer, set_seed
 from transformers.utils.generic import find_labels
 
 from tinybert_hf.distillation.batches import WORD_STARTS, Counts, attention_mask
+from tinybert_hf.distillation.bfloat16 import multiplies_in_bfloat16
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.joint_objective import objective_between
 from tinybert_hf.distillation.projections import AnyProjections
@@ -219,6 +220,11 @@ class DistillationTrainer(ResumableTrainer):
         """
         self.place_teacher()
         return evaluate_teachers(self, eval_dataset)
+
+    @property
+    def teacher_is_bf16(self) -> bool:
+        """Whether a teacher multiplies in bfloat16, because it was asked to or because that is faster here."""
+        return any(multiplies_in_bfloat16(one, self.args.teacher_bf16) for one in each_teacher(self.teacher))
 
     @property
     def throughput(self) -> dict[str, float]:
