@@ -71,7 +71,8 @@ def test_accumulated_batches_are_one_batch(teacher: Any, tmp_path: Path) -> None
     parts = trained(
         teacher, tmp_path, label_loss_weight=0.5, per_device_train_batch_size=2, gradient_accumulation_steps=4
     )
-    torch.testing.assert_close(weights(parts), weights(whole), rtol=1e-4, atol=1e-6)
+    # The head's biases have no gradient but rounding, which differs from processor to processor.
+    torch.testing.assert_close(weights(parts), weights(whole), rtol=1e-4, atol=5e-6)
     assert {"prediction_loss", "label_loss"} <= set(whole.state.log_history[0])
     assert not torch.equal(weights(whole), weights(trained(teacher, tmp_path)))
 
