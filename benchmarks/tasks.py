@@ -126,7 +126,7 @@ class Variant:
 
 
 VARIANTS = {
-    "whole": Variant("everything", alone=True),
+    "whole": Variant("the general student, both phases, the rows as they are", alone=True),
     "no-general": Variant("without general distillation: the start is the teacher, projected down", general=False),
     "no-intermediate": Variant("without the intermediate phase", phases=("prediction",)),
     "no-start-no-intermediate": Variant("without both", general=False, phases=("prediction",)),

@@ -70,7 +70,7 @@ def test_an_export_is_measured_with_the_columns_and_the_length_of_its_model(
         for row in map(json.loads, Path(rows).read_text().splitlines())
     ]
     Path("other.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in other))
-    known = {"text_column": "review", "label_column": "verdict", "max_length": 5}
+    known = {"text_column": "review", "label_column": "verdict", "max_length": 5, "train_file": "/home/me/train.jsonl"}
     Path("model/run.json").write_text(json.dumps({"recipe": {"data": known}}))
     for form in ("onnx", "bert"):
         made = tinybert("export", "model", "--to", form, "--validation-file", "other.jsonl")
@@ -79,6 +79,7 @@ def test_an_export_is_measured_with_the_columns_and_the_length_of_its_model(
             json.loads(tinybert("evaluate", *words, "--validation-file", "other.jsonl", "--json").stdout)
             for words in (("model",), (f"model-{form}",), (f"model-{form}", "--max-length", "60"))
         ]
+        assert "/home/me" not in Path(f"model-{form}/export.json").read_text()
         assert figures[0] == figures[1]
         assert figures[0]["accuracy"] != figures[2]["accuracy"]  # five tokens say less
 

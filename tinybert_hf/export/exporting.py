@@ -34,6 +34,7 @@ _PACKAGES = (
     "ai-edge-litert",
 )  # fmt: skip
 _WITH_LABELS = (TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION)
+_OF_DATA = ("max_length", "doc_stride", "problem_type")
 _DECIDING = ("bleu", "f1_micro", "pearson")
 
 
@@ -80,7 +81,7 @@ def export_model(
             require(library, extra)
     _check_target(target, overwrite)
     say(f"Opening {model}")
-    source = open_source(str(model))
+    source, known = open_source(str(model)), _trained_with(str(model))
     texts = list(texts) if texts else _texts(source, validation)
     target.parent.mkdir(parents=True, exist_ok=True)
     beside = target.parent / f".{target.name}.saving"
@@ -107,7 +108,10 @@ def export_model(
             allowed_loss=allowed_loss,
             **figures,
         )
-        _note(beside, report, chosen, graphs, source.length if chosen.fixed_lengths else None)
+        more: dict[str, Any] = {"trained_with": known}
+        if chosen.fixed_lengths:
+            more["longest"] = source.length  # tokens; whoever measures it asks
+        _note(beside, report, chosen, graphs, more)
         write_manifest(beside)
         _put_in_place(beside, target)
     finally:
@@ -198,21 +202,22 @@ def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:
     return [*graphs.values(), *beside]
 
 
-def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], longest: int | None) -> None:
-    note = {**asdict(report), "runtime": chosen.runtime, "graphs": graphs, "versions": _versions()}
-    note["trained_with"] = _data_of_run(report.source)  # so that the export is measured as the model is
-    if longest is not None:
-        note["longest"] = longest  # tokens; whoever measures it asks
+def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], more: dict[str, Any]) -> None:
+    note = {**asdict(report), "runtime": chosen.runtime, "graphs": graphs, "versions": _versions(), **more}
     del note["folder"]
     (folder / EXPORT_FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 
 
-def _data_of_run(model: str) -> dict[str, Any]:
-    """The columns and the length that a model was trained with, where it lies beside its run.json."""
+def _trained_with(model: str) -> dict[str, Any]:
+    """The columns and the length that a model was trained with, where it lies beside its run.json.
+
+    Noted with the export, which is then measured as the model is; without the paths of the rows.
+    """
     run = Path(model) / "run.json"
     recipe = read_object(run).get("recipe") if run.is_file() else None
     data = recipe.get("data") if isinstance(recipe, dict) else None
-    return data if isinstance(data, dict) else {}
+    fields = data.items() if isinstance(data, dict) else ()
+    return {name: value for name, value in fields if name.endswith("_column") or name in _OF_DATA}
 
 
 def _versions() -> dict[str, str]:
