@@ -35,22 +35,20 @@ def trained_with(model: str) -> dict[str, Any]:
         TinyBertError: the file cannot be read.
     """
     run, note = Path(model) / "run.json", Path(model) / "export.json"
-    if not run.is_file() and not note.is_file():
+    file = run if run.is_file() else note
+    if not file.is_file():
         return {}
     from tinybert_hf.data import DataSettings
     from tinybert_hf.recipes.fields import build
 
     try:
-        if run.is_file():
-            known = json.loads(run.read_text(encoding="utf-8"))["recipe"]["data"]
-        else:
-            run = note
-            known = json.loads(note.read_text(encoding="utf-8")).get("trained_with", {})  # an older export has none
+        content = json.loads(file.read_text(encoding="utf-8"))
+        known = content["recipe"]["data"] if file == run else content.get("trained_with", {})  # older exports: none
         kept = {name: known[name] for name in _KEPT if known.get(name) is not None}
         build(DataSettings, kept)
     except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
         raise TinyBertError(
-            f"{run} does not say which columns the model was trained with ({type(error).__name__}: {error}). Move it "
+            f"{file} does not say which columns the model was trained with ({type(error).__name__}: {error}). Move it "
             "away and name them: --text-column, --label-column."
         ) from error
     return kept
