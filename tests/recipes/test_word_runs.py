@@ -70,6 +70,49 @@ def test_a_run_leaves_a_student_that_labels_words(tmp_path: Path, teacher: str) 
     assert "Answers to single words are not compared here" in page
 
 
+def test_rows_of_words_get_copies_whose_tags_nobody_reads(tmp_path: Path, teacher: str) -> None:
+    """The phases read rows and copies, no tag reaches them, and what they compute does not depend on the tags."""
+    runs = []
+    for name in ("a", "b"):
+        (tmp_path / name).mkdir()
+        one = recipe(tmp_path / name, teacher, augmentation={"copies": 3, "probability": 1.0})
+        if name == "b":
+            # Every tag is wrong, and every tag of the teacher is still there.
+            swap = {"O": "B-place", "B-place": "B-person", "I-place": "O", "B-person": "O", "I-person": "O"}
+            wrong = [{**row, "ner_tags": [swap[tag] for tag in row["ner_tags"]]} for row in rows()]
+            write_rows(tmp_path / name / "train.jsonl", wrong)
+        run_recipe(one, Console(file=io.StringIO()))
+        runs.append(Path(one.folder))
+    content = json.loads((runs[0] / "run.json").read_text())
+    assert (content["augmentation"]["rows"], content["augmentation"]["augmented_rows"]) == (40, 120)
+    assert [phase["steps"] for phase in content["phases"]] == [10, 20]  # 160 rows, 16 a step
+    assert content["phases"][1]["losses"]["prediction_loss"] > 0
+    assert (runs[0] / "model.safetensors").read_bytes() == (runs[1] / "model.safetensors").read_bytes()
+
+
+def test_words_in_later_windows_are_replaced_too(tmp_path: Path, teacher: str) -> None:
+    from transformers import AutoTokenizer
+
+    from tinybert_hf.recipes.run_encoder import EncoderRun
+
+    one = recipe(tmp_path, teacher, "data.max_length=8", augmentation={"copies": 1, "probability": 1.0})
+    long = [{"tokens": ["Ada", "saw", "Rome"] * 6, "ner_tags": ["B-person", "O", "B-place"] * 6} for _ in range(4)]
+    write_rows(tmp_path / "train.jsonl", long)
+    work = EncoderRun(make_plan(one), Console(file=io.StringIO()))
+    work._open_teacher()
+    work.folder.claim()
+    work.prepare_rows()
+    ready = work.distillation_rows
+    assert "labels" not in ready.column_names
+    pieces = AutoTokenizer.from_pretrained(teacher)
+    texts = [pieces.decode(ids) for ids in ready["input_ids"]]
+    # Six windows a row; those of the copies are cut elsewhere, and none of them reads as before.
+    assert len(set(texts[:24])) == 1
+    assert texts[0] not in texts[24:]
+    answered = [sum(starts) for starts in ready["word_starts"]]
+    assert sum(answered[:24]) == sum(answered[24:]) == 4 * 18
+
+
 def test_a_teacher_with_its_labels_in_another_order(tmp_path: Path, teacher: str) -> None:
     """The same teacher, its outputs renamed: the student is the same, and so are the figures."""
     order = [3, 0, 4, 2, 1]

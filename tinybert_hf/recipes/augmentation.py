@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,6 +18,7 @@ from tinybert_hf.data.augmentation import (
 from tinybert_hf.data.augmentation.augmented_file import IS_AUGMENTED, SOURCE_ROW
 from tinybert_hf.data.files import read_whole_file
 from tinybert_hf.data.shard_folder import replace_file
+from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.recipes.progress import row_progress
 from tinybert_hf.wording import counted
@@ -32,7 +34,7 @@ if TYPE_CHECKING:
 
 AUGMENTATION = "augmentation"
 _ROWS, _AUGMENTED = "rows.jsonl", "augmented.parquet"
-_COLUMNS = ("text", "text_pair")
+_COLUMNS = ("text", "text_pair", "tokens")
 
 
 def augment_stage(run: RunBase[Any], settings: AugmentationSettings, folder: Path) -> None:
@@ -97,15 +99,16 @@ def write_copies(
     """
     settings = recipe.augmentation
     assert settings is not None
-    pair = _COLUMNS[1] if _COLUMNS[1] in train.column_names else None
     columns = [name for name in _COLUMNS if name in train.column_names]
-    file = FileToAugment(_rows_file(train, columns, folder), _COLUMNS[0], pair)
+    file = FileToAugment(_rows_file(train, columns, folder), *columns)
+    # Rows of words are read in windows to their end; other texts are cut off.
+    in_windows = recipe.task == TOKEN_CLASSIFICATION
     replacement = ReplacementSettings(
         copies=settings.copies,
         probability=settings.probability,
         candidates=settings.candidates,
         seed=recipe.seed,
-        max_length=recipe.data.max_length,
+        max_length=sys.maxsize if in_windows else recipe.data.max_length,
     )
     with row_progress(console, "Training rows") as progress:
         report = write_augmented(

@@ -103,10 +103,10 @@ def _check_further_teachers(recipe: Recipe) -> None:
 
 def _check_augmentation(recipe: Recipe, settings: AugmentationSettings) -> None:
     path = "augmentation"
-    if recipe.task != "text-classification":
+    if recipe.task not in ("text-classification", "token-classification"):
         raise RecipeError(
-            f"{path}: words are replaced in texts with a label or a number; the rows of the task {recipe.task} would "
-            "not be right any more. Leave it out (--augment)"
+            f"{path}: words are replaced in texts with labels or a number, and in rows of words with tags; the rows "
+            f"of the task {recipe.task} would not be right any more. Leave it out (--augment)"
         )
     _at_least(1, path, settings, "copies", "candidates", "batch_size")
     if not 0 < settings.probability <= 1:
