@@ -12,7 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
-from tiny_run import recipe_mapping, rows, write_rows
+from tiny_run import make_teacher, recipe_mapping, rows, write_rows
 from transformers import AutoModelForSequenceClassification
 from typer.testing import Result
 
@@ -372,3 +372,18 @@ def test_several_teachers(tinybert: Cli, work: Path, teacher: str) -> None:
     alone = tinybert("distill", *words[: words.index("--further-teacher")], "--teacher-weights", "2")
     assert "goes with --further-teacher" in " ".join(alone.output.replace("│", " ").split())
     assert "nowhere does not exist" in tinybert("distill", *words, "--further-teacher", "./nowhere").output
+
+
+def test_a_file_without_labels_on_the_command_line(tinybert: Cli, work: Path) -> None:
+    made = make_teacher(work / "teacher")
+    write_rows(work / "train.jsonl", rows())
+    write_rows(work / "validation.jsonl", rows(16))
+    write_rows(work / "more.jsonl", rows(5))
+    words = ["--train-file", "train.jsonl", "--validation-file", "validation.jsonl", "--teacher", made]
+    words += ["--max-length", "16", "--start", "random", "--cpu"]
+    result = tinybert("distill", *words, "--unlabelled-file", "more.jsonl", "--output-dir", "out", "--dry-run")
+    assert result.exit_code == 0, result.output
+    assert "16 validation, 5 without labels" in result.output
+    refused = tinybert("distill", *words, "--unlabelled-file", "more.jsonl", "--unlabelled-column", "x", "--dry-run")
+    assert refused.exit_code == 2
+    assert "--unlabelled-column is for translation" in " ".join(refused.output.replace("│", " ").split())

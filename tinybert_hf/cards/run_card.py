@@ -188,6 +188,12 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
         yield (
             f"The phases also learnt the teacher's answers to {many} of these rows, in which some words are replaced."
         )
+    if run.get("unlabelled_rows"):
+        source = last_part(data["unlabelled_file"])
+        yield (
+            f"The phases also learnt the teacher's answers to {counted(run['unlabelled_rows'], 'row')} without labels "
+            f"({source})."
+        )
     if recipe.get("pseudo_labels"):
         also = " and the references" if recipe["pseudo_labels"]["references"] else ""
         yield (

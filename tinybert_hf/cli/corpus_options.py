@@ -118,7 +118,7 @@ def of_the_task(recipe: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
                     f"{option} is for plain text (tinybert distill general), and the task of {recipe} is "
                     f"{mapping.get('task', 'text-classification')}."
                 )
-        return changed
+        return changed if mapping.get("task") == "translation" else _unlabelled_rows(changed)
     for path, (option, reason) in _REFUSED.items():
         if changed.get(path) is not None:
             raise typer.BadParameter(f"{option} does not belong to a general distillation: {reason}.")
@@ -130,4 +130,16 @@ def of_the_task(recipe: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
         phases = mapping.get("phases")
         for index in range(len(phases) if isinstance(phases, list) else 0):
             changed[f"phases.{index}.label_loss_weight"] = 1.0
+    return changed
+
+
+def _unlabelled_rows(changed: dict[str, Any]) -> dict[str, Any]:
+    """The file without labels under the name that it has where nothing is translated."""
+    if "pseudo_labels.unlabelled_column" in changed:
+        raise typer.BadParameter(
+            "--unlabelled-column is for translation. Here the file of --unlabelled-file has its texts in columns of "
+            "the same names as the training rows (--text-column, --text-pair-column, --tokens-column)."
+        )
+    if "pseudo_labels.unlabelled_file" in changed:
+        changed["data.unlabelled_file"] = changed.pop("pseudo_labels.unlabelled_file")
     return changed

@@ -93,12 +93,13 @@ TagsColumn = Annotated[
 UnlabelledFile = Annotated[
     str | None,
     typer.Option(
-        help="Translation: further texts without a translation, for the teacher to translate.", rich_help_panel=_DATA
+        help="Further rows without labels (without translations): the student learns what the teacher says of them.",
+        rich_help_panel=_DATA,
     ),
 ]
 UnlabelledColumn = Annotated[
     str | None,
-    typer.Option(help="Their column. Default: as --source-column.", rich_help_panel=_DATA),
+    typer.Option(help="Translation: their column. Default: as --source-column.", rich_help_panel=_DATA),
 ]
 MaxLength = Annotated[
     int | None,

@@ -29,6 +29,8 @@ class DataSettings:
         validation_split: split of the Hub dataset to measure on.
         train_file: .jsonl, .json, .csv, .tsv or .parquet, each also with .gz behind it.
         validation_file: the same.
+        unlabelled_file: further texts, pairs or rows of words without labels, in columns of the same names as the
+            training rows. The phases of a distillation learn the teacher's answers to them; nothing else reads them.
         further_validation: further splits of the Hub dataset to measure on, each with a name of its own, such as
             {mismatched: validation_mismatched}; teacher, student and baseline are measured on each apart.
         further_validation_files: the same from files: {mismatched: dev_mismatched.tsv}.
@@ -56,6 +58,7 @@ class DataSettings:
         max_target_length: tokens to keep of a translation. None: as max_length.
         max_train_rows: take only the first rows.
         max_validation_rows: take only the first rows.
+        max_unlabelled_rows: take only the first rows of `unlabelled_file`.
     """
 
     dataset: str | None = None
@@ -64,6 +67,7 @@ class DataSettings:
     validation_split: str = "validation"
     train_file: str | None = None
     validation_file: str | None = None
+    unlabelled_file: str | None = None
     further_validation: dict[str, str] = field(default_factory=dict)
     further_validation_files: dict[str, str] = field(default_factory=dict)
     text_column: str = "text"
@@ -84,6 +88,7 @@ class DataSettings:
     max_target_length: int | None = None
     max_train_rows: int | None = None
     max_validation_rows: int | None = None
+    max_unlabelled_rows: int | None = None
 
     def __post_init__(self) -> None:
         """Refuses values that no data could satisfy.
@@ -94,7 +99,13 @@ class DataSettings:
         """
         if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
             raise DataError(f"problem_type is {self.problem_type!r}; known are {', '.join(PROBLEM_TYPES)}.")
-        for count in ("max_length", "max_target_length", "max_train_rows", "max_validation_rows"):
+        for count in (
+            "max_length",
+            "max_target_length",
+            "max_train_rows",
+            "max_validation_rows",
+            "max_unlabelled_rows",
+        ):
             value = getattr(self, count)
             if value is not None and value < 1:
                 raise DataError(f"{count} is {value}; it must be 1 or more.")

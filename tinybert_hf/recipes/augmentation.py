@@ -15,7 +15,7 @@ from tinybert_hf.data.augmentation import (
     source_of,
     write_augmented,
 )
-from tinybert_hf.data.augmentation.augmented_file import IS_AUGMENTED, SOURCE_ROW
+from tinybert_hf.data.augmentation.augmented_file import IS_AUGMENTED
 from tinybert_hf.data.files import read_whole_file
 from tinybert_hf.data.shard_folder import replace_file
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
@@ -24,7 +24,7 @@ from tinybert_hf.recipes.progress import row_progress
 from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
-    from datasets import Dataset
+    from datasets import Dataset, Features
     from rich.console import Console
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
@@ -33,8 +33,9 @@ if TYPE_CHECKING:
     from tinybert_hf.recipes.schema import AugmentationSettings, Recipe
 
 AUGMENTATION = "augmentation"
+TEXT_COLUMNS = ("text", "text_pair", "tokens")
+"""Those of checked rows in which words can be replaced."""
 _ROWS, _AUGMENTED = "rows.jsonl", "augmented.parquet"
-_COLUMNS = ("text", "text_pair", "tokens")
 
 
 def augment_stage(run: RunBase[Any], settings: AugmentationSettings, folder: Path) -> None:
@@ -99,8 +100,9 @@ def write_copies(
     """
     settings = recipe.augmentation
     assert settings is not None
-    columns = [name for name in _COLUMNS if name in train.column_names]
-    file = FileToAugment(_rows_file(train, columns, folder), *columns)
+    columns = [name for name in TEXT_COLUMNS if name in train.column_names]
+    pair = columns[1] if len(columns) > 1 else None
+    file = FileToAugment(_rows_file(train, columns, folder), columns[0], pair)
     # Rows of words are read in windows to their end; other texts are cut off.
     in_windows = recipe.task == TOKEN_CLASSIFICATION
     replacement = ReplacementSettings(
@@ -118,20 +120,19 @@ def write_copies(
     return {"rows": report.rows_read, "augmented_rows": copies, "left": report.notes}
 
 
-def rows_and_copies(train: Dataset, folder: Path) -> Dataset:
-    """The training rows, and behind them their copies, each with the label column of its row.
+def read_copies(features: Features, folder: Path) -> Dataset:
+    """The copies that `write_copies` made, without their rows.
 
-    The labels only keep the columns alike: they are taken away before a phase sees the rows.
+    Args:
+        features: the columns of texts or words; no label is among them, since a copy has not earned one.
+        folder: of the copies.
     """
-    from datasets import Dataset, concatenate_datasets
+    from datasets import Dataset
 
     written = read_whole_file(str(folder / _AUGMENTED)).columns
     copies = [place for place, is_copy in enumerate(written[IS_AUGMENTED]) if is_copy]
-    sources = [written[SOURCE_ROW][place] for place in copies]
-    columns = {name: train.select(sources)[name] for name in train.column_names if name not in _COLUMNS}
-    columns |= {name: [written[name][place] for place in copies] for name in _COLUMNS if name in written}
-    made = Dataset.from_dict({name: list(columns[name]) for name in train.column_names}, features=train.features)
-    return concatenate_datasets([train, made])
+    columns = {name: [written[name][place] for place in copies] for name in features}
+    return Dataset.from_dict(columns, features=features)
 
 
 def in_words(report: Mapping[str, Any]) -> str:

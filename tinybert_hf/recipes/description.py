@@ -42,7 +42,8 @@ def describe_plan(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> str:
         lines.append(f"labels: {labels} ({plan.data.problem_type})")
     assert plan.data.train is not None
     assert plan.data.validation is not None
-    lines.append(f"rows: {len(plan.data.train):,} train, {len(plan.data.validation):,} validation")
+    without = f", {len(plan.data.unlabelled):,} without labels" if plan.data.unlabelled is not None else ""
+    lines.append(f"rows: {len(plan.data.train):,} train, {len(plan.data.validation):,} validation{without}")
     if plan.recipe.augmentation is not None:
         copies = counted(plan.recipe.augmentation.copies, "copy", "copies")
         lines.append(f"augmentation: {copies} of each train row, without its label")

@@ -49,7 +49,7 @@ def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
     vectors = recipe.augmentation.glove_file if recipe.augmentation is not None else None
     further = (
         *recipe.data.further_validation_files.values(),
-        *(file for file in (unlabelled, vectors) if file),
+        *(file for file in (recipe.data.unlabelled_file, unlabelled, vectors) if file),
         *corpus_files(recipe),
     )
     folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further)

@@ -43,6 +43,7 @@ class RunReport:
         further_metrics: names of metrics that the table shows beside the main one.
         task: of the recipe.
         augmentation: rows and augmented_rows that the phases learnt from; empty where none were made.
+        unlabelled_rows: further rows without labels that the phases learnt from.
     """
 
     folder: str
@@ -57,6 +58,7 @@ class RunReport:
     further_metrics: list[str] = field(default_factory=list)
     task: str = TEXT_CLASSIFICATION
     augmentation: dict[str, Any] = field(default_factory=dict)
+    unlabelled_rows: int = 0
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:

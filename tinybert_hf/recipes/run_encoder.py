@@ -25,7 +25,7 @@ from tinybert_hf.evaluation import (
     task_metrics,
     token_metrics_for,
 )
-from tinybert_hf.recipes.augmentation import AUGMENTATION, augment_stage, open_words, rows_and_copies
+from tinybert_hf.recipes.augmentation import AUGMENTATION, TEXT_COLUMNS, augment_stage, open_words, read_copies
 from tinybert_hf.recipes.figure_warnings import student_warnings, teacher_warnings
 from tinybert_hf.recipes.joint_teachers import (
     JointTeachers,
@@ -42,11 +42,15 @@ from tinybert_hf.recipes.starting_projections import projections_beside
 from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import open_teacher, reopen_teacher
 from tinybert_hf.training import with_teacher_tokens
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from torch import Tensor
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+
+_PHASES = "phases"
 
 
 class EncoderRun(Run[EncoderPlan]):
@@ -79,14 +83,19 @@ class EncoderRun(Run[EncoderPlan]):
         return rows
 
     def _phase_rows(self, tokenizer: PreTrainedTokenizerBase) -> Dataset:
-        """With the copies, where there are any; then without labels, which those have not earned."""
-        rows = self._rows("train" if self.recipe.augmentation is None else AUGMENTATION, tokenizer)
-        return rows if self.recipe.augmentation is None else rows.remove_columns("labels")
+        """The training rows; with copies or unlabelled rows behind them none has a label."""
+        plain = self.recipe.augmentation is None and self.plan.data.unlabelled is None
+        return self._rows("train" if plain else _PHASES, tokenizer)
 
     def prepare_rows(self) -> None:
-        """Augment the training rows."""
+        """Augment the training rows, and say which others there are."""
         if self.recipe.augmentation is not None:
             augment_stage(self, self.recipe.augmentation, self._copies)
+        if self.plan.data.unlabelled is not None:
+            many = counted(len(self.plan.data.unlabelled), "further row")
+            self.say(
+                f"The phases also learn the teacher's answers to {many} without labels; no label is read in them."
+            )
 
     @property
     def _copies(self) -> Path:
@@ -106,15 +115,23 @@ class EncoderRun(Run[EncoderPlan]):
         """Rows as a tokenizer gives them, made once."""
         key = part, id(tokenizer)
         if key not in self._tokenized:
-            raw = self._with_copies if part == AUGMENTATION else self.plan.data.part(part)
+            raw = self._without_labels if part == _PHASES else self.plan.data.part(part)
             self._tokenized[key] = TASKS[self.recipe.task].tokenize(raw, tokenizer, self.recipe.data)
             self.say_notes(f"{part} rows: {note}" for note in tokenizing_notes(self._tokenized[key]))
         return self._tokenized[key]
 
     @cached_property
-    def _with_copies(self) -> Dataset:
-        assert self.plan.data.train is not None
-        return rows_and_copies(self.plan.data.train, self._copies)
+    def _without_labels(self) -> Dataset:
+        """What the phases read where not every row has a label."""
+        from datasets import concatenate_datasets
+
+        rows = self.plan.data.part("train")
+        parts = [rows.select_columns([name for name in rows.column_names if name in TEXT_COLUMNS])]
+        if self.recipe.augmentation is not None:
+            parts.append(read_copies(parts[0].features, self._copies))
+        if self.plan.data.unlabelled is not None:
+            parts.append(self.plan.data.unlabelled)
+        return concatenate_datasets(parts)
 
     @cached_property
     def _tokenized(self) -> dict[tuple[str, int], Dataset]:
@@ -289,4 +306,10 @@ class EncoderRun(Run[EncoderPlan]):
         if BASELINE in collected["metrics"]:
             costs[BASELINE] = measured.get(BASELINE, costs[STUDENT])
         augmentation = self.folder.result_of(AUGMENTATION) or {}
-        return RunReport(costs=costs, augmentation=augmentation, **collected)
+        without = self.plan.data.unlabelled
+        return RunReport(
+            costs=costs,
+            augmentation=augmentation,
+            unlabelled_rows=0 if without is None else len(without),
+            **collected,
+        )

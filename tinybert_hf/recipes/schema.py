@@ -171,7 +171,7 @@ class Recipe:
     pseudo_labels: PseudoLabels | None = None
     """Translation only. None: no sequence-level distillation, the phases learn on the references."""
     augmentation: AugmentationSettings | None = None
-    """Texts with labels only. None: the phases learn from the rows as they are."""
+    """Texts with labels, and rows of words, only. None: the phases learn from the rows as they are."""
     evaluation: TranslationEvaluation = field(default_factory=TranslationEvaluation)
     """Translation only."""
     prune_vocabulary: VocabularyPruning | None = None

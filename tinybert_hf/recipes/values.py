@@ -54,6 +54,8 @@ def check_values(recipe: Recipe) -> None:
         _check_pruning(recipe.prune_vocabulary, recipe)
     if recipe.augmentation is not None:
         _check_augmentation(recipe, recipe.augmentation)
+    if recipe.data.unlabelled_file is not None:
+        _check_unlabelled(recipe)
     if recipe.is_translation:
         _check_translation(recipe)
     else:
@@ -111,12 +113,33 @@ def _check_augmentation(recipe: Recipe, settings: AugmentationSettings) -> None:
     _at_least(1, path, settings, "copies", "candidates", "batch_size")
     if not 0 < settings.probability <= 1:
         raise RecipeError(f"{path}.probability: expected more than 0 and at most 1, found {settings.probability:g}")
+    _refuse_label_loss(
+        recipe,
+        "the copies that the augmentation makes have none: other words may have another label. Set it to 0, or leave "
+        "the augmentation out",
+    )
+
+
+def _check_unlabelled(recipe: Recipe) -> None:
+    if recipe.task not in ("text-classification", "token-classification"):
+        raise RecipeError(
+            "data.unlabelled_file: texts with labels or a number, and rows of words with tags, can have further rows "
+            f"without them; the task is {recipe.task}. "
+            + (
+                "A translator's are named by pseudo_labels.unlabelled_file"
+                if recipe.is_translation
+                else "Leave it out"
+            )
+        )
+    _refuse_label_loss(
+        recipe, "the rows of data.unlabelled_file have none. Set it to 0, or leave the file out (--unlabelled-file)"
+    )
+
+
+def _refuse_label_loss(recipe: Recipe, reason: str) -> None:
     for index, phase in enumerate(recipe.phases):
         if "label_loss" in phase.loss_weights():
-            raise RecipeError(
-                f"phases.{index}.label_loss_weight: it needs labels, and the copies that the augmentation makes have "
-                "none: other words may have another label. Set it to 0, or leave the augmentation out"
-            )
+            raise RecipeError(f"phases.{index}.label_loss_weight: it needs labels, and {reason}")
 
 
 def _check_translation(recipe: Recipe) -> None:

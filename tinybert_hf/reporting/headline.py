@@ -40,7 +40,11 @@ def _pruning(sizes: Mapping[str, Any] | None) -> str:
 
 def _copies(run: FinishedRun) -> str:
     made = (run.content.get("augmentation") or {}).get("augmented_rows")
-    return f" and {counted(made, 'augmented copy', 'augmented copies')} of them, without their labels" if made else ""
+    copies = (
+        f" and {counted(made, 'augmented copy', 'augmented copies')} of them, without their labels" if made else ""
+    )
+    further = run.content.get("unlabelled_rows")
+    return copies + (f" and {counted(further, 'further row')} without labels" if further else "")
 
 
 def _rows(run: FinishedRun) -> str:

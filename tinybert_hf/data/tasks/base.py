@@ -22,6 +22,7 @@ class TaskData:
         problem_type: as transformers calls it; of a task that is no text classification the task's name.
         notes: what a user should know about the rows, a sentence each: what was left out, what looks wrong.
         further_validation: further rows to measure on, by name.
+        unlabelled: further rows for the phases, without a label column; None where there are none.
     """
 
     train: "Dataset | None"
@@ -30,9 +31,10 @@ class TaskData:
     problem_type: str
     notes: tuple[str, ...] = ()
     further_validation: "Mapping[str, Dataset]" = field(default_factory=dict)
+    unlabelled: "Dataset | None" = None
 
     def part(self, name: str) -> "Dataset":
-        """The rows called train, validation, or as a further validation split is called."""
+        """The rows called train, validation, unlabelled, or as a further validation split is called."""
         rows = self.further_validation[name] if name in self.further_validation else getattr(self, name)
         assert rows is not None, f"the {name} rows were not asked for"
         return rows  # type: ignore[no-any-return]
@@ -84,7 +86,7 @@ class Task(Protocol):
         """Turns checked rows into what a model takes.
 
         Args:
-            rows: from `load`.
+            rows: from `load`; without the label column they become inputs alone.
             tokenizer: of the model.
             settings: says how many tokens to keep.
 

@@ -10,6 +10,7 @@ from tinybert_hf.data.labels import resolve_labels
 from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, MULTI_LABEL, SINGLE_LABEL, DataSettings
 from tinybert_hf.data.tasks.base import TaskData
+from tinybert_hf.data.tasks.unlabelled import read_unlabelled
 from tinybert_hf.errors import DataError
 
 if TYPE_CHECKING:
@@ -60,13 +61,14 @@ class TextClassificationTask:
             labels.problem_type,
             notes=(*labels.notes, *(_not_measured(settings) if need_train and need_validation else ())),
             further_validation={part: ready[part] for part in further},
+            unlabelled=_unlabelled(settings) if need_train and settings.unlabelled_file else None,
         )
 
     def tokenize(self, rows: "Dataset", tokenizer: Any, settings: DataSettings) -> "Dataset":
         """Turns checked rows into what a model takes.
 
         Args:
-            rows: from `load`.
+            rows: from `load`; without the column label they get no `labels`.
             tokenizer: of the model; its own length limit holds too.
             settings: says how many tokens to keep.
 
@@ -81,7 +83,8 @@ class TextClassificationTask:
         def encode(batch: dict[str, list[Any]]) -> dict[str, list[Any]]:
             pairs = batch.get("text_pair")
             encoded = tokenizer(batch["text"], pairs, truncation=True, max_length=max_length)
-            return {**encoded, "labels": batch["label"], "length": [len(ids) for ids in encoded["input_ids"]]}
+            labels = {"labels": batch["label"]} if "label" in batch else {}
+            return {**encoded, **labels, "length": [len(ids) for ids in encoded["input_ids"]]}
 
         # A fingerprint of our own saves hashing the tokenizer, which can take longer than short data takes to encode.
         return rows.map(
@@ -133,6 +136,13 @@ def _texts(table: RawRows, settings: DataSettings) -> dict[str, list[str]]:
     if settings.text_pair_column:
         texts["text_pair"] = check_texts(table, settings.text_pair_column)
     return texts
+
+
+def _unlabelled(settings: DataSettings) -> "Dataset":
+    from datasets import Dataset, Features, Value
+
+    texts = _texts(read_unlabelled(settings, settings.columns[:-1]), settings)
+    return Dataset.from_dict(texts, features=Features({name: Value("string") for name in texts}))
 
 
 def _dataset(texts: dict[str, list[str]], ids: list[Any], problem_type: str) -> "Dataset":

@@ -9,6 +9,7 @@ from tinybert_hf.data.hub import read_hub
 from tinybert_hf.data.raw_rows import RawRows, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, DataSettings
 from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
+from tinybert_hf.data.tasks.unlabelled import read_unlabelled
 from tinybert_hf.data.word_windows import windows_of
 from tinybert_hf.errors import DataError
 from tinybert_hf.wording import counted
@@ -67,7 +68,15 @@ class TokenClassificationTask:
             ready[part] = _dataset(
                 [words[row] for row in rows], [tags[row] for row in rows], [ids[row] for row in rows]
             )
-        return TaskData(ready.get("train"), ready.get("validation"), found.names, TOKEN_CLASSIFICATION, tuple(notes))
+        unlabelled = _unlabelled(settings, notes) if need_train and settings.unlabelled_file else None
+        return TaskData(
+            ready.get("train"),
+            ready.get("validation"),
+            found.names,
+            TOKEN_CLASSIFICATION,
+            tuple(notes),
+            unlabelled=unlabelled,
+        )
 
     def tokenize(self, rows: "Dataset", tokenizer: Any, settings: DataSettings) -> "Dataset":
         """Turns checked rows into what a model takes.
@@ -76,7 +85,7 @@ class TokenClassificationTask:
         every word is learnt from, and answered, once. A word that the tokenizer makes nothing of has no place.
 
         Args:
-            rows: from `load`.
+            rows: from `load`; without the column label they get no `labels`.
             tokenizer: of the model, a fast one; its own length limit holds too.
             settings: says how many tokens a window has.
 
@@ -91,10 +100,14 @@ class TokenClassificationTask:
         from datasets import Dataset
 
         encoder = _Encoder(tokenizer, min(settings.max_length, tokenizer.model_max_length))
-        words, labels = list(rows["tokens"]), list(rows["label"])
+        words = list(rows["tokens"])
+        labelled = "label" in rows.column_names
+        labels = list(rows["label"]) if labelled else [[NO_LABEL] * len(row) for row in words]
         for start in range(0, len(words), _SLICE):
             encoder.add(start, words[start : start + _SLICE], labels[start : start + _SLICE])
-        ready = Dataset.from_dict(encoder.columns)
+        ready = Dataset.from_dict(
+            {name: column for name, column in encoder.columns.items() if labelled or name != "labels"}
+        )
         add_tokenizing_notes(ready, encoder.notes(len(words)))
         return ready
 
@@ -202,25 +215,50 @@ def _read(settings: DataSettings, part: str) -> RawRows:
 
 def _check_words(table: RawRows, settings: DataSettings) -> None:
     """Refuses rows whose words and tags are no two lists of one length."""
+    _check_lists(table, settings.tokens_column)
+    _check_lists(table, settings.tags_column)
     words, tags = (table.columns[name] for name in (settings.tokens_column, settings.tags_column))
-    if not any(words):
-        raise DataError(f"{table.source}: no row has any word in column {settings.tokens_column!r}.")
     for row, (tokens, own) in enumerate(zip(words, tags, strict=True)):
-        for column, value in ((settings.tokens_column, tokens), (settings.tags_column, own)):
-            if not isinstance(value, list):
-                hint = " CSV and TSV hold no lists: give .jsonl or .parquet." if table.is_text else ""
-                table.refuse(row, column, f"expected a list, one value a word, found {value!r:.60}.{hint}")
         if len(tokens) != len(own):
             table.refuse(
                 row,
                 settings.tags_column,
                 f"{counted(len(own), 'tag')} for {counted(len(tokens), 'word')}. Give each word one tag.",
             )
+    _check_strings(table, settings.tokens_column)
+
+
+def _check_lists(table: RawRows, column: str) -> None:
+    for row, value in enumerate(table.columns[column]):
+        if not isinstance(value, list):
+            hint = " CSV and TSV hold no lists: give .jsonl or .parquet." if table.is_text else ""
+            table.refuse(row, column, f"expected a list, one value a word, found {value!r:.60}.{hint}")
+
+
+def _check_strings(table: RawRows, column: str) -> None:
+    """Refuses words that are no text, and rows that have none at all."""
+    if not any(table.columns[column]):
+        raise DataError(f"{table.source}: no row has any word in column {column!r}.")
+    for row, tokens in enumerate(table.columns[column]):
         for word, token in enumerate(tokens):
             if not isinstance(token, str):
-                table.refuse(row, settings.tokens_column, f"word {word} is {token!r:.60}; it must be a string.")
+                table.refuse(row, column, f"word {word} is {token!r:.60}; it must be a string.")
             if any("\ud800" <= letter <= "\udfff" for letter in token):
-                table.refuse(row, settings.tokens_column, f"word {word} holds half a surrogate pair. Repair it.")
+                table.refuse(row, column, f"word {word} holds half a surrogate pair. Repair it.")
+
+
+def _unlabelled(settings: DataSettings, notes: list[str]) -> "Dataset":
+    """The rows that have words; the others are counted in the notes."""
+    from datasets import Dataset, Features, List, Value
+
+    column = settings.tokens_column
+    table = read_unlabelled(settings, (column,))
+    _check_lists(table, column)
+    _check_strings(table, column)
+    kept = [words for words in table.columns[column] if words]
+    if len(kept) < len(table):
+        notes.append(f"{table.source}: {len(table) - len(kept):,} of {len(table):,} rows have no words: left out.")
+    return Dataset.from_dict({"tokens": kept}, features=Features({"tokens": List(Value("string"))}))
 
 
 def _dataset(words: list[list[str]], tags: list[list[str]], ids: list[list[int]]) -> "Dataset":
