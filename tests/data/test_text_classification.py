@@ -6,7 +6,7 @@ from dataclasses import replace
 
 import pytest
 
-from tinybert_hf.data import TASKS, DataSettings
+from tinybert_hf.data import TASKS, DataSettings, tokenizing_notes
 from tinybert_hf.errors import DataError
 
 TASK = TASKS["text-classification"]
@@ -57,9 +57,16 @@ def test_tokenized_rows_are_the_tokenizers_own(files, tiny_tokenizer):
 
 def test_tokens_are_cut_at_the_smaller_limit(files, tiny_tokenizer):
     rows = TASK.load(files).train
-    assert set(TASK.tokenize(rows, tiny_tokenizer, replace(files, max_length=4))["length"]) == {4}
+    ready = TASK.tokenize(rows, tiny_tokenizer, replace(files, max_length=4))
+    assert set(ready["length"]) == {4}
+    assert tokenizing_notes(ready) == ()  # as it was asked for
     long = rows.map(lambda row: {"text": row["text"] * 40}, keep_in_memory=True)
-    assert set(TASK.tokenize(long, tiny_tokenizer, replace(files, max_length=9999))["length"]) == {64}
+    ready = TASK.tokenize(long, tiny_tokenizer, replace(files, max_length=9999))
+    assert set(ready["length"]) == {64}
+    (note,) = tokenizing_notes(ready)
+    assert note.startswith("4 rows fill the 64 tokens that the tokenizer reads")
+    assert "max_length is 9999" in note
+    assert tokenizing_notes(TASK.tokenize(rows, tiny_tokenizer, replace(files, max_length=9999))) == ()
 
 
 @pytest.mark.parametrize(

@@ -9,9 +9,10 @@ from tinybert_hf.data.hub import read_hub
 from tinybert_hf.data.labels import resolve_labels
 from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, MULTI_LABEL, SINGLE_LABEL, DataSettings
-from tinybert_hf.data.tasks.base import TaskData
+from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
 from tinybert_hf.data.tasks.unlabelled import read_unlabelled
 from tinybert_hf.errors import DataError
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -87,7 +88,7 @@ class TextClassificationTask:
             return {**encoded, **labels, "length": [len(ids) for ids in encoded["input_ids"]]}
 
         # A fingerprint of our own saves hashing the tokenizer, which can take longer than short data takes to encode.
-        return rows.map(
+        ready = rows.map(
             encode,
             batched=True,
             remove_columns=rows.column_names,
@@ -96,6 +97,16 @@ class TextClassificationTask:
             new_fingerprint=generate_random_fingerprint(),
             desc="Tokenizing",
         )
+        full = sum(length == max_length for length in ready["length"]) if max_length < settings.max_length else 0
+        if full:
+            add_tokenizing_notes(
+                ready,
+                [
+                    f"{counted(full, 'row fills', 'rows fill')} the {max_length} tokens that the tokenizer reads "
+                    f"(model_max_length); what is behind is not read, though max_length is {settings.max_length}."
+                ],
+            )
+        return ready
 
 
 @columns_named_by(
