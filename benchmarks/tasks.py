@@ -121,6 +121,7 @@ class Variant:
         copies: with other words, of each training row.
         share: of the task's epochs.
         epochs: of the two phases, in place of the task's.
+        learning_rate: of the prediction phase.
         alone: train the student of the ablation on the labels as well, from the same start.
     """
 
@@ -132,6 +133,7 @@ class Variant:
     copies: int = 0
     share: float = 1.0
     epochs: tuple[float, float] | None = None
+    learning_rate: float = 2e-4
     alone: bool = False
 
 
@@ -144,7 +146,9 @@ VARIANTS = {
     "top": Variant("layer map: top", layer_map="top"),
     "bottom": Variant("layer map: bottom", layer_map="bottom"),
     "augmented": Variant("augmented: 3 copies of each row, as many steps", copies=3, share=0.25),
-    "copies": Variant("augmented: 10 copies of each row, 1 + 3 epochs over all", copies=10, epochs=(1, 3)),
+    "copies": Variant(
+        "augmented: 10 copies of each row, 1 + 3 epochs over all", copies=10, epochs=(1, 3), learning_rate=4e-4
+    ),
     "float32": Variant("the teacher's products in fp32, not in bfloat16", dtype="float32"),
 }
 
@@ -261,7 +265,7 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
             "learning_rate": 4e-4,
             "layer_map": variant.layer_map,
         },
-        "prediction": {"epochs": epochs["prediction"], "learning_rate": 2e-4},
+        "prediction": {"epochs": epochs["prediction"], "learning_rate": variant.learning_rate},
     }
     settings: dict[str, Any] = {f"data.{name}": value for name, value in data_of(run.task, data, work).items()}
     settings |= {

@@ -109,6 +109,11 @@ FAULTS = (
     Fault("the next phase begins with new projections", PHASES, "projections=that_fit(projections, student, teacher, phase)", "projections=None", "tests/training"),
     Fault("a cache of another teacher is used", CACHE, '"teacher_weights": weights.hexdigest()', '"teacher_weights": ""', "tests/training/test_teacher_cache.py"),
     Fault("answers of the neighbouring row", CACHE, "start, count = int(starts[place]), int(counts[place])", "start, count = int(starts[place - 1]), int(counts[place])", "tests/training/test_teacher_cache.py"),
+    # Rows without labels
+    Fault("rows without labels are not learnt from", "recipes/run_encoder.py", "parts.append(self.plan.data.unlabelled)", "pass", "tests/recipes/test_unlabelled.py"),
+    Fault("copies are not learnt from", "recipes/run_encoder.py", "parts.append(read_copies(parts[0].features, self._copies))", "pass", "tests/recipes/test_augmentation.py"),
+    Fault("words of later windows are never replaced", "recipes/augmentation.py", "sys.maxsize if in_windows else recipe.data.max_length", "recipe.data.max_length", "tests/recipes/test_word_runs.py"),
+    Fault("another file without labels goes unnoticed", "recipes/plan.py", "(recipe.data.unlabelled_file, unlabelled, vectors)", "(unlabelled, vectors)", "tests/recipes/test_unlabelled.py"),
     # Model
     Fault("the decoder reads the token that it is to write", TRANSLATOR, "shifted[:, 1:] = labels[:, :-1]", "shifted[:, :-1] = labels[:, 1:]", TESTS_OF_MODEL),
     Fault("the decoder sees the source's padding", TRANSLATOR, "encoder_attention_mask=attention_mask", "encoder_attention_mask=None", TESTS_OF_MODEL),

@@ -91,26 +91,23 @@ def test_rows_of_words_get_copies_whose_tags_nobody_reads(tmp_path: Path, teache
 
 
 def test_words_in_later_windows_are_replaced_too(tmp_path: Path, teacher: str) -> None:
-    from transformers import AutoTokenizer
-
     from tinybert_hf.recipes.run_encoder import EncoderRun
 
     one = recipe(tmp_path, teacher, "data.max_length=8", augmentation={"copies": 1, "probability": 1.0})
-    long = [{"tokens": ["Ada", "saw", "Rome"] * 6, "ner_tags": ["B-person", "O", "B-place"] * 6} for _ in range(4)]
+    words = ["Ada", "saw", "Rome"] * 6
+    long = [{"tokens": words, "ner_tags": ["B-person", "O", "B-place"] * 6} for _ in range(4)]
     write_rows(tmp_path / "train.jsonl", long)
     work = EncoderRun(make_plan(one), Console(file=io.StringIO()))
     work._open_teacher()
     work.folder.claim()
     work.prepare_rows()
+    copies = work._without_labels["tokens"][4:]
+    assert len(copies) == 4
+    assert all(new != old for copy in copies for new, old in zip(copy, words, strict=True))
     ready = work.distillation_rows
     assert "labels" not in ready.column_names
-    pieces = AutoTokenizer.from_pretrained(teacher)
-    texts = [pieces.decode(ids) for ids in ready["input_ids"]]
-    # Six windows a row; those of the copies are cut elsewhere, and none of them reads as before.
-    assert len(set(texts[:24])) == 1
-    assert texts[0] not in texts[24:]
-    answered = [sum(starts) for starts in ready["word_starts"]]
-    assert sum(answered[:24]) == sum(answered[24:]) == 4 * 18
+    assert len(ready) >= 3 * 8, "every row is read in several windows"
+    assert sum(map(sum, ready["word_starts"])) == 2 * 4 * 18
 
 
 def test_a_teacher_with_its_labels_in_another_order(tmp_path: Path, teacher: str) -> None:
