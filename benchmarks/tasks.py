@@ -119,6 +119,7 @@ class Variant:
         layer_map: of the intermediate phase.
         dtype: of the teacher; None: the default, whose matrix products may be in bfloat16.
         copies: with other words, of each training row.
+        unlabelled: the training rows that the teacher has not seen are learnt from too, without their labels.
         share: of the task's epochs.
         epochs: of the two phases, in place of the task's.
         learning_rate: of the prediction phase.
@@ -131,6 +132,7 @@ class Variant:
     layer_map: str = "uniform"
     dtype: str | None = None
     copies: int = 0
+    unlabelled: bool = False
     share: float = 1.0
     epochs: tuple[float, float] | None = None
     learning_rate: float = 2e-4
@@ -149,6 +151,7 @@ VARIANTS = {
     "copies": Variant(
         "augmented: 10 copies of each row, 1 + 3 epochs over all", copies=10, epochs=(1, 3), learning_rate=4e-4
     ),
+    "unlabelled": Variant("and the task's other training rows, without labels", unlabelled=True),
     "float32": Variant("the teacher's products in fp32, not in bfloat16", dtype="float32"),
 }
 
@@ -210,6 +213,14 @@ def _thinned(file: Path, folder: Path, every: int) -> Path:
         folder.mkdir(parents=True, exist_ok=True)
         with gzip.open(file, "rt", encoding="utf-8") as lines:
             target.write_text("".join(list(lines)[::every]), encoding="utf-8")
+    return target
+
+
+def _other_rows(task: str, data: Path, work: Path) -> Path:
+    """The training rows behind those that are learnt from, in another file."""
+    rows, target = TASKS[task], work / task / "other_rows.jsonl"
+    with gzip.open(data / task / rows.files[0], "rt", encoding="utf-8") as lines:
+        target.write_text("".join(list(lines)[rows.rows :]), encoding="utf-8")
     return target
 
 
@@ -278,6 +289,8 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
         "training_arguments": QUIET,
         "output_dir": str(work / run.name),
     }
+    if variant.unlabelled:
+        settings["data.unlabelled_file"] = str(_other_rows(run.task, data, work))
     if variant.general and rows.pretrained:
         settings |= {
             "student.preset": None,
