@@ -79,6 +79,20 @@ def test_refused_before_training(work: Path, teacher: str, assignment: str, mess
     assert [path.name for path in (work / "filled").iterdir()] == ["notes.txt"]
 
 
+def test_bfloat16_without_a_device_for_it(work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """transformers refuses it too, once the rows are read and the models are open, and with a traceback."""
+    for device in (False, True):
+        monkeypatch.setattr("transformers.utils.is_torch_bf16_gpu_available", lambda device=device: device)
+        for name in ("bf16", "bf16_full_eval"):
+            assignments = (f"training_arguments.{name}=true", "training_arguments.use_cpu=false")
+            if device:
+                plan(work, teacher, *assignments)
+                continue
+            with pytest.raises(TinyBertError, match=rf"training_arguments\.{name}: there is no GPU here"):
+                plan(work, teacher, *assignments)
+            plan(work, teacher, assignments[0], "training_arguments.use_cpu=true")
+
+
 def test_heads_that_do_not_divide(work: Path, teacher: str) -> None:
     shape = {**STUDENT, "hidden_size": 18, "num_attention_heads": 3}
     with pytest.raises(TinyBertError, match=r"phases\.0 \(intermediate\): .*heads"):

@@ -68,12 +68,13 @@ class Plan:
 
 
 def check_training_arguments(arguments: Mapping[str, Any]) -> None:
-    """Refuse names that TrainingArguments does not have, and those that a recipe says elsewhere.
+    """Refuse names that TrainingArguments does not have, those that a recipe says elsewhere, and bf16 without a device.
 
     Raises:
-        RecipeError: with the nearest names.
+        RecipeError: with the nearest names, or what to add.
     """
     from transformers import TrainingArguments
+    from transformers.utils import is_torch_bf16_gpu_available, is_torch_xla_available
 
     known = [field.name for field in dataclasses.fields(TrainingArguments) if field.init]
     for name in arguments:
@@ -83,6 +84,12 @@ def check_training_arguments(arguments: Mapping[str, Any]) -> None:
         if name not in known:
             message = unknown_name(path, name, known)
             raise RecipeError(message.split("Known:")[0] + "Known: the fields of transformers.TrainingArguments")
+    half = [name for name in ("bf16", "bf16_full_eval") if arguments.get(name)]
+    if half and not (arguments.get("use_cpu") or is_torch_bf16_gpu_available() or is_torch_xla_available()):
+        raise RecipeError(
+            f"training_arguments.{half[0]}: there is no GPU here that computes in bfloat16; to do so on the processor, "
+            "say that it is meant (--cpu, or training_arguments.use_cpu: true)"
+        )
 
 
 def check_metrics(recipe: Recipe, problem_type: str) -> None:
