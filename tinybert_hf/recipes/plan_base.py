@@ -68,7 +68,7 @@ class Plan:
 
 
 def check_training_arguments(arguments: Mapping[str, Any]) -> None:
-    """Refuse names that TrainingArguments does not have, those that a recipe says elsewhere, and bf16 without a device.
+    """Refuse names that TrainingArguments does not have or a recipe says elsewhere, and bf16 without a device for it.
 
     Raises:
         RecipeError: with the nearest names, or what to add.
@@ -87,8 +87,8 @@ def check_training_arguments(arguments: Mapping[str, Any]) -> None:
     half = [name for name in ("bf16", "bf16_full_eval") if arguments.get(name)]
     if half and not (arguments.get("use_cpu") or is_torch_bf16_gpu_available() or is_torch_xla_available()):
         raise RecipeError(
-            f"training_arguments.{half[0]}: there is no GPU here that computes in bfloat16; to do so on the processor, "
-            "say that it is meant (--cpu, or training_arguments.use_cpu: true)"
+            f"training_arguments.{half[0]}: there is no GPU here that computes in bfloat16; to do so on the "
+            "processor, say that it is meant (--cpu, or training_arguments.use_cpu: true)"
         )
 
 
