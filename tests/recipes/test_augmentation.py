@@ -148,10 +148,21 @@ def test_a_model_that_cannot_predict_is_refused_before_anything_is_trained(teach
     assert not Path(one.folder).exists()
 
 
-def test_a_dry_run_says_so(teacher: str, tmp_path: Path) -> None:
-    assert "augmentation: 2 copies of each train row, without its label" in describe_plan(
-        make_plan(recipe(tmp_path / "a", teacher))
-    )
+def test_a_dry_run_says_so_and_finds_a_model_that_cannot_predict(teacher: str, masked_lm: str, tmp_path: Path) -> None:
+    one = recipe(tmp_path / "a", teacher)
+    for settings, words in (
+        ({}, "its words give way to neighbours in the embeddings of the teacher"),
+        ({"model": masked_lm}, f"its words are predicted by {masked_lm}"),
+        (
+            {"model": teacher, "neighbours_only": True},
+            f"its words give way to neighbours in the embeddings of {teacher}",
+        ),
+    ):
+        changed = build(Recipe, {**one.as_dict(), "augmentation": {"copies": 2, **settings}})
+        said = describe_plan(make_plan(changed))
+        assert f"augmentation: 2 copies of each train row, without its label; {words}" in said
+    with pytest.raises(TeacherError, match=r"BertForSequenceClassification.*augmentation\.neighbours_only=true"):
+        make_plan(build(Recipe, {**one.as_dict(), "augmentation": {"model": teacher}}))
 
 
 @pytest.mark.parametrize(
@@ -160,6 +171,10 @@ def test_a_dry_run_says_so(teacher: str, tmp_path: Path) -> None:
         (
             {"phases": [{"name": "prediction", "label_loss_weight": 0.5}]},
             r"phases.0.label_loss_weight: it needs labels",
+        ),
+        (
+            {"phases": [{"name": "prediction", "train_rows": 10}]},
+            r"phases.0.train_rows: .* the copies that the augmentation makes stand behind",
         ),
         ({"task": "translation"}, "augmentation: words are replaced in texts with labels"),
         ({"task": "question-answering"}, "rows of the task question-answering would not be right"),

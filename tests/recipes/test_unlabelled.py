@@ -102,6 +102,23 @@ def test_beside_copies_and_pairs(teacher: str, tmp_path: Path) -> None:
     assert [phase["steps"] for phase in content["phases"]] == [10, 10]  # 48 + 96 + 16 rows, 16 a step
 
 
+def test_lines_of_text(teacher: str, tmp_path: Path) -> None:
+    """The same as rows; not where a row is more than one text."""
+    texts = [row["text"] for row in tiny_run.rows(12)]
+    (tmp_path / "more.txt").write_text("\n\n".join(texts) + "\n \n")
+    data = {"unlabelled_file": str(tmp_path / "more.txt")}
+    found = make_plan(recipe(tmp_path / "a", teacher, data=data)).data.unlabelled
+    assert found is not None
+    assert found["text"][:] == texts
+    data["max_unlabelled_rows"] = 5
+    assert make_plan(recipe(tmp_path / "a", teacher, data=data)).data.unlabelled["text"][:] == texts[:5]
+    with pytest.raises(DataError, match="single texts, and the rows of this task have 'text' and 'label'"):
+        make_plan(recipe(tmp_path / "b", teacher, data={**data, "text_pair_column": "label"}))
+    (tmp_path / "more.txt").write_text("\n \n")
+    with pytest.raises(DataError, match=r"more\.txt has no rows"):
+        make_plan(recipe(tmp_path / "b", teacher, data=data))
+
+
 @pytest.mark.parametrize(
     ("content", "problem"),
     [
@@ -135,6 +152,10 @@ def test_words_have_to_be_lists_of_strings(tmp_path: Path) -> None:
         (
             {"phases": [{"name": "prediction", "label_loss_weight": 0.5}]},
             "phases.0.label_loss_weight: it needs labels, and the rows of data.unlabelled_file have none",
+        ),
+        (
+            {"phases": [{"name": "prediction", "train_rows": 10}]},
+            "phases.0.train_rows: .* the rows of data.unlabelled_file stand behind the training rows",
         ),
         ({"task": "question-answering"}, "data.unlabelled_file: .* the task is question-answering. Leave it out"),
         (

@@ -70,7 +70,7 @@ _REFUSED = {
         for name in ("text_pair_column", "label_column", "label_names", "source_column", "target_column")
     },
     **{
-        f"pseudo_labels.{name}": (f"--{name.replace('_', '-')}", "nothing is translated")
+        f"pseudo_labels.{name}": (f"--{name.replace('_', '-')}", "its text is given with --corpus")
         for name in ("unlabelled_file", "unlabelled_column")
     },
 }

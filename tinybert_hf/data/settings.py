@@ -30,7 +30,8 @@ class DataSettings:
         train_file: .jsonl, .json, .csv, .tsv or .parquet, each also with .gz behind it.
         validation_file: the same.
         unlabelled_file: further texts, pairs or rows of words without labels, in columns of the same names as the
-            training rows. The phases of a distillation learn the teacher's answers to them; nothing else reads them.
+            training rows, or a .txt file with a text in each line. The phases of a distillation learn the teacher's
+            answers to them; nothing else reads them.
         further_validation: further splits of the Hub dataset to measure on, each with a name of its own, such as
             {mismatched: validation_mismatched}; teacher, student and baseline are measured on each apart.
         further_validation_files: the same from files: {mismatched: dev_mismatched.tsv}.
@@ -52,8 +53,8 @@ class DataSettings:
             next two, and `id` where there is one.
         context_column: name of the column with the text that holds the answer.
         answers_column: name of the column with the answers: their texts, and where each starts in the context.
-        max_length: tokens to keep of a row; of its source in translation. A longer context, or a longer row of words
-            that is measured, is not cut: it is read in several windows of so many tokens, the question included.
+        max_length: tokens to keep of a row; of its source in translation. A longer context, or a longer row of words,
+            is not cut: it is read in several windows of so many tokens, the question included.
         doc_stride: tokens of a context that two neighbouring windows share. None: a third of max_length.
         max_target_length: tokens to keep of a translation. None: as max_length.
         max_train_rows: take only the first rows.

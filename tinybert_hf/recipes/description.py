@@ -8,6 +8,7 @@ from typing import Any
 
 import yaml
 
+from tinybert_hf.data.augmentation import predicts_words
 from tinybert_hf.data.corpus import cache_folder
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import Objective
@@ -44,13 +45,23 @@ def describe_plan(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> str:
     assert plan.data.validation is not None
     without = f", {len(plan.data.unlabelled):,} without labels" if plan.data.unlabelled is not None else ""
     lines.append(f"rows: {len(plan.data.train):,} train, {len(plan.data.validation):,} validation{without}")
-    if plan.recipe.augmentation is not None:
+    if plan.recipe.augmentation is not None and isinstance(plan, EncoderPlan):
         copies = counted(plan.recipe.augmentation.copies, "copy", "copies")
-        lines.append(f"augmentation: {copies} of each train row, without its label")
+        lines.append(f"augmentation: {copies} of each train row, without its label; {_words(plan)}")
     lines += _translation(plan) if isinstance(plan, TranslationPlan) else _phases(plan)
     lines += [f"note: {note}" for note in plan.notes]
     lines.append(f"output folder: {plan.folder.path}")
     return "\n".join(lines)
+
+
+def _words(plan: EncoderPlan) -> str:
+    """Where the words of copies come from."""
+    settings, teacher = plan.recipe.augmentation, plan.recipe.teacher.model
+    assert settings is not None
+    source = settings.model or teacher
+    if settings.neighbours_only or source is None or not (settings.model or predicts_words(plan.teacher_config)):
+        return f"its words give way to neighbours in the embeddings of {settings.model or 'the teacher'}"
+    return f"its words are predicted by {source}"
 
 
 def _shape(config: Any, translates: bool) -> str:

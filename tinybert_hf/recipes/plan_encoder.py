@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
+from tinybert_hf.data.augmentation import check_predicts_words
 from tinybert_hf.data.bio import marks_entities
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
@@ -84,6 +85,9 @@ def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
     for config in (teacher_config,) if joint is None else joint.configs:
         check_length("max_length", recipe.data.max_length, teacher=config, student=student_config)
     _check_start(plan)
+    words = recipe.augmentation
+    if words is not None and words.model is not None and not words.neighbours_only:
+        check_predicts_words(words.model)
     folder.check(bytes_needed=_bytes_needed(plan))
     return plan
 

@@ -117,7 +117,8 @@ class EncoderRun(Run[EncoderPlan]):
         if key not in self._tokenized:
             raw = self._without_labels if part == _PHASES else self.plan.data.part(part)
             self._tokenized[key] = TASKS[self.recipe.task].tokenize(raw, tokenizer, self.recipe.data)
-            self.say_notes(f"{part} rows: {note}" for note in tokenizing_notes(self._tokenized[key]))
+            whose = "all rows of the phases" if part == _PHASES else f"{part} rows"
+            self.say_notes(f"{whose}: {note}" for note in tokenizing_notes(self._tokenized[key]))
         return self._tokenized[key]
 
     @cached_property

@@ -164,21 +164,21 @@ class Recipe:
     """General distillation only: the text, in place of `data`."""
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
     further_teachers: tuple[FurtherTeacher, ...] = ()
-    """Classification only. The first teacher gives the student its tokenizer and its start."""
+    """Encoders only. The first teacher gives the student its tokenizer and its start."""
     student: StudentSettings = field(default_factory=StudentSettings)
     phases: tuple[Phase, ...] = (Phase("intermediate"), Phase("prediction"))
     """In order; each goes on with the student and the projections of the one before."""
     pseudo_labels: PseudoLabels | None = None
     """Translation only. None: no sequence-level distillation, the phases learn on the references."""
     augmentation: AugmentationSettings | None = None
-    """Texts with labels, and rows of words, only. None: the phases learn from the rows as they are."""
+    """Texts with labels or numbers, and rows of words, only. None: the phases learn from the rows as they are."""
     evaluation: TranslationEvaluation = field(default_factory=TranslationEvaluation)
     """Translation only."""
     prune_vocabulary: VocabularyPruning | None = None
-    """Classification only. None: the student keeps the teacher's vocabulary."""
+    """Encoders only. None: the student keeps the teacher's vocabulary."""
     metric: str | None = None
     """The figure that table, report and card put first, such as f1 or matthews_correlation. None: accuracy; f1_micro
-    where a row has several labels, pearson for a regression, bleu for a translation."""
+    where a row has several labels, pearson for a regression, f1 for entities and answers, bleu for a translation."""
     further_metrics: tuple[str, ...] = ()
     """Figures that the table shows beside it."""
     baseline: FinetuneSettings | None = None

@@ -110,6 +110,7 @@ def _check_augmentation(recipe: Recipe, settings: AugmentationSettings) -> None:
             f"{path}: words are replaced in texts with labels or a number, and in rows of words with tags; the rows "
             f"of the task {recipe.task} would not be right any more. Leave it out (--augment)"
         )
+    _refuse_train_rows(recipe, "the copies that the augmentation makes")
     _at_least(1, path, settings, "copies", "candidates", "batch_size")
     if not 0 < settings.probability <= 1:
         raise RecipeError(f"{path}.probability: expected more than 0 and at most 1, found {settings.probability:g}")
@@ -131,9 +132,20 @@ def _check_unlabelled(recipe: Recipe) -> None:
                 else "Leave it out"
             )
         )
+    _refuse_train_rows(recipe, "the rows of data.unlabelled_file")
     _refuse_label_loss(
         recipe, "the rows of data.unlabelled_file have none. Set it to 0, or leave the file out (--unlabelled-file)"
     )
+
+
+def _refuse_train_rows(recipe: Recipe, further: str) -> None:
+    for index, phase in enumerate(recipe.phases):
+        if phase.train_rows is not None:
+            raise RecipeError(
+                f"phases.{index}.train_rows: it takes the first rows, and {further} stand behind the training rows, "
+                "so that few or none of them would be learnt from. Take fewer training rows (data.max_train_rows) or "
+                "fewer epochs instead"
+            )
 
 
 def _refuse_label_loss(recipe: Recipe, reason: str) -> None:

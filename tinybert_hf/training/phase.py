@@ -77,7 +77,7 @@ class Phase:
     projection_start: str = "least_squares"
     """least_squares: fitted on some rows before the first step; random."""
     train_rows: int | None = None
-    """Only the first rows; None: all."""
+    """Only the first rows; None: all, as it has to be where copies or unlabelled rows stand behind them."""
     teacher_cache: bool | str | None = None
     """Run the teacher once over the rows instead of once an epoch: true, or a folder that is kept for other runs;
     false: never. None: where a phase of several epochs needs only the logits of a classifier, or of answers."""

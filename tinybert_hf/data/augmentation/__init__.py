@@ -6,7 +6,15 @@ Source:
 
 from tinybert_hf.data.augmentation.augmented_file import AugmentationReport, FileToAugment, dry_run, write_augmented
 from tinybert_hf.data.augmentation.augmenter import Augmenter
-from tinybert_hf.data.augmentation.models import OpenedSource, open_masked_lm, open_source, source_of, words_from
+from tinybert_hf.data.augmentation.models import (
+    OpenedSource,
+    check_predicts_words,
+    open_masked_lm,
+    open_source,
+    predicts_words,
+    source_of,
+    words_from,
+)
 from tinybert_hf.data.augmentation.settings import ReplacementSettings
 
 __all__ = [
@@ -15,9 +23,11 @@ __all__ = [
     "FileToAugment",
     "OpenedSource",
     "ReplacementSettings",
+    "check_predicts_words",
     "dry_run",
     "open_masked_lm",
     "open_source",
+    "predicts_words",
     "source_of",
     "words_from",
     "write_augmented",

@@ -13,14 +13,15 @@ from tinybert_hf.data.augmentation.word_source import WordSource
 from tinybert_hf.data.model_fingerprint import model_fingerprint
 from tinybert_hf.data.shard_folder import file_digest
 from tinybert_hf.errors import TeacherError
-from tinybert_hf.opening import open_model, open_tokenizer
+from tinybert_hf.opening import open_config, open_model, open_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 _OTHERWISE = (
     "Give one that was trained to fill in words, such as bert-base-uncased, or take the nearest words of the model's "
-    "own embeddings in place of its predictions: --neighbours-only (neighbours_only of a recipe's augmentation)."
+    "own embeddings in place of its predictions: --neighbours-only (in a run: --set "
+    "augmentation.neighbours_only=true)."
 )
 
 
@@ -50,6 +51,30 @@ def open_masked_lm(model: str, *, neighbours_only: bool = False) -> tuple["PreTr
         )
     check_tokenizer(str(model), tokenizer, neighbours_only=neighbours_only)
     return opened.eval(), tokenizer
+
+
+def predicts_words(config: Any) -> bool:
+    """Whether a model's configuration says that its checkpoint has a masked-LM head, or says nothing about it.
+
+    Args:
+        config: of any encoder.
+    """
+    names = getattr(config, "architectures", None) or ("ForMaskedLM",)
+    return any(name.endswith(("ForMaskedLM", "ForPreTraining", "LMHeadModel")) for name in names)
+
+
+def check_predicts_words(model: str) -> None:
+    """Refuses a model without a masked-LM head by its configuration alone.
+
+    Raises:
+        TeacherError: it has none, or cannot be opened.
+    """
+    config = open_config(model, TeacherError, f"the model {model!r} cannot be opened to find words")
+    if not predicts_words(config):
+        raise TeacherError(
+            f"the model {model!r} has no masked-LM head (it is a {', '.join(config.architectures)}), so it predicts "
+            f"no words. {_OTHERWISE}"
+        )
 
 
 def check_tokenizer(model: str, tokenizer: Any, *, neighbours_only: bool) -> None:

@@ -152,7 +152,8 @@ def _texts(table: RawRows, settings: DataSettings) -> dict[str, list[str]]:
 def _unlabelled(settings: DataSettings) -> "Dataset":
     from datasets import Dataset, Features, Value
 
-    texts = _texts(read_unlabelled(settings, settings.columns[:-1]), settings)
+    columns = settings.columns[:-1]
+    texts = _texts(read_unlabelled(settings, columns, as_lines=len(columns) == 1), settings)
     return Dataset.from_dict(texts, features=Features({name: Value("string") for name in texts}))
 
 
