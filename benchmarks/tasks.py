@@ -365,6 +365,10 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
             cells = [_values(results, task, student, variant, who) for task in tasks]
             if any(cells):
                 yield _row(title, cells, teachers)
+            if any(cells) and variant == "copies" and not all(cells):
+                plain = [_values(results, task, student, "whole", who) for task in tasks]
+                both = [with_copies or without for with_copies, without in zip(cells, plain, strict=True)]
+                yield _row(f"{student}, with copies in these tasks alone", both, teachers)
     ablated = [task for task in ABLATED if task in tasks]
     named = [teachers[tasks.index(task)] for task in ablated]
     yield ""
