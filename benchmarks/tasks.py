@@ -139,7 +139,7 @@ class Variant:
     alone: bool = False
 
 
-COPIES = {f"{student}-copies": student for student in STUDENTS}
+FURTHER = {f"{student}-{variant}": (student, variant) for student in STUDENTS for variant in ("copies", "long")}
 VARIANTS = {
     "whole": Variant("the general student, both phases, the rows as they are", alone=True),
     "no-general": Variant("without general distillation: the start is the teacher, projected down", general=False),
@@ -151,6 +151,7 @@ VARIANTS = {
     "copies": Variant(
         "augmented: 10 copies of each row, 1 + 3 epochs over all", copies=10, epochs=(1, 3), learning_rate=4e-4
     ),
+    "long": Variant("the rows as they are, as many steps as with 10 copies", epochs=(11, 33), learning_rate=4e-4),
     "unlabelled": Variant("and the task's other training rows, without labels", unlabelled=True),
     "float32": Variant("the teacher's products in fp32, not in bfloat16", dtype="float32"),
 }
@@ -177,9 +178,9 @@ def planned(part: str, tasks: list[str], seeds: list[int], variants: list[str]) 
         for task in tasks:
             if part in STUDENTS:
                 yield Run(task, part, "whole", seed)
-            elif part in COPIES:
+            elif part in FURTHER:
                 if task in AUGMENTED:
-                    yield Run(task, COPIES[part], "copies", seed)
+                    yield Run(task, *FURTHER[part], seed)
             elif task in ABLATED:
                 yield from (Run(task, STUDENTS[0], name, seed) for name in variants if name != "whole")
 
@@ -360,6 +361,7 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
         for title, variant, who in (
             (f"{student}, distilled on these rows", "whole", "student"),
             (f"{student}, distilled on these rows and 10 copies of each", "copies", "student"),
+            (f"{student}, on these rows alone for as many steps as with copies", "long", "student"),
             (f"{student}, on the labels alone from the same start", "whole", "baseline"),
         ):
             cells = [_values(results, task, student, variant, who) for task in tasks]
@@ -387,7 +389,7 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     """Read the arguments and carry out the parts."""
-    parts = (*(f"general-{name}" for name in STUDENTS), "teachers", *STUDENTS, *COPIES, "ablation", "report")
+    parts = (*(f"general-{name}" for name in STUDENTS), "teachers", *STUDENTS, *FURTHER, "ablation", "report")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/tasks"))
