@@ -34,7 +34,7 @@ from tinybert_hf.training import FinetuneSettings
 QUIET = {"disable_tqdm": True, "logging_steps": 50, "save_strategy": "no"}
 TEACHER = FinetuneSettings(epochs=3, learning_rate=1e-4)
 FROM_NOTHING = FinetuneSettings(epochs=5, learning_rate=2e-4)
-# Answers are learnt late: it takes some hundred steps until the first are right.
+# More steps than the other tasks get: with few of them a teacher of answers stayed bad.
 OF_ANSWERS = FinetuneSettings(epochs=3, learning_rate=1e-4, batch_size=16)
 STUDENTS = ("4l-312d", "2l-192d")
 CORPUS = "text/brown.jsonl.gz"

@@ -29,6 +29,9 @@ if TYPE_CHECKING:
 STARTS = ("teacher", "random")
 DTYPES = ("float32", "float16", "bfloat16", INT8)
 
+# Tasks whose rows make sense without their labels, since a teacher can give others.
+_LABELLED = ("text-classification", "token-classification")
+
 
 def check_values(recipe: Recipe) -> None:
     """Refuse what no run could do.
@@ -105,7 +108,7 @@ def _check_further_teachers(recipe: Recipe) -> None:
 
 def _check_augmentation(recipe: Recipe, settings: AugmentationSettings) -> None:
     path = "augmentation"
-    if recipe.task not in ("text-classification", "token-classification"):
+    if recipe.task not in _LABELLED:
         raise RecipeError(
             f"{path}: words are replaced in texts with labels or a number, and in rows of words with tags; the rows "
             f"of the task {recipe.task} would not be right any more. Leave it out (--augment)"
@@ -122,7 +125,7 @@ def _check_augmentation(recipe: Recipe, settings: AugmentationSettings) -> None:
 
 
 def _check_unlabelled(recipe: Recipe) -> None:
-    if recipe.task not in ("text-classification", "token-classification"):
+    if recipe.task not in _LABELLED:
         raise RecipeError(
             "data.unlabelled_file: texts with labels or a number, and rows of words with tags, can have further rows "
             f"without them; the task is {recipe.task}. "
