@@ -37,9 +37,38 @@ FROM_NOTHING = FinetuneSettings(epochs=5, learning_rate=2e-4)
 # More steps than the other tasks get: with few of them a teacher of answers stayed bad.
 OF_ANSWERS = FinetuneSettings(epochs=3, learning_rate=1e-4, batch_size=16)
 STUDENTS = ("4l-312d", "2l-192d")
-CORPUS = "text/brown.jsonl.gz"
-GENERAL = {"name": "intermediate", "epochs": 1, "learning_rate": 4e-4, "batch_size": 16}
 SCREEN = Console(width=160)
+
+
+BROWN, SPEECHES, WIKIPEDIA = "text/brown.jsonl.gz", "text/us_speeches.jsonl.gz", "wikitext/train.jsonl.gz"
+
+
+@dataclass(frozen=True)
+class General:
+    """How the general student of a preset is made.
+
+    Attributes:
+        files: the text.
+        epochs: over it.
+        learning_rate: its highest.
+        attention_loss_weight: beside the weight 1 of the other losses.
+        bf16: train the student in mixed precision.
+    """
+
+    files: tuple[str, ...] = (BROWN,)
+    epochs: int = 1
+    learning_rate: float = 4e-4
+    attention_loss_weight: float = 1.0
+    bf16: bool = False
+
+
+ALL_TEXT = (BROWN, SPEECHES, WIKIPEDIA)
+GENERAL = {
+    "4l-312d": General(),
+    "2l-192d": General(),
+    "4l-312d-tuned": General(ALL_TEXT, 2, 1e-3, 0.05, bf16=True),
+    "2l-192d-tuned": General(ALL_TEXT, 3, 2e-3, 0.05, bf16=True),
+}
 
 
 @dataclass(frozen=True)
@@ -58,6 +87,7 @@ class TaskRows:
         pretrained: whether the English model is the teacher's start.
         teacher: how it is fine-tuned.
         teacher_bf16: in mixed precision, which takes half the time where rows are long.
+        epochs_over_all: of the two phases where the other rows are learnt from as well; None: as many as without.
     """
 
     rows: int
@@ -71,16 +101,17 @@ class TaskRows:
     pretrained: bool = True
     teacher: FinetuneSettings = TEACHER
     teacher_bf16: bool = False
+    epochs_over_all: tuple[float, float] | None = None
 
 
 _PAIR = {"text_column": "sentence1", "text_pair_column": "sentence2", "max_length": 128}
 _SENTENCE = {"text_column": "sentence", "max_length": 64}
 TASKS = {
-    "sst2": TaskRows(4000, "accuracy", _SENTENCE, intermediate_epochs=3),
+    "sst2": TaskRows(4000, "accuracy", _SENTENCE, intermediate_epochs=3, epochs_over_all=(1, 2)),
     "cola": TaskRows(4000, "matthews_correlation", _SENTENCE, intermediate_epochs=3),
     "stsb": TaskRows(3000, "spearman", _PAIR),
     "mrpc": TaskRows(2500, "f1", _PAIR),
-    "agnews": TaskRows(2500, "accuracy", {"text_column": "text", "max_length": 64}),
+    "agnews": TaskRows(2500, "accuracy", {"text_column": "text", "max_length": 64}, epochs_over_all=(1, 2)),
     "rte": TaskRows(2490, "accuracy", _PAIR),
     "wnut17": TaskRows(3394, "f1", {"max_length": 96}, recipe="ner", intermediate_epochs=4, prediction_epochs=10),
     "squad": TaskRows(
@@ -105,7 +136,7 @@ TASKS = {
     ),
 }
 ABLATED = ("cola", "stsb")
-AUGMENTED = tuple(task for task in TASKS if task != "squad")  # whose answers stand in the text
+WITH_OTHER_ROWS = ("sst2", "cola", "stsb", "mrpc", "agnews", "zh_reviews")
 
 
 @dataclass(frozen=True)
@@ -115,6 +146,8 @@ class Variant:
     Attributes:
         title: for the table.
         general: start from the generally distilled student; else from the teacher's weights, projected down.
+        tuned: from the general student of more text, at the learning rates of `TUNED_RATES`, in mixed precision.
+        tuned_rates: where it is tuned; False: the other runs' rates.
         phases: names of the phases.
         layer_map: of the intermediate phase.
         dtype: of the teacher; None: the default, whose matrix products may be in bfloat16.
@@ -122,12 +155,14 @@ class Variant:
         unlabelled: the training rows that the teacher has not seen are learnt from too, without their labels.
         share: of the task's epochs.
         epochs: of the two phases, in place of the task's.
-        learning_rate: of the prediction phase.
+        learning_rate: of the prediction phase, where it is not tuned.
         alone: train the student of the ablation on the labels as well, from the same start.
     """
 
     title: str
     general: bool = True
+    tuned: bool = False
+    tuned_rates: bool = True
     phases: tuple[str, ...] = ("intermediate", "prediction")
     layer_map: str = "uniform"
     dtype: str | None = None
@@ -139,7 +174,11 @@ class Variant:
     alone: bool = False
 
 
-FURTHER = {f"{student}-{variant}": (student, variant) for student in STUDENTS for variant in ("copies", "long")}
+_FURTHER = ("copies", "long", "tuned", "tuned-slow", "tuned-copies", "tuned-all")
+FURTHER = {f"{student}-{variant}": (student, variant) for student in STUDENTS for variant in _FURTHER}
+WITHOUT = {"copies": "whole", "tuned-copies": "tuned", "tuned-all": "tuned"}  # the same run with its own rows alone
+# Of the two phases; found on STS-B, taken for every task.
+TUNED_RATES = {"4l-312d": (1e-3, 3e-4), "2l-192d": (2e-3, 5e-4)}
 VARIANTS = {
     "whole": Variant("the general student, both phases, the rows as they are", alone=True),
     "no-general": Variant("without general distillation: the start is the teacher, projected down", general=False),
@@ -153,6 +192,13 @@ VARIANTS = {
     ),
     "long": Variant("the rows as they are, as many steps as with 10 copies", epochs=(11, 33), learning_rate=4e-4),
     "unlabelled": Variant("and the task's other training rows, without labels", unlabelled=True),
+    "tuned": Variant("tuned: more general text, higher rates; the rows as they are", tuned=True),
+    "tuned-slow": Variant("tuned, but at the rates of the runs above", tuned=True, tuned_rates=False),
+    "tuned-copies": Variant("tuned, and 10 copies of each row, 1 + 3 epochs", tuned=True, copies=10, epochs=(1, 3)),
+    "tuned-all": Variant("tuned, and the task's other training rows, without labels", tuned=True, unlabelled=True),
+    "tuned-no-general": Variant(
+        "tuned rates alone: the start is the teacher, projected down", general=False, tuned=True
+    ),
     "float32": Variant("the teacher's products in fp32, not in bfloat16", dtype="float32"),
 }
 
@@ -179,10 +225,19 @@ def planned(part: str, tasks: list[str], seeds: list[int], variants: list[str]) 
             if part in STUDENTS:
                 yield Run(task, part, "whole", seed)
             elif part in FURTHER:
-                if task in AUGMENTED:
-                    yield Run(task, *FURTHER[part], seed)
+                run = Run(task, *FURTHER[part], seed)
+                if _possible(run):
+                    yield run
             elif task in ABLATED:
                 yield from (Run(task, STUDENTS[0], name, seed) for name in variants if name != "whole")
+
+
+def _possible(run: Run) -> bool:
+    """Answers stand in the text, so it takes no other words; other rows are there where not all are learnt from."""
+    variant = VARIANTS[run.variant]
+    if variant.copies and run.task == "squad":
+        return False
+    return not variant.unlabelled or run.task in WITH_OTHER_ROWS
 
 
 def pretrained_folder() -> str:
@@ -245,21 +300,27 @@ def make_teacher(task: str, data: Path, work: Path) -> None:
         with gzip.open(data / task / TASKS[task].files[0], "rt", encoding="utf-8") as lines:
             texts = [json.loads(line)[TASKS[task].data["text_column"]] for line in lines]
         model = new_model(texts, work / task / "untrained")
-    half = {"bf16": True, "use_cpu": not torch.cuda.is_available()} if TASKS[task].teacher_bf16 else {}
-    given = {**QUIET, **half}
+    given = QUIET | (_half() if TASKS[task].teacher_bf16 else {})
     finetune_pretrained(model, settings, tuning, folder, seed=0, training_arguments=given, task=kind, console=SCREEN)
+
+
+def _half() -> dict[str, Any]:
+    """Training arguments for mixed precision, also without a GPU."""
+    return {"bf16": True, "use_cpu": not torch.cuda.is_available()}
 
 
 def make_general(student: str, data: Path, work: Path) -> None:
     """The general student of a preset; a finished run is not repeated."""
+    how = GENERAL[student]
+    phase = {"name": "intermediate", "epochs": how.epochs, "learning_rate": how.learning_rate, "batch_size": 16}
     settings: dict[str, Any] = {
-        "corpus.files": [str(data / CORPUS)],
+        "corpus.files": [str(data / file) for file in how.files],
         "corpus.cache": str(work / "corpus"),
         "teacher.model": pretrained_folder(),
-        "student.preset": student,
-        "phases": [GENERAL],
+        "student.preset": student.removesuffix("-tuned"),
+        "phases": [{**phase, "attention_loss_weight": how.attention_loss_weight}],
         "seed": 0,
-        "training_arguments": QUIET,
+        "training_arguments": QUIET | (_half() if how.bf16 else {}),
         "output_dir": str(work / "general" / student),
     }
     run_recipe(load_recipe("general", settings), SCREEN)
@@ -270,14 +331,16 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
     variant, rows = VARIANTS[run.variant], TASKS[run.task]
     alone = variant.alone and run.task in ABLATED and run.student == STUDENTS[0]
     usual = (variant.share * rows.intermediate_epochs, variant.share * rows.prediction_epochs)
-    epochs = dict(zip(("intermediate", "prediction"), variant.epochs or usual, strict=True))
+    over_all = rows.epochs_over_all if variant.unlabelled else None
+    epochs = dict(zip(("intermediate", "prediction"), over_all or variant.epochs or usual, strict=True))
+    rates = TUNED_RATES[run.student] if variant.tuned and variant.tuned_rates else (4e-4, variant.learning_rate)
     phases = {
         "intermediate": {
             "epochs": epochs["intermediate"],
-            "learning_rate": 4e-4,
+            "learning_rate": rates[0],
             "layer_map": variant.layer_map,
         },
-        "prediction": {"epochs": epochs["prediction"], "learning_rate": variant.learning_rate},
+        "prediction": {"epochs": epochs["prediction"], "learning_rate": rates[1]},
     }
     settings: dict[str, Any] = {f"data.{name}": value for name, value in data_of(run.task, data, work).items()}
     settings |= {
@@ -287,7 +350,7 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
         "baseline": {"epochs": rows.prediction_epochs, "learning_rate": 2e-4} if alone else None,
         "augmentation": {"copies": variant.copies} if variant.copies else None,
         "seed": run.seed,
-        "training_arguments": QUIET,
+        "training_arguments": QUIET | (_half() if variant.tuned else {}),
         "output_dir": str(work / run.name),
     }
     if variant.unlabelled:
@@ -295,7 +358,7 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
     if variant.general and rows.pretrained:
         settings |= {
             "student.preset": None,
-            "student.model": str(work / "general" / run.student),
+            "student.model": str(work / "general" / (f"{run.student}-tuned" if variant.tuned else run.student)),
             "student.start": None,
         }
     else:
@@ -359,18 +422,22 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
     yield _row("teacher, 6 layers x 384", teachers, teachers)
     for student in STUDENTS:
         for title, variant, who in (
-            (f"{student}, distilled on these rows", "whole", "student"),
-            (f"{student}, distilled on these rows and 10 copies of each", "copies", "student"),
-            (f"{student}, on these rows alone for as many steps as with copies", "long", "student"),
-            (f"{student}, on the labels alone from the same start", "whole", "baseline"),
+            ("distilled on these rows", "whole", "student"),
+            ("distilled on these rows and 10 copies of each", "copies", "student"),
+            ("on these rows alone for as many steps as with copies", "long", "student"),
+            ("on the labels alone from the same start", "whole", "baseline"),
+            ("tuned, on these rows", "tuned", "student"),
+            ("tuned but for the rates, on these rows", "tuned-slow", "student"),
+            ("tuned, on these rows and 10 copies of each", "tuned-copies", "student"),
+            ("tuned, on these rows and the other training rows without labels", "tuned-all", "student"),
         ):
             cells = [_values(results, task, student, variant, who) for task in tasks]
             if any(cells):
-                yield _row(title, cells, teachers)
-            if any(cells) and variant == "copies" and not all(cells):
-                plain = [_values(results, task, student, "whole", who) for task in tasks]
-                both = [with_copies or without for with_copies, without in zip(cells, plain, strict=True)]
-                yield _row(f"{student}, with copies in these tasks alone", both, teachers)
+                yield _row(f"{student}, {title}", cells, teachers)
+            if any(cells) and variant in WITHOUT and not all(cells):
+                plain = [_values(results, task, student, WITHOUT[variant], who) for task in tasks]
+                both = [further or without for further, without in zip(cells, plain, strict=True)]
+                yield _row(f"{student}, the line above, and where it is empty without them", both, teachers)
     ablated = [task for task in ABLATED if task in tasks]
     named = [teachers[tasks.index(task)] for task in ablated]
     yield ""
@@ -389,7 +456,7 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
 
 def main() -> None:
     """Read the arguments and carry out the parts."""
-    parts = (*(f"general-{name}" for name in STUDENTS), "teachers", *STUDENTS, *FURTHER, "ablation", "report")
+    parts = (*(f"general-{name}" for name in GENERAL), "teachers", *STUDENTS, *FURTHER, "ablation", "report")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/tasks"))
