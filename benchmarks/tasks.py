@@ -384,7 +384,8 @@ def found(work: Path) -> dict[str, dict[str, Any]]:
 
 def _values(results: dict[str, Any], task: str, student: str, variant: str, who: str) -> list[float]:
     name = f"{task}/{student}-{variant}-"
-    return [one["metrics"][who] for key, one in results.items() if key.startswith(name) and who in one["metrics"]]
+    of_seeds = [one["metrics"] for key, one in results.items() if key.removeprefix(name).isdigit()]
+    return [metrics[who] for metrics in of_seeds if who in metrics]
 
 
 def _cell(values: list[float]) -> str:
@@ -406,6 +407,10 @@ def _row(title: str, cells: list[list[float]], teachers: list[list[float]]) -> s
     return f"| {title} | {' | '.join(_cell(values) for values in cells)} | {average} | {share} |"
 
 
+def _rates(student: str) -> str:
+    return f"{' and '.join(f'{rate:g}' for rate in TUNED_RATES[student])} ({student})"
+
+
 def tables(results: dict[str, Any]) -> Iterator[str]:
     """Markdown: students beside their teachers, and what each part brings."""
     tasks = [task for task in TASKS if any(name.startswith(f"{task}/") for name in results)]
@@ -415,6 +420,11 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
     yield "Written by `python benchmarks/tasks.py --data FOLDER`; every run stands in tasks.json."
     yield "Percent on the validation rows; ± is the standard deviation over seeds, without it there is one seed. The"
     yield "last column is the mean over the tasks of the share of the teacher's figure."
+    yield ""
+    yield "Tuned: the general student has read three collections of text, two (4l-312d) or three times, not one of"
+    yield "them once; and the two phases learn at the rates"
+    yield f"{_rates('4l-312d')}, {_rates('2l-192d')}, not 0.0004 and 0.0002, chosen on STS-B's validation rows and"
+    yield "taken for every task. Tuned students are trained in mixed precision."
     yield ""
     yield f"| | {' | '.join(f'{task} ({TASKS[task].metric})' for task in tasks)} | mean | of teacher |"
     yield f"| --- |{' ---: |' * (len(tasks) + 2)}"
