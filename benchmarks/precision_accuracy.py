@@ -48,7 +48,7 @@ def main() -> None:
         "# Half precision and accuracy",
         "",
         "Written by `python benchmarks/precision_accuracy.py`: the student of `tinybert distill demo` on its",
-        "validation rows, each seed once in each format; "
+        "validation rows, its first phase at a rate of 2e-3; each seed once in each format; "
         f"{'GPU' if torch.cuda.is_available() else 'CPU'}, torch {torch.__version__}.",
         "",
         f"| format | {' | '.join(f'seed {seed}' for seed in options.seeds)} | mean | spread |",
