@@ -90,8 +90,8 @@ def rows(count: int = 42) -> Dataset:
     )
 
 
-def train(folder: Path, tokenizer: PreTrainedTokenizerBase, **more: Any) -> None:
-    """The whole run, from its beginning or from what is there."""
+def train(folder: Path, tokenizer: PreTrainedTokenizerBase, masked: bool = True, **more: Any) -> None:
+    """The whole run, from its beginning or from what is there; rows that are not masked let answers be kept."""
     set_seed(0)
     run_phases(
         bert(vocab_size=64, hidden_dropout_prob=0.1),
@@ -101,7 +101,7 @@ def train(folder: Path, tokenizer: PreTrainedTokenizerBase, **more: Any) -> None
         train_dataset=rows(),
         processing_class=tokenizer,
         callbacks=[NoteTheEnd(folder.parent / f"{folder.name}-ends")],
-        data_collator=Masking(tokenizer, mlm_probability=0.3),
+        data_collator=Masking(tokenizer, mlm_probability=0.3) if masked else None,
         training_arguments={
             "disable_tqdm": True,
             "log_level": "error",
@@ -141,21 +141,21 @@ def wait(child: int) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def count_writes(folder: Path, tokenizer: PreTrainedTokenizerBase) -> int:
+def count_writes(folder: Path, tokenizer: PreTrainedTokenizerBase, **options: Any) -> int:
     """How often an uninterrupted run writes to its folder; leaves the run's results there."""
     note = folder.parent / "writes"
 
     def job() -> None:
         seen = [0]
         sys.addaudithook(lambda event, args: seen.__setitem__(0, seen[0] + _is_write(event, args, folder)))
-        train(folder, tokenizer)
+        train(folder, tokenizer, **options)
         note.write_text(str(seen[0]))
 
     assert wait(in_child(job)) == 0
     return int(note.read_text())
 
 
-def kill_at_write(folder: Path, tokenizer: PreTrainedTokenizerBase, number: int) -> int:
+def kill_at_write(folder: Path, tokenizer: PreTrainedTokenizerBase, number: int, **options: Any) -> int:
     """Begin or go on with the run, and kill it with SIGKILL just before its n-th write."""
 
     def job() -> None:
@@ -168,7 +168,7 @@ def kill_at_write(folder: Path, tokenizer: PreTrainedTokenizerBase, number: int)
                     os.kill(os.getpid(), signal.SIGKILL)
 
         sys.addaudithook(hook)
-        train(folder, tokenizer)
+        train(folder, tokenizer, **options)
 
     return wait(in_child(job))
 

@@ -72,16 +72,22 @@ class At(TrainerCallback):
 
 
 @needs_fork
-@pytest.mark.parametrize("cases", [3, pytest.param(20, marks=pytest.mark.slow)])
-def test_a_killed_run_ends_like_one_that_was_not(cases: int, tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
-    writes = killed_runs.count_writes(tmp_path / "whole", tiny_tokenizer)
+@pytest.mark.parametrize("masked", [True, False])
+@pytest.mark.parametrize("cases", [2, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_killed_run_ends_like_one_that_was_not(
+    cases: int, masked: bool, tmp_path: Path, tiny_tokenizer: BertTokenizer
+) -> None:
+    """Of rows that are not masked the second phase notes the teacher's answers for the third."""
+    writes = killed_runs.count_writes(tmp_path / "whole", tiny_tokenizer, masked=masked)
     expected = killed_runs.outcome(tmp_path / "whole")
     chosen = random.Random(cases)
     for case in range(cases):
         folder = tmp_path / f"case {case}"
         number = chosen.randint(1, writes)
-        assert killed_runs.kill_at_write(folder, tiny_tokenizer, number) == -signal.SIGKILL
-        again = killed_runs.wait(killed_runs.in_child(lambda folder=folder: killed_runs.train(folder, tiny_tokenizer)))
+        assert killed_runs.kill_at_write(folder, tiny_tokenizer, number, masked=masked) == -signal.SIGKILL
+        again = killed_runs.wait(
+            killed_runs.in_child(lambda folder=folder: killed_runs.train(folder, tiny_tokenizer, masked=masked))
+        )
         assert again == 0, f"killed at write {number} of {writes}, the run did not go on"
         assert killed_runs.outcome(folder) == expected, f"killed at write {number} of {writes}"
 

@@ -10,12 +10,12 @@ import torch
 from datasets import Dataset
 from tiny_answers import make_teacher, rows
 
-from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, finetune, load_teacher
+from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, Phase, finetune, load_teacher
 from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import predicted_logits, task_metrics
 from tinybert_hf.model import TinyBertConfig, TinyBertForQuestionAnswering
-from tinybert_hf.training.cache_opening import pays
+from tinybert_hf.training.automatic_cache import pays
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 SETTINGS = DataSettings(max_length=24)
@@ -84,7 +84,7 @@ def test_a_cache_of_answers_changes_nothing(teacher: Any, tmp_path: Path, monkey
     assert list((tmp_path / "cache").glob("*.safetensors"))
     rest = {"dataset": windows(teacher[1]), "data_collator": None, "tokenizer": teacher[1]}
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert pays(("prediction_loss",), 2, teacher[0], **rest)
+    assert pays(Phase("prediction", epochs=2), teacher[0], has_decoder=False, **rest)
 
 
 def test_the_teacher_of_a_trainer_is_measured_elsewhere(teacher: Any, tmp_path: Path) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -25,8 +26,10 @@ from tinybert_hf import (
 )
 from tinybert_hf.distillation.int8 import round_to_int8
 from tinybert_hf.distillation.objective import Objective
-from tinybert_hf.errors import DataError, OutputFolderError, RecipeError, TinyBertError
+from tinybert_hf.errors import DataError, OutputFolderError, RecipeError, TeacherError, TinyBertError
+from tinybert_hf.training import answer_record
 from tinybert_hf.training import teacher_cache as module
+from tinybert_hf.training.cache_folder import CacheFolder
 from tinybert_hf.training.cache_rows import RowIndex
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
@@ -43,9 +46,9 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     seen: list[int] = []
     original = Objective.capture_teacher
 
-    def counted(self: Objective, teacher: Any, batch: Any) -> Any:
+    def counted(self: Objective, teacher: Any, batch: Any, **options: Any) -> Any:
         seen.append(len(batch["input_ids"]))
-        return original(self, teacher, batch)
+        return original(self, teacher, batch, **options)
 
     monkeypatch.setattr(Objective, "capture_teacher", counted)
     return seen
@@ -312,11 +315,11 @@ PHASES = (
 )
 
 
-def run(folder: Path, tokenizer: BertTokenizer, phases: tuple[Phase, ...], **options: Any) -> Any:
+def run(folder: Path, tokenizer: BertTokenizer, phases: tuple[Phase, ...], teacher: Any = None, **options: Any) -> Any:
     student = bert(vocab_size=64)
     run_phases(
         student,
-        bert(layers=4, hidden=32, vocab_size=64),
+        teacher or bert(layers=4, hidden=32, vocab_size=64),
         phases,
         output_dir=folder,
         train_dataset=many_rows(16),
@@ -330,22 +333,98 @@ def run(folder: Path, tokenizer: BertTokenizer, phases: tuple[Phase, ...], **opt
 def test_a_prediction_phase_of_several_epochs_has_a_cache(
     tmp_path: Path, tiny_tokenizer: BertTokenizer, calls: list[int], caplog: pytest.LogCaptureFixture
 ) -> None:
-    from dataclasses import replace
-
-    made = run(tmp_path / "a", tiny_tokenizer, PHASES)
+    made = run(tmp_path / "a", tiny_tokenizer, PHASES[1:])
     with_cache = sum(calls)
     assert "removed when the phase is done" in caplog.text
     assert not list((tmp_path / "a").glob("phases/*/teacher_cache"))  # it was of this phase alone
     calls.clear()
-    live = run(tmp_path / "b", tiny_tokenizer, (PHASES[0], replace(PHASES[1], teacher_cache=False)))
+    live = run(tmp_path / "b", tiny_tokenizer, (replace(PHASES[1], teacher_cache=False),))
     torch.testing.assert_close(made, live, rtol=1e-6, atol=1e-6)
     assert sum(calls) - with_cache == 2 * 16 - 8
-    calls.clear()
     kept = replace(PHASES[1], teacher_cache=str(tmp_path / "kept"))
     caplog.clear()
     run(tmp_path / "c", tiny_tokenizer, (kept,))
     assert "removed" not in caplog.text
     assert (tmp_path / "kept" / "manifest.json").exists()
+
+
+@pytest.mark.parametrize("epochs", [1, 3])
+def test_the_phase_before_fills_the_cache(
+    tmp_path: Path, tiny_tokenizer: BertTokenizer, monkeypatch: pytest.MonkeyPatch, calls: list[int], epochs: int
+) -> None:
+    """The teacher runs in the first phase alone, also where its answers would be needed once only."""
+    monkeypatch.setattr(answer_record, "_WAIT", 2)
+    first = Phase("intermediate", epochs=2, batch_size=8, learning_rate=1e-3)
+    last = replace(PHASES[1], epochs=epochs)
+    made = run(tmp_path / "a", tiny_tokenizer, (first, last))
+    filled = sum(calls)
+    assert not list((tmp_path / "a").glob("phases/*/teacher_cache"))
+    calls.clear()
+    live = run(tmp_path / "b", tiny_tokenizer, (first, replace(last, teacher_cache=False)))
+    torch.testing.assert_close(made, live, rtol=1e-5, atol=1e-6)
+    assert sum(calls) - filled == epochs * 16 - 16  # twice 8 rows are looked at to know what a cache would hold
+
+
+@pytest.mark.parametrize(
+    ("first", "last"),
+    [
+        ({"epochs": 0.5}, {}),
+        ({"train_rows": 8}, {}),
+        ({"train_rows": 8}, {"train_rows": 8}),
+        ({"teacher_cache": True}, {}),
+        ({}, {"teacher_cache_limit_gb": 1.0}),
+        ({}, {"teacher_cache_hidden_states": True, "hidden_state_loss_weight": 1.0, "teacher_cache": True}),
+    ],
+    ids=str,
+)
+def test_what_the_phase_before_has_not_seen_is_asked(
+    tmp_path: Path, tiny_tokenizer: BertTokenizer, first: dict[str, Any], last: dict[str, Any]
+) -> None:
+    phases = (replace(PHASES[1], **first), replace(PHASES[1], **last))
+    made = run(tmp_path / "a", tiny_tokenizer, phases)
+    alone = replace(phases[1], teacher_cache=False, teacher_cache_hidden_states=False)
+    live = run(tmp_path / "b", tiny_tokenizer, (phases[0], alone))
+    torch.testing.assert_close(made, live, rtol=1e-3, atol=2e-3 if "hidden_state_loss_weight" in last else 1e-6)
+
+
+def test_answers_that_were_noted_are_those_of_a_cache(make: Any, tmp_path: Path) -> None:
+    trainer = make(None, data=many_rows(40), num_train_epochs=1)
+    trainer.answers_for = tmp_path / "noted"
+    trainer.train()
+    make("cache", data=many_rows(40), max_steps=1).train()
+    noted, asked = (CacheFolder(tmp_path / name, manifest(tmp_path / name)) for name in ("noted", "cache"))
+    assert noted.manifest["key"] == asked.manifest["key"]
+    assert not noted.missing
+    assert len(asked.manifest["shards"]) == 5
+    for shard in range(5):
+        torch.testing.assert_close(
+            noted.read(shard)[module.LOGITS], asked.read(shard)[module.LOGITS], rtol=1e-5, atol=1e-6
+        )
+
+
+def manifest(folder: Path) -> dict[str, Any]:
+    return json.loads((folder / "manifest.json").read_text())
+
+
+def test_answers_too_large_for_the_memory_are_not_noted(
+    make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(answer_record, "USUAL_LIMIT_GB", 1e-8)
+    trainer = make(None, max_steps=1)
+    trainer.answers_for = tmp_path / "noted"
+    trainer.train()
+    assert not (tmp_path / "noted").exists()
+
+
+def test_answers_that_are_not_finite_are_left_to_the_phase_that_needs_them(
+    tmp_path: Path, tiny_tokenizer: BertTokenizer
+) -> None:
+    teacher = bert(layers=4, hidden=32, vocab_size=64)
+    with torch.no_grad():
+        teacher.classifier.bias[0] = torch.inf  # no loss of the first phase looks at it
+    phases = (Phase("intermediate", batch_size=8), PHASES[1])
+    with pytest.raises(TeacherError, match="logits are not finite"):
+        run(tmp_path, tiny_tokenizer, phases, teacher)
 
 
 @pytest.mark.parametrize("phases", [(Phase("prediction", batch_size=8),), PHASES[:1]], ids=["one epoch", "attention"])

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 import tiny_entities
 import torch
+from safetensors.torch import load_file
 from transformers import BertForTokenClassification, TrainingArguments, set_seed
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, TinyBertConfig
@@ -110,6 +111,22 @@ def test_a_teacher_cache_gives_the_same_student(tmp_path: Path, teacher_folder: 
         trainer.train()
         weights.append(torch.cat([p.detach().flatten() for p in trainer.model.parameters()]))
     torch.testing.assert_close(weights[1], weights[0], rtol=1e-5, atol=1e-6)
+
+
+def test_answers_of_an_earlier_phase_stand_where_a_cache_has_them(
+    tmp_path: Path, teacher_folder: str, data: Any
+) -> None:
+    common = {"num_train_epochs": 1, "per_device_train_batch_size": 3}
+    earlier = trainer_of(tmp_path, teacher_folder, data, phase="intermediate", **common)
+    earlier.answers_for = tmp_path / "noted"
+    earlier.train()
+    trainer_of(
+        tmp_path, teacher_folder, data, phase="prediction", teacher_cache=str(tmp_path / "cache"), **common
+    ).train()
+    noted, asked = (load_file(tmp_path / name / "shard-00000.safetensors") for name in ("noted", "cache"))
+    assert noted.keys() == asked.keys()
+    for name, value in asked.items():
+        torch.testing.assert_close(noted[name], value, rtol=1e-5, atol=1e-5)
 
 
 def test_a_head_that_means_over_its_batch_is_scaled(tmp_path: Path, teacher_folder: str, data: Any) -> None:

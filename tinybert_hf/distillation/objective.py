@@ -197,15 +197,20 @@ class Objective:
         """One forward of the student, with gradient, keeping what the losses need."""
         return capture(student, model_inputs(student, batch), wanted=self.wanted("student"))
 
-    def capture_teacher(self, teacher: nn.Module, batch: Mapping[str, Any]) -> Capture:
+    def capture_teacher(self, teacher: nn.Module, batch: Mapping[str, Any], *, answer: bool = False) -> Capture:
         """One forward of the teacher in eval mode and without gradient, keeping what the losses need.
 
         Without any loss that looks at the teacher, nothing is run; without one that looks at its answer, no layer
         after the last mapped one, where the teacher is built like BERT.
+
+        Args:
+            teacher: the model.
+            batch: rows.
+            answer: keep the logits too where no loss looks at them.
         """
         if not self.needs_teacher:
             return Capture()
-        wanted = replace(self.wanted("teacher"), answer="prediction_loss" in self.losses)
+        wanted = replace(self.wanted("teacher"), answer=answer or "prediction_loss" in self.losses)
         with evaluation_mode(teacher), torch.no_grad(), bfloat16_products(teacher, self.teacher_bf16):
             return capture(teacher, model_inputs(teacher, batch), wanted=wanted)
 

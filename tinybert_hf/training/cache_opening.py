@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-import os
 import shutil
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -14,6 +13,7 @@ from filelock import FileLock, Timeout
 from torch import nn
 
 from tinybert_hf.distillation.bfloat16 import multiplies_in_bfloat16
+from tinybert_hf.distillation.capture import Capture
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.errors import OutputFolderError, RecipeError, TinyBertError
 from tinybert_hf.training.cache_folder import LOCK, MANIFEST, CacheFolder, enough_room, refuse_other_files
@@ -28,7 +28,6 @@ from tinybert_hf.training.teacher_cache import (
     shard_rows,
     write_missing,
 )
-from tinybert_hf.training.word_collation import labels_tokens
 
 if TYPE_CHECKING:
     from tinybert_hf.training.trainer import DistillationTrainer
@@ -49,7 +48,7 @@ def open_teacher_cache(trainer: DistillationTrainer, batch: dict[str, Any]) -> T
         DataError: rows that are not the same each time they are read.
     """
     path = _path(trainer)
-    key, index, kept = _content(trainer, batch)
+    key, index, kept = cache_content(trainer, batch)
     _write_in_one_process(trainer, _writing(trainer, path, key, index, kept))
     return TeacherCache(CacheFolder.open(path, key, len(index)), index, kept)
 
@@ -64,7 +63,7 @@ def refuse_other_cache(trainer: DistillationTrainer) -> None:
     refuse_other_files(path)
     if (path / MANIFEST).exists():
         trainer.place_teacher()
-        key, index, _ = _content(trainer, example_rows(trainer, rows=8))
+        key, index, _ = cache_content(trainer, example_rows(trainer, rows=8))
         CacheFolder.open(path, key, len(index))
 
 
@@ -72,15 +71,25 @@ def _path(trainer: DistillationTrainer) -> Path:
     return Path(str(trainer.args.teacher_cache)).expanduser()
 
 
-def _content(
-    trainer: DistillationTrainer, batch: dict[str, Any]
+def cache_content(
+    trainer: DistillationTrainer, batch: dict[str, Any], *, answers_only: bool = False
 ) -> tuple[dict[str, Any], RowIndex, tuple[CachedTensor, ...]]:
-    """The key of a trainer's cache, its rows and its tensors."""
+    """The key of a trainer's cache, its rows and its tensors.
+
+    Args:
+        trainer: with the teacher in its place.
+        batch: some rows of the training set, collated.
+        answers_only: of a cache of logits alone, whatever the losses of this trainer look at.
+    """
     teacher: nn.Module = trainer.accelerator.unwrap_model(trainer.teacher)
     index = RowIndex.of(trainer.train_dataset, identifying_inputs(teacher, batch, trainer.train_dataset))
     index.places_of(batch)  # refuses a collator that changes rows before anything is written
     with trainer.compute_loss_context_manager():
-        seen = trainer.distillation_objective.each[0].capture_teacher(trainer.teacher, trainer._prepare_inputs(batch))
+        options = {"answer": True} if answers_only else {}
+        seen = trainer.distillation_objective.each[0].capture_teacher(
+            trainer.teacher, trainer._prepare_inputs(batch), **options
+        )
+    seen = Capture(logits=seen.logits) if answers_only else seen
     kept = cached_tensors(seen, is_translator(teacher))
     precision = str(trainer.accelerator.mixed_precision)
     if precision == "no" and multiplies_in_bfloat16(teacher, trainer.args.teacher_bf16):
@@ -180,37 +189,6 @@ def _write_in_one_process(trainer: DistillationTrainer, writing: Iterator[int]) 
             raise heard[0]
         if not heard[0]:
             return
-
-
-def pays(
-    losses: Sequence[str], epochs: float, teacher: nn.Module, *, dataset: Any, data_collator: Any, tokenizer: Any
-) -> bool:
-    """Whether a cache that nobody asked for saves time, and cannot be wrong or large.
-
-    It holds a few logits a row, or a token, of rows that are only padded. One process writes it, so it is read more
-    often than there are processes.
-    """
-    return (
-        "prediction_loss" in losses
-        and set(losses) <= {"prediction_loss", "label_loss"}
-        and epochs > int(os.environ.get("WORLD_SIZE", "1"))
-        and (
-            type(teacher).__name__.endswith(("ForSequenceClassification", "ForQuestionAnswering"))
-            or _few_answers(teacher, dataset)
-        )
-        and data_collator is None
-        and "input_ids" in (getattr(dataset, "column_names", None) or ())
-        and hasattr(dataset, "select_columns")
-        and getattr(tokenizer, "padding_side", None) == "right"
-    )
-
-
-def _few_answers(teacher: nn.Module, dataset: Any) -> bool:
-    """Whether the answers at all tokens of a data set are small beside what a cache may take."""
-    if not labels_tokens(teacher) or "length" not in (getattr(dataset, "column_names", None) or ()):
-        return False
-    labels: Any = teacher.config.num_labels  # type: ignore[union-attr]
-    return bool(sum(dataset["length"]) * labels * 4 < USUAL_LIMIT_GB * 1e8)
 
 
 def in_words(size: int) -> str:

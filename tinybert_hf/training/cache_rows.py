@@ -75,7 +75,15 @@ class RowIndex:
         Raises:
             DataError: a row that the data set does not have.
         """
-        digests = [one.digest for one in batch_identities(batch, self.names)]
+        return self.places_of_rows(batch_identities(batch, self.names))
+
+    def places_of_rows(self, rows: Sequence[RowIdentity]) -> list[int]:
+        """The place of each of these rows.
+
+        Raises:
+            DataError: a row that the data set does not have.
+        """
+        digests = [row.digest for row in rows]
         found = np.searchsorted(self._sorted, np.array(digests, dtype="S16")).clip(max=len(self) - 1)
         for number, (digest, spot) in enumerate(zip(digests, found, strict=True)):
             if self._sorted[spot] != np.array(digest, dtype="S16"):

@@ -19,7 +19,9 @@ from transformers import PreTrainedModel
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.distillation.teachers import AnyTeacher, settled
-from tinybert_hf.training.cache_opening import pays, refuse_other_cache
+from tinybert_hf.training.automatic_cache import cache_to_fill, pays
+from tinybert_hf.training.cache_folder import MANIFEST
+from tinybert_hf.training.cache_opening import refuse_other_cache
 from tinybert_hf.training.checkpoints import complete_checkpoint
 from tinybert_hf.training.finetuning import final_metrics
 from tinybert_hf.training.phase import Phase, PhaseResult
@@ -90,6 +92,7 @@ def run_phases(
         OutputFolderError: the folder holds phases of another run.
     """
     folder = Path(output_dir) / "phases"
+    has_decoder = is_translator(student)
     check_same_phases(folder, phases)
     teacher = settled(teacher, processing_class)
     make = partial(
@@ -123,6 +126,16 @@ def run_phases(
             if os.environ.get("RANK", "0") == "0":  # two processes would replace the file under each other
                 write_json(work / PHASE_FILE, asdict(phase))
         trainer = make(phase, work, projections=that_fit(projections, student, teacher, phase))
+        if index + 1 < len(phases):
+            trainer.answers_for = cache_to_fill(
+                trainer,
+                phase,
+                phases[index + 1],
+                works[index + 1] / OWN_CACHE,
+                has_decoder=has_decoder,
+                data_collator=data_collator,
+                tokenizer=processing_class,
+            )
         started = time.perf_counter()
         trainer.train(resume_from_checkpoint=complete_checkpoint(work))
         seconds = time.perf_counter() - started
@@ -164,10 +177,10 @@ def _make_trainer(
     has_decoder = is_translator(student)
     cache = phase.teacher_cache
     if cache is None:
-        cache = pays(
-            tuple(phase.loss_weights(has_decoder=has_decoder)),
-            phase.epochs,
+        cache = (work / OWN_CACHE / MANIFEST).is_file() or pays(
+            phase,
             teacher,
+            has_decoder=has_decoder,
             dataset=rows,
             data_collator=kwargs["data_collator"],
             tokenizer=kwargs["processing_class"],

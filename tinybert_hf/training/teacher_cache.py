@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import logging
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,7 @@ from tinybert_hf.distillation.capture import Capture
 from tinybert_hf.distillation.int8 import Int8Linear
 from tinybert_hf.errors import DataError, TeacherError
 from tinybert_hf.training.cache_folder import CacheFolder
-from tinybert_hf.training.cache_rows import INSTEAD, RowIndex, batch_identities
+from tinybert_hf.training.cache_rows import INSTEAD, RowIdentity, RowIndex, batch_identities
 
 if TYPE_CHECKING:
     from tinybert_hf.training.trainer import DistillationTrainer
@@ -61,6 +61,21 @@ class CachedTensor:
     def bytes(self, index: RowIndex) -> int:
         """Of all rows."""
         return int(self.counts(index).sum()) * self.width * self.dtype.itemsize
+
+    def without_padding(self, value: Tensor, rows: Sequence[RowIdentity]) -> Tensor:
+        """What is kept of a batch.
+
+        Args:
+            value: (B, width), or (B, L, width) where tokens have such numbers.
+            rows: of the batch.
+
+        Returns:
+            (B, width) or (real tokens, width), on the CPU.
+        """
+        if self.unit != "row":
+            counts = [row.tokens if self.unit == "token" else row.target_tokens for row in rows]
+            value = torch.cat([part[:count] for part, count in zip(value, counts, strict=True)])
+        return value.to("cpu", self.dtype).contiguous()
 
 
 def cached_tensors(seen: Capture, translates: bool) -> tuple[CachedTensor, ...]:
@@ -215,10 +230,7 @@ def _said(
     for each in kept:
         value = seen.logits if each.name == LOGITS else states[each.name]
         assert value is not None
-        if each.unit != "row":
-            counts = [one.tokens if each.unit == "token" else one.target_tokens for one in identities]
-            value = torch.cat([row[:count] for row, count in zip(value, counts, strict=True)])
-        said[each.name] = value.to("cpu", each.dtype).contiguous()
+        said[each.name] = each.without_padding(value, identities)
         if not said[each.name].isfinite().all():
             what = "logits" if each.name == LOGITS else each.name.removeprefix("teacher_").replace("_", " ")
             raise TeacherError(

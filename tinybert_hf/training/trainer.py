@@ -6,6 +6,7 @@ import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence, Sized
 from dataclasses import fields
+from pathlib import Path
 from typing import Any, cast
 
 import torch
@@ -23,6 +24,7 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher, settled
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.opening import PROJECTIONS_FILE
+from tinybert_hf.training.answer_record import AnswerRecord
 from tinybert_hf.training.arguments import DistillationArguments
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.cache_opening import open_teacher_cache
@@ -123,6 +125,8 @@ class DistillationTrainer(ResumableTrainer):
         self.loss_curve = LossCurve()
         self._cache: TeacherCache | None = None
         self.owns_cache = False  # a stale or damaged teacher cache is then written anew, and not refused
+        self.answers_for: Path | None = None  # the cache of a later phase, that the teacher's answers of this one fill
+        self._answers: AnswerRecord | None = None
 
     def _wrap(self, student: PreTrainedModel, projections: AnyProjections | None = None) -> DistillationModel:
         """The student with projections and losses, as `self.args` now wants them."""
@@ -189,6 +193,7 @@ class DistillationTrainer(ResumableTrainer):
         self.place_teacher()
         examples = example_rows(self, rows=8)
         self._cache = open_teacher_cache(self, examples) if self.args.teacher_cache is not None else None
+        self._answers = AnswerRecord.of(self, examples, self.answers_for) if self.answers_for is not None else None
         batch = self._prepare_inputs(examples)
         idle = unreached_parameters(
             cast(DistillationModel, self.model), self.teacher, self.distillation_objective, batch
@@ -201,7 +206,10 @@ class DistillationTrainer(ResumableTrainer):
             parameter.requires_grad_(False)
         try:
             with compiled([self.student, *each_teacher(self.teacher)], self.args):
-                return super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+                result = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
+            if self._answers is not None:
+                self._answers.write()
+            return result
         finally:
             for parameter in idle:
                 parameter.requires_grad_(True)
@@ -260,8 +268,7 @@ class DistillationTrainer(ResumableTrainer):
         if not model.training:
             return super().compute_loss(model, model_inputs(self.student, inputs, labels=True), return_outputs)
         counts = num_items_in_batch if isinstance(num_items_in_batch, Counts) else None
-        cached = self._cache is not None
-        seen = capture_from(inputs) if cached else self.distillation_objective.capture_teacher(self.teacher, inputs)
+        seen = self._teacher_capture(inputs)
         student_inputs = model_inputs(self.student, inputs, labels=True)
         parts = model(teacher_capture=seen, masks=masks_of(inputs), counts=counts, **student_inputs)
         if FILLER in inputs:
@@ -272,6 +279,16 @@ class DistillationTrainer(ResumableTrainer):
         # DistributedDataParallel averages gradients over processes; each holds a share of one sum.
         loss = loss * self.args.world_size
         return (loss, parts) if return_outputs else loss
+
+    def _teacher_capture(self, inputs: dict[str, Any]) -> Any:
+        """What the teacher shows of a batch: out of its cache, or from a forward, its answers noted on request."""
+        if self._cache is not None:
+            return capture_from(inputs)
+        if self._answers is None or self._answers.is_complete:
+            return self.distillation_objective.capture_teacher(self.teacher, inputs)
+        seen = self.distillation_objective.each[0].capture_teacher(self.teacher, inputs, answer=True)
+        self._answers.note(inputs, seen)
+        return seen
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: torch.device) -> Counts | None:
         """Counts over all batches of an optimizer step, in all processes."""
@@ -336,6 +353,16 @@ class DistillationTrainer(ResumableTrainer):
         self._parts_since = sums["parts_since"]
         if "curve" in sums:  # an older checkpoint has none
             self.loss_curve.restore(sums["curve"], self.args.device)
+
+    def _restore_running_sums(self) -> None:
+        super()._restore_running_sums()
+        if self._answers is not None and self._resumed_from is not None:
+            self._answers.load(self._resumed_from)
+
+    def _save_rng_state(self, output_dir: str) -> None:
+        super()._save_rng_state(output_dir)
+        if self._answers is not None:
+            self._answers.save(output_dir)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Add the losses one by one to the training log."""
