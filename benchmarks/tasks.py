@@ -17,7 +17,7 @@ import gzip
 import json
 import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,6 +41,8 @@ SCREEN = Console(width=160)
 
 
 BROWN, SPEECHES, WIKIPEDIA = "text/brown.jsonl.gz", "text/us_speeches.jsonl.gz", "wikitext/train.jsonl.gz"
+REVIEWS = ("product_reviews/all.jsonl.gz", "movie_reviews/long_reviews.jsonl.gz")
+NEWS = "agnews/train.jsonl.gz"
 
 
 @dataclass(frozen=True)
@@ -62,12 +64,15 @@ class General:
     bf16: bool = False
 
 
-ALL_TEXT = (BROWN, SPEECHES, WIKIPEDIA)
+THREE_TEXTS = (BROWN, SPEECHES, WIKIPEDIA)
+ALL_TEXTS = (*THREE_TEXTS, *REVIEWS, NEWS)
 GENERAL = {
     "4l-312d": General(),
     "2l-192d": General(),
-    "4l-312d-tuned": General(ALL_TEXT, 2, 1e-3, 0.05, bf16=True),
-    "2l-192d-tuned": General(ALL_TEXT, 3, 2e-3, 0.05, bf16=True),
+    "4l-312d-tuned": General(THREE_TEXTS, 2, 1e-3, 0.05, bf16=True),
+    "2l-192d-tuned": General(THREE_TEXTS, 3, 2e-3, 0.05, bf16=True),
+    "4l-312d-wide": General(ALL_TEXTS, 1, 1e-3, 0.05, bf16=True),
+    "2l-192d-wide": General(ALL_TEXTS, 1, 2e-3, 0.05, bf16=True),
 }
 
 
@@ -87,7 +92,7 @@ class TaskRows:
         pretrained: whether the English model is the teacher's start.
         teacher: how it is fine-tuned.
         teacher_bf16: in mixed precision, which takes half the time where rows are long.
-        epochs_over_all: of the two phases where the other rows are learnt from as well; None: as many as without.
+        folder: of the data, where it is not named like the task.
     """
 
     rows: int
@@ -101,17 +106,17 @@ class TaskRows:
     pretrained: bool = True
     teacher: FinetuneSettings = TEACHER
     teacher_bf16: bool = False
-    epochs_over_all: tuple[float, float] | None = None
+    folder: str = ""
 
 
 _PAIR = {"text_column": "sentence1", "text_pair_column": "sentence2", "max_length": 128}
 _SENTENCE = {"text_column": "sentence", "max_length": 64}
 TASKS = {
-    "sst2": TaskRows(4000, "accuracy", _SENTENCE, intermediate_epochs=3, epochs_over_all=(1, 2)),
+    "sst2": TaskRows(4000, "accuracy", _SENTENCE, intermediate_epochs=3),
     "cola": TaskRows(4000, "matthews_correlation", _SENTENCE, intermediate_epochs=3),
     "stsb": TaskRows(3000, "spearman", _PAIR),
     "mrpc": TaskRows(2500, "f1", _PAIR),
-    "agnews": TaskRows(2500, "accuracy", {"text_column": "text", "max_length": 64}, epochs_over_all=(1, 2)),
+    "agnews": TaskRows(2500, "accuracy", {"text_column": "text", "max_length": 64}),
     "rte": TaskRows(2490, "accuracy", _PAIR),
     "wnut17": TaskRows(3394, "f1", {"max_length": 96}, recipe="ner", intermediate_epochs=4, prediction_epochs=10),
     "squad": TaskRows(
@@ -135,8 +140,24 @@ TASKS = {
         teacher=FROM_NOTHING,
     ),
 }
+
+
+def _all_rows(task: str, rows: int, teacher: FinetuneSettings = TEACHER, **other: Any) -> TaskRows:
+    """The task with all its training rows, its teacher trained in mixed precision."""
+    return replace(TASKS[task], rows=rows, teacher=teacher, teacher_bf16=True, folder=task, **other)
+
+
+# The tasks above that leave out rows, without leaving any out; where there are many rows, fewer times over them.
+ALL_ROWS = {
+    "sst2-all": _all_rows("sst2", 65291, replace(TEACHER, epochs=1), intermediate_epochs=1, prediction_epochs=2),
+    "cola-all": _all_rows("cola", 8551),
+    "stsb-all": _all_rows("stsb", 5232),
+    "mrpc-all": _all_rows("mrpc", 3654),
+    "agnews-all": _all_rows("agnews", 20199, replace(TEACHER, epochs=2), intermediate_epochs=1, prediction_epochs=2),
+    "zh_reviews-all": _all_rows("zh_reviews", 10917, FROM_NOTHING),
+}
+EVERY_TASK = TASKS | ALL_ROWS
 ABLATED = ("cola", "stsb")
-WITH_OTHER_ROWS = ("sst2", "cola", "stsb", "mrpc", "agnews", "zh_reviews")
 
 
 @dataclass(frozen=True)
@@ -146,7 +167,8 @@ class Variant:
     Attributes:
         title: for the table.
         general: start from the generally distilled student; else from the teacher's weights, projected down.
-        tuned: from the general student of more text, at the learning rates of `TUNED_RATES`, in mixed precision.
+        tuned: at the learning rates of `TUNED_RATES`, in mixed precision, from the general student of three texts.
+        wide: from that of all texts.
         tuned_rates: where it is tuned; False: the other runs' rates.
         phases: names of the phases.
         layer_map: of the intermediate phase.
@@ -162,6 +184,7 @@ class Variant:
     title: str
     general: bool = True
     tuned: bool = False
+    wide: bool = False
     tuned_rates: bool = True
     phases: tuple[str, ...] = ("intermediate", "prediction")
     layer_map: str = "uniform"
@@ -174,9 +197,9 @@ class Variant:
     alone: bool = False
 
 
-_FURTHER = ("copies", "long", "tuned", "tuned-slow", "tuned-copies", "tuned-all")
+_FURTHER = ("copies", "long", "tuned", "tuned-slow", "tuned-copies", "wide")
 FURTHER = {f"{student}-{variant}": (student, variant) for student in STUDENTS for variant in _FURTHER}
-WITHOUT = {"copies": "whole", "tuned-copies": "tuned", "tuned-all": "tuned"}  # the same run with its own rows alone
+WITHOUT = {"copies": "whole", "tuned-copies": "tuned"}  # the same run with its own rows alone
 # Of the two phases; found on STS-B, taken for every task.
 TUNED_RATES = {"4l-312d": (1e-3, 3e-4), "2l-192d": (2e-3, 5e-4)}
 VARIANTS = {
@@ -195,7 +218,7 @@ VARIANTS = {
     "tuned": Variant("tuned: more general text, higher rates; the rows as they are", tuned=True),
     "tuned-slow": Variant("tuned, but at the rates of the runs above", tuned=True, tuned_rates=False),
     "tuned-copies": Variant("tuned, and 10 copies of each row, 1 + 3 epochs", tuned=True, copies=10, epochs=(1, 3)),
-    "tuned-all": Variant("tuned, and the task's other training rows, without labels", tuned=True, unlabelled=True),
+    "wide": Variant("tuned, and still more general text", tuned=True, wide=True),
     "tuned-no-general": Variant(
         "tuned rates alone: the start is the teacher, projected down", general=False, tuned=True
     ),
@@ -233,11 +256,8 @@ def planned(part: str, tasks: list[str], seeds: list[int], variants: list[str]) 
 
 
 def _possible(run: Run) -> bool:
-    """Answers stand in the text, so it takes no other words; other rows are there where not all are learnt from."""
-    variant = VARIANTS[run.variant]
-    if variant.copies and run.task == "squad":
-        return False
-    return not variant.unlabelled or run.task in WITH_OTHER_ROWS
+    """Answers stand in the text, so it takes no other words."""
+    return not (VARIANTS[run.variant].copies and run.task == "squad")
 
 
 def pretrained_folder() -> str:
@@ -249,8 +269,8 @@ def pretrained_folder() -> str:
 
 def data_of(task: str, data: Path, work: Path) -> dict[str, Any]:
     """The data section of a recipe."""
-    rows = TASKS[task]
-    train, validation = (_thinned(data / task / name, work / task, rows.every) for name in rows.files)
+    rows = EVERY_TASK[task]
+    train, validation = (_thinned(data / (rows.folder or task) / name, work / task, rows.every) for name in rows.files)
     return {
         "dataset": None,
         "train_file": str(train),
@@ -274,7 +294,7 @@ def _thinned(file: Path, folder: Path, every: int) -> Path:
 
 def _other_rows(task: str, data: Path, work: Path) -> Path:
     """The training rows behind those that are learnt from, in another file."""
-    rows, target = TASKS[task], work / task / "other_rows.jsonl"
+    rows, target = EVERY_TASK[task], work / task / "other_rows.jsonl"
     with gzip.open(data / task / rows.files[0], "rt", encoding="utf-8") as lines:
         target.write_text("".join(list(lines)[rows.rows :]), encoding="utf-8")
     return target
@@ -294,13 +314,15 @@ def new_model(texts: list[str], folder: Path) -> str:
 def make_teacher(task: str, data: Path, work: Path) -> None:
     """The teacher of a task; a finished one is not made again."""
     folder, settings = work / task / "teacher", DataSettings(**data_of(task, data, work))
-    kind = load_recipe(TASKS[task].recipe, {"teacher.model": "any"}).task
-    model, tuning = pretrained_folder(), TASKS[task].teacher
-    if not TASKS[task].pretrained:
-        with gzip.open(data / task / TASKS[task].files[0], "rt", encoding="utf-8") as lines:
-            texts = [json.loads(line)[TASKS[task].data["text_column"]] for line in lines]
+    kind = load_recipe(EVERY_TASK[task].recipe, {"teacher.model": "any"}).task
+    model, tuning = pretrained_folder(), EVERY_TASK[task].teacher
+    if not EVERY_TASK[task].pretrained:
+        with gzip.open(
+            data / (EVERY_TASK[task].folder or task) / EVERY_TASK[task].files[0], "rt", encoding="utf-8"
+        ) as lines:
+            texts = [json.loads(line)[EVERY_TASK[task].data["text_column"]] for line in lines]
         model = new_model(texts, work / task / "untrained")
-    given = QUIET | (_half() if TASKS[task].teacher_bf16 else {})
+    given = QUIET | (_half() if EVERY_TASK[task].teacher_bf16 else {})
     finetune_pretrained(model, settings, tuning, folder, seed=0, training_arguments=given, task=kind, console=SCREEN)
 
 
@@ -317,7 +339,7 @@ def make_general(student: str, data: Path, work: Path) -> None:
         "corpus.files": [str(data / file) for file in how.files],
         "corpus.cache": str(work / "corpus"),
         "teacher.model": pretrained_folder(),
-        "student.preset": student.removesuffix("-tuned"),
+        "student.preset": student.removesuffix("-tuned").removesuffix("-wide"),
         "phases": [{**phase, "attention_loss_weight": how.attention_loss_weight}],
         "seed": 0,
         "training_arguments": QUIET | (_half() if how.bf16 else {}),
@@ -328,11 +350,10 @@ def make_general(student: str, data: Path, work: Path) -> None:
 
 def carry_out(run: Run, data: Path, work: Path) -> None:
     """Distil one student; a finished run is not repeated."""
-    variant, rows = VARIANTS[run.variant], TASKS[run.task]
+    variant, rows = VARIANTS[run.variant], EVERY_TASK[run.task]
     alone = variant.alone and run.task in ABLATED and run.student == STUDENTS[0]
     usual = (variant.share * rows.intermediate_epochs, variant.share * rows.prediction_epochs)
-    over_all = rows.epochs_over_all if variant.unlabelled else None
-    epochs = dict(zip(("intermediate", "prediction"), over_all or variant.epochs or usual, strict=True))
+    epochs = dict(zip(("intermediate", "prediction"), variant.epochs or usual, strict=True))
     rates = TUNED_RATES[run.student] if variant.tuned and variant.tuned_rates else (4e-4, variant.learning_rate)
     phases = {
         "intermediate": {
@@ -358,7 +379,7 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
     if variant.general and rows.pretrained:
         settings |= {
             "student.preset": None,
-            "student.model": str(work / "general" / (f"{run.student}-tuned" if variant.tuned else run.student)),
+            "student.model": str(work / "general" / f"{run.student}{_which_general(variant)}"),
             "student.start": None,
         }
     else:
@@ -367,10 +388,14 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
     run_recipe(load_recipe(rows.recipe, settings), SCREEN)
 
 
+def _which_general(variant: Variant) -> str:
+    return "-wide" if variant.wide else "-tuned" if variant.tuned else ""
+
+
 def found(work: Path) -> dict[str, dict[str, Any]]:
     """Every finished run: who -> the figure that counts, in percent, and the parameters."""
     results = {}
-    for task, rows in TASKS.items():
+    for task, rows in EVERY_TASK.items():
         for folder in sorted((work / task).glob("*l-*")):
             if not (folder / "run.json").exists():
                 continue
@@ -426,9 +451,9 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
     yield f"{_rates('4l-312d')}, {_rates('2l-192d')}, not 0.0004 and 0.0002, chosen on STS-B's validation rows and"
     yield "taken for every task. Tuned students are trained in mixed precision."
     yield ""
-    yield f"| | {' | '.join(f'{task} ({TASKS[task].metric})' for task in tasks)} | mean | of teacher |"
+    yield f"| | {' | '.join(f'{task} ({EVERY_TASK[task].metric})' for task in tasks)} | mean | of teacher |"
     yield f"| --- |{' ---: |' * (len(tasks) + 2)}"
-    yield f"| rows learnt from | {' | '.join(f'{TASKS[task].rows:,}' for task in tasks)} | | |"
+    yield f"| rows learnt from | {' | '.join(f'{EVERY_TASK[task].rows:,}' for task in tasks)} | | |"
     yield _row("teacher, 6 layers x 384", teachers, teachers)
     for student in STUDENTS:
         for title, variant, who in (
@@ -472,7 +497,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
     parser.add_argument("--parts", nargs="+", choices=parts, default=parts)
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=list(TASKS))
+    parser.add_argument("--tasks", nargs="+", choices=EVERY_TASK, default=list(EVERY_TASK))
     parser.add_argument("--variants", nargs="+", choices=VARIANTS, default=list(VARIANTS), help="of the ablation")
     parser.add_argument("--seeds", nargs="+", type=int, default=[1])
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

@@ -24,7 +24,7 @@ ATTENTION, HIDDEN = "distillation/losses/attention.py", "distillation/losses/hid
 PREDICTION, OBJECTIVE = "distillation/losses/prediction.py", "distillation/objective.py"
 MAPS, CAPTURE, PROJECTIONS = "distillation/layer_map.py", "distillation/capture.py", "distillation/projections.py"
 TRAINER, BASE, CHECKPOINTS = "training/trainer.py", "training/base.py", "training/checkpoints.py"
-PHASES, CACHE = "training/phases.py", "training/teacher_cache.py"
+PHASES, CACHE, ANSWERS = "training/phases.py", "training/teacher_cache.py", "training/answer_record.py"
 MODEL, TRANSLATOR = "model/modeling_tinybert.py", "model/modeling_tinybert_seq2seq.py"
 TESTS_OF_LOSSES = (
     "tests/distillation/test_losses.py tests/distillation/test_precision.py tests/distillation/test_seq2seq_losses.py"
@@ -32,6 +32,7 @@ TESTS_OF_LOSSES = (
 TESTS_OF_MAPS = "tests/distillation/test_layer_map.py tests/distillation/test_objective.py tests/distillation/test_seq2seq_losses.py"
 TESTS_OF_CAPTURE = "tests/distillation/test_capture.py tests/distillation/test_seq2seq_capture.py tests/distillation/test_precision.py"
 TESTS_OF_TRAINER, TESTS_OF_RESUME = "tests/training/test_trainer.py", "tests/training/test_interrupted_runs.py"
+TESTS_OF_CACHE = "tests/training/test_teacher_cache.py"
 TESTS_OF_PROCESSES, TESTS_OF_MODEL = "tests/training/test_two_processes.py", "tests/model"
 
 FAULTS = (
@@ -98,6 +99,10 @@ FAULTS = (
     Fault("weights of NaN are saved", BASE, 'check_weights(self.model, f"{name} was to be written")', "pass", TESTS_OF_RESUME),
     Fault("groups of rows from short to long", BASE, "groups = groups[torch.randperm(len(groups), generator=generator)]", "pass", TESTS_OF_TRAINER),
     # Checkpoints, phases, cache
+    Fault("an answer is noted for another row of its batch", ANSWERS, "self.index.places_of_rows(identities)", "self.index.places_of_rows(identities)[::-1]", TESTS_OF_CACHE),
+    Fault("rows without an answer become zeros in a cache", ANSWERS, "if self._known[first:last].all() and", "if", TESTS_OF_CACHE),
+    Fault("answers noted before a stop are forgotten", TRAINER, "self._answers.load(self._resumed_from)", "pass", TESTS_OF_CACHE),
+    Fault("a narrow student learns at the rates of a wide one", "training/phase.py", "return narrow if width <= NARROW else wide", "return wide", "tests/training/test_phases.py"),
     Fault("hashes of a checkpoint are not compared", CHECKPOINTS, "if file_digest(path) != digest:", "if file_digest(path) == '':", TESTS_OF_RESUME),
     Fault("a damaged checkpoint is gone on from", CHECKPOINTS, "        if reason is None:\n            if broken", "        if reason != '':\n            if broken", TESTS_OF_RESUME),
     Fault("a checkpoint is copied, not renamed, into place", CHECKPOINTS, "    written.rename(target)", "    shutil.copytree(written, target)", TESTS_OF_RESUME),

@@ -45,6 +45,29 @@ def test_a_dry_run_tells_shapes_maps_and_rows(work: Path, teacher: str) -> None:
     assert "phase 1 (prediction): 1 x prediction_loss" in text
 
 
+@pytest.mark.parametrize(("width", "rates"), [(192, (2e-3, 5e-4)), (204, (4e-4, 1e-4))], ids=["narrow", "wide"])
+@pytest.mark.parametrize("general", [False, True], ids=["from a preset", "from a folder"])
+def test_rates_that_are_not_named_follow_the_width(
+    work: Path, width: int, rates: tuple[float, float], general: bool
+) -> None:
+    teacher = make_teacher(work / "wide teacher", hidden_size=240)
+    student: dict[str, Any] = {"preset": "4l-312d", "overrides": {**STUDENT, "hidden_size": width}}
+    if general:
+        tokenizer = AutoTokenizer.from_pretrained(teacher)
+        config = TinyBertConfig(vocab_size=len(tokenizer), **student["overrides"])
+        put_in_place(TinyBertForSequenceClassification(config), tokenizer, work / "general")
+        student = {"model": str(work / "general")}
+    made = plan(work, teacher, student=student, baseline={"epochs": 2})
+    assert tuple(phase.learning_rate for phase in made.recipe.phases) == rates
+    assert made.recipe.baseline is not None
+    assert made.recipe.baseline.learning_rate == rates[1]
+    assert f"learning_rate: {rates[0]}" in describe_plan(made)
+    named = plan(work, teacher, "phases.1.learning_rate=3e-4", "baseline.learning_rate=7e-5", student=student)
+    assert [phase.learning_rate for phase in named.recipe.phases] == [rates[0], 3e-4]
+    assert named.recipe.baseline is not None
+    assert named.recipe.baseline.learning_rate == 7e-5
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -220,3 +221,28 @@ def test_finetuning_in_accumulated_batches_is_the_same(
         )
         weights.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     torch.testing.assert_close(weights[0], weights[1], rtol=1e-4, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("phase", "narrow", "wide"),
+    [
+        (Phase("intermediate"), 2e-3, 4e-4),
+        (Phase("joint"), 2e-3, 4e-4),
+        (Phase("prediction"), 5e-4, 1e-4),
+        (Phase("prediction", label_loss_weight=1.0), 5e-4, 1e-4),
+        (Phase("prediction", learning_rate=1e-3), 1e-3, 1e-3),
+    ],
+    ids=str,
+)
+def test_a_rate_that_is_not_named_follows_the_width(phase: Phase, narrow: float, wide: float) -> None:
+    assert [phase.with_learning_rate(width).learning_rate for width in (16, 192, 193, 768)] == [narrow] * 2 + [
+        wide
+    ] * 2
+    assert Phase("prediction").with_learning_rate(16, has_decoder=True).learning_rate == 3e-4
+
+
+def test_the_rate_stands_in_the_settings_of_the_phase(run: Any, tmp_path: Path) -> None:
+    run(phases=[Phase("prediction", batch_size=8)])
+    assert (
+        json.loads((tmp_path / "run" / "phases" / "0-prediction" / "phase.json").read_text())["learning_rate"] == 5e-4
+    )

@@ -402,6 +402,15 @@ def test_answers_that_were_noted_are_those_of_a_cache(make: Any, tmp_path: Path)
         )
 
 
+def test_answers_noted_before_a_stop_are_kept(make: Any, tmp_path: Path) -> None:
+    common: dict[str, Any] = {"data": many_rows(40), "num_train_epochs": 1, "save_strategy": "steps", "save_steps": 4}
+    for options in ({"max_steps": 4}, {}):  # the first one ends within the epoch
+        trainer = make(None, **common, **options)
+        trainer.answers_for = tmp_path / "noted"
+        trainer.train(resume_from_checkpoint=None if options else str(tmp_path / "out" / "checkpoint-4"))
+    assert not CacheFolder(tmp_path / "noted", manifest(tmp_path / "noted")).missing
+
+
 def manifest(folder: Path) -> dict[str, Any]:
     return json.loads((folder / "manifest.json").read_text())
 

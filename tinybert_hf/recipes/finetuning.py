@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf import opening
 from tinybert_hf.data import TASKS, DataSettings, TaskData, tokenizing_notes
 from tinybert_hf.data.bio import marks_entities
+from tinybert_hf.data.shared_rows import shared_rows_notes
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.evaluation import (
@@ -204,7 +205,7 @@ class _Tuning:
         network, tokenizer = open_model(rows)
         folder.claim()
         train = task.tokenize(rows.train, tokenizer, self.data)
-        notes = [*rows.notes, *tokenizing_notes(train)]
+        notes = [*rows.notes, *shared_rows_notes(rows), *tokenizing_notes(train)]
         for note in notes:
             console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
         if not (folder.work / "model").exists():

@@ -6,6 +6,7 @@ from tinybert_hf.data import TASKS
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
+from tinybert_hf.recipes.learning_rates import with_learning_rates
 from tinybert_hf.recipes.plan_base import Plan, check_metrics, check_schedulers, check_training_arguments
 from tinybert_hf.recipes.plan_encoder import EncoderPlan, plan_encoder
 from tinybert_hf.recipes.plan_general import GeneralPlan, corpus_content, plan_general
@@ -42,6 +43,12 @@ def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
         raise RecipeError(unknown_name("task", recipe.task, known))
     check_training_arguments(recipe.training_arguments)
     check_schedulers(recipe)
+    if recipe.teacher.model is None and recipe.teacher.config is None:
+        raise RecipeError(
+            "teacher.model: no teacher is given; name a folder or a Hub id (--teacher), for example "
+            f"{_EXAMPLES.get(recipe.task, _A_CLASSIFIER)}"
+        )
+    recipe = with_learning_rates(recipe)
     settings = {name: value for name, value in recipe.as_dict().items() if name not in _NOT_COMPARED}
     if recipe.is_general:
         settings |= corpus_content(recipe)
@@ -55,11 +62,6 @@ def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
     folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further)
     folder.check()
     check_corpus(recipe)
-    if recipe.teacher.model is None and recipe.teacher.config is None:
-        raise RecipeError(
-            "teacher.model: no teacher is given; name a folder or a Hub id (--teacher), for example "
-            f"{_EXAMPLES.get(recipe.task, _A_CLASSIFIER)}"
-        )
     if recipe.is_general:
         return plan_general(recipe, folder)
     plan = plan_translation(recipe, folder) if recipe.is_translation else plan_encoder(recipe, folder)

@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 from huggingface_hub.errors import StrictDataclassError
 
 from tinybert_hf.data import TaskData
+from tinybert_hf.data.shared_rows import shared_rows_notes
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 from tinybert_hf.evaluation import LOWER_IS_BETTER, metric_names
 from tinybert_hf.model import TinyBertConfig
@@ -64,7 +65,7 @@ class Plan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know before the run, a sentence each."""
-        return self.data.notes
+        return (*self.data.notes, *shared_rows_notes(self.data))
 
 
 def check_training_arguments(arguments: Mapping[str, Any]) -> None:

@@ -78,7 +78,7 @@ class TranslationPlan(Plan):
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know before the run, a sentence each."""
-        notes = list(self.data.notes)
+        notes = list(super().notes)
         if self.recipe.pseudo_labels is None and not self.needs_teacher:
             notes.append(
                 "This is plain training: pseudo_labels is off and no phase has a loss that looks at the teacher, so "

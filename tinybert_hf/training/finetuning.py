@@ -17,6 +17,8 @@ from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint
 from tinybert_hf.training.word_collation import collator_for, labels_tokens
 
+USUAL_LEARNING_RATE = 5e-5
+
 
 @dataclass(frozen=True)
 class FinetuneSettings:
@@ -24,8 +26,8 @@ class FinetuneSettings:
 
     epochs: float = 3.0
     """Passes over the rows; may be a fraction."""
-    learning_rate: float = 5e-5
-    """The highest of the schedule."""
+    learning_rate: float | None = None
+    """The highest of the schedule. None: 5e-5; in a recipe's baseline, that of the last phase."""
     batch_size: int = 32
     """Rows of a step, of each process."""
     warmup_ratio: float = 0.1
@@ -120,7 +122,7 @@ def finetune(
     args = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.epochs,
-        learning_rate=settings.learning_rate,
+        learning_rate=settings.learning_rate or USUAL_LEARNING_RATE,
         per_device_train_batch_size=settings.batch_size,
         warmup_steps=settings.warmup_ratio,
         weight_decay=settings.weight_decay,

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,11 @@ from tinybert_hf.training.arguments import (
 )
 from tinybert_hf.training.finetuning import common_arguments
 
+NARROW = 192
+"""Up to this width a student needs higher rates: it is trained for as many steps, and has more to change."""
+_RATES = {"between layers": (2e-3, 4e-4), "answers alone": (5e-4, 1e-4)}  # up to NARROW, above it
+_OF_TRANSLATORS = 3e-4
+
 
 @dataclass(frozen=True)
 class Phase:
@@ -29,8 +34,9 @@ class Phase:
     """intermediate (attention, hidden states, embeddings), prediction (the teacher's answers) or joint (all)."""
     epochs: float = 1.0
     """Passes over the rows; may be a fraction."""
-    learning_rate: float = 3e-4
-    """Of the student, the highest of the schedule."""
+    learning_rate: float | None = None
+    """Of the student, the highest of the schedule. None: 4e-4 with a loss between layers and 1e-4 without, of students up
+    to 192 wide 2e-3 and 5e-4; of translators 3e-4."""
     projection_learning_rate: float | None = None
     """Of the projections; None: as learning_rate."""
     lr_scheduler_type: str = "linear"
@@ -88,9 +94,32 @@ class Phase:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "learning_rate", "batch_size", "gradient_accumulation_steps", "temperature"):
-            if not getattr(self, name) > 0:
-                raise RecipeError(f"Phase {self.name!r}: {name} is {getattr(self, name)}; it must be above 0.")
+            value = getattr(self, name)
+            if value is not None and not value > 0:
+                raise RecipeError(f"Phase {self.name!r}: {name} is {value}; it must be above 0.")
         self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
+
+    def usual_learning_rate(self, width: int, *, has_decoder: bool = False) -> float:
+        """The rate of a phase that names none: the narrower the student, and the more it has to change, the higher.
+
+        Args:
+            width: of the student.
+            has_decoder: between translators, of which nothing is known: their recipes name their rates.
+
+        Source:
+            `benchmarks/tasks.py`; docs/choosing.md, "Learning rates".
+        """
+        if has_decoder:
+            return _OF_TRANSLATORS
+        alone = self.loss_weights().keys() <= {"prediction_loss", "label_loss"}
+        narrow, wide = _RATES["answers alone" if alone else "between layers"]
+        return narrow if width <= NARROW else wide
+
+    def with_learning_rate(self, width: int, *, has_decoder: bool = False) -> Phase:
+        """The phase, its rate filled in where it names none; arguments as for `usual_learning_rate`."""
+        if self.learning_rate is not None:
+            return self
+        return replace(self, learning_rate=self.usual_learning_rate(width, has_decoder=has_decoder))
 
     def check_cache(self, *, has_decoder: bool) -> None:
         """Refuse a teacher cache that was asked for and cannot serve the losses.

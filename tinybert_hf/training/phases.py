@@ -17,7 +17,7 @@ from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
 from tinybert_hf.distillation.projections import AnyProjections
-from tinybert_hf.distillation.shapes import is_translator
+from tinybert_hf.distillation.shapes import encoder_shape, is_translator
 from tinybert_hf.distillation.teachers import AnyTeacher, settled
 from tinybert_hf.training.automatic_cache import cache_to_fill, pays
 from tinybert_hf.training.cache_folder import MANIFEST
@@ -93,6 +93,8 @@ def run_phases(
     """
     folder = Path(output_dir) / "phases"
     has_decoder = is_translator(student)
+    width = encoder_shape(student.config).width
+    phases = [phase.with_learning_rate(width, has_decoder=has_decoder) for phase in phases]
     check_same_phases(folder, phases)
     teacher = settled(teacher, processing_class)
     make = partial(
