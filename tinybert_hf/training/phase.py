@@ -35,8 +35,8 @@ class Phase:
     epochs: float = 1.0
     """Passes over the rows; may be a fraction."""
     learning_rate: float | None = None
-    """Of the student, the highest of the schedule. None: 4e-4 with a loss between layers and 1e-4 without, of students up
-    to 192 wide 2e-3 and 5e-4; of translators 3e-4."""
+    """Of the student, the highest of the schedule. None: 4e-4 with a loss between layers and 1e-4 without, of students
+    up to 192 wide 2e-3 and 5e-4; of translators 3e-4."""
     projection_learning_rate: float | None = None
     """Of the projections; None: as learning_rate."""
     lr_scheduler_type: str = "linear"
