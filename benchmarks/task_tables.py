@@ -1,0 +1,156 @@
+"""The tables of docs/results/tasks.md, from the runs of benchmarks/tasks.py."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Iterator
+from typing import Any
+
+from task_settings import (
+    ABLATED,
+    EVERY_TASK,
+    RATED,
+    RATES,
+    RECIPE,
+    STUDENTS,
+    TASKS,
+    TUNED_RATES,
+    VARIANTS,
+    WIDE,
+    WITHOUT,
+)
+
+
+def _values(results: dict[str, Any], task: str, student: str, variant: str, who: str) -> list[float]:
+    name = f"{task}/{student}-{variant}-"
+    of_seeds = [one["metrics"] for key, one in results.items() if key.removeprefix(name).isdigit()]
+    return [metrics[who] for metrics in of_seeds if who in metrics]
+
+
+def _cell(values: list[float]) -> str:
+    if not values:
+        return ""
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.mean(values):.1f}{spread}"
+
+
+def _row(title: str, cells: list[list[float]], teachers: list[list[float]]) -> str:
+    """A line of a table, with the mean share of the teachers' figures where no task is missing."""
+    means = [statistics.mean(values) for values in cells if values]
+    whole = len(means) == len(cells)
+    share = ""
+    if whole:
+        pairs = zip(means, (statistics.mean(one) for one in teachers), strict=True)
+        share = f"{100 * statistics.mean(own / theirs for own, theirs in pairs):.1f} %"
+    average = f"{statistics.mean(means):.1f}" if whole else ""
+    return f"| {title} | {' | '.join(_cell(values) for values in cells)} | {average} | {share} |"
+
+
+def _rates(student: str) -> str:
+    return f"{' and '.join(f'{rate:g}' for rate in TUNED_RATES[student])} ({student})"
+
+
+def tables(results: dict[str, Any]) -> Iterator[str]:
+    """Markdown: students beside their teachers, and what each part brings."""
+    tasks = [task for task in TASKS if any(name.startswith(f"{task}/") for name in results)]
+    teachers = [_values(results, task, STUDENTS[0], "whole", "teacher")[:1] for task in tasks]
+    yield "# Every task"
+    yield ""
+    yield "Written by `python benchmarks/tasks.py --data FOLDER`; every run stands in tasks.json."
+    yield "Percent on the validation rows; ± is the standard deviation over seeds, without it there is one seed. The"
+    yield "last column is the mean over the tasks of the share of the teacher's figure."
+    yield ""
+    yield "Tuned: the general student has read three collections of text, two (4l-312d) or three times, not one of"
+    yield "them once; and the two phases learn at the rates"
+    yield f"{_rates('4l-312d')}, {_rates('2l-192d')}, not 0.0004 and 0.0002, chosen on STS-B's validation rows and"
+    yield "taken for every task. Tuned students are trained in mixed precision."
+    yield ""
+    yield from _head(tasks)
+    yield f"| rows learnt from | {' | '.join(f'{EVERY_TASK[task].rows:,}' for task in tasks)} | | |"
+    yield _row("teacher, 6 layers x 384", teachers, teachers)
+    for student in STUDENTS:
+        for title, variant, who in (
+            ("distilled on these rows", "whole", "student"),
+            ("distilled on these rows and 10 copies of each", "copies", "student"),
+            ("on these rows alone for as many steps as with copies", "long", "student"),
+            ("on the labels alone from the same start", "whole", "baseline"),
+            ("tuned, on these rows", "tuned", "student"),
+            ("tuned but for the rates, on these rows", "tuned-slow", "student"),
+            ("tuned, on these rows and 10 copies of each", "tuned-copies", "student"),
+        ):
+            cells = [_values(results, task, student, variant, who) for task in tasks]
+            if any(cells):
+                yield _row(f"{student}, {title}", cells, teachers)
+            if any(cells) and variant in WITHOUT and not all(cells):
+                plain = [_values(results, task, student, WITHOUT[variant], who) for task in tasks]
+                both = [further or without for further, without in zip(cells, plain, strict=True)]
+                yield _row(f"{student}, the line above, and where it is empty without them", both, teachers)
+    yield from _all_rows_table(results)
+    ablated = [task for task in ABLATED if task in tasks]
+    named = [teachers[tasks.index(task)] for task in ablated]
+    yield ""
+    yield f"## What each part brings ({STUDENTS[0]})"
+    yield ""
+    yield f"| | {' | '.join(ablated)} | mean | of teacher |"
+    yield f"| --- |{' ---: |' * (len(ablated) + 2)}"
+    for name, variant in VARIANTS.items():
+        cells = [_values(results, task, STUDENTS[0], name, "student") for task in ablated]
+        if any(cells):
+            yield _row(variant.title, cells, named)
+    cells = [_values(results, task, STUDENTS[0], "whole", "baseline") for task in ablated]
+    if any(cells):
+        yield _row("without task distillation: the general student on the labels alone", cells, named)
+    yield from _rates_table(results)
+
+
+def _all_rows_table(results: dict[str, Any]) -> Iterator[str]:
+    """Teachers and students that have learnt from all training rows."""
+    tasks = [task for task in WIDE if any(_values(results, task, one, "wide", "student") for one in STUDENTS)]
+    if not tasks:
+        return
+    teachers = [_teacher(results, task) for task in tasks]
+    yield ""
+    yield "## All rows"
+    yield ""
+    yield "Teacher and student learn from all training rows of the task (of SQuAD from every second question, as"
+    yield "above); the general student has read all texts once, reviews and news among them; rates as of the tuned."
+    yield ""
+    yield from _head(tasks)
+    yield f"| rows learnt from | {' | '.join(f'{EVERY_TASK[task].rows:,}' for task in tasks)} | | |"
+    yield _row("teacher, 6 layers x 384", teachers, teachers)
+    for student in STUDENTS:
+        cells = [_values(results, task, student, "wide", "student") for task in tasks]
+        if any(cells):
+            yield _row(student, cells, teachers)
+
+
+def _rates_table(results: dict[str, Any]) -> Iterator[str]:
+    """What the rates do where there is no general student."""
+    tasks = [task for task in RATED if any(_values(results, task, one, "rates-low", "student") for one in STUDENTS)]
+    if not tasks:
+        return
+    teachers = [_teacher(results, task) for task in tasks]
+    yield ""
+    yield "## Learning rates without a general student"
+    yield ""
+    yield "The recipe text-classification with these rates of its two phases; the start is the teacher, projected"
+    yield f"down. At most {RECIPE['most_rows']:,} rows. The teachers have seen all."
+    yield ""
+    yield from _head(tasks)
+    yield _row("teacher, 6 layers x 384", teachers, teachers)
+    for student in STUDENTS:
+        for name, variant in RATES.items():
+            cells = [_values(results, task, student, name, "student") for task in tasks]
+            if any(cells):
+                yield _row(f"{student}, {variant.title}", cells, teachers)
+
+
+def _head(tasks: list[str]) -> Iterator[str]:
+    named = (f"{task.removesuffix('-all')} ({EVERY_TASK[task].metric})" for task in tasks)
+    yield f"| | {' | '.join(named)} | mean | of teacher |"
+    yield f"| --- |{' ---: |' * (len(tasks) + 2)}"
+
+
+def _teacher(results: dict[str, Any], task: str) -> list[float]:
+    """The figure of a task's teacher, from any run beside it."""
+    return [one["metrics"]["teacher"] for name, one in results.items() if name.startswith(f"{task}/")][:1]
