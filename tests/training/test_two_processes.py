@@ -54,6 +54,9 @@ def test_two_processes_are_one(name: str, both: Path, tmp_path: Path) -> None:
     assert apart(one["weights"], first["weights"]) < 1e-5
     assert apart(first["weights"], second["weights"]) == 0
     assert first["kinds"] == {"DTensor" if "sharded" in name else "Tensor"}
+    assert bool(one["answers"]) == name.startswith("answers noted")
+    for ours, theirs in zip(one["answers"], first["answers"], strict=True):
+        torch.testing.assert_close(ours, theirs, rtol=1e-5, atol=1e-6)
     for parameter, value in first["saved"].items():
         assert torch.equal(value, first["weights"][f"student.{parameter}"])
     assert len(one["logs"]) == len(first["logs"]) > 1

@@ -18,10 +18,12 @@ from tinybert_hf.training.cache_rows import RowIndex, batch_identities
 from tinybert_hf.training.teacher_cache import LOGITS, CachedTensor, shard_rows
 
 if TYPE_CHECKING:
+    from accelerate import Accelerator
+
     from tinybert_hf.training.trainer import DistillationTrainer
 
-ANSWERS_FILE = "teacher_answers.safetensors"
 _WAIT = 64  # batches that are noted at once: each time the processor waits for the device
+_SHARED_AT_ONCE = 2**24  # numbers that processes add up at once
 
 
 class AnswerRecord:
@@ -81,25 +83,43 @@ class AnswerRecord:
                     self._known[place] = True
         self._waiting = []
 
-    def save(self, folder: str | Path) -> None:
-        """Into a checkpoint."""
+    def save(self, file: str | Path) -> None:
+        """Into a checkpoint, what this process has seen."""
         self._settle()
-        save_file({LOGITS: self._said, "known": self._known.to(torch.uint8)}, Path(folder) / ANSWERS_FILE)
+        save_file({LOGITS: self._said, "known": self._known.to(torch.uint8)}, file)
 
-    def load(self, folder: str | Path) -> None:
+    def load(self, file: str | Path) -> None:
         """From a checkpoint; where it has none the record stays empty, and the phase behind asks the teacher."""
-        file = Path(folder) / ANSWERS_FILE
-        tensors = load_file(file) if file.is_file() else {}
+        tensors = load_file(file) if Path(file).is_file() else {}
         if tensors and tensors[LOGITS].shape == self._said.shape and len(tensors["known"]) == len(self._known):
             self._said, self._known = tensors[LOGITS], tensors["known"].bool()
 
-    def write(self) -> None:
+    def write(self, accelerator: Accelerator) -> None:
         """Make the cache; shards with a row that has no answer, or one that is not finite, are left to its phase.
+
+        Args:
+            accelerator: all its processes have to call this; the main one writes.
 
         Raises:
             OutputFolderError: it cannot be written.
         """
         self._settle()
+        if accelerator.num_processes > 1:
+            self._put_together(accelerator)
+        if accelerator.is_main_process:
+            self._write()
+        accelerator.wait_for_everyone()
+
+    def _put_together(self, accelerator: Accelerator) -> None:
+        """The answers of all processes; of a row that several have seen, in several epochs, the mean."""
+        seen = accelerator.reduce(self._known.to(accelerator.device, torch.float32), "sum").cpu()
+        self._known = seen > 0
+        times = seen.clamp(min=1).repeat_interleave(torch.from_numpy(self.kept.counts(self.index)))
+        rows = max(1, _SHARED_AT_ONCE // self.kept.width)
+        for said, count in zip(self._said.split(rows), times.split(rows), strict=True):
+            said.copy_(accelerator.reduce(said.to(accelerator.device), "sum").cpu() / count[:, None])
+
+    def _write(self) -> None:
         rows, size = len(self.index), self.kept.bytes(self.index)
         folder = CacheFolder.claim(self.path, self.key, rows, shard_rows(self.index, size))
         for shard in folder.missing:

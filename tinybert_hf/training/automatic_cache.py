@@ -66,7 +66,7 @@ def cache_to_fill(
 ) -> Path | None:
     """The cache of the phase behind, where this one runs the teacher over the same rows anyway.
 
-    Only in one process: of several, each sees its share of the rows.
+    Only on one machine: processes that share no disk could not all read it.
 
     Args:
         trainer: of this phase.
@@ -81,7 +81,7 @@ def cache_to_fill(
         `cache`, or None.
     """
     fills = (
-        trainer.args.world_size == 1
+        trainer.args.world_size == int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
         and trainer.args.teacher_cache is None
         and trainer.distillation_objective.needs_teacher
         and phase.train_rows == behind.train_rows

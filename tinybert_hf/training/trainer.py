@@ -208,7 +208,7 @@ class DistillationTrainer(ResumableTrainer):
             with compiled([self.student, *each_teacher(self.teacher)], self.args):
                 result = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
             if self._answers is not None:
-                self._answers.write()
+                self._answers.write(self.accelerator)
             return result
         finally:
             for parameter in idle:
@@ -357,12 +357,16 @@ class DistillationTrainer(ResumableTrainer):
     def _restore_running_sums(self) -> None:
         super()._restore_running_sums()
         if self._answers is not None and self._resumed_from is not None:
-            self._answers.load(self._resumed_from)
+            self._answers.load(Path(self._resumed_from) / self._answers_file)
+
+    @property
+    def _answers_file(self) -> str:
+        return self._of_this_process("teacher_answers", ".safetensors")
 
     def _save_rng_state(self, output_dir: str) -> None:
         super()._save_rng_state(output_dir)
         if self._answers is not None:
-            self._answers.save(output_dir)
+            self._answers.save(Path(output_dir) / self._answers_file)
 
     def log(self, logs: dict[str, float], *args: Any, **kwargs: Any) -> None:
         """Add the losses one by one to the training log."""
