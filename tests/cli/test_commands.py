@@ -114,8 +114,8 @@ def test_distill_files_then_evaluate(tinybert: Cli, work: Path, files: list[str]
     assert result.exit_code == 0, result.output
     assert 'Load it: import tinybert_hf; pipeline("text-classification", "out")' in result.output
     assert "epoch 1.00" in result.stdout
-    assert "phase 0 (intermediate): attention, hidden state, embedding; 0.5 epochs" in result.stdout
-    assert "phase 1 (prediction): prediction; 1 epoch" in result.stdout
+    assert "phase 0 (intermediate): attention, hidden state, embedding; 0.5 epochs at 0.002" in result.stdout
+    assert "phase 1 (prediction): prediction; 1 epoch at 0.0005" in result.stdout
     assert "%|" not in result.output, "a progress bar, and standard error is no terminal"
     assert AutoModelForSequenceClassification.from_pretrained(work / "out").config.hidden_size == 16
     again = tinybert("distill", *files, *options, "--json")
@@ -179,7 +179,7 @@ def test_epochs_and_batch_size_of_every_phase(tinybert: Cli, work: Path, files: 
     assert (recipe["teacher"]["finetune"]["epochs"], recipe["baseline"]["epochs"]) == (5.0, 3.0)
     assert [phase["epochs"] for phase in recipe["phases"]] == [1.0, 1.0]
     for line in (
-        r"phase 1 \(prediction\): .*; 1 epoch$",
+        r"phase 1 \(prediction\): .*; 1 epoch at [\d.]+$",
         r"^the teacher is fine-tuned first: 5 epochs",
         r"teacher: 3 epochs",
     ):

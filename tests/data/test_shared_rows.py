@@ -17,7 +17,7 @@ def data(train: Any, validation: Any, **parts: Any) -> TaskData:
 @pytest.mark.parametrize(
     ("train", "validation"),
     [
-        ({"text": ["a", "b", "c"], "label": [0, 1, 0]}, {"text": ["c", "d", "a"], "label": [1, 1, 0]}),
+        ({"text": ["a", "b", "c"], "label": [0, 1, 0]}, {"text": ["C", "d", " a\n"], "label": [1, 1, 0]}),
         (
             {"text": ["a", "a", "b"], "text_pair": ["x", "y", "z"]},
             {"text": ["a", "b", "a"], "text_pair": ["y", "y", "x"]},
@@ -33,7 +33,7 @@ def data(train: Any, validation: Any, **parts: Any) -> TaskData:
 )
 def test_shared_rows_are_counted_by_what_a_model_reads(train: Any, validation: Any) -> None:
     (note,) = shared_rows_notes(data(train, validation))
-    assert note.startswith("2 of 3 validation rows stand among the train rows too")
+    assert note.startswith("2 of 3 validation rows stand among the training rows too")
 
 
 def test_each_part_is_counted_apart() -> None:

@@ -64,6 +64,15 @@ def test_no_share_of_a_teacher_that_knows_nothing() -> None:
     assert cells == [["-0.1000", "-", "0.2000"], ["0.3000", "-", "0.4000"]]
 
 
+def test_it_is_said_where_the_teacher_brought_nothing() -> None:
+    said = "Trained alone, the same student is as good"
+    for alone, expected in ((0.80, False), (0.81, True), (0.82, True)):
+        metrics = {**REPORT.metrics, "baseline": {"accuracy": alone}}
+        report = replace(REPORT, metrics=metrics, costs={**REPORT.costs, "baseline": COST})
+        assert (said in printed(report, width=200)) == expected
+    assert said not in printed(REPORT, width=200)
+
+
 def test_an_earlier_run_is_shown_again() -> None:
     """run.json of a version that knew no further metrics."""
     content = {key: value for key, value in asdict(REPORT).items() if key not in ("folder", "further_metrics")}

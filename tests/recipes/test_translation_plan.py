@@ -67,7 +67,7 @@ def test_a_dry_run_tells_shapes_rows_and_layer_maps(work: Path) -> None:
     assert "translations of the train rows and of 5 unlabelled sources (5 beams) and the references" in text
     maps = "encoder: 1<-3; encoder attention: 1<-3; decoder: 1<-2; cross-attention: 1<-1"
     assert f"layer maps (student<-teacher): {maps}\n" in text
-    assert "\nphase 1 (prediction): 1 x label_loss; 1 epoch\n" in text
+    assert "\nphase 1 (prediction): 1 x label_loss; 1 epoch at 0.0003\n" in text
     assert "\nmeasured with: 5 beams (teacher), 1 (student)" in text
 
 

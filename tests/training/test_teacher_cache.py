@@ -350,7 +350,12 @@ def test_a_prediction_phase_of_several_epochs_has_a_cache(
 
 @pytest.mark.parametrize("epochs", [1, 3])
 def test_the_phase_before_fills_the_cache(
-    tmp_path: Path, tiny_tokenizer: BertTokenizer, monkeypatch: pytest.MonkeyPatch, calls: list[int], epochs: int
+    tmp_path: Path,
+    tiny_tokenizer: BertTokenizer,
+    monkeypatch: pytest.MonkeyPatch,
+    calls: list[int],
+    caplog: pytest.LogCaptureFixture,
+    epochs: int,
 ) -> None:
     """The teacher runs in the first phase alone, also where its answers would be needed once only."""
     monkeypatch.setattr(answer_record, "_WAIT", 2)
@@ -358,6 +363,7 @@ def test_the_phase_before_fills_the_cache(
     last = replace(PHASES[1], epochs=epochs)
     made = run(tmp_path / "a", tiny_tokenizer, (first, last))
     filled = sum(calls)
+    assert "The teacher is not run in this phase: its answers to all 16 rows are kept already" in caplog.text
     assert not list((tmp_path / "a").glob("phases/*/teacher_cache"))
     calls.clear()
     live = run(tmp_path / "b", tiny_tokenizer, (first, replace(last, teacher_cache=False)))

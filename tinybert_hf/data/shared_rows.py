@@ -21,7 +21,7 @@ def shared_rows_notes(data: TaskData) -> Iterator[str]:
     Args:
         data: checked rows.
     """
-    learnt = {"train": data.train, "unlabelled": data.unlabelled}
+    learnt = {"training": data.train, "unlabelled": data.unlabelled}
     measured = {"validation": data.validation, **data.further_validation}
     for name, rows in measured.items():
         if rows is None:
@@ -32,9 +32,9 @@ def shared_rows_notes(data: TaskData) -> Iterator[str]:
             again = wanted.intersection(_keys(further)) if further is not None else set()
             shared = sum(key in again for key in keys)
             if shared:
-                verb = "stands" if shared == 1 else "stand"
+                stand = f"{counted(len(keys), f'{name} row')} {'stands' if shared == 1 else 'stand'}"
                 yield (
-                    f"{shared:,} of {counted(len(keys), f'{name} row')} {verb} among the {other} rows too, so the "
+                    f"{shared:,} of {stand} among the {other} rows too, letter case apart, so the "
                     "figures on them are better than on new rows."
                 )
 
@@ -42,6 +42,12 @@ def shared_rows_notes(data: TaskData) -> Iterator[str]:
 def _keys(rows: Dataset) -> Iterator[Any]:
     """What a model reads of each row."""
     if "tokens" in rows.column_names:
-        yield from map(tuple, rows["tokens"])
+        yield from (_alike(" ".join(words)) for words in rows["tokens"])
     else:
-        yield from zip(*(rows[name] for name in _READ if name in rows.column_names), strict=True)
+        read = [map(_alike, rows[name]) for name in _READ if name in rows.column_names]
+        yield from zip(*read, strict=True)
+
+
+def _alike(text: str) -> str:
+    """The same for texts that most tokenizers read alike."""
+    return " ".join(text.casefold().split())

@@ -19,6 +19,7 @@ from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan
 from tinybert_hf.recipes.pruning import described
 from tinybert_hf.recipes.schema import TRANSLATION, Recipe
 from tinybert_hf.training import Phase
+from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
 from tinybert_hf.wording import counted, counted_epochs
 
 
@@ -103,14 +104,15 @@ def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
 def _before(recipe: Recipe) -> Iterator[str]:
     """The training in front of the phases: with it and `_after` a reader sees the epochs of all three."""
     if recipe.teacher.finetune is not None:
-        epochs = counted_epochs(recipe.teacher.finetune.epochs)
+        tuning = recipe.teacher.finetune
+        epochs = counted_epochs(tuning.epochs, tuning.learning_rate or USUAL_LEARNING_RATE)
         yield f"the teacher is fine-tuned first: {epochs} (--teacher-epochs)"
 
 
 def _after(recipe: Recipe) -> Iterator[str]:
     """The training behind the phases."""
     if recipe.baseline is not None:
-        epochs = counted_epochs(recipe.baseline.epochs)
+        epochs = counted_epochs(recipe.baseline.epochs, recipe.baseline.learning_rate)
         yield f"to compare, the same student is trained without the teacher: {epochs} (--baseline-epochs)"
 
 
@@ -150,7 +152,8 @@ def _maps(objective: Objective) -> Iterator[str]:
 
 def _phase(index: int, phase: Phase, losses: dict[str, float]) -> str:
     said = " + ".join(f"{weight:g} x {name}" for name, weight in losses.items())
-    return f"phase {index} ({phase.name}): {said}; {counted_epochs(phase.epochs)}"
+    rows = "" if phase.train_rows is None else f" over the first {counted(phase.train_rows, 'row')}"
+    return f"phase {index} ({phase.name}): {said}; {counted_epochs(phase.epochs, phase.learning_rate)}{rows}"
 
 
 # Fields that are about one task only, by the section that they stand in.

@@ -103,7 +103,17 @@ class RunReport:
                 "Where the package is not installed: AutoModelForQuestionAnswering.from_pretrained(..., "
                 "trust_remote_code=True) gives the logits of start and end."
             )
-        return [*pruned, f"The student is in {self.folder}.", f"Load it: {load}", elsewhere]
+        return [*pruned, *self._alone(), f"The student is in {self.folder}.", f"Load it: {load}", elsewhere]
+
+    def _alone(self) -> list[str]:
+        """What to say where the teacher brought nothing."""
+        alone = self.metrics.get(BASELINE, {}).get(self.main_metric)
+        if alone is None or alone < self.metrics[STUDENT][self.main_metric]:
+            return []
+        return [
+            "Trained alone, the same student is as good: here the teacher brought nothing that these rows can show. "
+            "More epochs or more rows (also without labels) may change that."
+        ]
 
     def _pruned(self, result: Mapping[str, Any]) -> list[str]:
         """Sizes and the main figure before and after, and what text loses its pieces."""

@@ -6,6 +6,7 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.shared_rows import shared_rows_notes
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.recipes.layer_distances import AFTER, BEFORE, distances_to_teacher, write_distances
@@ -128,7 +129,7 @@ class Run(RunBase[PlanT]):
     def _announce(self, index: int, phase: Phase) -> None:
         losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
         named = ", ".join(loss.removesuffix("_loss").replace("_", " ") for loss in losses)
-        self.say(f"phase {index} ({phase.name}): {named}; {counted_epochs(phase.epochs)}")
+        self.say(f"phase {index} ({phase.name}): {named}; {counted_epochs(phase.epochs, phase.learning_rate)}")
 
     def _compare_layers(self, when: str, student: PreTrainedModel) -> None:
         """Keep how far the layers are from the teacher's, for the report."""
@@ -191,6 +192,6 @@ class Run(RunBase[PlanT]):
             "pruning": pruning,
             "seconds": stages["seconds"] or {},
             "device": self.device,
-            "warnings": [*self.teacher_warnings(), *self.student_warnings()],
+            "warnings": [*shared_rows_notes(self.plan.data), *self.teacher_warnings(), *self.student_warnings()],
             "task": self.recipe.task,
         }

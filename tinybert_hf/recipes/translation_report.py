@@ -31,6 +31,7 @@ class TranslationReport(RunReport):
     def _last_lines(self) -> list[str]:
         student, metrics = self.costs[STUDENT], self.metrics[STUDENT]
         return [
+            *self._alone(),
             f"BLEU: {metrics['bleu_signature']}",
             f"chrF: {metrics['chrf_signature']}",
             f"The student takes {student['megabytes']:.1f} MB, in int8 about {student['int8_megabytes']:.1f} MB.",

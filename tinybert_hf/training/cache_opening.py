@@ -143,6 +143,10 @@ def _writing(
                 len(folder.manifest["shards"]),
                 ", removed when the phase is done" if trainer.owns_cache else "",
             )
+        elif trainer.owns_cache:
+            logger.warning(
+                "The teacher is not run in this phase: its answers to all %d rows are kept already.", len(index)
+            )
         yield from write_missing(trainer, folder, index, kept)
 
 
