@@ -43,6 +43,11 @@ def test_a_dry_run_tells_shapes_maps_and_rows(work: Path, teacher: str) -> None:
     assert "rows: 48 train, 16 validation" in text
     assert "labels: negative, positive" in text
     assert "phase 1 (prediction): 1 x prediction_loss" in text
+    assert "the teacher is not run again: its answers are noted in the phase before" in text
+    for change in ("phases.0.epochs=0.5", "phases.0.train_rows=8", "phases.0.teacher_cache=true"):
+        losses = ["phases.0.attention_loss_weight=0", "phases.0.teacher_cache_hidden_states=true"]
+        text = describe_plan(plan(work, teacher, "phases.1.epochs=2", *losses, change))
+        assert "the teacher is asked once a row, its answers are kept" in text
 
 
 @pytest.mark.parametrize(("width", "rates"), [(192, (2e-3, 5e-4)), (204, (4e-4, 1e-4))], ids=["narrow", "wide"])

@@ -175,7 +175,7 @@ def test_a_dry_run_shows_the_fields_of_the_task(tmp_path: Path, teacher: str) ->
     assert "tags_column: ner_tags" in said
     assert "text_column" not in said
     assert "labels: O, B-person, I-person, B-place, I-place (token-classification)" in said
-    assert "the teacher is asked once a row" in said
+    assert "the teacher is not run again: its answers are noted in the phase before" in said
 
 
 def test_a_text_classifier_is_no_teacher_of_words(tmp_path: Path) -> None:

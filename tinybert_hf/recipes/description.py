@@ -22,6 +22,8 @@ from tinybert_hf.training import Phase
 from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
 from tinybert_hf.wording import counted, counted_epochs
 
+_OF_ANSWERS = {"prediction_loss", "label_loss"}
+
 
 def describe_plan(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> str:
     """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer maps of each phase."""
@@ -95,10 +97,20 @@ def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
         if "prediction_loss" not in losses or len(losses) > 1:
             other = "" if attention == hidden else f"; attention: {attention}"
             yield f"  layer map (student<-teacher): {hidden}{other}"
-        if phase.teacher_cache is None and phase.epochs > 1 and set(losses) <= {"prediction_loss", "label_loss"}:
-            yield "  the teacher is asked once a row, its answers are kept in the output folder"
+        alone = not isinstance(plan, EncoderPlan) or plan.joint is None
+        if alone and phase.teacher_cache is None and "prediction_loss" in losses and set(losses) <= _OF_ANSWERS:
+            if index and _notes_answers(plan.recipe.phases[index - 1], phase):
+                yield "  the teacher is not run again: its answers are noted in the phase before"
+            elif phase.epochs > 1:
+                yield "  the teacher is asked once a row, its answers are kept in the output folder"
     yield from _after(plan.recipe)
     yield from described(plan.recipe)
+
+
+def _notes_answers(phase: Phase, behind: Phase) -> bool:
+    """Whether a phase runs the teacher over all rows of the one behind."""
+    looks = set(phase.loss_weights()) != {"label_loss"} and not phase.teacher_cache
+    return looks and phase.epochs >= 1 and phase.train_rows == behind.train_rows and not behind.teacher_cache_limit_gb
 
 
 def _before(recipe: Recipe) -> Iterator[str]:
