@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import statistics
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any
 
 from task_settings import (
@@ -106,43 +106,44 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
 def _all_rows_table(results: dict[str, Any]) -> Iterator[str]:
     """Teachers and students that have learnt from all training rows."""
     tasks = [task for task in WIDE if any(_values(results, task, one, "wide", "student") for one in STUDENTS)]
-    if not tasks:
-        return
-    teachers = [_teacher(results, task) for task in tasks]
-    yield ""
-    yield "## All rows"
-    yield ""
-    yield "Teacher and student learn from all training rows of the task (of SQuAD from every second question, as"
-    yield "above); the general student has read all texts once, reviews and news among them; rates as of the tuned."
-    yield ""
-    yield from _head(tasks)
-    yield f"| rows learnt from | {' | '.join(f'{EVERY_TASK[task].rows:,}' for task in tasks)} | | |"
-    yield _row("teacher, 6 layers x 384", teachers, teachers)
-    for student in STUDENTS:
-        cells = [_values(results, task, student, "wide", "student") for task in tasks]
-        if any(cells):
-            yield _row(student, cells, teachers)
+    learnt = f"| rows learnt from | {' | '.join(f'{EVERY_TASK[task].rows:,}' for task in tasks)} | | |"
+    said = (
+        "Teacher and student learn from all training rows of the task; the general student has read all texts once,",
+        "reviews and news among them; rates as of the tuned.",
+    )
+    yield from _section("All rows", said, results, tasks, {"wide": ""}, (learnt,))
 
 
 def _rates_table(results: dict[str, Any]) -> Iterator[str]:
     """What the rates do where there is no general student."""
     tasks = [task for task in RATED if any(_values(results, task, one, "rates-low", "student") for one in STUDENTS)]
+    said = (
+        "The recipe text-classification with these rates of its two phases; the start is the teacher, projected",
+        f"down. At most {RECIPE['most_rows']:,} rows. The teachers have seen all.",
+    )
+    titles = {name: f", {variant.title}" for name, variant in RATES.items()}
+    yield from _section("Learning rates without a general student", said, results, tasks, titles)
+
+
+def _section(
+    title: str,
+    said: Iterable[str],
+    results: dict[str, Any],
+    tasks: list[str],
+    variants: dict[str, str],
+    first: Iterable[str] = (),
+) -> Iterator[str]:
+    """A table of teachers and students; nothing where no task has a run."""
     if not tasks:
         return
     teachers = [_teacher(results, task) for task in tasks]
-    yield ""
-    yield "## Learning rates without a general student"
-    yield ""
-    yield "The recipe text-classification with these rates of its two phases; the start is the teacher, projected"
-    yield f"down. At most {RECIPE['most_rows']:,} rows. The teachers have seen all."
-    yield ""
-    yield from _head(tasks)
+    yield from ("", f"## {title}", "", *said, "", *_head(tasks), *first)
     yield _row("teacher, 6 layers x 384", teachers, teachers)
     for student in STUDENTS:
-        for name, variant in RATES.items():
-            cells = [_values(results, task, student, name, "student") for task in tasks]
+        for variant, which in variants.items():
+            cells = [_values(results, task, student, variant, "student") for task in tasks]
             if any(cells):
-                yield _row(f"{student}, {variant.title}", cells, teachers)
+                yield _row(f"{student}{which}", cells, teachers)
 
 
 def _head(tasks: list[str]) -> Iterator[str]:
