@@ -80,7 +80,8 @@ def planned(part: str, tasks: list[str], seeds: list[int], variants: list[str]) 
                 if task in RATED:
                     yield from (Run(task, student, name, seed) for student in STUDENTS for name in RATES)
             elif task in ABLATED:
-                yield from (Run(task, STUDENTS[0], name, seed) for name in variants if name != "whole")
+                runs = (Run(task, STUDENTS[0], name, seed) for name in variants if name != "whole")
+                yield from (run for run in runs if _possible(run))
 
 
 def _possible(run: Run) -> bool:

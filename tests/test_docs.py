@@ -73,6 +73,33 @@ def test_files_that_are_named_are_there(page: str) -> None:
     assert [file for file in named if not any((room / file).exists() for room in rooms)] == []
 
 
+def test_the_tables_of_tasks_are_those_of_their_json(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And so the script that makes them runs."""
+    monkeypatch.syspath_prepend(ROOT / "benchmarks")
+    tables = importlib.import_module("task_tables").tables
+    results = json.loads((DOCS / "results" / "tasks.json").read_text(encoding="utf-8"))
+    assert TEXTS["docs/results/tasks.md"] == "\n".join(tables(results)) + "\n"
+    planned = importlib.import_module("tasks").planned
+    settings = importlib.import_module("task_settings")
+    every = [list(settings.EVERY_TASK), [1], list(settings.VARIANTS)]
+    names = {
+        run.name
+        for part in (*settings.STUDENTS, *settings.FURTHER, "ablation", "rates")
+        for run in planned(part, *every)
+    }
+    assert {
+        "squad/2l-192d-wide-1",
+        "cola-all/4l-312d-wide-1",
+        "mrpc-all/2l-192d-rates-low-1",
+        "stsb/4l-312d-top-1",
+    } <= names
+    assert not {
+        name
+        for name in names
+        if name.startswith(("cola/4l-312d-wide", "squad/4l-312d-copies", "sst2-all/4l-312d-whole"))
+    }
+
+
 def test_figures_that_advice_rests_on_stand_in_the_results() -> None:
     """Accuracies and BLEU of the page, in the tables of docs/results or, rounded, in the JSON beside them."""
     results = "\n".join(
