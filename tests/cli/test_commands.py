@@ -138,7 +138,7 @@ def test_dry_run_prints_the_run_and_writes_nothing(tinybert: Cli, work: Path, fi
     result = tinybert("distill", *files, "--teacher", teacher, "--max-length", "16", "--set", SMALL, "--dry-run")
     assert result.exit_code == 0, result.output
     assert "layer map (student<-teacher): 1<-2, 2<-4" in result.output
-    assert "its answers are kept in the output folder" in result.output
+    assert "its answers are noted in the phase before" in result.output
     assert "text_column" in result.output
     assert not [name for name in ("source_column", "decoder_layer_map", "pseudo_labels") if name in result.output]
     assert sorted(path.name for path in work.iterdir()) == ["a.jsonl", "b.jsonl"]
