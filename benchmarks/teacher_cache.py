@@ -178,8 +178,9 @@ def table(results: dict[str, Any], threads: int) -> str:
         "# What a teacher cache saves",
         "",
         f"Written by `python benchmarks/teacher_cache.py --threads {threads}`. CPU, {threads} thread(s), torch "
-        f"{torch.__version__}; teacher in float32{products}; student 4l-312d, {ROWS_A_STEP} rows",
-        "of 8 to 40 tokens a step, optimizer included. The two take turns in one process; the ratio is that of the",
+        f"{torch.__version__}; teacher",
+        f"in float32{products}; student 4l-312d, {ROWS_A_STEP} rows of 8 to 40 tokens a step,",
+        "optimizer included. The two take turns in one process; the ratio is that of the",
         "summed times, in brackets the smallest and the largest of single rounds. A step costs the student a forward",
         "and about two more for its backward, and the teacher one: a cache cannot save more than the teacher's part.",
         "",
