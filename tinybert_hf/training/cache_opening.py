@@ -85,9 +85,8 @@ def cache_content(
     index = RowIndex.of(trainer.train_dataset, identifying_inputs(teacher, batch, trainer.train_dataset))
     index.places_of(batch)  # refuses a collator that changes rows before anything is written
     with trainer.compute_loss_context_manager():
-        options = {"answer": True} if answers_only else {}
         seen = trainer.distillation_objective.each[0].capture_teacher(
-            trainer.teacher, trainer._prepare_inputs(batch), **options
+            trainer.teacher, trainer._prepare_inputs(batch), answer=answers_only
         )
     seen = Capture(logits=seen.logits) if answers_only else seen
     kept = cached_tensors(seen, is_translator(teacher))

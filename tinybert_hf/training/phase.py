@@ -18,7 +18,7 @@ from tinybert_hf.training.arguments import (
 from tinybert_hf.training.finetuning import common_arguments
 
 NARROW = 192
-"""Up to this width a student needs higher rates: it is trained for as many steps, and has more to change."""
+"""Up to this width a student learns better at higher rates (docs/choosing.md, "Learning rates")."""
 _RATES = {"between layers": (2e-3, 4e-4), "answers alone": (5e-4, 1e-4)}  # up to NARROW, above it
 _OF_TRANSLATORS = 3e-4
 
@@ -100,7 +100,7 @@ class Phase:
         self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
 
     def usual_learning_rate(self, width: int, *, has_decoder: bool = False) -> float:
-        """The rate of a phase that names none: the narrower the student, and the more it has to change, the higher.
+        """The rate of a phase that names none.
 
         Args:
             width: of the student.
