@@ -384,10 +384,15 @@ def test_the_phase_before_fills_the_cache(
     ids=str,
 )
 def test_what_the_phase_before_has_not_seen_is_asked(
-    tmp_path: Path, tiny_tokenizer: BertTokenizer, first: dict[str, Any], last: dict[str, Any]
+    tmp_path: Path,
+    tiny_tokenizer: BertTokenizer,
+    caplog: pytest.LogCaptureFixture,
+    first: dict[str, Any],
+    last: dict[str, Any],
 ) -> None:
     phases = (replace(PHASES[1], **first), replace(PHASES[1], **last))
     made = run(tmp_path / "a", tiny_tokenizer, phases)
+    assert "written anew" not in caplog.text, "a cache of other rows was left there"
     alone = replace(phases[1], teacher_cache=False, teacher_cache_hidden_states=False)
     live = run(tmp_path / "b", tiny_tokenizer, (phases[0], alone))
     torch.testing.assert_close(made, live, rtol=1e-3, atol=2e-3 if "hidden_state_loss_weight" in last else 1e-6)
