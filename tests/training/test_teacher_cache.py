@@ -374,25 +374,27 @@ def test_the_phase_before_fills_the_cache(
 @pytest.mark.parametrize(
     ("first", "last"),
     [
-        ({"epochs": 0.5}, {}),
-        ({"train_rows": 8}, {}),
-        ({"train_rows": 8}, {"train_rows": 8}),
-        ({"teacher_cache": True}, {}),
-        ({}, {"teacher_cache_limit_gb": 1.0}),
-        ({}, {"teacher_cache_hidden_states": True, "hidden_state_loss_weight": 1.0, "teacher_cache": True}),
+        (replace(PHASES[0], epochs=0.5), {}),
+        (replace(PHASES[0], train_rows=8), {}),
+        (replace(PHASES[0], train_rows=8), {"train_rows": 8}),
+        (PHASES[1], {}),  # has a cache of its own
+        (PHASES[0], {"teacher_cache_limit_gb": 1.0}),
+        (PHASES[0], {"teacher_cache_hidden_states": True, "hidden_state_loss_weight": 1.0, "teacher_cache": True}),
     ],
-    ids=str,
+    ids=["half an epoch", "fewer rows", "as few rows", "a cache of its own", "a limit", "hidden states"],
 )
 def test_what_the_phase_before_has_not_seen_is_asked(
     tmp_path: Path,
     tiny_tokenizer: BertTokenizer,
     caplog: pytest.LogCaptureFixture,
-    first: dict[str, Any],
+    first: Phase,
     last: dict[str, Any],
 ) -> None:
-    phases = (replace(PHASES[1], **first), replace(PHASES[1], **last))
+    phases = (first, replace(PHASES[1], **last))
     made = run(tmp_path / "a", tiny_tokenizer, phases)
     assert "written anew" not in caplog.text, "a cache of other rows was left there"
+    asked = "answers to" in caplog.text and "1-prediction/teacher_cache" in caplog.text
+    assert asked == (first.train_rows is None or last == {})
     alone = replace(phases[1], teacher_cache=False, teacher_cache_hidden_states=False)
     live = run(tmp_path / "b", tiny_tokenizer, (phases[0], alone))
     torch.testing.assert_close(made, live, rtol=1e-3, atol=2e-3 if "hidden_state_loss_weight" in last else 1e-6)

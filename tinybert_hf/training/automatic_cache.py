@@ -87,7 +87,6 @@ def cache_to_fill(
         and phase.train_rows == behind.train_rows
         and behind.teacher_cache in (None, True)
         and behind.teacher_cache_limit_gb is None
-        and not behind.teacher_cache_hidden_states
         and can_be_kept(
             behind,
             trainer.teacher,
