@@ -151,7 +151,7 @@ class Variant:
         copies: with other words, of each training row.
         unlabelled: the training rows that the teacher has not seen are learnt from too, without their labels.
         share: of the task's epochs.
-        rates: of the two phases, in place of the others; in mixed precision.
+        rates: of the two phases, in place of the others, None as the recipe has them; in mixed precision.
         most_rows: of the task's rows.
         epochs: of the two phases, in place of the task's.
         learning_rate: of the prediction phase, where it is not tuned.
@@ -169,16 +169,16 @@ class Variant:
     copies: int = 0
     unlabelled: bool = False
     share: float = 1.0
-    rates: tuple[float, float] | None = None
+    rates: tuple[float | None, float | None] | None = None
     most_rows: int | None = None
     epochs: tuple[float, float] | None = None
     learning_rate: float = 2e-4
     alone: bool = False
 
 
-_FURTHER = ("copies", "long", "tuned", "tuned-slow", "tuned-copies", "wide")
+_FURTHER = ("copies", "long", "tuned", "tuned-slow", "tuned-copies", "wide", "wide-copies")
 FURTHER = {f"{student}-{variant}": (student, variant) for student in STUDENTS for variant in _FURTHER}
-WITHOUT = {"copies": "whole", "tuned-copies": "tuned"}  # the same run with its own rows alone
+WITHOUT = {"copies": "whole", "tuned-copies": "tuned", "wide-copies": "wide"}  # the same run with its own rows alone
 # Of the two phases; found on STS-B, taken for every task.
 TUNED_RATES = {"4l-312d": (1e-3, 3e-4), "2l-192d": (2e-3, 5e-4)}
 RECIPE: dict[str, Any] = {"epochs": (2, 3), "most_rows": 4000}
@@ -204,9 +204,21 @@ VARIANTS = {
     "tuned-slow": Variant("tuned, but at the rates of the runs above", tuned=True, tuned_rates=False),
     "tuned-copies": Variant("tuned, and 10 copies of each row, 1 + 3 epochs", tuned=True, copies=10, epochs=(1, 3)),
     "wide": Variant("tuned, and still more general text", tuned=True, wide=True),
+    "wide-copies": Variant("this, and 10 copies of each row, 1 + 3 epochs", tuned=True, wide=True, copies=10, epochs=(1, 3)),
     "tuned-no-general": Variant(
         "tuned rates alone: the start is the teacher, projected down", general=False, tuned=True
     ),
     "float32": Variant("the teacher's products in fp32, not in bfloat16", dtype="float32"),
 }
-EVERY_VARIANT = VARIANTS | RATES
+# Without a general student too, at the recipe's own rates: epochs of the two phases, over few rows.
+EPOCHS = {
+    f"epochs-{first}-{second}-of-{rows}": Variant(
+        f"{rows:,} rows, {first} and {second} epochs",
+        general=False,
+        rates=(None, None),
+        most_rows=rows,
+        epochs=(first, second),
+    )
+    for rows, first, second in ((1000, 2, 3), (1000, 6, 9), (1000, 12, 18), (4000, 2, 3), (4000, 6, 9))
+}
+EVERY_VARIANT = VARIANTS | RATES | EPOCHS

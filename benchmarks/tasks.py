@@ -25,6 +25,7 @@ import torch
 from rich.console import Console
 from task_settings import (
     ABLATED,
+    EPOCHS,
     EVERY_TASK,
     EVERY_VARIANT,
     FURTHER,
@@ -48,6 +49,7 @@ from tinybert_hf.recipes.finetuning import finetune_pretrained
 
 QUIET = {"disable_tqdm": True, "logging_steps": 50, "save_strategy": "no"}
 SCREEN = Console(width=160)
+SEARCHED = {"rates": RATES, "epochs": EPOCHS}
 
 
 @dataclass(frozen=True)
@@ -76,9 +78,9 @@ def planned(part: str, tasks: list[str], seeds: list[int], variants: list[str]) 
                 run = Run(task, *FURTHER[part], seed)
                 if _possible(run):
                     yield run
-            elif part == "rates":
+            elif part in SEARCHED:
                 if task in RATED:
-                    yield from (Run(task, student, name, seed) for student in STUDENTS for name in RATES)
+                    yield from (Run(task, student, name, seed) for student in STUDENTS for name in SEARCHED[part])
             elif task in ABLATED:
                 runs = (Run(task, STUDENTS[0], name, seed) for name in variants if name != "whole")
                 yield from (run for run in runs if _possible(run))
@@ -87,9 +89,9 @@ def planned(part: str, tasks: list[str], seeds: list[int], variants: list[str]) 
 def _possible(run: Run) -> bool:
     """Answers stand in the text, so it takes no other words; and of all rows only the last way is tried."""
     variant = VARIANTS[run.variant]
-    if variant.wide:
-        return run.task in WIDE
-    return run.task in TASKS and not (variant.copies and run.task == "squad")
+    if variant.copies and run.task == "squad":
+        return False
+    return run.task in (WIDE if variant.wide else TASKS)
 
 
 def pretrained_folder() -> str:
@@ -244,7 +246,7 @@ def found(work: Path) -> dict[str, dict[str, Any]]:
 
 def main() -> None:
     """Read the arguments and carry out the parts."""
-    parts = (*(f"general-{name}" for name in GENERAL), "teachers", *STUDENTS, *FURTHER, "ablation", "rates", "report")
+    parts = (*(f"general-{name}" for name in GENERAL), "teachers", *STUDENTS, *FURTHER, "ablation", *SEARCHED, "report")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/tasks"))

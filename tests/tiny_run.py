@@ -7,7 +7,8 @@ from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
-from transformers import BertConfig, BertForSequenceClassification, set_seed
+import pytest
+from transformers import BertConfig, BertForSequenceClassification, Trainer, set_seed
 
 from tinybert_hf.data import train_wordpiece_tokenizer
 
@@ -86,3 +87,15 @@ def recipe_mapping(folder: Path, model: str, **changes: Any) -> dict[str, Any]:
         "output_dir": str(folder / "out"),
     }
     return {**mapping, **changes}
+
+
+def stop_at_step(patch: pytest.MonkeyPatch, trainer: type[Trainer], step: int) -> None:
+    """As Ctrl-C in the step with this number, counted from 1."""
+    whole, taken = trainer.training_step, iter(range(1, step))
+
+    def training_step(self: Trainer, *args: Any, **kwargs: Any) -> Any:
+        if next(taken, None) is None:
+            raise KeyboardInterrupt
+        return whole(self, *args, **kwargs)
+
+    patch.setattr(trainer, "training_step", training_step)

@@ -5,21 +5,22 @@ from pathlib import Path
 
 import pytest
 from rich.console import Console
-from tiny_run import rows, write_rows
+from tiny_run import rows, stop_at_step, write_rows
 
 from tinybert_hf.data import DataSettings
 from tinybert_hf.recipes import finetuning
 from tinybert_hf.training import FinetuneSettings
+from tinybert_hf.training.finetuning import FinetuneTrainer
 
 
-def tune(folder: Path, model: str) -> str:
+def tune(folder: Path, model: str, epochs: float = 1) -> str:
     console = Console(record=True, width=120, file=io.StringIO())
     data = DataSettings(
         train_file=write_rows(folder / "train.jsonl", rows(16)),
         validation_file=write_rows(folder / "validation.jsonl", rows(16)),
         max_length=16,
     )
-    settings = FinetuneSettings(epochs=1, batch_size=16)
+    settings = FinetuneSettings(epochs=epochs, batch_size=16)
     finetuning.finetune_pretrained(
         model, data, settings, folder / "tuned", training_arguments={"use_cpu": True}, console=console
     )
@@ -40,3 +41,13 @@ def test_a_stopped_run_says_that_it_goes_on(work: Path, headless: str, monkeypat
 
 def test_a_new_run_does_not_say_so(work: Path, headless: str) -> None:
     assert "Going on" not in tune(work, headless)
+
+
+def test_a_training_that_was_stopped_says_from_which_step_it_goes_on(
+    work: Path, headless: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stop_at_step(monkeypatch, FinetuneTrainer, 7)
+    with pytest.raises(KeyboardInterrupt):
+        tune(work, headless, epochs=10)
+    monkeypatch.undo()
+    assert "It goes on from step 6." in tune(work, headless, epochs=10)

@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import torch
 from rich.console import Console
-from tiny_run import STUDENT, make_teacher, recipe_mapping, rows, write_rows
-from transformers import AutoModelForSequenceClassification, AutoTokenizer
+from tiny_run import STUDENT, make_teacher, recipe_mapping, rows, stop_at_step, write_rows
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer
 
 from tinybert_hf.distillation import bfloat16
 from tinybert_hf.errors import TinyBertError
@@ -23,6 +23,8 @@ from tinybert_hf.recipes.overrides import apply_overrides
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.training import DistillationTrainer
+from tinybert_hf.training.finetuning import FinetuneTrainer
 
 
 def run(folder: Path, model: str, *assignments: str, **changes: Any) -> tuple[RunReport, str]:
@@ -117,6 +119,19 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
     ended = weights(stopped)
     for name, values in weights(whole).items():
         torch.testing.assert_close(ended[name], values, rtol=0, atol=0)
+
+
+@pytest.mark.parametrize("stopped", [DistillationTrainer, FinetuneTrainer], ids=["phase", "baseline"])
+def test_a_training_that_was_stopped_says_from_which_step_it_goes_on(
+    work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch, stopped: type[Trainer]
+) -> None:
+    settings = {"phases": [{"name": "joint", "epochs": 5}], "baseline": {"epochs": 5, "batch_size": 16}}
+    with monkeypatch.context() as patch:
+        stop_at_step(patch, stopped, 5)  # of 10 or 15; a checkpoint is kept after each fifth of them
+        with pytest.raises(KeyboardInterrupt):
+            run(work, teacher, **settings)
+    printed = run(work, teacher, **settings)[1]
+    assert f"It goes on from step {4 if stopped is DistillationTrainer else 3}." in printed
 
 
 def test_another_recipe_does_not_go_on_in_the_folder(work: Path, teacher: str) -> None:

@@ -217,6 +217,7 @@ class _Tuning:
                 processing_class=tokenizer,
                 seed=self.seed,
                 training_arguments={**SCREEN, **self.arguments},
+                announce=lambda step: console.print(f"It goes on from step {step}.", highlight=False),
             )
         else:
             network = opening.open_model(folder.work / "model", type(network), whole=True)[0]

@@ -122,14 +122,20 @@ class Run(RunBase[PlanT]):
             seed=self.recipe.seed,
             training_arguments=self.phase_arguments,
             projections=self.starting_projections(student),
-            announce=self._announce if len(self.phases) > 1 else None,
+            announce=self._announce,
             **self.phase_options,
         )
 
-    def _announce(self, index: int, phase: Phase) -> None:
-        losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
-        named = ", ".join(loss.removesuffix("_loss").replace("_", " ") for loss in losses)
-        self.say(f"phase {index} ({phase.name}): {named}; {counted_epochs(phase.epochs, phase.learning_rate)}")
+    def _announce(self, index: int, phase: Phase, step: int) -> None:
+        if len(self.phases) > 1:
+            losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
+            named = ", ".join(loss.removesuffix("_loss").replace("_", " ") for loss in losses)
+            self.say(f"phase {index} ({phase.name}): {named}; {counted_epochs(phase.epochs, phase.learning_rate)}")
+        if step:
+            self._goes_on(step)
+
+    def _goes_on(self, step: int) -> None:
+        self.say(f"It goes on from step {step}.")
 
     def _compare_layers(self, when: str, student: PreTrainedModel) -> None:
         """Keep how far the layers are from the teacher's, for the report."""
@@ -167,6 +173,7 @@ class Run(RunBase[PlanT]):
             processing_class=tokenizer,
             seed=self.recipe.seed,
             training_arguments=self.training_arguments,
+            announce=self._goes_on,
         )
         if is_first_process():
             os.replace(self.folder.work / name, self.folder.path / name)

@@ -128,6 +128,11 @@ def remove_unfinished(folder: str | Path) -> None:
     shutil.rmtree(Path(folder) / SAVING_FOLDER, ignore_errors=True)
 
 
+def step_of(checkpoint: str | None) -> int:
+    """The step that a run goes on from; 0 without a checkpoint."""
+    return 0 if checkpoint is None else _step(Path(checkpoint))
+
+
 def _step(path: Path) -> int:
     match = re.fullmatch(r"checkpoint-(\d+)", path.name)
     return int(match[1]) if match else -1

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -14,7 +14,7 @@ from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, Train
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.base import ResumableTrainer
-from tinybert_hf.training.checkpoints import complete_checkpoint
+from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
 from tinybert_hf.training.word_collation import collator_for, labels_tokens
 
 USUAL_LEARNING_RATE = 5e-5
@@ -92,6 +92,7 @@ def finetune(
     compute_metrics: Any = None,
     seed: int = 42,
     training_arguments: Mapping[str, Any] | None = None,
+    announce: Callable[[int], None] | None = None,
 ) -> dict[str, float]:
     """Train `model` on the labels, and put it with its tokenizer into `output_dir`.
 
@@ -109,6 +110,7 @@ def finetune(
         compute_metrics: as for transformers' Trainer.
         seed: of the shuffling and the dropout.
         training_arguments: further fields of TrainingArguments; they win.
+        announce: called with the step that a stopped run goes on from, to tell the user; not at the beginning.
 
     Returns:
         The metrics of the last evaluation, without the `eval_` prefix; empty without an eval set.
@@ -140,7 +142,10 @@ def finetune(
         if is_translator(model)
         else collator_for(model, processing_class),
     )
-    trainer.train(resume_from_checkpoint=complete_checkpoint(work))
+    checkpoint = complete_checkpoint(work)
+    if announce is not None and checkpoint is not None:
+        announce(step_of(checkpoint))
+    trainer.train(resume_from_checkpoint=checkpoint)
     metrics = final_metrics(trainer, eval_dataset)
     if trainer.is_world_process_zero():
         put_in_place(model, processing_class, target)

@@ -22,7 +22,7 @@ from tinybert_hf.distillation.teachers import AnyTeacher, settled
 from tinybert_hf.training.automatic_cache import cache_to_fill, pays
 from tinybert_hf.training.cache_folder import MANIFEST
 from tinybert_hf.training.cache_opening import refuse_other_cache
-from tinybert_hf.training.checkpoints import complete_checkpoint
+from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
 from tinybert_hf.training.finetuning import final_metrics
 from tinybert_hf.training.phase import Phase, PhaseResult
 from tinybert_hf.training.phase_files import (
@@ -57,7 +57,7 @@ def run_phases(
     callbacks: Sequence[Any] = (),
     data_collator: Any = None,
     projections: AnyProjections | None = None,
-    announce: Callable[[int, Phase], None] | None = None,
+    announce: Callable[[int, Phase, int], None] | None = None,
     trainer_class: type[DistillationTrainer] | None = None,
 ) -> list[PhaseResult]:
     """Distil `teacher` into `student`, phase after phase.
@@ -81,7 +81,8 @@ def run_phases(
         data_collator: makes batches of rows; None: pads them. It may draw random numbers (masking): a resumed run
             draws the same.
         projections: to begin with, from `projections_from`; None: new ones.
-        announce: called with number and settings of each phase that begins or goes on; to tell the user.
+        announce: called with number and settings of each phase that begins or goes on, and the step that it goes on
+            from, 0 at its beginning; to tell the user.
         trainer_class: None: the one for encoders or for translators, as the student is.
 
     Returns:
@@ -121,8 +122,9 @@ def run_phases(
             student.load_state_dict(load_file(work / STUDENT_WEIGHTS), strict=False)
             projections = kept_projections(work, student, teacher, phase)
             continue
+        checkpoint = complete_checkpoint(work)
         if announce is not None:
-            announce(index, phase)
+            announce(index, phase, step_of(checkpoint))
         with said_if_not_written(work / PHASE_FILE):
             work.mkdir(parents=True, exist_ok=True)
             if os.environ.get("RANK", "0") == "0":  # two processes would replace the file under each other
@@ -139,7 +141,7 @@ def run_phases(
                 tokenizer=processing_class,
             )
         started = time.perf_counter()
-        trainer.train(resume_from_checkpoint=complete_checkpoint(work))
+        trainer.train(resume_from_checkpoint=checkpoint)
         seconds = time.perf_counter() - started
         metrics = final_metrics(trainer, eval_dataset)
         result = PhaseResult(
