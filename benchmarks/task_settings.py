@@ -56,6 +56,7 @@ class TaskRows:
     Attributes:
         rows: how many training rows are learnt from, by teacher and student.
         metric: the figure that is compared.
+        strict_metric: another one, 0 where nothing was learnt, for runs of which some learn nothing.
         data: fields of the recipe's data section.
         intermediate_epochs: of the first phase.
         prediction_epochs: of the second phase, and of the student that learns alone.
@@ -80,6 +81,7 @@ class TaskRows:
     teacher: FinetuneSettings = TEACHER
     teacher_bf16: bool = False
     folder: str = ""
+    strict_metric: str = ""
 
 
 _PAIR = {"text_column": "sentence1", "text_pair_column": "sentence2", "max_length": 128}
@@ -88,7 +90,7 @@ TASKS = {
     "sst2": TaskRows(4000, "accuracy", _SENTENCE, intermediate_epochs=3),
     "cola": TaskRows(4000, "matthews_correlation", _SENTENCE, intermediate_epochs=3),
     "stsb": TaskRows(3000, "spearman", _PAIR),
-    "mrpc": TaskRows(2500, "f1", _PAIR),
+    "mrpc": TaskRows(2500, "f1", _PAIR, strict_metric="matthews_correlation"),
     "agnews": TaskRows(2500, "accuracy", {"text_column": "text", "max_length": 64}),
     "rte": TaskRows(2490, "accuracy", _PAIR),
     "wnut17": TaskRows(3394, "f1", {"max_length": 96}, recipe="ner", intermediate_epochs=4, prediction_epochs=10),
@@ -204,7 +206,9 @@ VARIANTS = {
     "tuned-slow": Variant("tuned, but at the rates of the runs above", tuned=True, tuned_rates=False),
     "tuned-copies": Variant("tuned, and 10 copies of each row, 1 + 3 epochs", tuned=True, copies=10, epochs=(1, 3)),
     "wide": Variant("tuned, and still more general text", tuned=True, wide=True),
-    "wide-copies": Variant("this, and 10 copies of each row, 1 + 3 epochs", tuned=True, wide=True, copies=10, epochs=(1, 3)),
+    "wide-copies": Variant(
+        "this, and 10 copies of each row, 1 + 3 epochs", tuned=True, wide=True, copies=10, epochs=(1, 3)
+    ),
     "tuned-no-general": Variant(
         "tuned rates alone: the start is the teacher, projected down", general=False, tuned=True
     ),
@@ -222,3 +226,6 @@ EPOCHS = {
     for rows, first, second in ((1000, 2, 3), (1000, 6, 9), (1000, 12, 18), (4000, 2, 3), (4000, 6, 9))
 }
 EVERY_VARIANT = VARIANTS | RATES | EPOCHS
+# Teachers at the usual learning rate: epochs over few rows.
+FEW_ROWS = 1000
+TEACHER_EPOCHS = (3, 10)

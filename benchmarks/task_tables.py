@@ -8,12 +8,15 @@ from typing import Any
 
 from task_settings import (
     ABLATED,
+    EPOCHS,
     EVERY_TASK,
+    FEW_ROWS,
     RATED,
     RATES,
     RECIPE,
     STUDENTS,
     TASKS,
+    TEACHER_EPOCHS,
     TUNED_RATES,
     VARIANTS,
     WIDE,
@@ -25,6 +28,17 @@ def _values(results: dict[str, Any], task: str, student: str, variant: str, who:
     name = f"{task}/{student}-{variant}-"
     of_seeds = [one["metrics"] for key, one in results.items() if key.removeprefix(name).isdigit()]
     return [metrics[who] for metrics in of_seeds if who in metrics]
+
+
+def _strict(results: dict[str, Any]) -> dict[str, Any]:
+    """The same with the figures that are 0 where nothing was learnt, of tasks that have others."""
+    return {name: {**one, "metrics": one.get("strict", one["metrics"])} for name, one in results.items()}
+
+
+def _trivial(results: dict[str, Any], tasks: list[str]) -> str:
+    """The line of a model that always says the commonest label."""
+    found = [list(results.get(f"{task}/trivial", {"metrics": {}})["metrics"].values()) or [0.0] for task in tasks]
+    return f"| always the commonest label | {' | '.join(_cell(values) for values in found)} | | |"
 
 
 def _cell(values: list[float]) -> str:
@@ -67,6 +81,7 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
     yield ""
     yield from _head(tasks)
     yield f"| rows learnt from | {' | '.join(f'{EVERY_TASK[task].rows:,}' for task in tasks)} | | |"
+    yield _trivial(results, tasks)
     yield _row("teacher, 6 layers x 384", teachers, teachers)
     for student in STUDENTS:
         for title, variant, who in (
@@ -78,13 +93,7 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
             ("tuned but for the rates, on these rows", "tuned-slow", "student"),
             ("tuned, on these rows and 10 copies of each", "tuned-copies", "student"),
         ):
-            cells = [_values(results, task, student, variant, who) for task in tasks]
-            if any(cells):
-                yield _row(f"{student}, {title}", cells, teachers)
-            if any(cells) and variant in WITHOUT and not all(cells):
-                plain = [_values(results, task, student, WITHOUT[variant], who) for task in tasks]
-                both = [further or without for further, without in zip(cells, plain, strict=True)]
-                yield _row(f"{student}, the line above, and where it is empty without them", both, teachers)
+            yield from _lines(results, tasks, teachers, f"{student}, {title}", (student, variant), who)
     yield from _all_rows_table(results)
     ablated = [task for task in ABLATED if task in tasks]
     named = [teachers[tasks.index(task)] for task in ablated]
@@ -101,6 +110,26 @@ def tables(results: dict[str, Any]) -> Iterator[str]:
     if any(cells):
         yield _row("without task distillation: the general student on the labels alone", cells, named)
     yield from _rates_table(results)
+    yield from _epochs_tables(results)
+
+
+def _lines(
+    results: dict[str, Any],
+    tasks: list[str],
+    teachers: list[list[float]],
+    title: str,
+    which: tuple[str, str],
+    who: str = "student",
+) -> Iterator[str]:
+    """The line of a student and a variant; of one with copies, which some tasks lack, another without gaps."""
+    student, variant = which
+    cells = [_values(results, task, student, variant, who) for task in tasks]
+    if any(cells):
+        yield _row(title, cells, teachers)
+    if any(cells) and variant in WITHOUT and not all(cells):
+        plain = [_values(results, task, student, WITHOUT[variant], who) for task in tasks]
+        both = [further or without for further, without in zip(cells, plain, strict=True)]
+        yield _row(f"{student}, the line above, and where it is empty without them", both, teachers)
 
 
 def _all_rows_table(results: dict[str, Any]) -> Iterator[str]:
@@ -111,7 +140,8 @@ def _all_rows_table(results: dict[str, Any]) -> Iterator[str]:
         "Teacher and student learn from all training rows of the task; the general student has read all texts once,",
         "reviews and news among them; rates as of the tuned.",
     )
-    yield from _section("All rows", said, results, tasks, {"wide": ""}, (learnt,))
+    variants = {"wide": "", "wide-copies": ", and 10 copies of each row"}
+    yield from _section("All rows", said, results, tasks, variants, (learnt, _trivial(results, tasks)))
 
 
 def _rates_table(results: dict[str, Any]) -> Iterator[str]:
@@ -122,7 +152,27 @@ def _rates_table(results: dict[str, Any]) -> Iterator[str]:
         f"down. At most {RECIPE['most_rows']:,} rows. The teachers have seen all.",
     )
     titles = {name: f", {variant.title}" for name, variant in RATES.items()}
-    yield from _section("Learning rates without a general student", said, results, tasks, titles)
+    yield from _section("Learning rates without a general student", said, _strict(results), tasks, titles, strict=True)
+
+
+def _epochs_tables(results: dict[str, Any]) -> Iterator[str]:
+    """What more epochs do where there are few rows."""
+    first, results = next(iter(EPOCHS)), _strict(results)
+    tasks = [task for task in RATED if any(_values(results, task, one, first, "student") for one in STUDENTS)]
+    said = ("As above, at the rates that the recipe leaves to the student's width. The teachers have seen all rows.",)
+    titles = {name: f", {variant.title}" for name, variant in EPOCHS.items()}
+    yield from _section("Epochs of few rows", said, results, tasks, titles, strict=True)
+    alone = {epochs: [_alone(results, task, epochs) for task in RATED] for epochs in TEACHER_EPOCHS}
+    if any(any(cells) for cells in alone.values()):
+        yield from ("", f"The pretrained model itself, fine-tuned on {FEW_ROWS:,} rows at 5e-5:", "")
+        yield from _head(list(RATED), strict=True)
+        for epochs, cells in alone.items():
+            yield _row(f"{epochs} epochs", cells, [_teacher(results, task) for task in RATED])
+
+
+def _alone(results: dict[str, Any], task: str, epochs: int) -> list[float]:
+    run = results.get(f"{task}/teacher-epochs-{epochs}-of-{FEW_ROWS}-1")
+    return [] if run is None else [run["metrics"]["alone"]]
 
 
 def _section(
@@ -132,26 +182,28 @@ def _section(
     tasks: list[str],
     variants: dict[str, str],
     first: Iterable[str] = (),
+    *,
+    strict: bool = False,
 ) -> Iterator[str]:
     """A table of teachers and students; nothing where no task has a run."""
     if not tasks:
         return
     teachers = [_teacher(results, task) for task in tasks]
-    yield from ("", f"## {title}", "", *said, "", *_head(tasks), *first)
+    yield from ("", f"## {title}", "", *said, "", *_head(tasks, strict=strict), *first)
     yield _row("teacher, 6 layers x 384", teachers, teachers)
     for student in STUDENTS:
-        for variant, which in variants.items():
-            cells = [_values(results, task, student, variant, "student") for task in tasks]
-            if any(cells):
-                yield _row(f"{student}{which}", cells, teachers)
+        for variant, title in variants.items():
+            yield from _lines(results, tasks, teachers, f"{student}{title}", (student, variant))
 
 
-def _head(tasks: list[str]) -> Iterator[str]:
-    named = (f"{task.removesuffix('-all')} ({EVERY_TASK[task].metric})" for task in tasks)
+def _head(tasks: list[str], *, strict: bool = False) -> Iterator[str]:
+    which = [(strict and EVERY_TASK[task].strict_metric) or EVERY_TASK[task].metric for task in tasks]
+    named = (f"{task.removesuffix('-all')} ({metric})" for task, metric in zip(tasks, which, strict=True))
     yield f"| | {' | '.join(named)} | mean | of teacher |"
     yield f"| --- |{' ---: |' * (len(tasks) + 2)}"
 
 
 def _teacher(results: dict[str, Any], task: str) -> list[float]:
     """The figure of a task's teacher, from any run beside it."""
-    return [one["metrics"]["teacher"] for name, one in results.items() if name.startswith(f"{task}/")][:1]
+    runs = (one["metrics"] for name, one in results.items() if name.startswith(f"{task}/"))
+    return [metrics["teacher"] for metrics in runs if "teacher" in metrics][:1]

@@ -16,8 +16,9 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
+from collections import Counter
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,12 +29,14 @@ from task_settings import (
     EPOCHS,
     EVERY_TASK,
     EVERY_VARIANT,
+    FEW_ROWS,
     FURTHER,
     GENERAL,
     RATED,
     RATES,
     STUDENTS,
     TASKS,
+    TEACHER_EPOCHS,
     TUNED_RATES,
     VARIANTS,
     WIDE,
@@ -46,6 +49,7 @@ from tinybert_hf import load_recipe, run_recipe
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.data.tokenizer import train_wordpiece_tokenizer
 from tinybert_hf.recipes.finetuning import finetune_pretrained
+from tinybert_hf.training import FinetuneSettings
 
 QUIET = {"disable_tqdm": True, "logging_steps": 50, "save_strategy": "no"}
 SCREEN = Console(width=160)
@@ -145,11 +149,14 @@ def new_model(texts: list[str], folder: Path) -> str:
     return str(folder)
 
 
-def make_teacher(task: str, data: Path, work: Path) -> None:
-    """The teacher of a task; a finished one is not made again."""
+def make_teacher(task: str, data: Path, work: Path, few_rows_epochs: float | None = None) -> None:
+    """The teacher of a task, or another of few of its rows; a finished one is not made again."""
     folder, settings = work / task / "teacher", DataSettings(**data_of(task, data, work))
     kind = load_recipe(EVERY_TASK[task].recipe, {"teacher.model": "any"}).task
     model, tuning = pretrained_folder(), EVERY_TASK[task].teacher
+    if few_rows_epochs is not None:
+        folder = work / task / f"teacher-epochs-{few_rows_epochs:g}-of-{FEW_ROWS}-1"
+        settings, tuning = replace(settings, max_train_rows=FEW_ROWS), FinetuneSettings(epochs=few_rows_epochs)
     if not EVERY_TASK[task].pretrained:
         with gzip.open(
             data / (EVERY_TASK[task].folder or task) / EVERY_TASK[task].files[0], "rt", encoding="utf-8"
@@ -233,20 +240,44 @@ def found(work: Path) -> dict[str, dict[str, Any]]:
     """Every finished run: who -> the figure that counts, in percent, and the parameters."""
     results = {}
     for task, rows in EVERY_TASK.items():
-        for folder in sorted((work / task).glob("*l-*")):
+        for folder in sorted((work / task).glob("*-*")):
             if not (folder / "run.json").exists():
                 continue
             content = json.loads((folder / "run.json").read_text())
-            metrics = {who: 100 * values[rows.metric] for who, values in content["metrics"].items()}
+            of_each = content["metrics"]
+            if folder.name.startswith("teacher"):
+                of_each = {"alone": of_each}
+            metrics = {who: 100 * values[rows.metric] for who, values in of_each.items()}
+            strict = {who: 100 * values[rows.strict_metric] for who, values in of_each.items() if rows.strict_metric}
+            found_here: dict[str, Any] = {"metrics": metrics, **({"strict": strict} if strict else {})}
+            results[f"{task}/{folder.name}"] = found_here
+            if folder.name.startswith("teacher"):
+                continue
             seconds = sum(content["seconds"].values())
             costs = {who: cost["parameters"] for who, cost in content["costs"].items()}
-            results[f"{task}/{folder.name}"] = {"metrics": metrics, "parameters": costs, "seconds": seconds}
+            found_here |= {"parameters": costs, "seconds": seconds}
+    return results
+
+
+def trivial(data: Path) -> dict[str, Any]:
+    """The figures of a model that always says the commonest label of the validation rows; not of words or answers."""
+    results = {}
+    for task, rows in EVERY_TASK.items():
+        with gzip.open(data / (rows.folder or task) / rows.files[1], "rt", encoding="utf-8") as lines:
+            labels = [json.loads(line).get("label") for line in lines]
+        [(commonest, count)] = Counter(labels).most_common(1)
+        share = count / len(labels)
+        if rows.metric == "accuracy":
+            results[f"{task}/trivial"] = {"metrics": {"trivial": 100 * share}}
+        elif rows.metric == "f1" and commonest == 1:
+            results[f"{task}/trivial"] = {"metrics": {"trivial": 100 * 2 * share / (1 + share)}}
     return results
 
 
 def main() -> None:
     """Read the arguments and carry out the parts."""
-    parts = (*(f"general-{name}" for name in GENERAL), "teachers", *STUDENTS, *FURTHER, "ablation", *SEARCHED, "report")
+    parts = (*(f"general-{name}" for name in GENERAL), "teachers", *STUDENTS, *FURTHER, "ablation", *SEARCHED)
+    parts = (*parts, "teacher-epochs", "report")
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/tasks"))
@@ -262,6 +293,10 @@ def main() -> None:
         if part == "teachers":
             for task in arguments.tasks:
                 make_teacher(task, arguments.data, arguments.work)
+        elif part == "teacher-epochs":
+            for task in (one for one in arguments.tasks if one in RATED):
+                for epochs in TEACHER_EPOCHS:
+                    make_teacher(task, arguments.data, arguments.work, epochs)
         elif part.startswith("general-"):
             make_general(part.removeprefix("general-"), arguments.data, arguments.work)
         elif part != "report":
@@ -271,7 +306,7 @@ def main() -> None:
         arguments.output.mkdir(parents=True, exist_ok=True)
         record = arguments.output / "tasks.json"
         before = json.loads(record.read_text()) if record.exists() else {}
-        results = dict(sorted({**before, **found(arguments.work)}.items()))
+        results = dict(sorted({**before, **trivial(arguments.data), **found(arguments.work)}.items()))
         record.write_text(json.dumps(results, indent=1) + "\n")
         text = "\n".join(tables(results))
         (arguments.output / "tasks.md").write_text(text + "\n")

@@ -84,19 +84,23 @@ def test_the_tables_of_tasks_are_those_of_their_json(monkeypatch: pytest.MonkeyP
     every = [list(settings.EVERY_TASK), [1], list(settings.VARIANTS)]
     names = {
         run.name
-        for part in (*settings.STUDENTS, *settings.FURTHER, "ablation", "rates")
+        for part in (*settings.STUDENTS, *settings.FURTHER, "ablation", "rates", "epochs")
         for run in planned(part, *every)
     }
     assert {
         "squad/2l-192d-wide-1",
         "cola-all/4l-312d-wide-1",
         "mrpc-all/2l-192d-rates-low-1",
+        "mrpc-all/4l-312d-epochs-2-3-of-1000-1",
+        "wnut17/4l-312d-wide-copies-1",
         "stsb/4l-312d-top-1",
     } <= names
     assert not {
         name
         for name in names
-        if name.startswith(("cola/4l-312d-wide", "squad/4l-312d-copies", "sst2-all/4l-312d-whole"))
+        if name.startswith(
+            ("cola/4l-312d-wide", "squad/4l-312d-copies", "squad/4l-312d-wide-copies", "sst2-all/4l-312d-whole")
+        )
     }
 
 

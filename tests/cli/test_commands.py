@@ -164,6 +164,11 @@ def test_epochs_and_batch_size_of_every_phase(tinybert: Cli, work: Path, files: 
     assert "finetune" not in recipe["teacher"]
     # Learning rates and all else stay what the recipe says, and --set wins.
     unchanged = planned(tinybert(*words, "--teacher", teacher))
+    # Which leaves the epochs to the rows, 48 of them; the student alone learns as long as the other.
+    assert [phase["epochs"] for phase in unchanged["phases"]] == [12.0, 18.0]
+    assert unchanged["baseline"]["epochs"] == 30.0
+    longer = planned(tinybert(*words, "--teacher", teacher, "--set", "phases.1.epochs=7"))
+    assert longer["baseline"]["epochs"] == 19.0
     assert [phase["learning_rate"] for phase in recipe["phases"]] == [
         phase["learning_rate"] for phase in unchanged["phases"]
     ]
@@ -171,7 +176,7 @@ def test_epochs_and_batch_size_of_every_phase(tinybert: Cli, work: Path, files: 
     assert [phase["epochs"] for phase in recipe["phases"]] == [1.5, 7.0]
     assert "baseline" not in recipe
     recipe = planned(tinybert(*words, "--teacher", teacher, "--finetune-teacher", *both))
-    assert (recipe["teacher"]["finetune"]["epochs"], recipe["teacher"]["finetune"]["batch_size"]) == (3.0, 8)
+    assert (recipe["teacher"]["finetune"]["epochs"], recipe["teacher"]["finetune"]["batch_size"]) == (10.0, 8)
     # Each training has an option of its own, and the plan shows the epochs of all three.
     own = ["--finetune-teacher", "--teacher-epochs", "5", "--baseline-epochs", "3", "--epochs", "1"]
     result = tinybert(*words, "--teacher", teacher, *own)
@@ -284,7 +289,7 @@ def test_own_recipe_with_changes(tinybert: Cli, work: Path, teacher: str) -> Non
     assert recipe["student"]["start"] == "random"
     assert recipe["phases"][0]["learning_rate"] == 1e-4
     assert recipe["training_arguments"]["bf16"] is True
-    assert recipe["teacher"]["finetune"]["epochs"] == 3.0
+    assert recipe["teacher"]["finetune"]["epochs"] == 10.0  # 48 rows
     assert recipe["baseline"]["batch_size"] == 16
 
 

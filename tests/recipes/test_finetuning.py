@@ -13,7 +13,7 @@ from tinybert_hf.training import FinetuneSettings
 from tinybert_hf.training.finetuning import FinetuneTrainer
 
 
-def tune(folder: Path, model: str, epochs: float = 1) -> str:
+def tune(folder: Path, model: str, epochs: float | None = 1) -> str:
     console = Console(record=True, width=120, file=io.StringIO())
     data = DataSettings(
         train_file=write_rows(folder / "train.jsonl", rows(16)),
@@ -41,6 +41,10 @@ def test_a_stopped_run_says_that_it_goes_on(work: Path, headless: str, monkeypat
 
 def test_a_new_run_does_not_say_so(work: Path, headless: str) -> None:
     assert "Going on" not in tune(work, headless)
+
+
+def test_the_epochs_follow_the_rows_and_are_said(work: Path, headless: str) -> None:
+    assert "Training on 16 rows: 10 epochs at 5e-05." in tune(work, headless, epochs=None)
 
 
 def test_a_training_that_was_stopped_says_from_which_step_it_goes_on(

@@ -74,6 +74,29 @@ def test_rates_that_are_not_named_follow_the_width(
 
 
 @pytest.mark.parametrize(
+    ("more", "epochs"),
+    [({}, [10, 15]), ({"augmentation": {"copies": 2}}, [4, 5]), ({"unlabelled": True}, [5, 8])],
+    ids=["rows with labels", "copies", "further rows"],
+)
+def test_epochs_that_are_not_named_follow_the_rows_that_a_phase_reads(
+    work: Path, teacher: str, more: dict[str, Any], epochs: list[float]
+) -> None:
+    """Of 600 rows; the student alone reads those with labels as often as two phases would."""
+    changes = {"phases": [{"name": "intermediate"}, {"name": "prediction"}], "baseline": {}}
+    changes |= {"teacher": {"model": teacher, "finetune": {}}, **more}
+    mapping = recipe_mapping(work, teacher, **changes)
+    write_rows(work / "train.jsonl", rows(600))
+    if mapping.pop("unlabelled", False):
+        further = write_rows(work / "further.jsonl", [{"text": row["text"]} for row in rows(1200)[600:]])
+        mapping["data"]["unlabelled_file"] = further
+    recipe = make_plan(build(Recipe, mapping)).recipe
+    assert [phase.epochs for phase in recipe.phases] == epochs
+    assert recipe.baseline is not None
+    assert recipe.teacher.finetune is not None
+    assert (recipe.baseline.epochs, recipe.teacher.finetune.epochs) == (25, 10)
+
+
+@pytest.mark.parametrize(
     ("assignment", "message"),
     [
         ("task=summary", r"task: there is no 'summary'"),

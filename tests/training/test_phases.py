@@ -19,11 +19,12 @@ from tinybert_hf import (
     run_phases,
 )
 from tinybert_hf.errors import OutputFolderError, RecipeError
+from tinybert_hf.training.finetuning import FinetuneTrainer
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 PHASES = (
     Phase("intermediate", epochs=2, learning_rate=1e-3, batch_size=8),
-    Phase("prediction", learning_rate=1e-3, batch_size=8),
+    Phase("prediction", epochs=1, learning_rate=1e-3, batch_size=8),
 )
 
 
@@ -99,7 +100,7 @@ def test_a_finished_run_is_not_run_again(run: Any) -> None:
 
 @pytest.mark.parametrize("name", ["student/model.safetensors", "projections.safetensors", "result.json"])
 def test_a_finished_phase_that_was_damaged_is_not_gone_on_from(run: Any, tmp_path: Path, name: str) -> None:
-    phases = (Phase("intermediate", batch_size=16), Phase("joint", batch_size=16))
+    phases = (Phase("intermediate", epochs=1, batch_size=16), Phase("joint", batch_size=16))
     run(phases=phases)
     path = tmp_path / "run" / "phases" / "0-intermediate" / name
     content = bytearray(path.read_bytes())
@@ -133,9 +134,9 @@ def test_consecutive_phases_share_their_projections(run: Any, monkeypatch: pytes
     monkeypatch.setattr(phases, "DistillationTrainer", noting)
     run(
         phases=(
-            Phase("intermediate", batch_size=16),
-            Phase("joint", batch_size=16),
-            Phase("prediction", batch_size=16),
+            Phase("intermediate", epochs=1, batch_size=16),
+            Phase("joint", epochs=1, batch_size=16),
+            Phase("prediction", epochs=1, batch_size=16),
         )
     )
     assert seen[0] is None
@@ -145,8 +146,8 @@ def test_consecutive_phases_share_their_projections(run: Any, monkeypatch: pytes
 
 def test_a_cache_of_something_else_is_refused_before_the_first_phase(run: Any, tmp_path: Path) -> None:
     def phases(rows: int | None = None) -> tuple[Phase, ...]:
-        last = Phase("prediction", batch_size=8, teacher_cache=str(tmp_path / "cache"), train_rows=rows)
-        return (Phase("intermediate", batch_size=8, projection_start="random"), last)
+        last = Phase("prediction", epochs=1, batch_size=8, teacher_cache=str(tmp_path / "cache"), train_rows=rows)
+        return (Phase("intermediate", epochs=1, batch_size=8, projection_start="random"), last)
 
     alone, _ = run("first", phases=phases())
     again, _ = run("again", phases=phases())  # compared and found the same: nothing that is drawn differs
@@ -158,7 +159,7 @@ def test_a_cache_of_something_else_is_refused_before_the_first_phase(run: Any, t
 
 
 def test_projections_survive_a_stop_between_phases(run: Any) -> None:
-    phases = (Phase("intermediate", batch_size=8), Phase("joint", batch_size=8))
+    phases = (Phase("intermediate", epochs=1, batch_size=8), Phase("joint", batch_size=8))
     expected, _ = run("whole", phases=phases)
     with pytest.raises(KeyboardInterrupt):
         run("stopped", phases=phases, callbacks=[StopAt(1, "joint")])
@@ -242,7 +243,70 @@ def test_a_rate_that_is_not_named_follows_the_width(phase: Phase, narrow: float,
 
 
 def test_the_rate_stands_in_the_settings_of_the_phase(run: Any, tmp_path: Path) -> None:
-    run(phases=[Phase("prediction", batch_size=8)])
+    run(phases=[Phase("prediction", epochs=1, batch_size=8)])
     assert (
         json.loads((tmp_path / "run" / "phases" / "0-prediction" / "phase.json").read_text())["learning_rate"] == 5e-4
     )
+
+
+@pytest.mark.parametrize(
+    ("phase", "expected"),
+    [
+        (Phase("intermediate"), [2, 2, 3, 6, 12, 12]),
+        (Phase("joint"), [2, 2, 3, 6, 12, 12]),
+        (Phase("prediction"), [3, 3, 4, 9, 18, 18]),
+        (Phase("prediction", train_rows=1000), [9, 9, 9, 9, 18, 18]),
+        (Phase("prediction", epochs=0.5), [0.5] * 6),
+    ],
+    ids=str,
+)
+def test_of_fewer_rows_a_phase_that_names_no_epochs_has_more(phase: Phase, expected: list[float]) -> None:
+    assert [phase.with_epochs(rows).epochs for rows in (100_000, 3000, 2999, 1000, 500, 10)] == expected
+
+
+def test_of_a_stream_and_of_translators_the_rows_are_not_counted() -> None:
+    assert [Phase(name).with_epochs(None).epochs for name in ("intermediate", "prediction")] == [2, 3]
+    assert Phase("prediction").with_epochs(10, has_decoder=True).epochs == 10
+
+
+@pytest.mark.parametrize(
+    ("open_one", "filled_in"),
+    [(Phase("joint", epochs=1), (1, 2e-3)), (Phase("joint", learning_rate=1e-3), (2, 1e-3))],
+    ids=["rate", "epochs"],
+)
+def test_what_is_open_is_filled_in_before_a_trainer_is_made(
+    open_one: Phase, filled_in: tuple[float, float], tmp_path: Path
+) -> None:
+    with pytest.raises(RecipeError, match="Phase 'joint' leaves its epochs or its learning rate open"):
+        open_one.arguments(tmp_path, seed=1, has_eval=False)
+    filled = open_one.with_epochs(5000).with_learning_rate(16).arguments(tmp_path, seed=1, has_eval=False)
+    assert (filled.num_train_epochs, filled.learning_rate) == filled_in
+
+
+def test_of_fewer_rows_a_training_that_names_no_epochs_has_more() -> None:
+    settings = FinetuneSettings()
+    assert [settings.with_epochs(rows).epochs for rows in (100_000, 4000, 2000, 1000, 10, 0, None)] == [
+        3, 3, 5, 10, 10, 3, 3,
+    ]  # fmt: skip
+    assert settings.with_epochs(10, has_decoder=True).epochs == 3
+    assert FinetuneSettings(epochs=0.5).with_epochs(10).epochs == 0.5
+
+
+def test_the_epochs_are_those_that_train(
+    run: Any, tmp_path: Path, tiny_tokenizer: BertTokenizer, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Of 32 rows, 4 steps each."""
+    _, results = run(phases=[Phase("prediction", batch_size=8)])
+    assert results[0].steps == 18 * 4
+    assert json.loads((tmp_path / "run" / "phases" / "0-prediction" / "phase.json").read_text())["epochs"] == 18
+    steps, step = [], FinetuneTrainer.training_step
+    monkeypatch.setattr(FinetuneTrainer, "training_step", lambda *args: steps.append(1) or step(*args))
+    finetune(
+        bert(layers=1, hidden=16, vocab_size=64),
+        FinetuneSettings(batch_size=8),
+        output_dir=tmp_path / "tuned",
+        train_dataset=rows(),
+        processing_class=tiny_tokenizer,
+        training_arguments=QUIET,
+    )
+    assert len(steps) == 10 * 4

@@ -298,8 +298,8 @@ class StopAt(TrainerCallback):
 
 class TestPhases:
     PHASES = (
-        Phase("intermediate", learning_rate=1e-3, batch_size=8, cross_attention_layer_map="1:3,2:1"),
-        Phase("joint", learning_rate=1e-3, batch_size=8, label_loss_weight=0.5),
+        Phase("intermediate", epochs=1, learning_rate=1e-3, batch_size=8, cross_attention_layer_map="1:3,2:1"),
+        Phase("joint", epochs=1, learning_rate=1e-3, batch_size=8, label_loss_weight=0.5),
     )
 
     def run(self, folder: Path, tokenizer: Any, rows: Dataset, **options: Any) -> tuple[Any, Any]:

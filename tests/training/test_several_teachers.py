@@ -189,7 +189,7 @@ def test_phases_hand_on_and_keep_the_projections_of_each_teacher(
     tmp_path: Path, tiny_tokenizer: BertTokenizer
 ) -> None:
     models = [bert(layers=4, hidden=32, vocab_size=64), bert(layers=3, hidden=40, vocab_size=64)]
-    phases = [Phase("intermediate", batch_size=8), Phase("joint", batch_size=8)]
+    phases = [Phase("intermediate", epochs=1, batch_size=8), Phase("joint", batch_size=8)]
     options: dict[str, Any] = {"output_dir": tmp_path, "train_dataset": rows(tiny_tokenizer)}
     options |= {"processing_class": tiny_tokenizer, "training_arguments": {**QUIET, "logging_steps": 1}}
     student = bert(vocab_size=64)

@@ -444,12 +444,14 @@ def test_answers_that_are_not_finite_are_left_to_the_phase_that_needs_them(
     teacher = bert(layers=4, hidden=32, vocab_size=64)
     with torch.no_grad():
         teacher.classifier.bias[0] = torch.inf  # no loss of the first phase looks at it
-    phases = (Phase("intermediate", batch_size=8), PHASES[1])
+    phases = (Phase("intermediate", epochs=1, batch_size=8), PHASES[1])
     with pytest.raises(TeacherError, match="logits are not finite"):
         run(tmp_path, tiny_tokenizer, phases, teacher)
 
 
-@pytest.mark.parametrize("phases", [(Phase("prediction", batch_size=8),), PHASES[:1]], ids=["one epoch", "attention"])
+@pytest.mark.parametrize(
+    "phases", [(Phase("prediction", epochs=1, batch_size=8),), PHASES[:1]], ids=["one epoch", "attention"]
+)
 def test_other_phases_have_none(
     tmp_path: Path, tiny_tokenizer: BertTokenizer, monkeypatch: pytest.MonkeyPatch, phases: tuple[Phase, ...]
 ) -> None:
@@ -464,7 +466,7 @@ def test_a_masking_collator_switches_the_automatic_cache_off(tmp_path: Path, tin
 
 def test_a_phase_that_asks_for_what_cannot_be_is_refused() -> None:
     with pytest.raises(TinyBertError, match="does not go with attention_loss"):
-        Phase("joint", teacher_cache=True).check_cache(has_decoder=False)
+        Phase("joint", epochs=1, teacher_cache=True).check_cache(has_decoder=False)
 
 
 def test_rows_without_columns_are_counted_too(make: Any, calls: list[int]) -> None:

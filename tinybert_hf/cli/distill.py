@@ -167,7 +167,8 @@ def distill(
         float | None,
         typer.Option(
             callback=above_zero,
-            help="Epochs of a teacher that is fine-tuned first. Default: the recipe's, else 3.",
+            help="Epochs of a teacher that is fine-tuned first. Default: the recipe's, else 3, and more where rows "
+            "are few, up to 10.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
@@ -175,8 +176,8 @@ def distill(
         float | None,
         typer.Option(
             callback=above_zero,
-            help="Epochs of the student that is trained without the teacher. Default: the recipe's; with --epochs, "
-            "as many as all phases together.",
+            help="Epochs of the student that is trained without the teacher. Default: the recipe's, else as many as "
+            "all phases together, as with --epochs.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,

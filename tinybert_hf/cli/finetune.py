@@ -80,8 +80,8 @@ def finetune(
         float | None,
         typer.Option(
             callback=above_zero,
-            help="How often every row is seen; more where rows are few, for example 10 for some hundred. Default: 3, "
-            "or 10 for a translator that is made here.",
+            help="How often every row is seen. Default: 3, and more where rows are few, up to 10; 10 for a translator "
+            "that is made here.",
             rich_help_panel="Training",
         ),
     ] = None,
@@ -136,7 +136,7 @@ def finetune(
         tokens_column,
         tags_column,
     )
-    usual_epochs, usual_rate = (3.0, 5e-5) if model is not None else (10.0, 1e-3)
+    usual_epochs, usual_rate = (None, 5e-5) if model is not None else (10.0, 1e-3)
     settings = FinetuneSettings(
         epochs=epochs or usual_epochs, learning_rate=learning_rate or usual_rate, batch_size=batch_size
     )

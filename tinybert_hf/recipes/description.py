@@ -101,7 +101,7 @@ def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
         if alone and phase.teacher_cache is None and "prediction_loss" in losses and set(losses) <= _OF_ANSWERS:
             if index and _notes_answers(plan.recipe.phases[index - 1], phase):
                 yield "  the teacher is not run again: its answers are noted in the phase before"
-            elif phase.epochs > 1:
+            elif (phase.epochs or 0) > 1:
                 yield "  the teacher is asked once a row, its answers are kept in the output folder"
     yield from _after(plan.recipe)
     yield from described(plan.recipe)
@@ -110,7 +110,12 @@ def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
 def _notes_answers(phase: Phase, behind: Phase) -> bool:
     """Whether a phase runs the teacher over all rows of the one behind."""
     looks = set(phase.loss_weights()) != {"label_loss"} and not phase.teacher_cache
-    return looks and phase.epochs >= 1 and phase.train_rows == behind.train_rows and not behind.teacher_cache_limit_gb
+    return (
+        looks
+        and (phase.epochs or 0) >= 1
+        and phase.train_rows == behind.train_rows
+        and not behind.teacher_cache_limit_gb
+    )
 
 
 def _before(recipe: Recipe) -> Iterator[str]:

@@ -31,6 +31,8 @@ from tinybert_hf.recipes.schema import TRANSLATION
 from tinybert_hf.recipes.teachers import open_pretrained
 from tinybert_hf.recipes.translators import made_translator, new_translator
 from tinybert_hf.training import FinetuneSettings, finetune
+from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
+from tinybert_hf.wording import counted, counted_epochs
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -203,15 +205,19 @@ class _Tuning:
         if folder.is_started:
             console.print(f"Going on with the run in {folder.path}.")
         network, tokenizer = open_model(rows)
+        assert rows.train is not None
+        tuning = self.settings.with_epochs(len(rows.train), has_decoder=self.task == TRANSLATION)
         folder.claim()
         train = task.tokenize(rows.train, tokenizer, self.data)
         notes = [*rows.notes, *shared_rows_notes(rows), *tokenizing_notes(train)]
         for note in notes:
             console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
         if not (folder.work / "model").exists():
+            said = counted_epochs(tuning.epochs, tuning.learning_rate or USUAL_LEARNING_RATE)
+            console.print(f"Training on {counted(len(rows.train), 'row')}: {said}.", highlight=False)
             finetune(
                 network,
-                self.settings,
+                tuning,
                 output_dir=folder.work / "model",
                 train_dataset=train,
                 processing_class=tokenizer,

@@ -6,13 +6,13 @@ from tinybert_hf.data import TASKS
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
-from tinybert_hf.recipes.learning_rates import with_learning_rates
 from tinybert_hf.recipes.plan_base import Plan, check_metrics, check_schedulers, check_training_arguments
 from tinybert_hf.recipes.plan_encoder import EncoderPlan, plan_encoder
 from tinybert_hf.recipes.plan_general import GeneralPlan, corpus_content, plan_general
 from tinybert_hf.recipes.plan_translation import TranslationPlan, plan_translation
 from tinybert_hf.recipes.pruning import check_corpus, corpus_files
 from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
+from tinybert_hf.recipes.usual_settings import with_learning_rates
 
 __all__ = [
     "EncoderPlan",

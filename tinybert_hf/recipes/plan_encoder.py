@@ -30,6 +30,7 @@ from tinybert_hf.recipes.plan_base import (
     preset_config,
 )
 from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.recipes.usual_settings import with_epochs
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -67,6 +68,7 @@ def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
         TinyBertError: anything that would stop the run later.
     """
     data = TASKS[recipe.task].load(recipe.data)
+    recipe = _with_epochs(recipe, data)
     check_can_count(entities=recipe.task == TOKEN_CLASSIFICATION and marks_entities(data.label_names))
     teacher_config, tokenizer = _teacher_config(recipe, data), None
     if recipe.teacher.config is not None:
@@ -90,6 +92,13 @@ def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
         check_predicts_words(words.model)
     folder.check(bytes_needed=_bytes_needed(plan))
     return plan
+
+
+def _with_epochs(recipe: Recipe, data: TaskData) -> Recipe:
+    rows = len(data.part("train"))
+    copies = 0 if recipe.augmentation is None else recipe.augmentation.copies * rows
+    unlabelled = 0 if data.unlabelled is None else len(data.unlabelled)
+    return with_epochs(recipe, rows, copies + unlabelled)
 
 
 def _teacher_config(recipe: Recipe, data: TaskData) -> PreTrainedConfig:

@@ -15,6 +15,7 @@ from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan_base import Plan, bytes_needed, open_student_config, open_teacher_config, preset_config
 from tinybert_hf.recipes.plan_encoder import layer_maps
 from tinybert_hf.recipes.schema import GENERAL, Recipe
+from tinybert_hf.recipes.usual_settings import with_epochs
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig
@@ -79,6 +80,7 @@ def plan_general(recipe: Recipe, folder: RunFolder) -> GeneralPlan:
     Raises:
         TinyBertError: anything that would stop the run later.
     """
+    recipe = with_epochs(recipe, None)
     sources, validation = _sources(recipe)
     assert recipe.teacher.model is not None
     teacher = open_encoder_config(recipe.teacher.model)

@@ -30,6 +30,7 @@ from tinybert_hf.recipes.plan_base import (
 )
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.recipes.translators import made_translator, open_tokenizer
+from tinybert_hf.recipes.usual_settings import with_epochs
 from tinybert_hf.training import Phase
 from tinybert_hf.training.preparation import new_projections
 
@@ -106,6 +107,7 @@ def plan_translation(recipe: Recipe, folder: RunFolder) -> TranslationPlan:
     data = TASKS[recipe.task].load(recipe.data)
     unlabelled = _count_unlabelled(recipe)
     assert data.train is not None
+    recipe = with_epochs(recipe, len(data.train))
     teacher, tokenizer = _teacher(recipe, data.train)
     teacher_config = teacher.config
     student_config = _student_config(recipe, teacher)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,17 +15,20 @@ from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
+from tinybert_hf.training.usual_epochs import Readings, count_rows
 from tinybert_hf.training.word_collation import collator_for, labels_tokens
 
 USUAL_LEARNING_RATE = 5e-5
+_READINGS = Readings(10_000, 3, 10)
 
 
 @dataclass(frozen=True)
 class FinetuneSettings:
     """How a model is trained on the labels."""
 
-    epochs: float = 3.0
-    """Passes over the rows; may be a fraction."""
+    epochs: float | None = None
+    """Passes over the rows; may be a fraction. None: until 10,000 rows have been read, at least 3 and at most 10. Of
+    translators 3; of a recipe's baseline as many as of all phases together."""
     learning_rate: float | None = None
     """The highest of the schedule. None: 5e-5; in a recipe's baseline, that of the last phase."""
     batch_size: int = 32
@@ -36,6 +39,20 @@ class FinetuneSettings:
     """As in AdamW."""
     lr_scheduler_type: str = "linear"
     """A schedule of transformers: linear, cosine, constant, constant_with_warmup, ..."""
+
+    def with_epochs(self, rows: int | None, *, has_decoder: bool = False) -> FinetuneSettings:
+        """The settings, their epochs filled in where they name none.
+
+        Args:
+            rows: that are learnt from; None: they cannot be counted.
+            has_decoder: of a translator.
+
+        Source:
+            `benchmarks/tasks.py`; docs/choosing.md, "Epochs".
+        """
+        if self.epochs is not None:
+            return self
+        return replace(self, epochs=float(_READINGS.least) if has_decoder else _READINGS.epochs(rows))
 
 
 class FinetuneTrainer(ResumableTrainer):
@@ -121,6 +138,8 @@ def finetune(
     """
     target = Path(output_dir)
     work = target.parent / f".{target.name}.training"
+    settings = settings.with_epochs(count_rows(train_dataset), has_decoder=is_translator(model))
+    assert settings.epochs is not None
     args = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.epochs,

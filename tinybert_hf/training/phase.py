@@ -16,11 +16,14 @@ from tinybert_hf.training.arguments import (
     resolve_loss_weights,
 )
 from tinybert_hf.training.finetuning import common_arguments
+from tinybert_hf.training.usual_epochs import Readings
 
 NARROW = 192
 """Up to this width a student learns better at higher rates (docs/choosing.md, "Learning rates")."""
 _RATES = {"between layers": (2e-3, 4e-4), "answers alone": (5e-4, 1e-4)}  # up to NARROW, above it
 _OF_TRANSLATORS = 3e-4
+_READINGS = {"between layers": Readings(6_000, 2, 12), "answers alone": Readings(9_000, 3, 18)}
+_EPOCHS_OF_TRANSLATORS = 10.0
 
 
 @dataclass(frozen=True)
@@ -32,8 +35,9 @@ class Phase:
 
     name: str
     """intermediate (attention, hidden states, embeddings), prediction (the teacher's answers) or joint (all)."""
-    epochs: float = 1.0
-    """Passes over the rows; may be a fraction."""
+    epochs: float | None = None
+    """Passes over the rows; may be a fraction. None: until 6,000 rows have been read with a loss between layers, and
+    9,000 without; at least 2 and 3, at most 12 and 18. Of translators 10."""
     learning_rate: float | None = None
     """Of the student, the highest of the schedule. None: 4e-4 with a loss between layers and 1e-4 without, of students
     up to 192 wide 2e-3 and 5e-4; of translators 3e-4."""
@@ -111,15 +115,42 @@ class Phase:
         """
         if has_decoder:
             return _OF_TRANSLATORS
-        alone = self.loss_weights().keys() <= {"prediction_loss", "label_loss"}
-        narrow, wide = _RATES["answers alone" if alone else "between layers"]
+        narrow, wide = _RATES[self._kind]
         return narrow if width <= NARROW else wide
+
+    @property
+    def _kind(self) -> str:
+        """What the losses compare."""
+        alone = self.loss_weights().keys() <= {"prediction_loss", "label_loss"}
+        return "answers alone" if alone else "between layers"
 
     def with_learning_rate(self, width: int, *, has_decoder: bool = False) -> Phase:
         """The phase, its rate filled in where it names none; arguments as for `usual_learning_rate`."""
         if self.learning_rate is not None:
             return self
         return replace(self, learning_rate=self.usual_learning_rate(width, has_decoder=has_decoder))
+
+    def usual_epochs(self, rows: int | None, *, has_decoder: bool = False) -> float:
+        """The epochs of a phase that names none.
+
+        Args:
+            rows: that it learns from, or of which it takes the first; None: they cannot be counted.
+            has_decoder: between translators.
+
+        Source:
+            `benchmarks/tasks.py`; docs/choosing.md, "Epochs".
+        """
+        if has_decoder:
+            return _EPOCHS_OF_TRANSLATORS
+        if rows is not None and self.train_rows is not None:
+            rows = min(rows, self.train_rows)
+        return _READINGS[self._kind].epochs(rows)
+
+    def with_epochs(self, rows: int | None, *, has_decoder: bool = False) -> Phase:
+        """The phase, its epochs filled in where it names none; arguments as for `usual_epochs`."""
+        if self.epochs is not None:
+            return self
+        return replace(self, epochs=self.usual_epochs(rows, has_decoder=has_decoder))
 
     def check_cache(self, *, has_decoder: bool) -> None:
         """Refuse a teacher cache that was asked for and cannot serve the losses.
@@ -172,8 +203,13 @@ class Phase:
             Arguments of a DistillationTrainer, or of a Seq2SeqDistillationTrainer for translators.
 
         Raises:
-            RecipeError: values that do not go together.
+            RecipeError: values that do not go together, or epochs or a learning rate that are still open.
         """
+        if self.epochs is None or self.learning_rate is None:
+            raise RecipeError(
+                f"Phase {self.name!r} leaves its epochs or its learning rate open. run_phases fills them in; "
+                "otherwise call with_epochs(rows) and with_learning_rate(width) first."
+            )
         own = asdict(self)
         for name in ("name", "epochs", "batch_size", "warmup_ratio", "train_rows", "teacher_cache"):
             own.pop(name)

@@ -40,6 +40,7 @@ from tinybert_hf.training.phase_log import phase_log
 from tinybert_hf.training.phase_projections import kept_projections, that_fit
 from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
 from tinybert_hf.training.trainer import DistillationTrainer
+from tinybert_hf.training.usual_epochs import count_rows
 
 
 def run_phases(
@@ -95,7 +96,11 @@ def run_phases(
     folder = Path(output_dir) / "phases"
     has_decoder = is_translator(student)
     width = encoder_shape(student.config).width
-    phases = [phase.with_learning_rate(width, has_decoder=has_decoder) for phase in phases]
+    rows = count_rows(train_dataset)
+    phases = [
+        phase.with_learning_rate(width, has_decoder=has_decoder).with_epochs(rows, has_decoder=has_decoder)
+        for phase in phases
+    ]
     check_same_phases(folder, phases)
     teacher = settled(teacher, processing_class)
     make = partial(
