@@ -268,7 +268,7 @@ def test_the_page_says_of_each_recipe_what_it_says() -> None:
         assert beside == ", ".join(recipe.further_metrics)
         assert int(tokens) == data.max_length
         each = [phase.epochs for phase in recipe.phases]
-        assert epochs == ("by the rows" if each == [None, None] else ", ".join(f"{one:g}" for one in each if one))
+        assert epochs == ("2, 3 or more" if each == [None, None] else ", ".join(f"{one:g}" for one in each if one))
 
 
 def test_a_task_of_ones_own_is_one_file(work: Path, encoder: str) -> None:

@@ -250,23 +250,25 @@ def test_the_rate_stands_in_the_settings_of_the_phase(run: Any, tmp_path: Path) 
 
 
 @pytest.mark.parametrize(
-    ("phase", "expected"),
+    ("phase", "narrow", "wide"),
     [
-        (Phase("intermediate"), [2, 2, 3, 6, 12, 12]),
-        (Phase("joint"), [2, 2, 3, 6, 12, 12]),
-        (Phase("prediction"), [3, 3, 4, 9, 18, 18]),
-        (Phase("prediction", train_rows=1000), [9, 9, 9, 9, 18, 18]),
-        (Phase("prediction", epochs=0.5), [0.5] * 6),
+        (Phase("intermediate"), [2, 2, 3, 6, 12, 12], 2),
+        (Phase("joint"), [2, 2, 3, 6, 12, 12], 2),
+        (Phase("prediction"), [3, 3, 4, 9, 18, 18], 3),
+        (Phase("prediction", train_rows=1000), [9, 9, 9, 9, 18, 18], 3),
+        (Phase("prediction", epochs=0.5), [0.5] * 6, 0.5),
     ],
     ids=str,
 )
-def test_of_fewer_rows_a_phase_that_names_no_epochs_has_more(phase: Phase, expected: list[float]) -> None:
-    assert [phase.with_epochs(rows).epochs for rows in (100_000, 3000, 2999, 1000, 500, 10)] == expected
+def test_of_fewer_rows_a_narrow_student_has_more_epochs(phase: Phase, narrow: list[float], wide: float) -> None:
+    counts = (100_000, 3000, 2999, 1000, 500, 10)
+    assert [phase.with_epochs(rows, 192).epochs for rows in counts] == narrow
+    assert [phase.with_epochs(rows, 193).epochs for rows in counts] == [wide] * 6
 
 
 def test_of_a_stream_and_of_translators_the_rows_are_not_counted() -> None:
-    assert [Phase(name).with_epochs(None).epochs for name in ("intermediate", "prediction")] == [2, 3]
-    assert Phase("prediction").with_epochs(10, has_decoder=True).epochs == 10
+    assert [Phase(name).with_epochs(None, 16).epochs for name in ("intermediate", "prediction")] == [2, 3]
+    assert Phase("prediction").with_epochs(10, 16, has_decoder=True).epochs == 10
 
 
 @pytest.mark.parametrize(
@@ -279,7 +281,7 @@ def test_what_is_open_is_filled_in_before_a_trainer_is_made(
 ) -> None:
     with pytest.raises(RecipeError, match="Phase 'joint' leaves its epochs or its learning rate open"):
         open_one.arguments(tmp_path, seed=1, has_eval=False)
-    filled = open_one.with_epochs(5000).with_learning_rate(16).arguments(tmp_path, seed=1, has_eval=False)
+    filled = open_one.with_epochs(5000, 16).with_learning_rate(16).arguments(tmp_path, seed=1, has_eval=False)
     assert (filled.num_train_epochs, filled.learning_rate) == filled_in
 
 

@@ -68,7 +68,6 @@ def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
         TinyBertError: anything that would stop the run later.
     """
     data = TASKS[recipe.task].load(recipe.data)
-    recipe = _with_epochs(recipe, data)
     check_can_count(entities=recipe.task == TOKEN_CLASSIFICATION and marks_entities(data.label_names))
     teacher_config, tokenizer = _teacher_config(recipe, data), None
     if recipe.teacher.config is not None:
@@ -78,6 +77,7 @@ def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
         )
         teacher_config.vocab_size = len(tokenizer)
     student_config = _student_config(recipe, data, teacher_config)
+    recipe = _with_epochs(recipe, student_config, data)
     maps = layer_maps(recipe, student_config, teacher_config)
     if data.label_names:
         label_order(student_config, teacher_config)
@@ -94,11 +94,11 @@ def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
     return plan
 
 
-def _with_epochs(recipe: Recipe, data: TaskData) -> Recipe:
+def _with_epochs(recipe: Recipe, student: TinyBertConfig, data: TaskData) -> Recipe:
     rows = len(data.part("train"))
     copies = 0 if recipe.augmentation is None else recipe.augmentation.copies * rows
     unlabelled = 0 if data.unlabelled is None else len(data.unlabelled)
-    return with_epochs(recipe, rows, copies + unlabelled)
+    return with_epochs(recipe, student, rows, copies + unlabelled)
 
 
 def _teacher_config(recipe: Recipe, data: TaskData) -> PreTrainedConfig:

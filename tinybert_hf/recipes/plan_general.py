@@ -80,7 +80,6 @@ def plan_general(recipe: Recipe, folder: RunFolder) -> GeneralPlan:
     Raises:
         TinyBertError: anything that would stop the run later.
     """
-    recipe = with_epochs(recipe, None)
     sources, validation = _sources(recipe)
     assert recipe.teacher.model is not None
     teacher = open_encoder_config(recipe.teacher.model)
@@ -88,6 +87,7 @@ def plan_general(recipe: Recipe, folder: RunFolder) -> GeneralPlan:
         student = open_student_config(recipe.student.model)
     else:
         student = preset_config(recipe, {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id})
+    recipe = with_epochs(recipe, student, None)
     maps = layer_maps(recipe, student, teacher)
     data = TaskData(None, None, (), GENERAL)
     plan = GeneralPlan(recipe, folder, data, teacher, None, student, maps, sources, validation)

@@ -107,10 +107,10 @@ def plan_translation(recipe: Recipe, folder: RunFolder) -> TranslationPlan:
     data = TASKS[recipe.task].load(recipe.data)
     unlabelled = _count_unlabelled(recipe)
     assert data.train is not None
-    recipe = with_epochs(recipe, len(data.train))
     teacher, tokenizer = _teacher(recipe, data.train)
     teacher_config = teacher.config
     student_config = _student_config(recipe, teacher)
+    recipe = with_epochs(recipe, student_config, len(data.train))
     check_length("max_length", recipe.data.max_length, teacher=teacher_config, student=student_config)
     check_length(
         "max_target_length", recipe.data.max_target_length or 0, teacher=teacher_config, student=student_config

@@ -19,7 +19,7 @@ from tinybert_hf.training.finetuning import common_arguments
 from tinybert_hf.training.usual_epochs import Readings
 
 NARROW = 192
-"""Up to this width a student learns better at higher rates (docs/choosing.md, "Learning rates")."""
+"""Up to this width a student wants higher rates, and of few rows more epochs (docs/choosing.md)."""
 _RATES = {"between layers": (2e-3, 4e-4), "answers alone": (5e-4, 1e-4)}  # up to NARROW, above it
 _OF_TRANSLATORS = 3e-4
 _READINGS = {"between layers": Readings(6_000, 2, 12), "answers alone": Readings(9_000, 3, 18)}
@@ -36,8 +36,8 @@ class Phase:
     name: str
     """intermediate (attention, hidden states, embeddings), prediction (the teacher's answers) or joint (all)."""
     epochs: float | None = None
-    """Passes over the rows; may be a fraction. None: until 6,000 rows have been read with a loss between layers, and
-    9,000 without; at least 2 and 3, at most 12 and 18. Of translators 10."""
+    """Passes over the rows; may be a fraction. None: 2 with a loss between layers and 3 without; of students up to 192
+    wide more where rows are few, until 6,000 and 9,000 have been read, at most 12 and 18. Of translators 10."""
     learning_rate: float | None = None
     """Of the student, the highest of the schedule. None: 4e-4 with a loss between layers and 1e-4 without, of students
     up to 192 wide 2e-3 and 5e-4; of translators 3e-4."""
@@ -130,11 +130,12 @@ class Phase:
             return self
         return replace(self, learning_rate=self.usual_learning_rate(width, has_decoder=has_decoder))
 
-    def usual_epochs(self, rows: int | None, *, has_decoder: bool = False) -> float:
+    def usual_epochs(self, rows: int | None, width: int, *, has_decoder: bool = False) -> float:
         """The epochs of a phase that names none.
 
         Args:
             rows: that it learns from, or of which it takes the first; None: they cannot be counted.
+            width: of the student.
             has_decoder: between translators.
 
         Source:
@@ -144,13 +145,13 @@ class Phase:
             return _EPOCHS_OF_TRANSLATORS
         if rows is not None and self.train_rows is not None:
             rows = min(rows, self.train_rows)
-        return _READINGS[self._kind].epochs(rows)
+        return _READINGS[self._kind].epochs(rows if width <= NARROW else None)
 
-    def with_epochs(self, rows: int | None, *, has_decoder: bool = False) -> Phase:
+    def with_epochs(self, rows: int | None, width: int, *, has_decoder: bool = False) -> Phase:
         """The phase, its epochs filled in where it names none; arguments as for `usual_epochs`."""
         if self.epochs is not None:
             return self
-        return replace(self, epochs=self.usual_epochs(rows, has_decoder=has_decoder))
+        return replace(self, epochs=self.usual_epochs(rows, width, has_decoder=has_decoder))
 
     def check_cache(self, *, has_decoder: bool) -> None:
         """Refuse a teacher cache that was asked for and cannot serve the losses.
@@ -208,7 +209,7 @@ class Phase:
         if self.epochs is None or self.learning_rate is None:
             raise RecipeError(
                 f"Phase {self.name!r} leaves its epochs or its learning rate open. run_phases fills them in; "
-                "otherwise call with_epochs(rows) and with_learning_rate(width) first."
+                "otherwise call with_epochs(rows, width) and with_learning_rate(width) first."
             )
         own = asdict(self)
         for name in ("name", "epochs", "batch_size", "warmup_ratio", "train_rows", "teacher_cache"):

@@ -98,7 +98,7 @@ def run_phases(
     width = encoder_shape(student.config).width
     rows = count_rows(train_dataset)
     phases = [
-        phase.with_learning_rate(width, has_decoder=has_decoder).with_epochs(rows, has_decoder=has_decoder)
+        phase.with_learning_rate(width, has_decoder=has_decoder).with_epochs(rows, width, has_decoder=has_decoder)
         for phase in phases
     ]
     check_same_phases(folder, phases)

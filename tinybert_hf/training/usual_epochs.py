@@ -20,7 +20,7 @@ class Readings(NamedTuple):
     most: int
 
     def epochs(self, rows: int | None) -> float:
-        """Of so many rows; None: they cannot be counted, as in a stream."""
+        """Over so many rows; None: they cannot be counted, as in a stream, or do not matter."""
         if not rows:
             return float(self.least)
         return float(min(self.most, max(self.least, math.ceil(self.rows / rows))))
