@@ -169,6 +169,8 @@ def test_epochs_and_batch_size_of_every_phase(tinybert: Cli, work: Path, files: 
     assert unchanged["baseline"]["epochs"] == 30.0
     longer = planned(tinybert(*words, "--teacher", teacher, "--set", "phases.1.epochs=7"))
     assert longer["baseline"]["epochs"] == 19.0
+    longer = planned(tinybert(*words, "--teacher", teacher, *both, "--set", "phases.1.epochs=4"))
+    assert longer["baseline"]["epochs"] == 5.5
     assert [phase["learning_rate"] for phase in recipe["phases"]] == [
         phase["learning_rate"] for phase in unchanged["phases"]
     ]

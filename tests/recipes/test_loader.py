@@ -47,7 +47,7 @@ def test_the_demo_needs_nothing_and_the_others_need_a_teacher() -> None:
         ("data.max_length=0", r"data: max_length is 0"),
         ("data=null", r"data: expected fields"),
         ("baseline=3", r"baseline: expected fields of the form"),
-        ("baseline.learning_rate=0", r"baseline\.learning_rate: expected more than 0"),
+        ("baseline.learning_rate=0", r"baseline: learning_rate is 0\.0; it must be above 0"),
         ("teacher.model=x", r"teacher: `model` and `config` exclude each other"),
         ("teacher.finetune=null", r"teacher\.finetune: .*random weights"),
         ("student.start=techer", r"student\.start: .*did you mean teacher"),

@@ -96,6 +96,23 @@ def test_epochs_that_are_not_named_follow_the_rows_that_a_phase_reads(
     assert (recipe.baseline.epochs, recipe.teacher.finetune.epochs) == (25, 10)
 
 
+def test_the_student_alone_reads_as_many_rows_as_phases_of_the_first_rows(work: Path, teacher: str) -> None:
+    first = {"name": "intermediate", "epochs": 3, "train_rows": 12}
+    made = plan(work, teacher, phases=[first, {"name": "prediction", "epochs": 2}], baseline={})
+    assert made.recipe.baseline is not None
+    assert made.recipe.baseline.epochs == 3 * 12 / 48 + 2
+
+
+@pytest.mark.parametrize(("rate", "alone"), [(None, 5e-4), (1e-3, 1e-3)], ids=["open", "named"])
+def test_the_student_alone_does_not_learn_at_the_rate_of_losses_between_layers(
+    work: Path, teacher: str, rate: float | None, alone: float
+) -> None:
+    made = plan(work, teacher, phases=[{"name": "joint", "learning_rate": rate}], baseline={})
+    assert made.recipe.phases[0].learning_rate == (rate or 2e-3)
+    assert made.recipe.baseline is not None
+    assert made.recipe.baseline.learning_rate == alone
+
+
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [

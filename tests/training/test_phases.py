@@ -285,6 +285,33 @@ def test_what_is_open_is_filled_in_before_a_trainer_is_made(
     assert (filled.num_train_epochs, filled.learning_rate) == filled_in
 
 
+@pytest.mark.parametrize("kind", [Phase, FinetuneSettings])
+@pytest.mark.parametrize("name", ["epochs", "learning_rate", "batch_size"])
+@pytest.mark.parametrize(
+    ("value", "said"),
+    [
+        (0, "above 0"),
+        (-1, "above 0"),
+        (float("nan"), "above 0"),
+        (float("inf"), "finite"),
+        ("3", "a number"),
+        (True, "a number"),
+    ],
+    ids=str,
+)
+def test_numbers_that_no_training_can_have(kind: Any, name: str, value: Any, said: str) -> None:
+    """Such a training would end at once and look like a finished one."""
+    first = ("joint",) if kind is Phase else ()
+    with pytest.raises(RecipeError, match=rf"{name} is .* must be .*{said}"):
+        kind(*first, **{name: value})
+
+
+def test_a_run_over_other_rows_says_which_setting_differs(run: Any) -> None:
+    run(phases=[Phase("joint", epochs=1, batch_size=8), Phase("prediction", epochs=1, batch_size=8)])
+    with pytest.raises(OutputFolderError, match=r"phase 1 \(epochs: 1 there, 2 now\)"):
+        run(phases=[Phase("joint", epochs=1, batch_size=8), Phase("prediction", epochs=2, batch_size=8)])
+
+
 def test_of_fewer_rows_a_training_that_names_no_epochs_has_more() -> None:
     settings = FinetuneSettings()
     assert [settings.with_epochs(rows).epochs for rows in (100_000, 4000, 2000, 1000, 10, 0, None)] == [

@@ -363,7 +363,7 @@ def test_the_phase_before_fills_the_cache(
     last = replace(PHASES[1], epochs=epochs)
     made = run(tmp_path / "a", tiny_tokenizer, (first, last))
     filled = sum(calls)
-    assert "The teacher is not run in this phase: its answers to all 16 rows are kept already" in caplog.text
+    assert "The teacher is not run in this phase: its answers to all 16 different rows are kept already" in caplog.text
     assert not list((tmp_path / "a").glob("phases/*/teacher_cache"))
     calls.clear()
     live = run(tmp_path / "b", tiny_tokenizer, (first, replace(last, teacher_cache=False)))

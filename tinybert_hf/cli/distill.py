@@ -177,7 +177,7 @@ def distill(
         typer.Option(
             callback=above_zero,
             help="Epochs of the student that is trained without the teacher. Default: the recipe's, else as many as "
-            "all phases together, as with --epochs.",
+            "all phases together would take of the rows with labels; with --epochs, as many as all phases.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,

@@ -17,8 +17,8 @@ _TRAINING = "Training"
 
 def above_zero(value: float | None) -> float | None:
     """Refuse what no training could do."""
-    if value is not None and not value > 0:
-        raise typer.BadParameter(f"{value:g} is not above 0.")
+    if value is not None and not 0 < value < float("inf"):
+        raise typer.BadParameter(f"{value:g} is not a finite number above 0.")
     return value
 
 

@@ -68,7 +68,7 @@ def phase_overrides(
     if with_baseline or mapping.get("baseline") is not None:
         changed |= {f"baseline.{name}": value for name, value in wanted.items()}
         if epochs.phase is not None:
-            changed["baseline.epochs"] = epochs.phase * len(phases or ())
+            changed["baseline.epochs"] = None  # as many as all phases together, whatever --set says of one
         if epochs.baseline is not None:
             changed["baseline.epochs"] = epochs.baseline
     elif epochs.baseline is not None:

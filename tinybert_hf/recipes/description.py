@@ -19,7 +19,6 @@ from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan
 from tinybert_hf.recipes.pruning import described
 from tinybert_hf.recipes.schema import TRANSLATION, Recipe
 from tinybert_hf.training import Phase
-from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
 from tinybert_hf.wording import counted, counted_epochs
 
 _OF_ANSWERS = {"prediction_loss", "label_loss"}
@@ -122,7 +121,7 @@ def _before(recipe: Recipe) -> Iterator[str]:
     """The training in front of the phases: with it and `_after` a reader sees the epochs of all three."""
     if recipe.teacher.finetune is not None:
         tuning = recipe.teacher.finetune
-        epochs = counted_epochs(tuning.epochs, tuning.learning_rate or USUAL_LEARNING_RATE)
+        epochs = counted_epochs(tuning.epochs, tuning.learning_rate)
         yield f"the teacher is fine-tuned first: {epochs} (--teacher-epochs)"
 
 

@@ -230,7 +230,8 @@ class _Tuning:
         metrics = measure(network, tokenizer, rows)
         _warn(console, rows, metrics)
         folder.place("model")
-        folder.finish({"metrics": metrics, "versions": versions(), "recipe": {"data": asdict(self.data)}})
+        recipe = {"data": asdict(self.data), "finetune": asdict(tuning), "seed": self.seed}
+        folder.finish({"metrics": metrics, "versions": versions(), "recipe": recipe})
         return metrics
 
 

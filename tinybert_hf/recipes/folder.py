@@ -230,8 +230,12 @@ def _digest(file: Path) -> str:
 def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
     before, after = _flat(there), _flat(now)
     paths = [path for path in {**before, **after} if before.get(path) != after.get(path)]
-    lines = [f"{path}: {before.get(path)!r} there, {after.get(path)!r} now" for path in paths]
+    lines = [f"{path}: {_shown(before.get(path))} there, {_shown(after.get(path))} now" for path in paths]
     return lines[:6] + ([f"... and {len(lines) - 6} more"] if len(lines) > 6 else [])
+
+
+def _shown(value: Any) -> str:
+    return "not named" if value is None else repr(value)
 
 
 def _flat(value: Any, path: str = "") -> dict[str, Any]:

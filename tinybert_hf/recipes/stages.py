@@ -56,7 +56,8 @@ class Run(RunBase[PlanT]):
     def _finetune_teacher(self) -> None:
         settings, place = self.recipe.teacher.finetune, self.folder.path / TEACHER
         if settings is not None and not place.exists():
-            with self.stage(TEACHER, f"Fine-tuning the teacher ({size_of(self.teacher)})"):
+            epochs = counted_epochs(settings.epochs, settings.learning_rate)
+            with self.stage(TEACHER, f"Fine-tuning the teacher ({size_of(self.teacher)}): {epochs}"):
                 self._finetune(TEACHER, self.teacher, settings, self.teacher_rows, self.tokenizer)
             self.teacher, self.tokenizer = self.reopen_teacher(place)
             self.teacher.to(self.device)
@@ -149,7 +150,8 @@ class Run(RunBase[PlanT]):
     def _train_baseline(self, settings: FinetuneSettings) -> None:
         if self.folder.result_of(BASELINE) is None:
             student = self.open_student(self.folder.work / "start")
-            with self.stage(BASELINE, "Training the same student without the teacher, to compare"):
+            epochs = counted_epochs(settings.epochs, settings.learning_rate)
+            with self.stage(BASELINE, f"Training the same student without the teacher, to compare: {epochs}"):
                 self._finetune(BASELINE, student, settings, self.baseline_rows, self.student_tokenizer)
             self.folder.finish_stage(BASELINE, self.measure(BASELINE, student.to(self.device)))
         self.say(f"Student trained alone: {self.in_words(self.folder.result_of(BASELINE))}")

@@ -8,31 +8,41 @@ from tinybert_hf.distillation.shapes import encoder_shape
 from tinybert_hf.model import TinyBertConfig
 from tinybert_hf.recipes.plan_base import open_student_config, preset_config
 from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.training import Phase
+from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
 
 
 def with_learning_rates(recipe: Recipe) -> Recipe:
-    """The recipe, each phase with the rate that it names or that is usual for the student, the baseline with the last.
+    """The recipe, each phase with the rate that it names or that is usual for the student; teacher and baseline too.
+
+    A baseline that names none learns at that of the last phase. Where that names none either, at the usual one of a
+    phase of answers alone, since it learns from labels alone.
 
     Raises:
         RecipeError: there is no such student.
     """
-    student, baseline = recipe.student, recipe.baseline
+    student, teacher, baseline = recipe.student, recipe.teacher, recipe.baseline
+    if teacher.finetune is not None and teacher.finetune.learning_rate is None:
+        teacher = replace(teacher, finetune=replace(teacher.finetune, learning_rate=USUAL_LEARNING_RATE))
+        recipe = replace(recipe, teacher=teacher)
     named = [phase.learning_rate for phase in recipe.phases]
+    last = named[-1]
     if None in named:
         config = preset_config(recipe, {}) if student.model is None else open_student_config(student.model)
-        width = encoder_shape(config).width
-        phases = tuple(phase.with_learning_rate(width, has_decoder=recipe.is_translation) for phase in recipe.phases)
+        width, translates = encoder_shape(config).width, recipe.is_translation
+        phases = tuple(phase.with_learning_rate(width, has_decoder=translates) for phase in recipe.phases)
         recipe = replace(recipe, phases=phases)
+        last = last or Phase("prediction").usual_learning_rate(width, has_decoder=translates)
     if baseline is not None and baseline.learning_rate is None:
-        recipe = replace(recipe, baseline=replace(baseline, learning_rate=recipe.phases[-1].learning_rate))
+        recipe = replace(recipe, baseline=replace(baseline, learning_rate=last))
     return recipe
 
 
 def with_epochs(recipe: Recipe, student: TinyBertConfig, rows: int | None, further: int = 0) -> Recipe:
     """The recipe, its phases, its teacher and its baseline with the epochs that they name or that are usual.
 
-    A baseline that names none reads the rows with labels as often as all phases together read theirs, or would without
-    the further ones.
+    A baseline that names none reads the rows with labels as often as all phases together read them, or would without
+    the further ones: fewer epochs over more rows are no reason for the student alone to learn less.
 
     Args:
         recipe: with learning rates or without.
@@ -47,6 +57,12 @@ def with_epochs(recipe: Recipe, student: TinyBertConfig, rows: int | None, furth
     if teacher.finetune is not None:
         teacher = replace(teacher, finetune=teacher.finetune.with_epochs(rows, has_decoder=translates))
     if baseline is not None and baseline.epochs is None:
-        each = (phase.with_epochs(rows, width, has_decoder=translates).epochs or 0 for phase in recipe.phases)
+        each = (_of_all_rows(phase.with_epochs(rows, width, has_decoder=translates), rows) for phase in recipe.phases)
         baseline = replace(baseline, epochs=sum(each))
     return replace(recipe, phases=phases, teacher=teacher, baseline=baseline)
+
+
+def _of_all_rows(phase: Phase, rows: int | None) -> float:
+    """The epochs of a phase, as ones over all rows where it takes only the first of them."""
+    epochs = phase.epochs or 0.0
+    return epochs * min(1.0, phase.train_rows / rows) if phase.train_rows and rows else epochs

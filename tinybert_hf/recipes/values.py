@@ -237,8 +237,7 @@ def _check_phase(phase: Phase, path: str, *, has_decoder: bool) -> None:
 
 
 def _check_training(settings: Phase | FinetuneSettings, path: str) -> None:
-    _above_zero(path, settings, "epochs", "learning_rate")
-    _at_least(1, path, settings, "batch_size")
+    # Epochs, learning rate and batch size have been checked where the settings were made.
     _at_least(0, path, settings, "weight_decay", "warmup_ratio")
     if settings.warmup_ratio >= 1:
         raise RecipeError(f"{path}.warmup_ratio: expected a share of the steps below 1, found {settings.warmup_ratio}")

@@ -28,6 +28,7 @@ from tinybert_hf.training.teacher_cache import (
     shard_rows,
     write_missing,
 )
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from tinybert_hf.training.trainer import DistillationTrainer
@@ -144,7 +145,8 @@ def _writing(
             )
         elif trainer.owns_cache:
             logger.warning(
-                "The teacher is not run in this phase: its answers to all %d rows are kept already.", len(index)
+                "The teacher is not run in this phase: its answers to all %s are kept already.",
+                counted(len(index), "different row"),
             )
         yield from write_missing(trainer, folder, index, kept)
 

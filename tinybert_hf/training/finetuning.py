@@ -15,7 +15,7 @@ from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
-from tinybert_hf.training.usual_epochs import Readings, count_rows
+from tinybert_hf.training.usual_epochs import Readings, check_number, count_rows
 from tinybert_hf.training.word_collation import collator_for, labels_tokens
 
 USUAL_LEARNING_RATE = 5e-5
@@ -24,11 +24,11 @@ _READINGS = Readings(10_000, 3, 10)
 
 @dataclass(frozen=True)
 class FinetuneSettings:
-    """How a model is trained on the labels."""
+    """How a model is trained on the labels. Epochs may be left open; `with_epochs` tells them beforehand."""
 
     epochs: float | None = None
     """Passes over the rows; may be a fraction. None: until 10,000 rows have been read, at least 3 and at most 10. Of
-    translators 3; of a recipe's baseline as many as of all phases together."""
+    translators 3; of a recipe's baseline as many as all phases together would take of the rows with labels."""
     learning_rate: float | None = None
     """The highest of the schedule. None: 5e-5; in a recipe's baseline, that of the last phase."""
     batch_size: int = 32
@@ -39,6 +39,10 @@ class FinetuneSettings:
     """As in AdamW."""
     lr_scheduler_type: str = "linear"
     """A schedule of transformers: linear, cosine, constant, constant_with_warmup, ..."""
+
+    def __post_init__(self) -> None:
+        for name in ("epochs", "learning_rate", "batch_size"):
+            check_number(getattr(self, name), name)
 
     def with_epochs(self, rows: int | None, *, has_decoder: bool = False) -> FinetuneSettings:
         """The settings, their epochs filled in where they name none.

@@ -16,7 +16,7 @@ from tinybert_hf.training.arguments import (
     resolve_loss_weights,
 )
 from tinybert_hf.training.finetuning import common_arguments
-from tinybert_hf.training.usual_epochs import Readings
+from tinybert_hf.training.usual_epochs import Readings, check_number
 
 NARROW = 192
 """Up to this width a student wants higher rates, and of few rows more epochs (docs/choosing.md)."""
@@ -30,7 +30,9 @@ _EPOCHS_OF_TRANSLATORS = 10.0
 class Phase:
     """One phase of a run. A weight of None takes what the phase's name says; 0 leaves the loss out.
 
-    The losses and layer maps of a decoder are for translators.
+    The losses and layer maps of a decoder are for translators. Epochs and learning rate may be left open: `run_phases`
+    fills them in by the rows and the student's width, and keeps them in phase.json in the folder of the phase;
+    `with_epochs` and `with_learning_rate` tell them beforehand.
     """
 
     name: str
@@ -98,9 +100,7 @@ class Phase:
 
     def __post_init__(self) -> None:
         for name in ("epochs", "learning_rate", "batch_size", "gradient_accumulation_steps", "temperature"):
-            value = getattr(self, name)
-            if value is not None and not value > 0:
-                raise RecipeError(f"Phase {self.name!r}: {name} is {value}; it must be above 0.")
+            check_number(getattr(self, name), f"Phase {self.name!r}: {name}")
         self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
 
     def usual_learning_rate(self, width: int, *, has_decoder: bool = False) -> float:

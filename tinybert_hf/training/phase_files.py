@@ -31,11 +31,13 @@ def check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
     """Refuse to go on with a run whose finished or begun phases had other settings."""
     for index, phase in enumerate(phases):
         for path in folder.glob(f"{index}-*/{PHASE_FILE}"):
-            if json.loads(path.read_text(encoding="utf-8")) != json.loads(json.dumps(asdict(phase))):
+            there, now = json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(asdict(phase)))
+            if there != now:
+                names = [name for name in {**there, **now} if there.get(name) != now.get(name)]
+                differ = ", ".join(f"{name}: {there.get(name)} there, {now.get(name)} now" for name in names)
                 raise OutputFolderError(
-                    f"{path.parent} was begun with other settings of phase {index}. Give another output folder, "
-                    "or remove "
-                    f"{folder} to start anew."
+                    f"{path.parent} was begun with other settings of phase {index} ({differ}). Epochs that are left "
+                    f"open follow the number of rows. Give another output folder, or remove {folder} to start anew."
                 )
 
 
