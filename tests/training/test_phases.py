@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -19,6 +20,7 @@ from tinybert_hf import (
     run_phases,
 )
 from tinybert_hf.errors import OutputFolderError, RecipeError
+from tinybert_hf.training import base
 from tinybert_hf.training.finetuning import FinetuneTrainer
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
@@ -89,6 +91,17 @@ def test_a_stopped_run_ends_like_an_uninterrupted_one(run: Any, step: int, phase
     for name, value in expected.state_dict().items():
         assert torch.equal(student.state_dict()[name], value), name
     assert [r.losses for r in results] == [r.losses for r in whole]
+
+
+def test_the_seconds_before_a_stop_count(run: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        run(callbacks=[StopAt(3, "intermediate")])
+    (sums,) = tmp_path.glob("run/phases/0-intermediate/checkpoint-2/running_sums.json")
+    before = json.loads(sums.read_text())["seconds"]
+    assert before > 0
+    monkeypatch.setattr(base, "time", SimpleNamespace(perf_counter=lambda: 0.0))  # from here on it stands still
+    _, results = run()
+    assert [result.seconds for result in results] == [before, 0]
 
 
 def test_a_finished_run_is_not_run_again(run: Any) -> None:

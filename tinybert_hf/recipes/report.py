@@ -36,7 +36,7 @@ class RunReport:
             under "further" the same on each further validation split.
         costs: the same models: parameters, encoder_parameters, megabytes, latency_ms, encoder_flops_per_token.
         phases: name, seconds, steps and metrics of each phase.
-        seconds: how long each stage took.
+        seconds: how long each stage took, in the process that finished it.
         pruning: where the student's vocabulary was pruned, its figures before and after.
         device: where latency was measured.
         warnings: what a reader of the table should know.

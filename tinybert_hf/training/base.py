@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -92,6 +93,7 @@ class ResumableTrainer(Trainer):
         self._is_saving = False
         self._late_push: str | None = None
         self._resumed_from: str | None = None
+        self._began, self._seconds_before = time.perf_counter(), 0.0
         self.add_callback(_Reminders(self))
         self.add_callback(self._termination)
 
@@ -115,6 +117,7 @@ class ResumableTrainer(Trainer):
             remove_unfinished(self.args.output_dir)
         self.accelerator.wait_for_everyone()
         self._watch.forget()
+        self._began, self._seconds_before = time.perf_counter(), 0.0
         try:
             result = super().train(resume_from_checkpoint=self._resumed_from, **kwargs)
             self._watch.settle()
@@ -147,15 +150,21 @@ class ResumableTrainer(Trainer):
     def _of_this_process(self, stem: str, suffix: str) -> str:
         return f"{stem}{f'_{self.args.process_index}' if self.args.world_size > 1 else ''}{suffix}"
 
+    @property
+    def seconds(self) -> float:
+        """Spent on training so far; those before the checkpoint that a run goes on from count too."""
+        return self._seconds_before + time.perf_counter() - self._began
+
     def running_sums(self) -> dict[str, Any]:
-        """What the next log will be made of, apart from the steps to come."""
-        return {"loss": float(self._tr_loss), "last_logged": self._globalstep_last_logged}
+        """What the next log will be made of, apart from the steps to come, and the time spent."""
+        return {"loss": float(self._tr_loss), "last_logged": self._globalstep_last_logged, "seconds": self.seconds}
 
     def set_running_sums(self, sums: Mapping[str, Any]) -> None:
         """Go on with the sums of a checkpoint, so that its next log is that of a run that was not stopped."""
         self._tr_loss += sums["loss"]
         self._total_loss_scalar -= sums["loss"]  # the mean over this call's steps is to be of these alone
         self._globalstep_last_logged = sums["last_logged"]
+        self._seconds_before = sums.get("seconds", 0.0)
 
     def _restore_running_sums(self) -> None:
         if self._resumed_from is not None and self.state.global_step >= self.state.max_steps:

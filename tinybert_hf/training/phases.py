@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import random
-import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
 from functools import partial
@@ -145,9 +144,8 @@ def run_phases(
                 data_collator=data_collator,
                 tokenizer=processing_class,
             )
-        started = time.perf_counter()
         trainer.train(resume_from_checkpoint=checkpoint)
-        seconds = time.perf_counter() - started
+        seconds = trainer.seconds
         metrics = final_metrics(trainer, eval_dataset)
         result = PhaseResult(
             phase.name,
