@@ -137,8 +137,9 @@ def _all_rows_table(results: dict[str, Any]) -> Iterator[str]:
     tasks = [task for task in WIDE if any(_values(results, task, one, "wide", "student") for one in STUDENTS)]
     learnt = f"| rows learnt from | {' | '.join(f'{EVERY_TASK[task].rows:,}' for task in tasks)} | | |"
     said = (
-        "Teacher and student learn from all training rows of the task; the general student has read all texts once,",
-        "reviews and news among them; rates as of the tuned.",
+        "Teacher and student learn from all training rows of the task (of SQuAD from every second question); the",
+        "general student has read all texts once, reviews and news among them; rates as of the tuned. The Chinese",
+        "students start from their teacher, projected down.",
     )
     variants = {"wide": "", "wide-copies": ", and 10 copies of each row"}
     yield from _section("All rows", said, results, tasks, variants, (learnt, _trivial(results, tasks)))

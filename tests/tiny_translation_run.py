@@ -25,7 +25,13 @@ STUDENT: dict[str, Any] = {
     "max_position_embeddings": 24,
 }
 BEAMS = 2
-LABELS_ALONE = {"name": "prediction", "prediction_loss_weight": 0.0, "label_loss_weight": 1.0, "batch_size": 16}
+LABELS_ALONE = {
+    "name": "prediction",
+    "epochs": 1,
+    "prediction_loss_weight": 0.0,
+    "label_loss_weight": 1.0,
+    "batch_size": 16,
+}
 
 
 def pairs(count: int = 40, seed: int = 0) -> list[dict[str, Any]]:
