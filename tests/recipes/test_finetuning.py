@@ -1,6 +1,7 @@
 """A fine-tuning run of its own: stopped, it goes on, and says so."""
 
 import io
+import json
 from pathlib import Path
 
 import pytest
@@ -45,6 +46,8 @@ def test_a_new_run_does_not_say_so(work: Path, headless: str) -> None:
 
 def test_the_epochs_follow_the_rows_and_are_said(work: Path, headless: str) -> None:
     assert "Training on 16 rows: 10 epochs at 5e-05." in tune(work, headless, epochs=None)
+    kept = json.loads((work / "tuned" / "run.json").read_text())["recipe"]["finetune"]
+    assert (kept["epochs"], kept["batch_size"]) == (10, 16)
 
 
 def test_a_training_that_was_stopped_says_from_which_step_it_goes_on(

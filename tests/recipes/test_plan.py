@@ -94,6 +94,7 @@ def test_epochs_that_are_not_named_follow_the_rows_that_a_phase_reads(
     assert recipe.baseline is not None
     assert recipe.teacher.finetune is not None
     assert (recipe.baseline.epochs, recipe.teacher.finetune.epochs) == (25, 10)
+    assert recipe.teacher.finetune.learning_rate == 5e-5
 
 
 def test_the_student_alone_reads_as_many_rows_as_phases_of_the_first_rows(work: Path, teacher: str) -> None:

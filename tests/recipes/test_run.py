@@ -138,6 +138,8 @@ def test_another_recipe_does_not_go_on_in_the_folder(work: Path, teacher: str) -
     run(work, teacher, baseline=None)
     with pytest.raises(TinyBertError, match=r"another run:\n  seed: 42 there, 1 now"):
         run(work, teacher, "seed=1", baseline=None)
+    with pytest.raises(TinyBertError, match=r"another run:\n  metric: not named there, 'f1' now"):
+        run(work, teacher, "metric=f1", baseline=None)
 
 
 def test_without_baseline_and_with_a_random_start(work: Path, teacher: str) -> None:
