@@ -12,9 +12,7 @@ def counted(number: int, noun: str, plural: str | None = None) -> str:
     return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
 
 
-def counted_epochs(number: float | None, learning_rate: float | None = None) -> str:
+def counted_epochs(number: float, learning_rate: float | None = None) -> str:
     """Epochs may be parts: "1 epoch", "0.5 epochs"; with their learning rate: "2 epochs at 0.002"."""
     rate = "" if learning_rate is None else f" at {learning_rate:g}"
-    if number is None:
-        return f"epochs by the number of rows{rate}"
     return f"{number:g} epoch{'' if number == 1 else 's'}{rate}"

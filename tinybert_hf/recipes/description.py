@@ -100,7 +100,7 @@ def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
         if alone and phase.teacher_cache is None and "prediction_loss" in losses and set(losses) <= _OF_ANSWERS:
             if index and _notes_answers(plan.recipe.phases[index - 1], phase):
                 yield "  the teacher is not run again: its answers are noted in the phase before"
-            elif (phase.epochs or 0) > 1:
+            elif phase.known_epochs > 1:
                 yield "  the teacher is asked once a row, its answers are kept in the output folder"
     yield from _after(plan.recipe)
     yield from described(plan.recipe)
@@ -111,7 +111,7 @@ def _notes_answers(phase: Phase, behind: Phase) -> bool:
     looks = set(phase.loss_weights()) != {"label_loss"} and not phase.teacher_cache
     return (
         looks
-        and (phase.epochs or 0) >= 1
+        and phase.known_epochs >= 1
         and phase.train_rows == behind.train_rows
         and not behind.teacher_cache_limit_gb
     )
@@ -121,14 +121,14 @@ def _before(recipe: Recipe) -> Iterator[str]:
     """The training in front of the phases: with it and `_after` a reader sees the epochs of all three."""
     if recipe.teacher.finetune is not None:
         tuning = recipe.teacher.finetune
-        epochs = counted_epochs(tuning.epochs, tuning.learning_rate)
+        epochs = counted_epochs(tuning.known_epochs, tuning.learning_rate)
         yield f"the teacher is fine-tuned first: {epochs} (--teacher-epochs)"
 
 
 def _after(recipe: Recipe) -> Iterator[str]:
     """The training behind the phases."""
     if recipe.baseline is not None:
-        epochs = counted_epochs(recipe.baseline.epochs, recipe.baseline.learning_rate)
+        epochs = counted_epochs(recipe.baseline.known_epochs, recipe.baseline.learning_rate)
         yield f"to compare, the same student is trained without the teacher: {epochs} (--baseline-epochs)"
 
 
@@ -169,7 +169,7 @@ def _maps(objective: Objective) -> Iterator[str]:
 def _phase(index: int, phase: Phase, losses: dict[str, float]) -> str:
     said = " + ".join(f"{weight:g} x {name}" for name, weight in losses.items())
     rows = "" if phase.train_rows is None else f" over the first {counted(phase.train_rows, 'row')}"
-    return f"phase {index} ({phase.name}): {said}; {counted_epochs(phase.epochs, phase.learning_rate)}{rows}"
+    return f"phase {index} ({phase.name}): {said}; {counted_epochs(phase.known_epochs, phase.learning_rate)}{rows}"
 
 
 # Fields that are about one task only, by the section that they stand in.

@@ -213,7 +213,7 @@ class _Tuning:
         for note in notes:
             console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
         if not (folder.work / "model").exists():
-            said = counted_epochs(tuning.epochs, tuning.learning_rate or USUAL_LEARNING_RATE)
+            said = counted_epochs(tuning.known_epochs, tuning.learning_rate or USUAL_LEARNING_RATE)
             console.print(f"Training on {counted(len(rows.train), 'row')}: {said}.", highlight=False)
             finetune(
                 network,

@@ -134,7 +134,7 @@ class GeneralRun(Run[GeneralPlan]):
         processes = int(os.environ.get("WORLD_SIZE", "1"))
         for index, phase in enumerate(self.phases):
             batch = phase.batch_size * phase.gradient_accumulation_steps * processes
-            steps = math.ceil(math.ceil(len(self.corpus.train) / batch) * (phase.epochs or 0))
+            steps = math.ceil(math.ceil(len(self.corpus.train) / batch) * phase.known_epochs)
             if steps < _FEW_STEPS:
                 yield (
                     f"Phase {index} has only {counted(steps, 'step')} ({counted(len(self.corpus.train), 'block')}, "

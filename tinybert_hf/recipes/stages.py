@@ -56,7 +56,7 @@ class Run(RunBase[PlanT]):
     def _finetune_teacher(self) -> None:
         settings, place = self.recipe.teacher.finetune, self.folder.path / TEACHER
         if settings is not None and not place.exists():
-            epochs = counted_epochs(settings.epochs, settings.learning_rate)
+            epochs = counted_epochs(settings.known_epochs, settings.learning_rate)
             with self.stage(TEACHER, f"Fine-tuning the teacher ({size_of(self.teacher)}): {epochs}"):
                 self._finetune(TEACHER, self.teacher, settings, self.teacher_rows, self.tokenizer)
             self.teacher, self.tokenizer = self.reopen_teacher(place)
@@ -131,7 +131,9 @@ class Run(RunBase[PlanT]):
         if len(self.phases) > 1:
             losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
             named = ", ".join(loss.removesuffix("_loss").replace("_", " ") for loss in losses)
-            self.say(f"phase {index} ({phase.name}): {named}; {counted_epochs(phase.epochs, phase.learning_rate)}")
+            self.say(
+                f"phase {index} ({phase.name}): {named}; {counted_epochs(phase.known_epochs, phase.learning_rate)}"
+            )
         if step:
             self._goes_on(step)
 
@@ -150,7 +152,7 @@ class Run(RunBase[PlanT]):
     def _train_baseline(self, settings: FinetuneSettings) -> None:
         if self.folder.result_of(BASELINE) is None:
             student = self.open_student(self.folder.work / "start")
-            epochs = counted_epochs(settings.epochs, settings.learning_rate)
+            epochs = counted_epochs(settings.known_epochs, settings.learning_rate)
             with self.stage(BASELINE, f"Training the same student without the teacher, to compare: {epochs}"):
                 self._finetune(BASELINE, student, settings, self.baseline_rows, self.student_tokenizer)
             self.folder.finish_stage(BASELINE, self.measure(BASELINE, student.to(self.device)))

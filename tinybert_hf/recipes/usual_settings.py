@@ -64,5 +64,5 @@ def with_epochs(recipe: Recipe, student: TinyBertConfig, rows: int | None, furth
 
 def _of_all_rows(phase: Phase, rows: int | None) -> float:
     """The epochs of a phase, as ones over all rows where it takes only the first of them."""
-    epochs = phase.epochs or 0.0
+    epochs = phase.known_epochs
     return epochs * min(1.0, phase.train_rows / rows) if phase.train_rows and rows else epochs

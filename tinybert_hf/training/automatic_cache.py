@@ -30,7 +30,7 @@ def pays(
         data_collator: None: rows are only padded.
         tokenizer: that pads them.
     """
-    return (phase.epochs or 0) > int(os.environ.get("WORLD_SIZE", "1")) and can_be_kept(
+    return phase.known_epochs > int(os.environ.get("WORLD_SIZE", "1")) and can_be_kept(
         phase, teacher, has_decoder=has_decoder, dataset=dataset, data_collator=data_collator, tokenizer=tokenizer
     )
 

@@ -15,7 +15,8 @@ from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
-from tinybert_hf.training.usual_epochs import Readings, check_number, count_rows
+from tinybert_hf.training.possible_numbers import check_number, known_epochs
+from tinybert_hf.training.usual_epochs import Readings, count_rows
 from tinybert_hf.training.word_collation import collator_for, labels_tokens
 
 USUAL_LEARNING_RATE = 5e-5
@@ -57,6 +58,11 @@ class FinetuneSettings:
         if self.epochs is not None:
             return self
         return replace(self, epochs=float(_READINGS.least) if has_decoder else _READINGS.epochs(rows))
+
+    @property
+    def known_epochs(self) -> float:
+        """The epochs, once they are filled in; before that an error."""
+        return known_epochs(self.epochs)
 
 
 class FinetuneTrainer(ResumableTrainer):
@@ -143,10 +149,9 @@ def finetune(
     target = Path(output_dir)
     work = target.parent / f".{target.name}.training"
     settings = settings.with_epochs(count_rows(train_dataset), has_decoder=is_translator(model))
-    assert settings.epochs is not None
     args = TrainingArguments(
         output_dir=str(work),
-        num_train_epochs=settings.epochs,
+        num_train_epochs=settings.known_epochs,
         learning_rate=settings.learning_rate or USUAL_LEARNING_RATE,
         per_device_train_batch_size=settings.batch_size,
         warmup_steps=settings.warmup_ratio,

@@ -16,7 +16,8 @@ from tinybert_hf.training.arguments import (
     resolve_loss_weights,
 )
 from tinybert_hf.training.finetuning import common_arguments
-from tinybert_hf.training.usual_epochs import Readings, check_number
+from tinybert_hf.training.possible_numbers import check_number, known_epochs
+from tinybert_hf.training.usual_epochs import Readings
 
 NARROW = 192
 """Up to this width a student wants higher rates, and of few rows more epochs (docs/choosing.md)."""
@@ -152,6 +153,11 @@ class Phase:
         if self.epochs is not None:
             return self
         return replace(self, epochs=self.usual_epochs(rows, width, has_decoder=has_decoder))
+
+    @property
+    def known_epochs(self) -> float:
+        """The epochs, once they are filled in; before that an error."""
+        return known_epochs(self.epochs)
 
     def check_cache(self, *, has_decoder: bool) -> None:
         """Refuse a teacher cache that was asked for and cannot serve the losses.

@@ -1,12 +1,9 @@
-"""How often a training that names no epochs goes over its rows, and which numbers no training can have."""
+"""How often a training that names no epochs goes over its rows: the fewer there are, the more often."""
 
 from __future__ import annotations
 
 import math
-from numbers import Real
 from typing import Any, NamedTuple
-
-from tinybert_hf.errors import RecipeError
 
 
 class Readings(NamedTuple):
@@ -27,24 +24,6 @@ class Readings(NamedTuple):
         if not rows:
             return float(self.least)
         return float(min(self.most, max(self.least, math.ceil(self.rows / rows))))
-
-
-def check_number(value: Any, what: str) -> None:
-    """Refuse a number that no training can have; None is left open.
-
-    Args:
-        value: above 0.
-        what: it is, for the message.
-
-    Raises:
-        RecipeError: it is no number, not above 0 or not finite.
-    """
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise RecipeError(f"{what} is {value!r}; it must be a number above 0.")
-    if not 0 < float(value) < math.inf:
-        raise RecipeError(f"{what} is {value}; it must be above 0" + (", and finite." if value == math.inf else "."))
 
 
 def count_rows(dataset: Any) -> int | None:
