@@ -325,6 +325,12 @@ def test_a_run_over_other_rows_says_which_setting_differs(run: Any) -> None:
         run(phases=[Phase("joint", epochs=1, batch_size=8), Phase("prediction", epochs=2, batch_size=8)])
 
 
+@pytest.mark.parametrize("settings", [Phase("joint"), FinetuneSettings()], ids=["phase", "fine-tuning"])
+def test_epochs_that_are_open_are_no_number(settings: Phase | FinetuneSettings) -> None:
+    with pytest.raises(RecipeError, match="still open"):
+        _ = settings.known_epochs
+
+
 def test_of_fewer_rows_a_training_that_names_no_epochs_has_more() -> None:
     settings = FinetuneSettings()
     assert [settings.with_epochs(rows).epochs for rows in (100_000, 4000, 2000, 1000, 10, 0, None)] == [
