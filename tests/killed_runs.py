@@ -15,7 +15,7 @@ import signal
 import sys
 import time
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -54,15 +54,29 @@ class NoteTheEnd(TrainerCallback):
 
     def on_train_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         """One file a phase."""
-        losses = [{k: v for k, v in e.items() if "loss" in k or k == "step"} for e in state.log_history]
+        log = [entry for entry in state.log_history if "train_loss" not in entry]
         note = {
-            "log": [entry for entry in losses if "train_loss" not in entry],
+            "log": [{k: v for k, v in e.items() if not k.endswith(("runtime", "_per_second"))} for e in log],
+            "best": [state.best_metric, state.best_global_step],
             "optimizer": digest(kwargs["optimizer"].state_dict()),
             "scheduler": digest(kwargs["lr_scheduler"].state_dict()),
             "random numbers": digest([random.getstate(), np.random.get_state(), torch.get_rng_state()]),
         }
         self.folder.mkdir(parents=True, exist_ok=True)
         (self.folder / f"{Path(args.output_dir).name}.json").write_text(json.dumps(note))
+
+
+class InEvaluation(TrainerCallback):
+    """Counts the batches of all evaluations, and sends this process a signal within one of them."""
+
+    def __init__(self, batch: int | None = None, number: int = signal.SIGKILL) -> None:
+        self.seen, self.batch, self.number = 0, batch, number
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        """One batch more."""
+        self.seen += 1
+        if self.seen == self.batch:
+            os.kill(os.getpid(), self.number)
 
 
 def digest(value: Any) -> str:
@@ -90,8 +104,13 @@ def rows(count: int = 42) -> Dataset:
     )
 
 
-def train(folder: Path, tokenizer: PreTrainedTokenizerBase, masked: bool = True, **more: Any) -> None:
-    """The whole run, from its beginning or from what is there; rows that are not masked let answers be kept."""
+def train(
+    folder: Path, tokenizer: PreTrainedTokenizerBase, masked: bool = True, callbacks: Sequence[Any] = (), **more: Any
+) -> None:
+    """The whole run, from its beginning or from what is there; rows that are not masked let answers be kept.
+
+    A checkpoint falls on the end of each epoch of the first two phases, just before the evaluation.
+    """
     set_seed(0)
     run_phases(
         bert(vocab_size=64, hidden_dropout_prob=0.1),
@@ -99,8 +118,9 @@ def train(folder: Path, tokenizer: PreTrainedTokenizerBase, masked: bool = True,
         PHASES,
         output_dir=folder,
         train_dataset=rows(),
+        eval_dataset=rows(20),
         processing_class=tokenizer,
-        callbacks=[NoteTheEnd(folder.parent / f"{folder.name}-ends")],
+        callbacks=[NoteTheEnd(folder.parent / f"{folder.name}-ends"), *callbacks],
         data_collator=Masking(tokenizer, mlm_probability=0.3) if masked else None,
         training_arguments={
             "disable_tqdm": True,
@@ -110,6 +130,7 @@ def train(folder: Path, tokenizer: PreTrainedTokenizerBase, masked: bool = True,
             "save_steps": 2,
             "logging_steps": 3,
             "save_total_limit": 2,
+            "per_device_eval_batch_size": 4,
             **more,
         },
     )
@@ -141,18 +162,26 @@ def wait(child: int) -> int:
     return os.waitstatus_to_exitcode(status)
 
 
-def count_writes(folder: Path, tokenizer: PreTrainedTokenizerBase, **options: Any) -> int:
-    """How often an uninterrupted run writes to its folder; leaves the run's results there."""
-    note = folder.parent / "writes"
+def count(folder: Path, tokenizer: PreTrainedTokenizerBase, **options: Any) -> tuple[int, int]:
+    """How often an uninterrupted run writes to its folder, and how many batches it evaluates; leaves its results."""
+    note = folder.parent / f"{folder.name}-counts"
 
     def job() -> None:
-        seen = [0]
+        seen, evaluated = [0], InEvaluation()
         sys.addaudithook(lambda event, args: seen.__setitem__(0, seen[0] + _is_write(event, args, folder)))
-        train(folder, tokenizer, **options)
-        note.write_text(str(seen[0]))
+        train(folder, tokenizer, callbacks=[evaluated], **options)
+        note.write_text(json.dumps([seen[0], evaluated.seen]))
 
     assert wait(in_child(job)) == 0
-    return int(note.read_text())
+    writes, batches = json.loads(note.read_text())
+    return writes, batches
+
+
+def kill_in_evaluation(
+    folder: Path, tokenizer: PreTrainedTokenizerBase, batch: int, number: int = signal.SIGKILL, **options: Any
+) -> int:
+    """Begin the run, and send it a signal in an evaluation, after so many batches of all evaluations."""
+    return wait(in_child(lambda: train(folder, tokenizer, callbacks=[InEvaluation(batch, number)], **options)))
 
 
 def kill_at_write(folder: Path, tokenizer: PreTrainedTokenizerBase, number: int, **options: Any) -> int:

@@ -71,15 +71,28 @@ class At(TrainerCallback):
             self.action()
 
 
+@pytest.fixture(scope="module")
+def whole_runs(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: BertTokenizer) -> Any:
+    """Of a run left alone, by whether tokens are masked: writes, evaluated batches, its end; made when asked for."""
+    base, known = tmp_path_factory.mktemp("whole"), {}
+
+    def of(masked: bool) -> tuple[int, int, dict[str, Any]]:
+        if masked not in known:
+            counts = killed_runs.count(base / str(masked), tiny_tokenizer, masked=masked)
+            known[masked] = (*counts, killed_runs.outcome(base / str(masked)))
+        return known[masked]
+
+    return of
+
+
 @needs_fork
 @pytest.mark.parametrize("masked", [True, False])
 @pytest.mark.parametrize("cases", [2, pytest.param(20, marks=pytest.mark.slow)])
 def test_a_killed_run_ends_like_one_that_was_not(
-    cases: int, masked: bool, tmp_path: Path, tiny_tokenizer: BertTokenizer
+    cases: int, masked: bool, tmp_path: Path, tiny_tokenizer: BertTokenizer, whole_runs: Any
 ) -> None:
     """Of rows that are not masked the second phase notes the teacher's answers for the third."""
-    writes = killed_runs.count_writes(tmp_path / "whole", tiny_tokenizer, masked=masked)
-    expected = killed_runs.outcome(tmp_path / "whole")
+    writes, _, expected = whole_runs(masked)
     chosen = random.Random(cases)
     for case in range(cases):
         folder = tmp_path / f"case {case}"
@@ -90,6 +103,120 @@ def test_a_killed_run_ends_like_one_that_was_not(
         )
         assert again == 0, f"killed at write {number} of {writes}, the run did not go on"
         assert killed_runs.outcome(folder) == expected, f"killed at write {number} of {writes}"
+
+
+@needs_fork
+@pytest.mark.parametrize("cases", [0, pytest.param(20, marks=pytest.mark.slow)])
+def test_a_run_killed_in_an_evaluation_ends_like_one_that_was_not(
+    cases: int, tmp_path: Path, tiny_tokenizer: BertTokenizer, whole_runs: Any
+) -> None:
+    """Also where the checkpoint of an epoch's last step was written just before, as in the first evaluation."""
+    _, batches, expected = whole_runs(True)
+    for case, batch in enumerate([2, *random.Random(cases).choices(range(1, batches + 1), k=cases)]):
+        folder = tmp_path / f"case {case}"
+        number = signal.SIGINT if case % 2 else signal.SIGKILL
+        assert killed_runs.kill_in_evaluation(folder, tiny_tokenizer, batch, number) != 0
+        assert killed_runs.wait(killed_runs.in_child(lambda f=folder: killed_runs.train(f, tiny_tokenizer))) == 0
+        assert killed_runs.outcome(folder) == expected, f"killed in batch {batch} of {batches}"
+
+
+class FailsIn(TrainerCallback):
+    """Raises in a certain evaluation, as if the process had been killed there."""
+
+    def __init__(self, evaluation: int) -> None:
+        self.left = evaluation
+
+    def on_prediction_step(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.left -= 1
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def whole_log(trainer: DistillationTrainer) -> list[dict[str, Any]]:
+    """Everything that does not depend on the clock."""
+    clock = ("runtime", "_per_second", "total_flos", "train_loss")
+    return [{k: v for k, v in entry.items() if not k.endswith(clock)} for entry in trainer.state.log_history]
+
+
+# 42 rows are 6 steps an epoch; the evaluation is one batch.
+@pytest.mark.parametrize(
+    ("settings", "evaluation"),
+    [
+        ({"eval_strategy": "epoch"}, 1),
+        ({"eval_strategy": "epoch"}, 2),  # at the end of the run
+        ({"eval_strategy": "epoch", "logging_strategy": "epoch"}, 1),
+        ({"eval_strategy": "epoch", "max_steps": 8}, 2),  # an epoch that is cut short
+        ({"eval_strategy": "epoch", "eval_on_start": True}, 2),
+        ({"eval_strategy": "epoch", "lr_scheduler_type": "reduce_lr_on_plateau", "metric_for_best_model": "loss"}, 1),
+        ({"eval_strategy": "steps", "eval_steps": 3}, 2),
+        ({"eval_strategy": "epoch", "save_strategy": "epoch"}, 2),
+    ],
+)
+def test_a_missed_evaluation_is_made_up_for(make_trainer: Any, settings: dict[str, Any], evaluation: int) -> None:
+    options = {"max_steps": 12, "save_steps": 3, "logging_steps": 4, "per_device_eval_batch_size": 64, **settings}
+    whole = make_trainer("whole", eval_dataset=killed_runs.rows(10), **options)
+    whole.train()
+    stopped = make_trainer(eval_dataset=killed_runs.rows(10), callbacks=[FailsIn(evaluation)], **options)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train()
+    resumed = make_trainer(eval_dataset=killed_runs.rows(10), **options)
+    resumed.train(resume_from_checkpoint=True)
+    assert whole_log(resumed) == whole_log(whole)
+    assert_same(ends(whole), ends(resumed))
+
+
+class Draws(TrainerCallback):
+    """Draws a random number at each epoch's end, as a user's own callback may."""
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        torch.rand(3)
+
+
+def test_random_numbers_of_a_callback_are_drawn_once(make_trainer: Any) -> None:
+    options = {"max_steps": 12, "save_steps": 3, "eval_strategy": "epoch"}
+    whole = make_trainer("whole", eval_dataset=killed_runs.rows(10), callbacks=[Draws()], **options)
+    whole.train()
+    stopped = make_trainer(eval_dataset=killed_runs.rows(10), callbacks=[Draws(), FailsIn(1)], **options)
+    with pytest.raises(KeyboardInterrupt):
+        stopped.train()
+    resumed = make_trainer(eval_dataset=killed_runs.rows(10), **options)
+    resumed.add_callback(Draws())  # after the trainer's own
+    resumed.train(resume_from_checkpoint=True)
+    assert_same(ends(whole), ends(resumed))
+
+
+def test_a_run_that_was_stopped_early_stays_stopped(make_trainer: Any) -> None:
+    """Killed after its last checkpoint, before its end: transformers would train on."""
+
+    class Stops(TrainerCallback):
+        def on_evaluate(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+            control.should_training_stop = state.global_step == 6
+
+    options = {"max_steps": 12, "save_steps": 3, "eval_strategy": "steps", "eval_steps": 3}
+    whole = make_trainer("whole", eval_dataset=killed_runs.rows(10), callbacks=[Stops()], **options)
+    whole.train()
+    assert whole.state.global_step == 6
+    again = make_trainer("whole", eval_dataset=killed_runs.rows(10), **options)
+    with pytest.warns(UserWarning, match="no step is left"):
+        again.train(resume_from_checkpoint=True)
+    assert again.state.global_step == 6
+    assert_same(ends(whole), ends(again))
+
+
+def test_a_finished_run_can_be_made_longer(make_trainer: Any) -> None:
+    make_trainer(max_steps=6).train()
+    longer = make_trainer(max_steps=8)
+    longer.train(resume_from_checkpoint=True)
+    assert longer.state.global_step == 8
+
+
+@pytest.mark.parametrize("method", ["evaluate", "predict"])
+def test_an_evaluation_leaves_the_random_numbers_as_they_were(make_trainer: Any, method: str) -> None:
+    trainer = make_trainer(eval_dataset=killed_runs.rows(10))
+    before = torch.get_rng_state(), random.getstate()
+    getattr(trainer, method)(killed_runs.rows(10))
+    assert torch.equal(torch.get_rng_state(), before[0])
+    assert random.getstate() == before[1]
 
 
 def test_sigterm_finishes_the_step_and_saves(make_trainer: Any) -> None:

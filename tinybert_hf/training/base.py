@@ -28,6 +28,7 @@ from tinybert_hf.training.checkpoints import (
 )
 from tinybert_hf.training.collation import SeededCollator
 from tinybert_hf.training.finite import FiniteWatch, check_weights, rows_like
+from tinybert_hf.training.preparation import unchanged_randomness
 from tinybert_hf.training.termination import EXIT_TERMINATED, SaveOnTermination
 
 # Rows of this many batches are sorted together: little padding, and still mostly random batches.
@@ -82,6 +83,7 @@ class ResumableTrainer(Trainer):
     """
 
     data_collator: Any
+    control: Any
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
@@ -94,7 +96,11 @@ class ResumableTrainer(Trainer):
         self._late_push: str | None = None
         self._resumed_from: str | None = None
         self._began, self._seconds_before = time.perf_counter(), 0.0
-        self.add_callback(_Reminders(self))
+        self._last_step: dict[str, float | None] = {}
+        self._epoch_ended = self._made_up = self._was_stopped = False
+        self._ignored_keys: list[str] | None = None
+        self._reminders = _Reminders(self)
+        self.add_callback(self._reminders)
         self.add_callback(self._termination)
 
     # -- going on ----------------------------------------------------------------------------------------------------
@@ -117,6 +123,11 @@ class ResumableTrainer(Trainer):
             remove_unfinished(self.args.output_dir)
         self.accelerator.wait_for_everyone()
         self._watch.forget()
+        self._last_step, self._ignored_keys = {}, kwargs.get("ignore_keys_for_eval")
+        self._epoch_ended = self._made_up = self._was_stopped = False
+        for last in (self._reminders, self._termination):  # behind callbacks that were added since
+            self.remove_callback(last)
+            self.add_callback(last)
         self._began, self._seconds_before = time.perf_counter(), 0.0
         try:
             result = super().train(resume_from_checkpoint=self._resumed_from, **kwargs)
@@ -156,8 +167,18 @@ class ResumableTrainer(Trainer):
         return self._seconds_before + time.perf_counter() - self._began
 
     def running_sums(self) -> dict[str, Any]:
-        """What the next log will be made of, apart from the steps to come, and the time spent."""
-        return {"loss": float(self._tr_loss), "last_logged": self._globalstep_last_logged, "seconds": self.seconds}
+        """What the next log will be made of, apart from the steps to come; where in the run it is; the time spent."""
+        return {
+            "loss": float(self._tr_loss),
+            "last_logged": self._globalstep_last_logged,
+            "seconds": self.seconds,
+            "last_step": self._last_step,
+            "epoch_ended": self._epoch_ended,
+            # Early: the last step, or SIGTERM, is no reason not to go on.
+            "stopped": self.control.should_training_stop
+            and not self._termination.came
+            and self.state.global_step < self.state.max_steps,
+        }
 
     def set_running_sums(self, sums: Mapping[str, Any]) -> None:
         """Go on with the sums of a checkpoint, so that its next log is that of a run that was not stopped."""
@@ -172,6 +193,86 @@ class ResumableTrainer(Trainer):
         path = Path(self._resumed_from or "") / self._of_this_process("running_sums", ".json")
         if self._resumed_from is not None and path.is_file():
             self.set_running_sums(json.loads(path.read_text(encoding="utf-8")))
+
+    def _make_up_for_epoch_end(self) -> None:
+        """Do what was lost when a run was killed between the checkpoint of an epoch's last step and the next one.
+
+        transformers goes on with the next epoch, without the evaluation, the log and the callbacks of the epoch's end.
+        """
+        # Any process's: where there were fewer of them before, all have to agree.
+        files = sorted(Path(self._resumed_from).glob("running_sums*.json")) if self._resumed_from is not None else []
+        if not files:
+            return
+        noted = json.loads(files[0].read_text(encoding="utf-8"))
+        self._was_stopped = bool(noted.get("stopped"))
+        over = self._was_stopped or self.state.global_step >= self.state.max_steps
+        if (over or float(self.state.epoch or 0).is_integer()) and noted.get("epoch_ended") is False:
+            self._load_rng_state(self._resumed_from)
+            self._made_up = True
+            self.control = self.callback_handler.on_epoch_end(self.args, self.state, self.control)
+            last = noted["last_step"]
+            self._maybe_log_save_evaluate(
+                self._tr_loss,
+                last.get("grad_norm"),
+                self.model_wrapped,
+                None,
+                self.state.epoch,
+                self._ignored_keys,
+                time.time(),
+                learning_rate=last.get("learning_rate"),
+            )
+            self._was_stopped |= self.control.should_training_stop
+        if self._was_stopped and self.state.global_step < self.state.max_steps:
+            warnings.warn(
+                f"{self._resumed_from} is the end of a run that was stopped early: no step is left. To train longer, "
+                "start anew in another folder.",
+                stacklevel=2,
+            )
+
+    def _load_rng_state(self, checkpoint: str | None) -> None:
+        if not self._made_up:  # else the end of the epoch has gone on from there
+            super()._load_rng_state(checkpoint)
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        # transformers does not know of either, and would take one step more.
+        if self._was_stopped or self.state.global_step >= self.state.max_steps:
+            self.control.should_training_stop = True
+            return
+        super()._run_epoch(*args, **kwargs)
+        self._made_up = False
+
+    def _maybe_log_save_evaluate(
+        self,
+        tr_loss: Tensor,
+        grad_norm: Any,
+        model: Any,
+        trial: Any,
+        epoch: Any,
+        ignore_keys_for_eval: Any,
+        start_time: Any,
+        learning_rate: float | None = None,
+    ) -> None:
+        norm = None if grad_norm is None else float(grad_norm)
+        self._last_step = {"grad_norm": norm, "learning_rate": learning_rate}
+        super()._maybe_log_save_evaluate(
+            tr_loss, grad_norm, model, trial, epoch, ignore_keys_for_eval, start_time, learning_rate=learning_rate
+        )
+
+    def _evaluate(self, trial: Any, ignore_keys_for_eval: Any, skip_scheduler: bool = False) -> Any:
+        if skip_scheduler and self._resumed_from is not None:
+            return {}  # `eval_on_start`: that was before the first step
+        return super()._evaluate(trial, ignore_keys_for_eval, skip_scheduler)
+
+    def evaluate(self, *args: Any, **kwargs: Any) -> dict[str, float]:
+        """As in transformers; training goes on with the random numbers that it would have had without it."""
+        with unchanged_randomness():
+            metrics: dict[str, float] = super().evaluate(*args, **kwargs)
+        return metrics
+
+    def predict(self, *args: Any, **kwargs: Any) -> Any:
+        """As in transformers; training goes on with the random numbers that it would have had without it."""
+        with unchanged_randomness():
+            return super().predict(*args, **kwargs)
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -289,16 +390,23 @@ class ResumableTrainer(Trainer):
 
 
 class _Reminders(TrainerCallback):
-    """Tells the trainer when a run and when an epoch begins."""
+    """Tells the trainer when a run begins, and when an epoch begins and ends."""
 
     def __init__(self, trainer: ResumableTrainer) -> None:
         self.trainer = trainer
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer._restore_running_sums()
+        self.trainer._make_up_for_epoch_end()
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer._begin_epoch(int(state.epoch or 0))
+
+    def on_step_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.trainer._epoch_ended = False
+
+    def on_epoch_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.trainer._epoch_ended = True
 
 
 def row_lengths(rows: Any, length_column: str) -> list[int]:

@@ -37,7 +37,9 @@ PROJECTION_BATCH = 32
 def unchanged_randomness() -> Iterator[None]:
     """Whatever random numbers the block draws, the run goes on as if it had drawn none."""
     python_state, numpy_state = random.getstate(), np.random.get_state()
-    with torch.random.fork_rng():
+    # Of all GPUs only the process's own: to ask another for its state would take memory there.
+    devices = [torch.cuda.current_device()] if torch.cuda.is_available() else []
+    with torch.random.fork_rng(devices):
         try:
             yield
         finally:
