@@ -5,15 +5,15 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from tinybert_hf.benchmarking.allocation import is_full_memory
-from tinybert_hf.benchmarking.backends import Forward, OpenedModel
+from tinybert_hf.benchmarking.backends import OpenedModel
 from tinybert_hf.benchmarking.contestants import Contestant
 from tinybert_hf.benchmarking.flops import forward_flops
 from tinybert_hf.benchmarking.memory import FullMemoryError, MemoryProbe, MemoryUse
 from tinybert_hf.benchmarking.report import Entry, Measurement
-from tinybert_hf.benchmarking.rounds import Times, timed_rounds
 from tinybert_hf.benchmarking.settings import COMPILED, EAGER, BenchmarkSettings
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.evaluation.benchmark import warm_up
+from tinybert_hf.evaluation.rounds import Forward, Times, is_full_memory, timed_rounds
 
 Size = tuple[int, int]
 
@@ -43,10 +43,7 @@ class Runner:
         """A forward that was run twice: what is compiled or reserved at the first calls is there."""
         if self._opened is None:
             self._opened = self.opener()
-        made = self._opened(*size)
-        made()
-        made()
-        return made
+        return warm_up(self._opened(*size))
 
     def not_tried(self, size: Size) -> str | None:
         """Why this size need not be tried; None where it may be."""
