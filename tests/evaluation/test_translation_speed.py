@@ -89,7 +89,6 @@ class _Clock:
         best = [["x" * (3 if tokenizer == "a" else 5)] for _ in texts]
         return Translations(best, [[False]] * len(texts), [False] * len(texts), seconds)
 
-
     @property
     def time(self):
         """What `timed_rounds` looks at."""

@@ -69,11 +69,11 @@ def measure_costs(
     """Measures models against each other, as `tinybert benchmark` does.
 
     Every model is run twice, and then in rounds in which each has its turn (see `timed_rounds`), so that a change in
-    the machine's load hits all of them; the median of all timed forwards counts. The FLOPs are computed, not measured:
-    a linear map with W weights takes one multiplication and one addition per weight and token, so FLOPs per token = 2 x
-    the sum of W over the linear maps of the encoder's layers (queries, keys, values, attention output, both of the
-    feed-forward part). The attention products themselves, which grow with the length, biases, norms, embeddings and the
-    head are left out.
+    the machine's load hits all of them; the median of all timed forwards counts. The FLOPs are computed, not
+    measured: a linear map with W weights takes one multiplication and one addition per weight and token, so FLOPs per
+    token = 2 x the sum of W over the linear maps of the encoder's layers (queries, keys, values, attention output,
+    both of the feed-forward part). The attention products themselves, which grow with the length, biases, norms,
+    embeddings and the head are left out.
 
     Args:
         models: name -> model, each on its own device; modes are left as they were.

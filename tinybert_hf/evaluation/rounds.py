@@ -20,7 +20,13 @@ MIN_ROUNDS, MAX_ROUNDS = 3, 200
 _LONG = 0.25
 # Short forwards are repeated within a turn, and the median of the turn counts.
 _TURN, _MOST_REPEATS = 0.05, 5
-_FULL_MEMORY = ("can't allocate memory", "bad_alloc", "failed to allocate memory", "not enough memory", "out of memory")
+_FULL_MEMORY = (
+    "can't allocate memory",
+    "bad_alloc",
+    "failed to allocate memory",
+    "not enough memory",
+    "out of memory",
+)
 
 
 @dataclass(frozen=True)

@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.cards import latency_in_words
 from tinybert_hf.recipes.report import STUDENT, TITLES, RunReport
 from tinybert_hf.wording import counted
 
@@ -32,10 +33,9 @@ class GeneralReport(RunReport):
     def _table(self) -> Table:
         from rich.table import Table
 
-        table = Table()
+        table = Table(caption=latency_in_words(self.costs, self.device), caption_justify="left")
         table.add_column("model", no_wrap=True)
-        where = "CPU" if self.device == "cpu" else self.device
-        for title in ("parameters", "of teacher", "MB", f"latency ({where})"):
+        for title in ("parameters", "of teacher", "MB", "latency"):
             table.add_column(title, justify="right")
         whole = self.costs["teacher"]["parameters"]
         for name, cost in self.costs.items():

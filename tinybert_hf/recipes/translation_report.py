@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.recipes.report import STUDENT, TEACHER, TITLES, WITHOUT_PACKAGE, RunReport
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -46,9 +47,11 @@ class TranslationReport(RunReport):
 
         sizes = list(self.costs[TEACHER]["sentences_per_second"])
         where = "CPU" if self.device == "cpu" else self.device
+        threads = self.costs[STUDENT].get("threads")
+        where += f", {counted(threads, 'thread')}" if threads else ""
         table = Table(
-            caption=f"batch {', batch '.join(sizes)}: sentences per second at so many at once ({where}), and how many "
-            "times the teacher's; in brackets after BLEU: against the teacher",
+            caption=f"batch {', batch '.join(sizes)}: sentences per second at so many at once ({where}), the median "
+            "of interleaved rounds, and how many times the teacher's; in brackets after BLEU: against the teacher",
             caption_justify="left",
         )
         table.add_column("model", no_wrap=True)
