@@ -19,6 +19,7 @@ from tinybert_hf.benchmarking.report import BenchmarkReport, Entry, ModelFigures
 from tinybert_hf.benchmarking.settings import BACKENDS, BenchmarkSettings
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.rounds import limited_threads
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -80,7 +81,7 @@ def benchmark_models(
         measuring = Measuring(runners, baseline, settings, str(device), probe, notes)
         measurements = []
         for number, (batch_size, length) in enumerate(settings.sizes, start=1):
-            say(f"batch {batch_size} x {length} tokens ({number} of {len(settings.sizes)})")
+            say(f"batch {batch_size} x {counted(length, 'token')} ({number} of {len(settings.sizes)})")
             measurements += measuring.measure((batch_size, length))
     return BenchmarkReport(
         baseline=baseline,

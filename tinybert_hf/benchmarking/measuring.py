@@ -14,6 +14,7 @@ from tinybert_hf.benchmarking.settings import COMPILED, EAGER, BenchmarkSettings
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.benchmark import warm_up
 from tinybert_hf.evaluation.rounds import Forward, Times, is_full_memory, timed_rounds
+from tinybert_hf.wording import counted
 
 Size = tuple[int, int]
 
@@ -51,10 +52,10 @@ class Runner:
             return self.broken
         longest = self.contestant.longest
         if longest is not None and size[1] > longest:
-            return f"the model reads {longest} tokens at most"
+            return f"the model reads {counted(longest, 'token')} at most"
         smaller = [one for one in self.full if one[0] <= size[0] and one[1] <= size[1]]
         if smaller:
-            return f"no memory: it did not suffice for {smaller[0][0]} x {smaller[0][1]} tokens"
+            return f"no memory: it did not suffice for {smaller[0][0]} x {counted(smaller[0][1], 'token')}"
         return None
 
 
@@ -156,7 +157,9 @@ class Measuring:
         if str(entry) in failed:
             one = replace(one, skipped=failed[str(entry)])
         if one.skipped is not None:
-            self._note(f"{entry}, batch {one.batch_size} x {one.length} tokens, was skipped: {one.skipped}.")
+            self._note(
+                f"{entry}, batch {one.batch_size} x {counted(one.length, 'token')}, was skipped: {one.skipped}."
+            )
             return one
         own, baseline = times[str(entry)], times.get(str(self.baseline))
         return replace(one, **one.timed(own, baseline, with_cpu=self.settings.thread_count == 1))

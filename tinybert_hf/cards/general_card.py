@@ -49,7 +49,8 @@ def general_body(run: Mapping[str, Any], name: str) -> Iterator[str]:
         [title, f"{one['parameters'] / 1e6:.1f} M", f"{one['megabytes']:.1f}", f"{one['latency_ms']:.1f} ms"]
         for title, one in costs
     ]
-    yield from table(["model", "parameters", "MB", "latency"], rows)
+    where = run["device"].replace("cpu", "CPU")
+    yield from table(["model", "parameters", "MB", f"latency ({where})"], rows)
     said = latency_in_words(run["costs"], run["device"])
     if said is not None:
         yield ""

@@ -102,7 +102,7 @@ def wrong_license(license: Any, name: Any, link: Any) -> str | None:
         return (
             None if name is None and link is None else "license_name and license_link belong to the license 'other'."
         )
-    if license not in _LICENSES:
+    if not isinstance(license, str) or license not in _LICENSES:
         near = difflib.get_close_matches(str(license).lower(), sorted(_LICENSES), n=1)
         hint = f" Did you mean {near[0]!r}?" if near else ""
         return (

@@ -288,8 +288,9 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     ]
     titles = [name.replace("_", " ") for name in names]
     titles += [f"{name.replace('_', ' ')}, {part}" for part, name in apart]
+    where = "CPU" if run["device"] == "cpu" else run["device"]
     is_translator = "sentences_per_second" in run["costs"]["student"]
-    last = "sentences per second, batch 1" if is_translator else "latency"
+    last = "sentences per second, batch 1" if is_translator else f"latency ({where})"
     yield from table(["model", *titles, "parameters", "MB", last], _rows(run, names, apart))
     yield ""
     said = latency_in_words(run["costs"], run["device"])

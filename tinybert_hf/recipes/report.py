@@ -9,6 +9,7 @@ from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.cards import latency_in_words
+from tinybert_hf.cards.markup import literal
 from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 from tinybert_hf.recipes.pruning import pruning_in_words, text_in_words
 from tinybert_hf.wording import counted, share_kept
@@ -104,10 +105,11 @@ class RunReport:
     def _last_lines(self) -> list[str]:
         """Where the student is, and what can be done with it."""
         pruned = [] if self.pruning is None else self._pruned(self.pruning)
-        load = f'import tinybert_hf; pipeline("{self.task}", "{self.folder}")'
+        place = literal(self.folder)
+        load = f'import tinybert_hf; pipeline("{self.task}", {place})'
         elsewhere = WITHOUT_PACKAGE
         if self.task == QUESTION_ANSWERING:
-            load = f'from tinybert_hf import QuestionAnswerer; QuestionAnswerer("{self.folder}")(question, context)'
+            load = f"from tinybert_hf import QuestionAnswerer; QuestionAnswerer({place})(question, context)"
             elsewhere = (
                 "Where the package is not installed: AutoModelForQuestionAnswering.from_pretrained(..., "
                 "trust_remote_code=True) gives the logits of start and end."
@@ -133,14 +135,16 @@ class RunReport:
         return [f"Its vocabulary was pruned: {pruning_in_words(result)}{figure}.{baseline}", text_in_words(result)]
 
     def _table(self) -> Table:
+        from rich.markup import escape
         from rich.table import Table
 
         table = Table(caption=latency_in_words(self.costs, self.device), caption_justify="left")
         table.add_column("model", no_wrap=True)
+        where = "CPU" if self.device == "cpu" else self.device
         beside = list(self._beside(self.metrics[STUDENT]))
-        for title in (self.main_metric, "of teacher", *beside, "parameters", "MB", "latency"):
+        for title in (self.main_metric, "of teacher", *beside, "parameters", "MB", f"latency ({where})"):
             # Titles wrap; a figure that a narrow terminal cuts off would say nothing.
-            table.add_column(title.replace("_", " "), justify="right", min_width=_FIGURE_WIDTH)
+            table.add_column(escape(title.replace("_", " ")), justify="right", min_width=_FIGURE_WIDTH)
         for name, metrics in self.metrics.items():
             value, cost, share = metrics[self.main_metric], self.costs[name], self._share(name)
             table.add_row(

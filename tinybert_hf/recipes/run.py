@@ -39,13 +39,15 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
     folder = plan.folder
     said: set[str] = set()
     if folder.is_finished:
-        console.print(f"{folder.path} holds this run already, complete; delete the folder to run it again.")
+        console.print(
+            f"{folder.path} holds this run already, complete; delete the folder to run it again.", markup=False
+        )
         kinds: dict[str, type[RunReport]] = {TRANSLATION: TranslationReport, GENERAL: GeneralReport}
         kind = kinds.get(recipe.task, RunReport)
         report = kind.read(folder.read_report(), str(folder.path))
     else:
         if folder.is_started:
-            console.print(f"Going on with the run in {folder.path}.")
+            console.print(f"Going on with the run in {folder.path}.", markup=False)
         run = _run_of(plan, console)
         report, said = run.carry_out(), run.said
     report.show(console, said)

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.cards.markup import argument, literal
 from tinybert_hf.recipes.report import STUDENT, TEACHER, TITLES, WITHOUT_PACKAGE, RunReport
 from tinybert_hf.wording import counted
 
@@ -37,9 +38,9 @@ class TranslationReport(RunReport):
             f"chrF: {metrics['chrf_signature']}",
             f"The student takes {student['megabytes']:.1f} MB, in int8 about {student['int8_megabytes']:.1f} MB.",
             f"The student is in {self.folder}; {self.worst_sentences} there shows where it loses most.",
-            f'Load it: import tinybert_hf; AutoModelForSeq2SeqLM.from_pretrained("{self.folder}")',
+            f"Load it: import tinybert_hf; AutoModelForSeq2SeqLM.from_pretrained({literal(self.folder)})",
             WITHOUT_PACKAGE,
-            f'Try it: tinybert translate {self.folder} --text "..."',
+            f'Try it: tinybert translate {argument(self.folder)} --text "..."',
         ]
 
     def _table(self) -> Table:

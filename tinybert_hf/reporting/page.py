@@ -54,7 +54,7 @@ def write_report(
         raise TinyBertError(f"{target} {what}. Give the name of a file in a folder that is there (--output).")
     text = report_page(run, Moved(validation_file, teachers, device))
     beside = target.with_name(f".{target.name}.saving")
-    beside.write_text(text, encoding="utf-8")
+    beside.write_text(text, encoding="utf-8", errors="replace")
     beside.replace(target)
     return target
 
