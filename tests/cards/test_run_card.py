@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from huggingface_hub import ModelCard, metadata_load
+from huggingface_hub import ModelCard, metadata_load, metadata_save
 from markdown_it import MarkdownIt
 from tiny_run import make_teacher, recipe_mapping
 
@@ -36,6 +36,7 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
     work = tmp_path_factory.mktemp("card")
     mapping = recipe_mapping(work, make_teacher(work / "teacher"))
+    metadata_save(work / "teacher" / "README.md", {"license": "mit"})
     run_recipe(build(Recipe, mapping), Console(file=io.StringIO()))
     return work / "out"
 
@@ -227,7 +228,7 @@ def test_the_card_lies_beside_the_model_and_loads_it(out: Path) -> None:
     assert MARK in card.text
     assert '"out", trust_remote_code=True)' in card.text
     assert 'pipeline("text-classification", "runs/out", ' in card_of_relative(out)
-    assert (card.data.license, card.data.language) == ("unknown", "en")
+    assert (card.data.license, card.data.language) == ("mit", "en")
 
 
 def card_of_relative(out: Path) -> str:

@@ -97,7 +97,7 @@ def language_of(texts: Iterable[str]) -> str | None:
         return "ja" if 2 * kana > len(texts) else "zh" if 10 * kana < len(texts) else None
     if script in _LANGUAGE_OF_SCRIPT:
         return _LANGUAGE_OF_SCRIPT[script]
-    words = Counter(word for text in texts for word in re.findall(r"[^\W\d_]+", text.lower()))
+    words = Counter(word for text in texts for word in re.findall(r"\b[^\W\d_]+\b", text.lower()))
     if words.total() < _LEAST_WORDS:
         return None
     counts = {one: sum(words[word] for word in known) for one, known in _FREQUENT_WORDS.items()}

@@ -63,7 +63,7 @@ def size_of(contestant: Contestant) -> str:
     """A model in a few words: its class, layers, width and parameters."""
     config: Any = contestant.model.config
     decoder = getattr(config, "num_decoder_layers", None) or getattr(config, "decoder_layers", None)
-    layers = getattr(config, "encoder_layers", None) if decoder else None
+    layers: Any = getattr(config, "encoder_layers", None) if decoder else None
     layers = layers or getattr(config, "num_hidden_layers", "?")
     parameters = sum(weights.numel() for weights in contestant.model.parameters())
     millions = f"{parameters / 1e6:.1f}" if parameters >= 1e5 else f"{parameters / 1e6:.2f}"
