@@ -79,7 +79,7 @@ class RunReport:
 
     def _share(self, who: str) -> float | None:
         """The main metric of a model as a share of the teacher's; None where that says nothing (see `share_kept`)."""
-        if TEACHER in self.trivial or who in self.trivial:
+        if TEACHER in self.trivial or (who == STUDENT and who in self.trivial):
             return None
         main = self.main_metric
         return share_kept(main, self.metrics[who][main], self.metrics[TEACHER][main])

@@ -78,7 +78,7 @@ def _quality(run: FinishedRun) -> tuple[str, str]:
         known = "; the student knows no more of the task than the counts of the labels say"
         return metric_value(main, student), words + known * ("student" in trivial)
     alone = metrics.get("baseline", {}).get(main)
-    kept = None if alone is None or "baseline" in trivial else share_kept(main, float(alone), teacher)
+    kept = None if alone is None else share_kept(main, float(alone), teacher)
     beside = f" (the same student alone: {kept:.1%})" if kept is not None else ""
     return f"{share:.1%}", f"of the teacher's {metric_name(main)} kept{beside}"
 
