@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import ast
+import io
 import json
 import random
 import re
+import shutil
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -13,6 +15,7 @@ from typing import Any
 import pytest
 from huggingface_hub import ModelCard, metadata_load, metadata_save
 from markdown_it import MarkdownIt
+from rich.console import Console
 from tiny_run import make_teacher, recipe_mapping
 
 from tinybert_hf.cards import MARK, CardSettings, card_of, eval_results_of, write_card
@@ -30,10 +33,6 @@ from tinybert_hf.reporting.words import metric_value
 @pytest.fixture(scope="module")
 def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """The folder of a finished run."""
-    import io
-
-    from rich.console import Console
-
     work = tmp_path_factory.mktemp("card")
     mapping = recipe_mapping(work, make_teacher(work / "teacher"))
     metadata_save(work / "teacher" / "README.md", {"license": "mit"})
@@ -223,27 +222,14 @@ def test_one_of_each_is_one(out: Path, tmp_path: Path) -> None:
     assert not re.search(r"\b1 \w+s\b", text.partition("## Limits")[0].replace("1 labels", ""))
 
 
-def test_the_card_lies_beside_the_model_and_loads_it(out: Path) -> None:
+def test_the_card_lies_beside_the_model_and_loads_it(out: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     card = ModelCard.load(out / "README.md")
     assert MARK in card.text
     assert '"out", trust_remote_code=True)' in card.text
-    assert 'pipeline("text-classification", "runs/out", ' in card_of_relative(out)
     assert (card.data.license, card.data.language) == ("mit", "en")
-
-
-def card_of_relative(out: Path) -> str:
-    """The card of a folder that is named as it is usually typed."""
-    import os
-
-    before = Path.cwd()
-    runs = out.parent / "work"
-    runs.mkdir(exist_ok=True)
-    (runs / "runs").symlink_to(out.parent)
-    os.chdir(runs)
-    try:
-        return card_of("runs/out")
-    finally:
-        os.chdir(before)
+    monkeypatch.chdir(out.parent.parent)
+    typed = f"{out.parent.name}/out"
+    assert f'pipeline("text-classification", "{typed}", ' in card_of(typed), "loads it from where it was typed"
 
 
 EXAMPLES = [
@@ -311,6 +297,18 @@ def test_the_teachers_card_and_the_options(out: Path, tmp_path: Path) -> None:
     (folder / "README.md").write_text("my own words")
     assert not write_card(folder, "me/tiny")
     assert said() == ("gpl-3.0", "de")
+
+
+def test_a_finished_run_takes_a_license_that_is_named_later(out: Path, tmp_path: Path) -> None:
+    work = tmp_path / "again"
+    shutil.copytree(out.parent, work)
+    for file in (work / "out" / "run.json", work / "recipe.yaml"):
+        if file.is_file():
+            file.write_text(file.read_text().replace(str(out.parent), str(work)))
+    mapping = recipe_mapping(work, str(work / "teacher"))
+    run_recipe(build(Recipe, {**mapping, "card": {"license": "bsd-3-clause"}}), Console(file=io.StringIO()))
+    assert ModelCard.load(work / "out" / "README.md").data.license == "bsd-3-clause"
+    assert ModelCard(card_of(work / "out")).data.license == "bsd-3-clause", "it stays"
 
 
 def test_no_figure_that_json_cannot_hold(out: Path, tmp_path: Path) -> None:
