@@ -67,7 +67,7 @@ def main() -> None:
         given = changes(options.data, options.work) if changes is not None else {}
         folder = options.work / name
         run_recipe(load_recipe(recipe, {**given, "output_dir": str(folder)}))
-        (HERE / f"{name}.md").write_text(card_of(folder), encoding="utf-8")
+        (HERE / f"{name}.md").write_text(card_of(folder, name), encoding="utf-8")
         print(f"{name}: written")
 
 

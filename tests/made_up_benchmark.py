@@ -7,7 +7,7 @@ from typing import Any
 
 from tinybert_hf.benchmarking.memory import MemoryUse
 from tinybert_hf.benchmarking.report import BenchmarkReport, Entry, Measurement, ModelFigures
-from tinybert_hf.benchmarking.rounds import Times
+from tinybert_hf.evaluation.rounds import Times
 
 BASE, SMALL = Entry("base", "eager"), Entry("small", "onnx-int8")
 

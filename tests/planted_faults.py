@@ -33,6 +33,7 @@ TESTS_OF_MAPS = "tests/distillation/test_layer_map.py tests/distillation/test_ob
 TESTS_OF_CAPTURE = "tests/distillation/test_capture.py tests/distillation/test_seq2seq_capture.py tests/distillation/test_precision.py"
 TESTS_OF_TRAINER, TESTS_OF_RESUME = "tests/training/test_trainer.py", "tests/training/test_interrupted_runs.py"
 TESTS_OF_CACHE = "tests/training/test_teacher_cache.py"
+TESTS_OF_CARDS, TESTS_OF_SPEED = "tests/cards", "tests/evaluation/test_benchmark.py tests/evaluation/test_rounds.py"
 TESTS_OF_PROCESSES, TESTS_OF_MODEL = "tests/training/test_two_processes.py", "tests/model"
 
 FAULTS = (
@@ -143,6 +144,13 @@ FAULTS = (
     Fault("ReLU in the wrong classifiers", MODEL, 'config.classifier_activation == "relu"', 'config.classifier_activation != "relu"', TESTS_OF_MODEL),
     Fault("the Trainer's accumulation is multiplied", MODEL, "    accepts_loss_kwargs = False", "    accepts_loss_kwargs = True", TESTS_OF_MODEL),
     Fault("target embeddings are not tied", TRANSLATOR, 'if which == "target" else {}', 'if which == "targets" else {}', TESTS_OF_MODEL),
+    # What is said of a run
+    Fault("a share of a teacher that knows nothing", "wording.py", "if student < 0 or teacher < _NOTHING.get(metric, _NEXT_TO_NOTHING):", "if False:", TESTS_OF_CARDS),
+    Fault("names are written into Markdown as they are", "cards/markup.py", 'return _SIGNS.sub(lambda sign: "\\\\" + sign.group(), plain(text).strip())', "return plain(text).strip()", TESTS_OF_CARDS),
+    Fault("one of two licenses is taken", "cards/metadata.py", "all(one == licenses[0] for one in licenses)", "licenses", TESTS_OF_CARDS),
+    Fault("every round begins with the same model", "evaluation/rounds.py", "[:: -1 if number % 2 else 1]", "[::1]", TESTS_OF_SPEED),
+    Fault("a slow forward spoils the latency", "evaluation/rounds.py", "1000 * statistics.median(self.all_wall)", "1000 * statistics.fmean(self.all_wall)", TESTS_OF_SPEED),
+    Fault("the threads of the process time the models", "evaluation/benchmark.py", "torch.inference_mode(), limited_threads(threads):", "torch.inference_mode():", TESTS_OF_SPEED),
     # The start from the teacher
     Fault("a start that forgets the scaling of scores", "distillation/initialization.py", "* (their_width**-0.5 / theirs_in_group) * our_width**0.5", "", "tests/distillation/test_initialization.py"),
 )  # fmt: skip

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinybert_hf.wording import counted, counted_epochs
+from tinybert_hf.wording import counted, counted_epochs, counted_layers, share_kept
 
 
 @pytest.mark.parametrize(
@@ -17,7 +17,33 @@ from tinybert_hf.wording import counted, counted_epochs
         (counted_epochs(1.0), "1 epoch"),
         (counted_epochs(0.5), "0.5 epochs"),
         (counted_epochs(20.0), "20 epochs"),
+        (counted_layers(1), "1 layer"),
+        (counted_layers("?"), "? layers"),
+        (counted_layers(4), "4 layers"),
+        (counted_layers(6, 1), "6 + 1 layers"),
+        (counted_layers(1, 0), "1 layer"),
     ],
 )
 def test_one_and_several(said: str, words: str) -> None:
     assert said == words
+
+
+@pytest.mark.parametrize(
+    ("metric", "student", "teacher", "share"),
+    [
+        ("accuracy", 0.45, 0.9, 0.5),
+        ("accuracy", 0.9, 0.75, 1.2),
+        ("matthews_correlation", -0.8, 0.5, None),
+        ("pearson", 0.2, -0.5, None),
+        ("f1", 0.2, 0.0, None),
+        ("f1", 0.2, 0.01, None),
+        ("bleu", 1.0, 1.5, None),
+        ("bleu", 15.0, 30.0, 0.5),
+        ("mse", 0.1, 0.2, None),
+        ("loss", 0.1, 0.2, None),
+        ("accuracy", float("nan"), 0.9, None),
+        ("accuracy", 0.5, float("inf"), None),
+    ],
+)
+def test_a_share_where_it_says_something(metric: str, student: float, teacher: float, share: float | None) -> None:
+    assert share_kept(metric, student, teacher) == share

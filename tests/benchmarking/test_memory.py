@@ -12,7 +12,6 @@ from typing import Any
 
 import pytest
 
-from tinybert_hf.benchmarking.allocation import is_full_memory
 from tinybert_hf.benchmarking.memory import FullMemoryError, MemoryUse, can_measure_memory, memory_probe
 from tinybert_hf.benchmarking.memory_probe import answer, peak_megabytes
 from tinybert_hf.errors import TinyBertError
@@ -88,21 +87,6 @@ def test_a_measure_that_arrives_and_a_process_that_is_gone() -> None:
         assert probe.measure(JOB).peak_megabytes == 5.5
     with memory_probe((sys.executable, "-c", "")) as probe, pytest.raises(TinyBertError, match="has ended"):
         probe.measure(JOB)
-
-
-@pytest.mark.parametrize(
-    ("error", "full"),
-    [
-        (MemoryError(), True),
-        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
-        (RuntimeError("Failed to allocate memory for requested buffer of size 9"), True),
-        (RuntimeError("std::bad_alloc"), True),
-        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), True),
-        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
-    ],
-)
-def test_which_errors_mean_full_memory(error: Exception, full: bool) -> None:
-    assert is_full_memory(error) is full
 
 
 @pytest.mark.slow

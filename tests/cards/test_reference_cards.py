@@ -10,6 +10,7 @@ import pytest
 from huggingface_hub import ModelCard
 
 from tinybert_hf.cards import MARK
+from tinybert_hf.cards.metadata import is_language, wrong_license
 
 FOLDER = Path(__file__).parent.parent.parent / "model_cards"
 CARDS = sorted(FOLDER.glob("*.md"))
@@ -27,6 +28,8 @@ def test_a_card_is_whole_and_says_nothing_of_the_machine(file: Path) -> None:
     card = ModelCard.load(file)
     assert MARK in card.text
     assert card.data.library_name == "transformers"
+    assert wrong_license(card.data.license, None, None) is None
+    assert all(map(is_language, [card.data.language] if isinstance(card.data.language, str) else card.data.language))
     figures = {one.metric_type: one.metric_value for one in card.data.eval_results}
     (row,) = re.findall(r"^\| this model \| ([\d.]+) \|", card.text, flags=re.MULTILINE)
     main = figures["accuracy"] if "accuracy" in figures else figures["bleu"]

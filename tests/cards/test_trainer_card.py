@@ -5,13 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from datasets import Dataset
-from huggingface_hub import ModelCard
+from huggingface_hub import ModelCard, metadata_save
 from tiny_models import bert
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.cards import MARK
+from tinybert_hf.errors import TinyBertError
 
 
 @pytest.fixture
@@ -69,6 +71,26 @@ def test_settings_figures_and_metadata(trainer: DistillationTrainer) -> None:
     assert "fine-tuned version" not in card.text
     assert "epochs" not in card.text
     assert "None" not in card.text
+
+
+def test_what_the_hub_could_not_read_and_what_nobody_has_said(trainer: DistillationTrainer, tmp_path: Path) -> None:
+    trainer.compute_metrics = lambda prediction: {
+        "accuracy": np.float64(0.5), "f1": np.float32(0.25), "loss_of_none": float("nan"), "is_good": True,
+    }  # fmt: skip
+    trainer.train()
+    teacher = tmp_path / "large | *teacher*"
+    teacher.mkdir()
+    metadata_save(teacher / "README.md", {"license": "gpl-3.0", "language": "zh-CN"})
+    for name, license, language in (("someone/large-teacher", "unknown", "und"), (str(teacher), "gpl-3.0", "zh")):
+        trainer.teacher.config._name_or_path = name
+        trainer.create_model_card()
+        card = read(trainer)
+        assert (card.data.license, card.data.language) == (license, language)
+    figures = {one.metric_type: one.metric_value for one in card.data.eval_results}
+    assert {**figures, "loss": 0} == {"accuracy": 0.5, "f1": 0.25, "loss": 0}
+    assert '("这部电影非常好看，剧情也很感人。")' in card.text, "bad, fair and good are what somebody thinks"
+    with pytest.raises(TinyBertError, match="license is 'Apache'"):
+        trainer.create_model_card(license="Apache")
 
 
 def test_before_training_there_are_no_figures(trainer: DistillationTrainer) -> None:

@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinybert_hf.data.scripts import CHINESE, LATIN, RANGES, script_of, script_of_language, usual_script
+from tinybert_hf.data.scripts import CHINESE, LATIN, RANGES, language_of, script_of, script_of_language, usual_script
 
 
 @pytest.mark.parametrize(
@@ -63,3 +63,27 @@ def test_usual_script():
 )
 def test_script_that_a_columns_name_stands_for(name, script):
     assert script_of_language(name) == script
+
+
+@pytest.mark.parametrize(
+    ("texts", "language"),
+    [
+        (["The film was good and it is the best of the year, but not for me.", "It was not that bad."], "en"),
+        (["Der Film war nicht gut, und die Handlung ist mit einem Wort langweilig.", "Das ist ein Spiel."] * 2, "de"),
+        (["Le film est une réussite et les acteurs sont dans leur rôle.", "Ce n'est pas pour moi."] * 2, "fr"),
+        (["La película es una maravilla y los actores no son los de siempre por suerte."] * 2, "es"),
+        (["这部电影很好看。", "他买了一部iPhone手机。", "12"], "zh"),
+        (["これはペンです。", "電車は正午に出発します。"], "ja"),
+        (["기차는 정오에 떠난다."], "ko"),
+        (["Поезд уходит в полдень, и я не знаю, что это за поезд и как он идёт на север."] * 2, "ru"),
+        # Nothing is said of what is not plain.
+        (["w1 w2 w3 w4"] * 50, None),
+        (["lorem ipsum dolor sit amet consectetur"] * 50, None),
+        (["the film"], None),
+        (["the film is good and the cast is fine", "der Film ist gut und die Musik ist schön"] * 9, None),
+        (["12.5 %"], None),
+        ([], None),
+    ],
+)
+def test_language_of_texts(texts, language):
+    assert language_of(iter(texts)) == language

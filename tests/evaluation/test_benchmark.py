@@ -1,12 +1,11 @@
 """Sizes against counts by hand; the clock against a model that is told to be slow."""
 
-import time
-
 import pytest
 import torch
 
 from tinybert_hf import TinyBertForSequenceClassification
 from tinybert_hf.evaluation import measure_costs
+from tinybert_hf.evaluation.rounds import Clock, Times
 
 
 @pytest.fixture
@@ -41,24 +40,80 @@ def test_other_families_have_layers_too(family):
     assert cost.encoder_flops_per_token == 2 * 2 * (4 * 32 * 32 + 2 * 32 * 48)
 
 
-def test_median_time_and_what_is_left_as_it_was(model, tiny_config):
-    slow = TinyBertForSequenceClassification(tiny_config())
-    seconds = iter([0.0] * 3 + [0.03, 0.03, 5.0, 0.03, 0.0])
-    calls = []
+class FakeTime:
+    """Time that passes only while a model runs: so many seconds a forward, which the test says."""
 
-    def wait(module, inputs):
-        calls.append(module.training)
-        time.sleep(min(next(seconds), 0.3))
+    def __init__(self):
+        self.now, self.calls, self.modes, self.threads = 0.0, [], [], set()
 
-    slow.register_forward_pre_hook(wait)
-    slow.train()
+    def passes(self, model, name, seconds):
+        """Every forward of the model takes the next of these seconds."""
+        left = iter(seconds)
+
+        def wait(module, inputs):
+            self.calls.append(name)
+            self.modes.append(module.training)
+            self.threads.add(torch.get_num_threads())
+            self.now += next(left)
+
+        model.register_forward_pre_hook(wait)
+        return model
+
+    @property
+    def clock(self):
+        return Clock(lambda: self.now, lambda: self.now)
+
+
+def test_models_take_turns_and_the_median_counts(model, tiny_config):
+    time, other = FakeTime(), TinyBertForSequenceClassification(tiny_config())
+    # Twice before, once to see that it is long, then five rounds; the machine is busy in the fourth.
+    time.passes(model, "a", [9, 9, 3, 3, 4, 2, 70, 5])
+    time.passes(other, "b", [9, 9, 1, 1, 1, 1, 40, 1])
+    other.train()
     model.eval()
-    state = torch.get_rng_state()
-    costs = measure_costs({"fast": model, "slow": slow}, batch_size=2, length=5, rounds=5)
-    assert list(costs) == ["fast", "slow"]
-    assert calls == [False] * 8
-    assert slow.training
+    state, threads = torch.get_rng_state(), torch.get_num_threads()
+    costs = measure_costs(
+        {"a": model, "b": other}, batch_size=2, length=5, rounds=5, seconds=999, threads=2, clock=time.clock
+    )
+    assert "".join(time.calls) == "aabb" + "aabb" + "ba" + "ab" + "ba" + "ab"
+    assert list(costs) == ["a", "b"]
+    assert [cost.latency_ms for cost in costs.values()] == [4000, 1000]
+    assert {(cost.batch_size, cost.length, cost.threads) for cost in costs.values()} == {(2, 5, 2)}
+    assert time.threads == {2}
+    assert torch.get_num_threads() == threads
+    assert not any(time.modes)
+    assert other.training
     assert not model.training
     assert torch.equal(torch.get_rng_state(), state)
-    assert 30 <= costs["slow"].latency_ms < 300
-    assert costs["fast"].latency_ms < costs["slow"].latency_ms
+
+
+def test_no_more_tokens_than_each_model_reads(model, tiny_config):
+    short = TinyBertForSequenceClassification(tiny_config(max_position_embeddings=8))
+    costs = measure_costs({"long": model, "short": short}, length=32, rounds=1)
+    assert {cost.length for cost in costs.values()} == {8}
+
+
+def test_the_table_of_a_run_and_the_benchmark_use_one_loop(model, tmp_path, monkeypatch):
+    """Same inputs, same threads, same rounds: the medians are those of `tinybert benchmark`."""
+    from tinybert_hf.benchmarking import BenchmarkSettings, benchmark_models, measuring
+    from tinybert_hf.evaluation import benchmark
+
+    model.save_pretrained(tmp_path)
+    seen = []
+
+    def loop(forwards, **settings):
+        seen.append((list(forwards), torch.get_num_threads()))
+        logits = [forward().logits for forward in forwards.values()]
+        seen[-1] += (logits[0],)
+        times = {name: Times([[3.0], [1.0, 1.0], [8.0]], [[1.0]] * 3) for name in forwards}
+        return times, {}
+
+    monkeypatch.setattr(benchmark, "timed_rounds", loop)
+    monkeypatch.setattr(measuring, "timed_rounds", loop)
+    cost = measure_costs({"it": model})["it"]
+    settings = BenchmarkSettings(("eager",), (cost.batch_size,), (cost.length,), memory=False, device="cpu")
+    (measured,) = benchmark_models([str(tmp_path)], settings).measurements
+    assert measured.wall.p50_ms == cost.latency_ms == 2000
+    (_, ours, logits), (_, theirs, same) = seen
+    assert ours == theirs == cost.threads
+    torch.testing.assert_close(logits, same)

@@ -15,6 +15,7 @@ from tinybert_hf.evaluation import (
     parameter_count,
     translation_speed,
 )
+from tinybert_hf.evaluation.rounds import Clock
 
 TEXTS = ["dog runs", "the cat", "tree", "and", "the dog sees the cat", "cat sees"]
 OWN = {"is_encoder_decoder": True, "num_decoder_layers": 1, "eos_token_id": 1}
@@ -75,6 +76,8 @@ def test_sizes_without_memory(tiny_config):
 class _Clock:
     """Stands in for `translate_texts`: writes down who is called, and takes the seconds that it is told."""
 
+    now = 0.0
+
     def __init__(self, seconds):
         self.seconds = {key: iter(values) for key, values in seconds.items()}
         self.calls = []
@@ -82,8 +85,14 @@ class _Clock:
     def __call__(self, model, tokenizer, texts, *, batch_size, beams, prefix):
         self.calls.append((tokenizer, batch_size, len(texts), beams, prefix))
         seconds = next(self.seconds[tokenizer, batch_size])
+        self.now += seconds
         best = [["x" * (3 if tokenizer == "a" else 5)] for _ in texts]
         return Translations(best, [[False]] * len(texts), [False] * len(texts), seconds)
+
+    @property
+    def time(self):
+        """What `timed_rounds` looks at."""
+        return Clock(lambda: self.now, lambda: self.now)
 
 
 @pytest.fixture
@@ -110,7 +119,7 @@ def _contestants():
 
 def test_medians_spread_and_ratios(clock):
     models = _contestants()
-    costs = measure_translation_costs(models, TEXTS)
+    costs = measure_translation_costs(models, TEXTS, clock=clock.time)
     assert list(costs) == ["teacher", "student"]
     teacher, student = costs["teacher"], costs["student"]
     spread = teacher.sentences_per_second[1]
@@ -131,14 +140,11 @@ def test_medians_spread_and_ratios(clock):
 
 
 def test_models_take_turns(clock):
-    measure_translation_costs(_contestants(), TEXTS, warm_up_texts=2)
-    assert [call[:2] for call in clock.calls[:4]] == [("a", 1), ("b", 1), ("a", 32), ("b", 32)]
-    assert {call[2] for call in clock.calls[:4]} == {2}
-    forwards, backwards = "a1 b1 a32 b32", "b1 a1 b32 a32"
-    timed = " ".join(f"{name}{size}" for name, size, *_ in clock.calls[4:])
-    assert timed == f"{forwards} {backwards} {forwards}"
-    assert {call[2] for call in clock.calls[4:]} == {6}
+    costs = measure_translation_costs(_contestants(), TEXTS, warm_up_texts=2, threads=1, clock=clock.time)
+    turns = [f"{name}{size}" if texts == 6 else f"({name}{size})" for name, size, texts, *_ in clock.calls]
+    assert " ".join(turns) == "(a1) (b1) a1 b1 b1 a1 a1 b1 (a32) (b32) a32 b32 b32 a32 a32 b32"
     assert {(call[0], *call[3:]) for call in clock.calls} == {("a", 5, "> "), ("b", 1, "")}
+    assert {cost.threads for cost in costs.values()} == {1}
 
 
 def test_real_translators(translator, tokenizer):

@@ -10,6 +10,7 @@ from tinybert_hf.benchmarking.contestants import Contestant
 from tinybert_hf.benchmarking.report import Entry
 from tinybert_hf.benchmarking.settings import BACKENDS, COMPILED, EAGER
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.evaluation.rounds import Forward
 
 if TYPE_CHECKING:
     import torch
@@ -17,7 +18,6 @@ if TYPE_CHECKING:
 _PYTORCH = (EAGER, COMPILED)
 _WITHOUT_WEIGHTS = (".json", ".txt", ".md", ".py")
 
-Forward = Callable[[], object]
 # Batch size and length -> the forward.
 OpenedModel = Callable[[int, int], Forward]
 
@@ -99,19 +99,12 @@ def open_forward(
     Returns:
         What makes a forward of a size: its inputs exist before it is called, and the device is done when it returns.
     """
-    from tinybert_hf.evaluation.benchmark import random_inputs, wait_for
+    from tinybert_hf.evaluation.benchmark import random_inputs, timed_forward
 
     call, place = _callable(contestant, backend, folder, threads, device)
 
     def of_size(batch_size: int, length: int) -> Forward:
-        inputs = random_inputs(contestant.config, batch_size, length, place)
-
-        def forward() -> object:
-            output = call(**inputs)
-            wait_for(place)
-            return output
-
-        return forward
+        return timed_forward(call, random_inputs(contestant.config, batch_size, length, place), place)
 
     return of_size
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import platform
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,6 +18,8 @@ from tinybert_hf.benchmarking.quality import check_comparable, main_metric_of, m
 from tinybert_hf.benchmarking.report import BenchmarkReport, Entry, ModelFigures
 from tinybert_hf.benchmarking.settings import BACKENDS, BenchmarkSettings
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.evaluation.rounds import limited_threads
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     import torch
@@ -65,7 +67,7 @@ def benchmark_models(
     if validation is not None:
         check_comparable(contestants)
     with contextlib.ExitStack() as stack:
-        stack.enter_context(_limited_threads(settings.thread_count))
+        stack.enter_context(limited_threads(settings.thread_count))
         work = Path(stack.enter_context(TemporaryDirectory(prefix="tinybert-benchmark-")))
         runners = _runners(entries, contestants, settings, device, work, (say, notes))
         if baseline not in [runner.entry for runner in runners]:
@@ -79,7 +81,7 @@ def benchmark_models(
         measuring = Measuring(runners, baseline, settings, str(device), probe, notes)
         measurements = []
         for number, (batch_size, length) in enumerate(settings.sizes, start=1):
-            say(f"batch {batch_size} x {length} tokens ({number} of {len(settings.sizes)})")
+            say(f"batch {batch_size} x {counted(length, 'token')} ({number} of {len(settings.sizes)})")
             measurements += measuring.measure((batch_size, length))
     return BenchmarkReport(
         baseline=baseline,
@@ -180,18 +182,6 @@ def _open_probe(stack: contextlib.ExitStack, settings: BenchmarkSettings, notes:
         notes.append("Peak memory was not measured: only Linux tells it.")
         return None
     return stack.enter_context(memory_probe())
-
-
-@contextlib.contextmanager
-def _limited_threads(count: int) -> Iterator[None]:
-    import torch
-
-    before = torch.get_num_threads()
-    torch.set_num_threads(count)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _processor() -> str:

@@ -5,15 +5,16 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 
-from tinybert_hf.benchmarking.allocation import is_full_memory
-from tinybert_hf.benchmarking.backends import Forward, OpenedModel
+from tinybert_hf.benchmarking.backends import OpenedModel
 from tinybert_hf.benchmarking.contestants import Contestant
 from tinybert_hf.benchmarking.flops import forward_flops
 from tinybert_hf.benchmarking.memory import FullMemoryError, MemoryProbe, MemoryUse
 from tinybert_hf.benchmarking.report import Entry, Measurement
-from tinybert_hf.benchmarking.rounds import Times, timed_rounds
 from tinybert_hf.benchmarking.settings import COMPILED, EAGER, BenchmarkSettings
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.evaluation.benchmark import warm_up
+from tinybert_hf.evaluation.rounds import Forward, Times, is_full_memory, timed_rounds
+from tinybert_hf.wording import counted
 
 Size = tuple[int, int]
 
@@ -43,10 +44,7 @@ class Runner:
         """A forward that was run twice: what is compiled or reserved at the first calls is there."""
         if self._opened is None:
             self._opened = self.opener()
-        made = self._opened(*size)
-        made()
-        made()
-        return made
+        return warm_up(self._opened(*size))
 
     def not_tried(self, size: Size) -> str | None:
         """Why this size need not be tried; None where it may be."""
@@ -54,10 +52,10 @@ class Runner:
             return self.broken
         longest = self.contestant.longest
         if longest is not None and size[1] > longest:
-            return f"the model reads {longest} tokens at most"
+            return f"the model reads {counted(longest, 'token')} at most"
         smaller = [one for one in self.full if one[0] <= size[0] and one[1] <= size[1]]
         if smaller:
-            return f"no memory: it did not suffice for {smaller[0][0]} x {smaller[0][1]} tokens"
+            return f"no memory: it did not suffice for {smaller[0][0]} x {counted(smaller[0][1], 'token')}"
         return None
 
 
@@ -159,7 +157,9 @@ class Measuring:
         if str(entry) in failed:
             one = replace(one, skipped=failed[str(entry)])
         if one.skipped is not None:
-            self._note(f"{entry}, batch {one.batch_size} x {one.length} tokens, was skipped: {one.skipped}.")
+            self._note(
+                f"{entry}, batch {one.batch_size} x {counted(one.length, 'token')}, was skipped: {one.skipped}."
+            )
             return one
         own, baseline = times[str(entry)], times.get(str(self.baseline))
         return replace(one, **one.timed(own, baseline, with_cpu=self.settings.thread_count == 1))

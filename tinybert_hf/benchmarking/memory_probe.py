@@ -16,7 +16,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
-from tinybert_hf.benchmarking.allocation import is_full_memory
+from tinybert_hf.evaluation.rounds import is_full_memory
 
 Measured = Callable[[Mapping[str, Any]], dict[str, Any]]
 

@@ -6,8 +6,8 @@ from dataclasses import asdict, dataclass, field
 from typing import Any
 
 from tinybert_hf.benchmarking.memory import MemoryUse
-from tinybert_hf.benchmarking.rounds import Times
 from tinybert_hf.benchmarking.spread import Ratio, percentile
+from tinybert_hf.evaluation.rounds import Times
 
 SCHEMA = 1
 

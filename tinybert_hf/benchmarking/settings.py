@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import difflib
-import os
 from dataclasses import dataclass
 
 from tinybert_hf.errors import TinyBertError
@@ -28,7 +27,7 @@ class BenchmarkSettings:
         lengths: tokens of each row.
         baseline: what the ratios compare with: a model as it was named, or MODEL@BACKEND. None: the first model with
             its first backend.
-        threads: of the CPU; None: all that this process may use.
+        threads: of the CPU; None: as many as PyTorch uses (OMP_NUM_THREADS, or what the processors allow).
         seconds: time for the rounds of one size, after all have been warmed up.
         rounds: exactly so many rounds, whatever they take; None: as many as fit into `seconds`, at least 3.
         memory: measure the peak memory of each forward, in processes of their own.
@@ -75,14 +74,9 @@ class BenchmarkSettings:
     @property
     def thread_count(self) -> int:
         """Threads of the CPU that are used."""
+        from tinybert_hf.evaluation.rounds import usable_threads
+
         return self.threads or usable_threads()
-
-
-def usable_threads() -> int:
-    """How many processors this process may use."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1
 
 
 def _work(size: tuple[int, int]) -> tuple[int, int, int]:

@@ -7,6 +7,8 @@ from dataclasses import dataclass
 
 from tinybert_hf.benchmarking.report import BenchmarkReport, Latency, Measurement, ModelFigures
 from tinybert_hf.benchmarking.spread import Ratio
+from tinybert_hf.cards.markup import table
+from tinybert_hf.wording import counted
 
 _NOTHING = "-"
 
@@ -27,9 +29,7 @@ class TextTable:
 
     def markdown(self) -> list[str]:
         """As lines of Markdown, the title left out."""
-        head = f"| {' | '.join(self.columns)} |"
-        rule = f"| {' | '.join(['---', '---', *['---:'] * (len(self.columns) - 2)])} |"
-        return [head, rule, *(f"| {' | '.join(row)} |" for row in self.rows)]
+        return list(table(self.columns, self.rows, names=2))
 
 
 def tables(report: BenchmarkReport) -> list[TextTable]:
@@ -51,17 +51,18 @@ def caption(report: BenchmarkReport) -> str:
     """What the ratios are, in a sentence or two."""
     rounds = [one.wall.faster.rounds for one in report.measurements if one.wall and one.wall.faster]
     spread = f"{min(rounds)} to {max(rounds)}" if rounds and min(rounds) < max(rounds) else f"{max(rounds, default=0)}"
+    rounds_in_words = "round" if spread == "1" else "rounds"
     confidence = [one.wall.faster.confidence for one in report.measurements if one.wall and one.wall.faster]
     weakest = f"{100 * min(confidence, default=0):.0f} %"
     return (
-        f"Ratios are to {report.baseline}: the median over {spread} interleaved rounds, in brackets its interval "
-        f"(confidence {weakest} or more). {threads_in_words(report)}, {report.device}, {report.processor}."
+        f"Ratios are to {report.baseline}: the median over {spread} interleaved {rounds_in_words}, in brackets its "
+        f"interval (confidence {weakest} or more). {threads_in_words(report)}, {report.device}, {report.processor}."
     )
 
 
 def threads_in_words(report: BenchmarkReport) -> str:
     """1 thread, 2 threads."""
-    return f"{report.threads} thread{'s' if report.threads > 1 else ''}"
+    return counted(report.threads, "thread")
 
 
 def _models(report: BenchmarkReport) -> TextTable:
@@ -86,7 +87,7 @@ def _size(report: BenchmarkReport, batch_size: int, length: int) -> TextTable:
     columns += ["CPU ms", "CPU: faster"] if with_cpu else []
     columns += ["peak MB", "of a forward"] if with_memory else []
     return TextTable(
-        f"Batch {batch_size} x {length} tokens",
+        f"Batch {batch_size} x {counted(length, 'token')}",
         tuple(columns),
         [_measurement(one, with_cpu=with_cpu, with_memory=with_memory) for one in found],
     )

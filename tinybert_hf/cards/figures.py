@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ def eval_results_of(folder: str | Path) -> str | None:
         folder: of a run.
 
     Returns:
-        YAML; None where there was no run here, or its rows are not those of a dataset on the Hub.
+        YAML; None where there was no run here, it knows no task, or its rows are not those of a dataset on the Hub.
     """
     import yaml
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
@@ -35,10 +36,12 @@ def eval_results_of(folder: str | Path) -> str | None:
     file = Path(folder) / RUN_FILE
     run: dict[str, Any] = read_object(file) if file.is_file() else {}
     name = hub_dataset(run) if run else None
-    if name is None or "/" not in name:
+    if name is None or "/" not in name or run["recipe"].get("task") == "general":
         return None
     data = run["recipe"]["data"]
     main = run["main_metric"]
+    if not math.isfinite(run["metrics"]["student"][main]):
+        return None
     entry = EvalResultEntry(
         dataset_id=name,
         task_id=data["dataset_config"] or "default",

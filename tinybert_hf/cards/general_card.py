@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from tinybert_hf.cards.parts import last_part
+from tinybert_hf.cards.markup import argument, escaped, table
+from tinybert_hf.cards.parts import last_part, latency_in_words, named
 from tinybert_hf.wording import counted
 
 
@@ -27,50 +28,58 @@ def general_body(run: Mapping[str, Any], name: str) -> Iterator[str]:
     )
     yield ""
     yield "```bash"
-    yield f"tinybert distill sst2 --student {name} --teacher MODEL_FINE_TUNED_ON_THE_TASK"
+    yield f"tinybert distill sst2 --student {argument(name)} --teacher MODEL_FINE_TUNED_ON_THE_TASK"
     yield "```"
     yield ""
     yield "## What it has learned"
     yield ""
-    yield f"Losses on {corpus['validation_tokens']:,} held-out tokens, between student and teacher:"
+    yield f"Losses on {counted(corpus['validation_tokens'], 'held-out token')}, between student and teacher:"
     yield ""
-    yield "| loss | before | after |"
-    yield "| --- | ---: | ---: |"
+    rows = []
     figures = run["metrics"]["student"]
     for loss, value in figures.items():
         if loss.endswith("_loss"):
             before = figures["before"].get(loss)
             title = "masked-LM" if loss == "label_loss" else loss.removesuffix("_loss").replace("_", " ")
-            yield f"| {title} | {'' if before is None else f'{before:.4g}'} | {value:.4g} |"
+            rows.append([title, "" if before is None else f"{before:.4g}", f"{value:.4g}"])
+    yield from table(["loss", "before", "after"], rows)
     yield ""
-    yield "| model | parameters | MB | latency |"
-    yield "| --- | ---: | ---: | ---: |"
-    for who, title in (("teacher", "teacher"), ("student", "this model")):
-        cost = run["costs"][who]
-        yield (
-            f"| {title} | {cost['parameters'] / 1e6:.1f} M | {cost['megabytes']:.1f} | {cost['latency_ms']:.1f} ms "
-            f"({run['device'].replace('cpu', 'CPU')}) |"
-        )
+    costs = ((title, run["costs"][who]) for who, title in (("teacher", "teacher"), ("student", "this model")))
+    rows = [
+        [title, f"{one['parameters'] / 1e6:.1f} M", f"{one['megabytes']:.1f}", f"{one['latency_ms']:.1f} ms"]
+        for title, one in costs
+    ]
+    where = run["device"].replace("cpu", "CPU")
+    yield from table(["model", "parameters", "MB", f"latency ({where})"], rows)
+    said = latency_in_words(run["costs"], run["device"])
+    if said is not None:
+        yield ""
+        yield said
     yield ""
     yield "## How it was made"
     yield ""
     source = text["dataset"] or ", ".join(dict.fromkeys(last_part(file) for file in text["files"]))
     masked = f", {text['masked_share']:.0%} of the tokens masked" if text["masked_share"] else ""
     yield (
-        f"Text: {source}; {corpus['train_tokens']:,} tokens in {counted(corpus['train_blocks'], 'block')} of up to "
-        f"{text['block_length']} tokens{masked}. {_start(recipe['student'])}"
+        f"Text: {escaped(source)}; {counted(corpus['train_tokens'], 'token')} in "
+        f"{counted(corpus['train_blocks'], 'block')} of up to {counted(text['block_length'], 'token')}{masked}. "
+        f"{_start(recipe['student'])}"
     )
     yield ""
-    yield "| phase | epochs | batch | learning rate | layer map |"
-    yield "| --- | --- | --- | --- | --- |"
-    for phase in recipe["phases"]:
-        batch = phase["batch_size"] * phase["gradient_accumulation_steps"]
-        yield (
-            f"| {phase['name']} | {phase['epochs']:g} | {batch} | {phase['learning_rate']:g} | {phase['layer_map']} |"
-        )
+    rows = [
+        [
+            phase["name"],
+            f"{phase['epochs']:g}",
+            str(phase["batch_size"] * phase["gradient_accumulation_steps"]),
+            f"{phase['learning_rate']:g}",
+            str(phase["layer_map"]),
+        ]
+        for phase in recipe["phases"]
+    ]
+    yield from table(["phase", "epochs", "batch", "learning rate", "layer map"], rows, names=5)
 
 
 def _start(student: Mapping[str, Any]) -> str:
     if student["model"] is not None:
-        return f"It began as {last_part(student['model'])}."
+        return f"It began as {named(student['model'])}."
     return "It began at random." if student["start"] == "random" else "It began as its teacher, projected down."

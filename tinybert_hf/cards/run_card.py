@@ -2,16 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+import math
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.cards.general_card import general_body
-from tinybert_hf.cards.parts import MARK, PIPELINES, TAGS, citation, hub_name, introduction, last_part, limits, named
+from tinybert_hf.cards.markup import escaped, plain, table
+from tinybert_hf.cards.metadata import (
+    LICENSE_FIELDS,
+    CardSettings,
+    languages_of_dataset,
+    languages_of_translator,
+    metadata,
+    values_of_card,
+)
+from tinybert_hf.cards.parts import (
+    CARD_FILE,
+    MARK,
+    PIPELINES,
+    TAGS,
+    Subject,
+    citation,
+    hub_name,
+    introduction,
+    last_part,
+    latency_in_words,
+    limits,
+    named,
+    place_of,
+    whole_card,
+)
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening.config_file import check_config_file
 from tinybert_hf.opening.json_files import read_object
-from tinybert_hf.wording import counted
+from tinybert_hf.wording import counted, share_kept
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -25,15 +52,19 @@ _METRICS = {"accuracy": "accuracy", "f1": "f1", "precision": "precision", "recal
 _ROWS = {"teacher": "teacher", "student": "this model", "baseline": "the same model trained without the teacher"}
 
 
-def card_of(folder: str | Path, repo_id: str | None = None, license: str | None = None) -> str:
+def card_of(
+    folder: str | Path, repo_id: str | None = None, license: str | None = None, settings: CardSettings | None = None
+) -> str:
     """Write the model card of a folder.
 
     Names of local folders and files are shortened to their last part: a card is read by others.
 
     Args:
         folder: of a model; with a run.json where it was distilled here.
-        repo_id: where it is going to be; None: the name of the folder.
-        license: an identifier of the Hub, such as apache-2.0; None: the card names none.
+        repo_id: where it is going to be; None: the folder.
+        license: an identifier of the Hub, such as apache-2.0; the same as in `settings`.
+        settings: license and language. What they leave open is that of the card in the folder, where this package has
+            written one, of the recipe, of the teacher's card or of the rows; a license that nobody names is `unknown`.
 
     Returns:
         Markdown with its metadata.
@@ -46,28 +77,29 @@ def card_of(folder: str | Path, repo_id: str | None = None, license: str | None 
     place = Path(folder)
     config = read_object(Path(_config_file(place)))
     run = read_object(place / RUN_FILE) if (place / RUN_FILE).is_file() else {}
-    name = repo_id or place.resolve().name
     architecture = str((config.get("architectures") or ["TinyBertModel"])[0])
     pipeline = PIPELINES.get(architecture)
     if pipeline is None:
         raise TinyBertError(f"{place / 'config.json'} describes a {architecture}, which is none of this package's.")
     try:
+        told = _told(_settings(license, settings), place, run)
+        subject = _subject(place, repo_id, config, run, pipeline, told)
         results = list(_results(run, pipeline)) if run else []
         dataset = hub_dataset(run) if run else None
-        base = hub_name(run["recipe"]["teacher"]["model"]) if run else None
+        base = list(filter(None, map(hub_name, _teachers(run))))
         data = ModelCardData(
-            license=license,
+            **told,
             library_name="transformers",
             pipeline_tag=pipeline,
             tags=list(TAGS),
-            base_model=base,
+            base_model=base[0] if len(base) == 1 else base or None,
             base_model_relation="finetune" if base else None,
             datasets=[dataset] if dataset else None,
-            model_name=name if results else None,
+            model_name=plain(subject.name) if results else None,
             eval_results=results or None,
         )
-        body = general_body(run, repo_id or str(folder)) if _is_general(run) else _body(run)
-        parts = [*_head(name, config, run, pipeline), *body, *_tail(run)]
+        body = general_body(run, subject.place) if _is_general(run) else _body(run)
+        parts = [*_head(subject, run), *body, *_tail(run)]
     except (KeyError, TypeError, AttributeError, ValueError) as error:
         if isinstance(error, TinyBertError):
             raise
@@ -75,7 +107,105 @@ def card_of(folder: str | Path, repo_id: str | None = None, license: str | None 
             f"{place / RUN_FILE} is of another version, or damaged ({type(error).__name__}: {error}). Move it away "
             "for a card without the run's figures."
         ) from error
-    return f"---\n{data.to_yaml()}\n---\n\n{MARK}\n\n" + "\n".join(parts) + "\n"
+    return whole_card(data, parts)
+
+
+def write_card(
+    folder: str | Path, repo_id: str | None = None, license: str | None = None, settings: CardSettings | None = None
+) -> bool:
+    """Write README.md beside a model, unless a person has written one.
+
+    Args:
+        folder: see `card_of`.
+        repo_id: likewise.
+        license: likewise.
+        settings: likewise.
+
+    Returns:
+        Whether it was written.
+
+    Raises:
+        TinyBertError: see `card_of`.
+    """
+    file = Path(folder) / CARD_FILE
+    if file.is_file() and MARK not in file.read_text(encoding="utf-8", errors="replace"):
+        return False
+    text = card_of(folder, repo_id, license, settings)
+    beside = file.with_name(f".{file.name}.saving")
+    beside.write_text(text, encoding="utf-8")
+    os.replace(beside, file)
+    return True
+
+
+def _settings(license: str | None, settings: CardSettings | None) -> CardSettings:
+    settings = settings or CardSettings()
+    return settings if license is None else replace(settings, license=license)
+
+
+def _told(settings: CardSettings, place: Path, run: Mapping[str, Any]) -> dict[str, Any]:
+    """License and language, from wherever they are known."""
+    file = place / CARD_FILE
+    own = file.is_file() and MARK in file.read_text(encoding="utf-8", errors="replace")
+    before = values_of_card(str(place)) if own else {}
+    of_recipe = CardSettings(**(run.get("recipe", {}).get("card") or {}))
+    chosen = settings
+    for license in (of_recipe, CardSettings(**{name: before.get(name) for name in LICENSE_FIELDS})):
+        if chosen.license is None:
+            chosen = replace(chosen, **{name: getattr(license, name) for name in LICENSE_FIELDS})
+    for languages in (of_recipe.language, tuple(before.get("language", ()))):
+        if not chosen.languages:
+            chosen = replace(chosen, language=languages)
+    if not run:
+        return metadata(chosen, [])
+    recipe = run["recipe"]
+    models = [*_teachers(run), (recipe.get("student") or {}).get("model")]
+    cards = run.get("model_cards", {})
+    known = [cards.get(model) or values_of_card(model) for model in dict.fromkeys(filter(None, models))]
+    said = _known_languages(run)
+    read = (run.get("data") or {}).get("languages") or {}
+    return metadata(chosen, known, said, [one for one in read.values() if one])
+
+
+def _known_languages(run: Mapping[str, Any]) -> tuple[str, ...]:
+    recipe = run["recipe"]
+    data = recipe["corpus" if _is_general(run) else "data"]
+    generated = (data["dataset"] or "").startswith("demo-") and not data.get("train_file")
+    of_rows = languages_of_dataset(data["dataset"] if generated else hub_dataset(run))
+    if not of_rows and recipe.get("task") == "translation":
+        return languages_of_translator(recipe)
+    return of_rows
+
+
+def _subject(
+    place: Path, repo_id: str | None, config: Mapping[str, Any], run: Mapping[str, Any], pipeline: str, told: Any
+) -> Subject:
+    """What a reader is to call the model, and what it reads."""
+    languages = [told["language"]] if isinstance(told["language"], str) else list(told["language"])
+    data = run.get("data") or {}
+    read = data.get("languages") or {}
+    if run and pipeline == "translation":
+        languages = [*(languages_of_translator(run["recipe"]) or filter(None, [read.get("source")])), *languages]
+    elif len(languages) > 1 and read.get("text"):
+        languages = [read["text"], *languages]
+    rows = run["recipe"].get("data") if run else None
+    return Subject(
+        name=repo_id or place.resolve().name,
+        place=repo_id or place_of(place),
+        config=config,
+        pipeline=pipeline,
+        languages=languages,
+        problem_type=data.get("problem_type"),
+        pairs=bool((rows or {}).get("text_pair_column")),
+    )
+
+
+def _teachers(run: Mapping[str, Any]) -> list[str]:
+    """Folders or ids of the teachers that were not made in the run."""
+    if not run:
+        return []
+    recipe = run["recipe"]
+    models = [recipe["teacher"]["model"], *(one["model"] for one in recipe.get("further_teachers") or ())]
+    return [model for model in models if model]
 
 
 def hub_dataset(run: Mapping[str, Any]) -> str | None:
@@ -116,20 +246,20 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
         measured.append((data["further_validation_files"].get(part), split, own))
     for file, split, figures in measured:
         for name, value in figures.items():
-            if name in _METRICS and isinstance(value, int | float):
+            if name in _METRICS and isinstance(value, int | float) and math.isfinite(value):
                 yield EvalResult(
                     task_type=pipeline,
                     dataset_type=hub or "custom",
-                    dataset_name=last_part(file) if file else data["dataset"] or "validation rows",
+                    dataset_name=plain(last_part(file) if file else data["dataset"] or "validation rows"),
                     dataset_config=data["dataset_config"] if hub else None,
-                    dataset_split=split,
+                    dataset_split=None if split is None else plain(split),
                     metric_type=_METRICS[name],
                     metric_name=name.replace("_", " ") if name.startswith("f1_") else None,
                     metric_value=round(value, 4),
                 )
 
 
-def _head(name: str, config: Mapping[str, Any], run: Mapping[str, Any], pipeline: str) -> Iterator[str]:
+def _head(subject: Subject, run: Mapping[str, Any]) -> Iterator[str]:
     size, teachers = "", []
     if run:
         cost = run["costs"]["student"]
@@ -138,7 +268,7 @@ def _head(name: str, config: Mapping[str, Any], run: Mapping[str, Any], pipeline
         trained = ", fine-tuned in the same run" if first["model"] and first.get("finetune") else ""
         further = run["recipe"].get("further_teachers") or ()
         teachers = [f"{named(first['model'])}{trained}", *(named(one["model"]) for one in further)]
-    yield from introduction(name, config, pipeline, teachers, size)
+    yield from introduction(subject, teachers, size)
 
 
 def _body(run: Mapping[str, Any]) -> Iterator[str]:
@@ -161,27 +291,19 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     where = "CPU" if run["device"] == "cpu" else run["device"]
     is_translator = "sentences_per_second" in run["costs"]["student"]
     last = "sentences per second, batch 1" if is_translator else f"latency ({where})"
-    yield f"| model | {' | '.join(titles)} | parameters | MB | {last} |"
-    yield f"| --- |{' ---: |' * (len(titles) + 3)}"
-    for who, metrics in run["metrics"].items():
-        cost = run["costs"][who]
-        values = [*(metrics[name] for name in names), *(metrics["further"][part][name] for part, name in apart)]
-        figures = " | ".join(map(_figure, values))
-        speed = (
-            f"{cost['sentences_per_second']['1']['median']:.1f}" if is_translator else f"{cost['latency_ms']:.1f} ms"
-        )
-        yield f"| {_ROWS[who]} | {figures} | {cost['parameters'] / 1e6:.1f} M | {cost['megabytes']:.1f} | {speed} |"
-    teacher = run["metrics"]["teacher"][main]
-    if teacher > 0:
-        yield ""
-        yield f"It keeps {run['metrics']['student'][main] / teacher:.1%} of its teacher's {main.replace('_', ' ')}."
-    rows = last_part(data["validation_file"] or "") or data["dataset"]
-    yield f"Measured on {rows or 'the validation rows'}, one seed ({recipe['seed']})."
+    yield from table(["model", *titles, "parameters", "MB", last], _rows(run, names, apart))
+    yield ""
+    said = latency_in_words(run["costs"], run["device"])
+    yield from filter(None, [said])
+    yield _kept(run)
+    rows = _named_rows(data["validation_file"]) or data["dataset"]
+    yield f"Measured on {escaped(rows or 'the validation rows')}, one seed ({recipe['seed']})."
     yield ""
     yield "## How it was made"
     yield ""
-    rows = last_part(data["train_file"] or "") or data["dataset"] or "generated"
-    yield f"Training rows: {rows}, at most {data['max_length']} tokens each. {_start_of(recipe['student'])}"
+    rows = _named_rows(data["train_file"]) or data["dataset"] or "generated"
+    length = counted(data["max_length"], "token")
+    yield f"Training rows: {escaped(rows)}, at most {length} each. {_start_of(recipe['student'])}"
     copies = (run.get("augmentation") or {}).get("augmented_rows")
     if copies:
         many = counted(copies, "augmented copy", "augmented copies")
@@ -189,7 +311,7 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
             f"The phases also learnt the teacher's answers to {many} of these rows, in which some words are replaced."
         )
     if run.get("unlabelled_rows"):
-        source = last_part(data["unlabelled_file"])
+        source = escaped(last_part(data["unlabelled_file"]))
         yield (
             f"The phases also learnt the teacher's answers to {counted(run['unlabelled_rows'], 'row')} without labels "
             f"({source})."
@@ -197,24 +319,56 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     if recipe.get("pseudo_labels"):
         also = " and the references" if recipe["pseudo_labels"]["references"] else ""
         yield (
-            f"Its targets are the teacher's translations of the training rows ({recipe['pseudo_labels']['beams']} "
-            f"beams){also}: sequence-level distillation."
+            f"Its targets are the teacher's translations of the training rows "
+            f"({counted(recipe['pseudo_labels']['beams'], 'beam')}){also}: sequence-level distillation."
         )
     if run.get("pruning"):
         yield _pruning(run["pruning"], run["metrics"], run["main_metric"])
     yield ""
-    yield "| phase | epochs | batch | learning rate | layer map | losses at the end |"
-    yield "| --- | --- | --- | --- | --- | --- |"
-    for phase, done in zip(recipe["phases"], run["phases"], strict=True):
+    heads = ["phase", "epochs", "batch", "learning rate", "layer map", "losses at the end"]
+    yield from table(heads, _phases(recipe["phases"], run["phases"]), names=len(heads))
+
+
+def _rows(run: Mapping[str, Any], names: Sequence[str], apart: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
+    """A line of figures for each model."""
+    for who, metrics in run["metrics"].items():
+        cost = run["costs"][who]
+        values = [*(metrics[name] for name in names), *(metrics["further"][part][name] for part, name in apart)]
+        if "sentences_per_second" in cost:
+            speed = f"{cost['sentences_per_second']['1']['median']:.1f}"
+        else:
+            speed = f"{cost['latency_ms']:.1f} ms"
+        size = [f"{cost['parameters'] / 1e6:.1f} M", f"{cost['megabytes']:.1f}"]
+        yield [_ROWS[who], *map(_figure, values), *size, speed]
+
+
+def _kept(run: Mapping[str, Any]) -> str:
+    """The student's main figure beside its teacher's: as a share, where that says something."""
+    main = run["main_metric"]
+    student, teacher = (run["metrics"][who][main] for who in ("student", "teacher"))
+    title, trivial = main.replace("_", " "), run.get("trivial", ())
+    share = None if "teacher" in trivial else share_kept(main, student, teacher)
+    if share is not None and "student" not in trivial:
+        return f"It keeps {share:.1%} of its teacher's {title}."
+    who = {"teacher": "The teacher knows", "student": "This model knows"}
+    known = [f"{who[one]} no more of the task than the labels' counts say." for one in who if one in trivial]
+    return " ".join([f"Its {title} is {_figure(student)}, its teacher's {_figure(teacher)}.", *known])
+
+
+def _phases(phases: Sequence[Mapping[str, Any]], done: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
+    for phase, one in zip(phases, done, strict=True):
         losses = ", ".join(
             f"{name.removesuffix('_loss').replace('_', ' ')} {value:.3g}"
-            for name, value in done["losses"].items()
+            for name, value in one["losses"].items()
             if name != "loss"
         )
-        yield (
-            f"| {phase['name']} | {phase['epochs']:g} | {phase['batch_size']} | {phase['learning_rate']:g} | "
-            f"{phase['layer_map']} | {losses} |"
-        )
+        batch = phase["batch_size"] * phase.get("gradient_accumulation_steps", 1)
+        rate, layers = f"{phase['learning_rate']:g}", str(phase["layer_map"])
+        yield [phase["name"], f"{phase['epochs']:g}", str(batch), rate, layers, losses]
+
+
+def _named_rows(file: str | None) -> str | None:
+    return last_part(file) if file else None
 
 
 def _tail(run: Mapping[str, Any]) -> Iterator[str]:
@@ -250,4 +404,6 @@ def _pruning(pruning: Mapping[str, Any], metrics: Mapping[str, Any], main: str) 
 
 
 def _figure(value: Any) -> str:
+    if not math.isfinite(value):
+        return "-"
     return f"{value:.4f}" if isinstance(value, float) and abs(value) <= 1 else f"{value:.1f}"

@@ -79,7 +79,7 @@ def benchmark(
         int | None,
         typer.Option(
             min=1,
-            help="Threads of the CPU; with 1, CPU time is shown as well. Default: all.",
+            help="Threads of the CPU; with 1, CPU time is shown as well. Default: as many as PyTorch uses.",
             rich_help_panel=_MEASURED,
         ),
     ] = None,
@@ -221,6 +221,7 @@ def _write(report: BenchmarkReport, json_file: Path | None, plot: Path | None) -
 
 def _print(report: BenchmarkReport) -> None:
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     from tinybert_hf.benchmarking.tables import caption, tables
@@ -233,9 +234,9 @@ def _print(report: BenchmarkReport) -> None:
         for number, column in enumerate(one.columns):
             table.add_column(column, justify="left" if number < 2 else "right", overflow="fold")
         for row in one.rows:
-            table.add_row(*row)
+            table.add_row(*map(escape, row))
         console.print(table)
-    console.print(caption(report), highlight=False)
+    console.print(caption(report), highlight=False, markup=False)
     for note in report.notes:
         typer.echo(f"note: {note}", err=True)
 

@@ -7,27 +7,30 @@ from typing import Annotated
 
 import typer
 
+from tinybert_hf.cli.card_options import Languages, License, LicenseLink, LicenseName, card_settings, say_what_is_open
 from tinybert_hf.cli.failures import answers_failures
 
 
 @answers_failures
 def card(
     folder: Annotated[str, typer.Argument(help="Folder of a model, as distill or convert has left it.")],
-    repo_id: Annotated[
-        str | None, typer.Option(help="Where it is going to be. Default: the name of the folder.")
-    ] = None,
-    license: Annotated[str | None, typer.Option(help="As the Hub names it: apache-2.0, mit, cc-by-sa-4.0.")] = None,
+    repo_id: Annotated[str | None, typer.Option(help="Where it is going to be. Default: the folder.")] = None,
+    license: License = None,
+    license_name: LicenseName = None,
+    license_link: LicenseLink = None,
+    language: Languages = None,
     output: Annotated[
         Path | None, typer.Option(help="File to write, FOLDER/README.md for example. Not given: the screen.")
     ] = None,
 ) -> None:
     """Write the model card of a folder: what it is, what it reaches beside its teacher, how it was made.
 
-    Every figure is taken from the run (run.json). `tinybert push` does this by itself.
+    Every figure is taken from the run (run.json). `tinybert distill` and `tinybert push` do this by themselves.
     """
     from tinybert_hf.cards import card_of
 
-    text = card_of(folder, repo_id, license)
+    text = card_of(folder, repo_id, settings=card_settings(license, license_name, license_link, language))
+    say_what_is_open(text)
     if output is None:
         typer.echo(text, nl=False)
         return

@@ -124,10 +124,11 @@ def evaluate(
 def print_metrics(metrics: Mapping[str, float | str]) -> None:
     """A table of metrics."""
     from rich.console import Console
+    from rich.markup import escape
     from rich.table import Table
 
     table = Table("metric", show_header=True)
     table.add_column("value", justify="right", overflow="fold")
     for name, value in metrics.items():
-        table.add_row(name, f"{value:.4f}" if isinstance(value, float) else str(value))
+        table.add_row(escape(name), f"{value:.4f}" if isinstance(value, float) else escape(str(value)))
     Console().print(table)

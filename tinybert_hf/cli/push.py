@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 
+from tinybert_hf.cli.card_options import Languages, License, LicenseLink, LicenseName, card_settings
 from tinybert_hf.cli.failures import answers_failures
 from tinybert_hf.cli.json_output import AsJson, print_json
 from tinybert_hf.wording import counted
@@ -21,9 +22,10 @@ def push(
     overwrite: Annotated[
         bool, typer.Option("--overwrite", help="Replace files that no push of this package has put there.")
     ] = False,
-    license: Annotated[
-        str | None, typer.Option(help="For the card, as the Hub names it: apache-2.0, mit, cc-by-sa-4.0.")
-    ] = None,
+    license: License = None,
+    license_name: LicenseName = None,
+    license_link: LicenseLink = None,
+    language: Languages = None,
     message: Annotated[str, typer.Option(help="Of the commit.")] = "Upload a TinyBERT",
     as_json: AsJson = False,
 ) -> None:
@@ -41,7 +43,7 @@ def push(
         private=private,
         revision=revision,
         overwrite=overwrite,
-        license=license,
+        settings=card_settings(license, license_name, license_link, language),
         message=message,
     )
     if as_json:

@@ -1,4 +1,4 @@
-"""In which script a text is written, and which one a language's name lets expect."""
+"""In which script and language texts are written, and which script a language's name lets expect."""
 
 import re
 import unicodedata
@@ -38,6 +38,25 @@ _LANGUAGES = {
     "Thai letters": "th tha thai",
 }
 _SCRIPT_OF_LANGUAGE = {language: script for script, names in _LANGUAGES.items() for language in names.split()}
+_KANA = re.compile("[\u3040-\u30ff]")
+# Scripts that one language is usually written in.
+_LANGUAGE_OF_SCRIPT = {"Korean letters": "ko", "Greek letters": "el", "Hebrew letters": "he", "Thai letters": "th"}
+# Words without which hardly any text of the language goes on for long.
+_FREQUENT = {
+    "en": "the of and to is that was it with this are for",
+    "de": "der die das und ist nicht ein eine mit ich den auf",
+    "fr": "le les des est une et dans pas pour du sur avec",
+    "es": "el los las es una y por con para del no su",
+    "it": "il di che è una per non sono gli del della con",
+    "pt": "os não uma em do da para com um ao dos mais",
+    "nl": "de het een en niet van ik is dat op voor met",
+    "pl": "się nie jest na to w że z do jak był po",
+    "tr": "bir ve bu için çok da de daha ile ne ama gibi",
+    "ru": "и в не на что это с как но по я он",
+    "ar": "في من على أن إلى لا هذا ما عن مع التي كان",
+}
+_FREQUENT_WORDS = {language: frozenset(words.split()) for language, words in _FREQUENT.items()}
+_LEAST_WORDS, _LEAST_SHARE, _LEAST_LEAD = 20, 0.05, 1.5
 _LOOKED_AT = 80  # characters: enough to tell, and a text may be a book
 
 
@@ -64,6 +83,27 @@ def usual_script(scripts: Iterable[str | None]) -> str | None:
         return None
     script, count = counts.most_common(1)[0]
     return script if 2 * count > counts.total() else None
+
+
+def language_of(texts: Iterable[str]) -> str | None:
+    """The language that texts are written in, ISO 639-1; None where that is not plain.
+
+    Some scripts tell it; of the others the frequent words of a few languages are counted.
+    """
+    texts = list(texts)
+    script = usual_script(map(script_of, texts))
+    if script == CHINESE:
+        kana = sum(_KANA.search(text) is not None for text in texts)
+        return "ja" if 2 * kana > len(texts) else "zh" if 10 * kana < len(texts) else None
+    if script in _LANGUAGE_OF_SCRIPT:
+        return _LANGUAGE_OF_SCRIPT[script]
+    words = Counter(word for text in texts for word in re.findall(r"\b[^\W\d_]+\b", text.lower()))
+    if words.total() < _LEAST_WORDS:
+        return None
+    counts = {one: sum(words[word] for word in known) for one, known in _FREQUENT_WORDS.items()}
+    first, second = sorted(counts, key=lambda one: -counts[one])[:2]
+    plain = counts[first] >= max(_LEAST_SHARE * words.total(), _LEAST_LEAD * counts[second], 1)
+    return first if plain else None
 
 
 def script_of_language(name: str) -> str | None:

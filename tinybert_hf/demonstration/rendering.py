@@ -9,7 +9,7 @@ from typing import Any
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION
 from tinybert_hf.demonstration.answers import THRESHOLD, Answer, Comparison, chosen_labels
 from tinybert_hf.demonstration.contestants import STUDENT, TEACHER, TRANSLATION, Contest, Contestant
-from tinybert_hf.wording import counted
+from tinybert_hf.wording import counted, counted_layers
 
 _MOST_LABELS = 8
 
@@ -62,14 +62,12 @@ def note_html(note: str) -> str:
 def size_of(contestant: Contestant) -> str:
     """A model in a few words: its class, layers, width and parameters."""
     config: Any = contestant.model.config
-    layers = str(getattr(config, "num_hidden_layers", "?"))
     decoder = getattr(config, "num_decoder_layers", None) or getattr(config, "decoder_layers", None)
-    if decoder:
-        layers = f"{getattr(config, 'encoder_layers', None) or layers} + {decoder}"
+    layers: Any = getattr(config, "encoder_layers", None) if decoder else None
+    layers = layers or getattr(config, "num_hidden_layers", "?")
     parameters = sum(weights.numel() for weights in contestant.model.parameters())
     millions = f"{parameters / 1e6:.1f}" if parameters >= 1e5 else f"{parameters / 1e6:.2f}"
-    depth = f"{layers} layer{'' if layers == '1' else 's'}"
-    return f"{depth} x {getattr(config, 'hidden_size', '?')}, {millions} M parameters"
+    return f"{counted_layers(layers, decoder)} x {getattr(config, 'hidden_size', '?')}, {millions} M parameters"
 
 
 def _said(contest: Contest, comparison: Comparison) -> str:

@@ -1,18 +1,18 @@
 """Size and speed of models, measured side by side."""
 
-import statistics
-import time
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.data.augmentation.models import positions_of
+from tinybert_hf.evaluation.rounds import Clock, Forward, limited_threads, timed_rounds, usable_threads
 
 if TYPE_CHECKING:
     import torch
     from torch import Tensor, nn
     from transformers import PreTrainedModel
 
-WARM_UP_ROUNDS = 3
 # What BERT-like families call the parts of the base model that are not layers.
 NOT_LAYERS = ("embeddings", "embeddings_project", "pooler")
 
@@ -27,6 +27,9 @@ class ModelCost:
         megabytes: all parameters in their own dtype, 10^6 bytes.
         latency_ms: median of one forward, in milliseconds.
         encoder_flops_per_token: 2 x the weights of the layers' linear maps.
+        batch_size: rows of the forward that was timed.
+        length: tokens of each of its rows.
+        threads: of the CPU that computed it; None on another device.
     """
 
     parameters: int
@@ -34,41 +37,91 @@ class ModelCost:
     megabytes: float
     latency_ms: float
     encoder_flops_per_token: int
+    batch_size: int
+    length: int
+    threads: int | None
+
+    @classmethod
+    def together(cls, costs: "Sequence[ModelCost]") -> "ModelCost":
+        """What one answer of several models costs, which were measured side by side."""
+        return cls(
+            parameters=sum(cost.parameters for cost in costs),
+            encoder_parameters=sum(cost.encoder_parameters for cost in costs),
+            megabytes=sum(cost.megabytes for cost in costs),
+            latency_ms=sum(cost.latency_ms for cost in costs),
+            encoder_flops_per_token=sum(cost.encoder_flops_per_token for cost in costs),
+            batch_size=costs[0].batch_size,
+            length=costs[0].length,
+            threads=costs[0].threads,
+        )
 
 
 def measure_costs(
-    models: "Mapping[str, PreTrainedModel]", *, batch_size: int = 1, length: int = 32, rounds: int = 20
+    models: "Mapping[str, PreTrainedModel]",
+    *,
+    batch_size: int = 1,
+    length: int = 32,
+    rounds: int = 12,
+    seconds: float = 5.0,
+    threads: int | None = None,
+    clock: Clock | None = None,
 ) -> dict[str, ModelCost]:
-    """Measures models against each other.
+    """Measures models against each other, as `tinybert benchmark` does.
 
-    Every round runs each model once, so that a change in the machine's load hits all of them; the median of the rounds
-    counts. The FLOPs are computed, not measured: a linear map with W weights takes one multiplication and one addition
-    per weight and token, so FLOPs per token = 2 x the sum of W over the linear maps of the encoder's layers (queries,
-    keys, values, attention output, both of the feed-forward part). The attention products themselves, which grow with
-    the length, biases, norms, embeddings and the head are left out.
+    Every model is run twice, and then in rounds in which each has its turn (see `timed_rounds`), so that a change in
+    the machine's load hits all of them; the median of all timed forwards counts. The FLOPs are computed, not
+    measured: a linear map with W weights takes one multiplication and one addition per weight and token, so FLOPs per
+    token = 2 x the sum of W over the linear maps of the encoder's layers (queries, keys, values, attention output,
+    both of the feed-forward part). The attention products themselves, which grow with the length, biases, norms,
+    embeddings and the head are left out.
 
     Args:
         models: name -> model, each on its own device; modes are left as they were.
         batch_size: rows of one forward.
-        length: tokens of each row.
-        rounds: timed forwards of each model, after some that are not timed.
+        length: tokens of each row; fewer where one of the models cannot read so many.
+        rounds: turns of each model at most.
+        seconds: for all rounds together, 3 rounds at least.
+        threads: of the CPU; None: as many as PyTorch uses.
+        clock: for tests.
 
     Returns:
         name -> cost, in the order of `models`.
     """
     import torch
 
-    times: dict[str, list[float]] = {name: [] for name in models}
-    with eval_mode(models.values()), torch.inference_mode():
-        inputs = {
-            name: random_inputs(model.config, batch_size, length, model.device) for name, model in models.items()
-        }
-        for round_number in range(WARM_UP_ROUNDS + rounds):
-            for name, model in models.items():
-                seconds = _time_forward(model, inputs[name])
-                if round_number >= WARM_UP_ROUNDS:
-                    times[name].append(seconds)
-    return {name: _cost(model, 1000 * statistics.median(times[name])) for name, model in models.items()}
+    threads = threads or usable_threads()
+    limits = [limit for limit in map(positions_of, models.values()) if limit is not None]
+    length = min([length, *limits])
+    forwards = {
+        name: timed_forward(model, random_inputs(model.config, batch_size, length, model.device), model.device)
+        for name, model in models.items()
+    }
+    with eval_mode(models.values()), torch.inference_mode(), limited_threads(threads):
+        for forward in forwards.values():
+            warm_up(forward)
+        times, failed = timed_rounds(forwards, seconds=seconds, most=rounds, clock=clock)
+    for name, reason in failed.items():
+        raise MemoryError(f"{name}, {batch_size} x {length} tokens: {reason}")
+    said = (batch_size, length, threads)
+    return {name: _cost(model, times[name].latency_ms, said) for name, model in models.items()}
+
+
+def timed_forward(call: Callable[..., object], inputs: "Mapping[str, Tensor]", device: "torch.device") -> Forward:
+    """A forward whose inputs are there before it is called, and after which the device is done."""
+
+    def forward() -> object:
+        output = call(**inputs)
+        wait_for(device)
+        return output
+
+    return forward
+
+
+def warm_up(forward: Forward) -> Forward:
+    """Run a forward twice: what is compiled or reserved at the first calls is there afterwards."""
+    forward()
+    forward()
+    return forward
 
 
 @contextmanager
@@ -113,22 +166,15 @@ def wait_for(device: "torch.device") -> None:
         torch.cuda.synchronize(device)
 
 
-def _time_forward(model: "PreTrainedModel", inputs: "dict[str, Tensor]") -> float:
-    wait_for(model.device)
-    start = time.perf_counter()
-    model(**inputs)
-    wait_for(model.device)
-    return time.perf_counter() - start
-
-
 def _layers(model: "PreTrainedModel") -> "list[nn.Module]":
     return [part for name, part in model.base_model.named_children() if name not in NOT_LAYERS]
 
 
-def _cost(model: "PreTrainedModel", latency_ms: float) -> ModelCost:
+def _cost(model: "PreTrainedModel", latency_ms: float, forward: tuple[int, int, int]) -> ModelCost:
     from torch import nn
 
     parameters = list(model.parameters())
+    batch_size, length, threads = forward
     layers = _layers(model)
     linear = [part for layer in layers for part in layer.modules() if isinstance(part, nn.Linear)]
     return ModelCost(
@@ -137,4 +183,7 @@ def _cost(model: "PreTrainedModel", latency_ms: float) -> ModelCost:
         megabytes=sum(p.numel() * p.element_size() for p in parameters) / 1e6,
         latency_ms=latency_ms,
         encoder_flops_per_token=2 * sum(part.weight.numel() for part in linear),
+        batch_size=batch_size,
+        length=length,
+        threads=threads if model.device.type == "cpu" else None,
     )

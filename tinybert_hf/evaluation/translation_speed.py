@@ -3,10 +3,12 @@
 import statistics
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.generation import translate_texts
 from tinybert_hf.errors import DataError
+from tinybert_hf.evaluation.rounds import Clock, limited_threads, timed_rounds, usable_threads
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -66,6 +68,7 @@ class TranslationCost:
         sentences_per_second: batch size -> speed, tokenizing and decoding included.
         speedup: batch size -> speed as a multiple of the first model's speed in the same round.
         size_ratio: parameters as a part of the first model's.
+        threads: of the CPU that translated; None on another device.
     """
 
     parameters: int
@@ -76,6 +79,7 @@ class TranslationCost:
     sentences_per_second: dict[int, Spread]
     speedup: dict[int, Spread]
     size_ratio: float
+    threads: int | None
 
 
 def measure_translation_costs(
@@ -85,11 +89,13 @@ def measure_translation_costs(
     batch_sizes: Sequence[int] = (1, 32),
     rounds: int = 3,
     warm_up_texts: int = 4,
+    threads: int | None = None,
+    clock: Clock | None = None,
 ) -> dict[str, TranslationCost]:
     """Measures translators against each other.
 
-    In every round each model translates all texts at each batch size, and every other round goes through the models
-    backwards, so that a change in the machine's load hits all of them. Speeds are compared within a round.
+    At each batch size the models translate a few texts, and then all texts in rounds in which each has its turn (see
+    `timed_rounds`), so that a change in the machine's load hits all of them. Speeds are compared within a round.
 
     Args:
         models: name -> translator. The ratios are to the first one, which usually is the teacher.
@@ -97,6 +103,8 @@ def measure_translation_costs(
         batch_sizes: texts of one batch.
         rounds: timed passes over the texts.
         warm_up_texts: texts that each model translates before at each batch size, not timed.
+        threads: of the CPU; None: as many as PyTorch uses.
+        clock: for tests.
 
     Returns:
         name -> cost, in the order of `models`.
@@ -109,17 +117,33 @@ def measure_translation_costs(
         raise ValueError("measure_translation_costs needs a model, a batch size and a round at least.")
     if not any(text.strip() for text in texts):
         raise DataError("There are no texts to translate, so no speed can be measured.")
-    for _, contestant, batch_size in _turns(models, batch_sizes, 1):
-        _translate(contestant, texts[:warm_up_texts], batch_size)
-    speeds: dict[str, dict[int, list[float]]] = {name: {size: [] for size in batch_sizes} for name in models}
+    threads = threads or usable_threads()
+    speeds: dict[str, dict[int, list[float]]] = {name: {} for name in models}
     characters: dict[str, float] = {}
-    for name, contestant, batch_size in _turns(models, batch_sizes, rounds):
-        translations = _translate(contestant, texts, batch_size)
-        speeds[name][batch_size].append(len(texts) / translations.seconds)
-        characters[name] = statistics.fmean(len(text) for text in translations.best)
+
+    def translate(name: str, batch_size: int) -> None:
+        best = _translate(models[name], texts, batch_size).best
+        characters[name] = statistics.fmean(len(text) for text in best)
+
+    with limited_threads(threads):
+        for batch_size in batch_sizes:
+            for contestant in models.values():
+                _translate(contestant, texts[:warm_up_texts], batch_size)
+            passes = {name: partial(translate, name, batch_size) for name in models}
+            times, failed = timed_rounds(passes, rounds=rounds, once=True, clock=clock)
+            for name, reason in failed.items():
+                raise MemoryError(f"{name}, {batch_size} texts at once: {reason}")
+            for name in models:
+                speeds[name][batch_size] = [len(texts) / seconds for seconds in times[name].wall_of_rounds]
     first = next(iter(models))
     return {
-        name: _cost(contestant, characters[name], speeds[name], speeds[first], parameter_count(models[first].model))
+        name: _cost(
+            contestant,
+            characters[name],
+            (speeds[name], speeds[first]),
+            parameter_count(models[first].model),
+            threads if contestant.model.device.type == "cpu" else None,
+        )
         for name, contestant in models.items()
     }
 
@@ -144,15 +168,6 @@ def int8_megabytes(model: "PreTrainedModel") -> float:
     return (size + sum(_FP32_BYTES * tensor.numel() for tensor in vectors)) / 1e6
 
 
-def _turns(
-    models: Mapping[str, TranslationContestant], batch_sizes: Sequence[int], rounds: int
-) -> Iterator[tuple[str, TranslationContestant, int]]:
-    for round_number in range(rounds):
-        entries = list(models.items())[:: -1 if round_number % 2 else 1]
-        for batch_size in batch_sizes:
-            yield from ((name, contestant, batch_size) for name, contestant in entries)
-
-
 def _translate(contestant: TranslationContestant, texts: Sequence[str], batch_size: int) -> Any:
     return translate_texts(
         contestant.model,
@@ -167,10 +182,11 @@ def _translate(contestant: TranslationContestant, texts: Sequence[str], batch_si
 def _cost(
     contestant: TranslationContestant,
     characters: float,
-    speeds: Mapping[int, list[float]],
-    first_speeds: Mapping[int, list[float]],
+    both_speeds: tuple[Mapping[int, list[float]], Mapping[int, list[float]]],
     first_parameters: int,
+    threads: int | None,
 ) -> TranslationCost:
+    speeds, first_speeds = both_speeds
     parameters = parameter_count(contestant.model)
     ratios = {
         size: [own / other for own, other in zip(speeds[size], first_speeds[size], strict=True)] for size in speeds
@@ -184,6 +200,7 @@ def _cost(
         sentences_per_second={size: Spread.of(values) for size, values in speeds.items()},
         speedup={size: Spread.of(values) for size, values in ratios.items()},
         size_ratio=parameters / first_parameters,
+        threads=threads,
     )
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from tinybert_hf.export.parity import Parity
+from tinybert_hf.wording import counted
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ class ExportReport:
         equal = self.parity.equal_answers
         share = "" if equal is None else f", {equal:.2%} equal answers"
         yield (
-            f"Compared with the model on {self.parity.texts} texts: largest difference "
+            f"Compared with the model on {counted(self.parity.texts, 'text')}: largest difference "
             f"{self.parity.largest_difference:.1e}{share}."
         )
         if self.lost is not None:

@@ -11,7 +11,7 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.cards import CARD_FILE, MARK, card_of, eval_results_of, metrics_of
+from tinybert_hf.cards import CARD_FILE, CardSettings, eval_results_of, metrics_of, write_card
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE, sha256_of, write_manifest
 from tinybert_hf.opening import check_folder_files
@@ -54,6 +54,7 @@ def push(
     revision: str | None = None,
     overwrite: bool = False,
     license: str | None = None,
+    settings: CardSettings | None = None,
     message: str = "Upload a TinyBERT",
     token: str | None = None,
 ) -> Pushed:
@@ -71,6 +72,7 @@ def push(
         revision: branch; made where it is not there. None: main.
         overwrite: replace files of others.
         license: for the card.
+        settings: license and language for the card; see `card_of`.
         message: of the commit.
         token: of the Hub; None: that of `hf auth login` or HF_TOKEN.
 
@@ -94,7 +96,7 @@ def push(
     api = HfApi(token=token, library_name="tinybert_hf")
     with _explained(repo_id):
         name = _repository(api, repo_id, private)
-        _write_notes(place, name, license)
+        _write_notes(place, name, license, settings)
         if revision is not None:
             api.create_branch(name, branch=revision, exist_ok=True)
         there = api.model_info(name, revision=revision, files_metadata=True)
@@ -131,11 +133,9 @@ def _repository(api: HfApi, repo_id: str, private: bool) -> str:
     return name
 
 
-def _write_notes(place: Path, name: str, license: str | None) -> None:
+def _write_notes(place: Path, name: str, license: str | None, settings: CardSettings | None) -> None:
     """Card and figures beside the model, and their hashes."""
-    card = place / CARD_FILE
-    if not card.is_file() or MARK in card.read_text(encoding="utf-8"):
-        _write(card, card_of(place, name, license))
+    write_card(place, name, license, settings)
     for file, content in ((METRICS_FILE, metrics_of(place)), (EVAL_RESULTS_FILE, eval_results_of(place))):
         if content is not None:
             _write(place / file, content)

@@ -55,8 +55,8 @@ class PruningReport:
     def lines(self) -> Iterator[str]:
         """For the screen."""
         yield (
-            f"Vocabulary: {self.pieces_before:,} -> {self.pieces_after:,} pieces ({self.used:,} used by the corpus, "
-            f"{self.margin:,} more as a margin, the rest single characters and special tokens)."
+            f"Vocabulary: {self.pieces_before:,} -> {counted(self.pieces_after, 'piece')} ({self.used:,} used by the "
+            f"corpus, {self.margin:,} more as a margin, the rest single characters and special tokens)."
         )
         yield (
             f"Parameters: {self.parameters_before / 1e6:.2f} M -> {self.parameters_after / 1e6:.2f} M; "

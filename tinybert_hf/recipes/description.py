@@ -19,7 +19,7 @@ from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan
 from tinybert_hf.recipes.pruning import described
 from tinybert_hf.recipes.schema import TRANSLATION, Recipe
 from tinybert_hf.training import Phase
-from tinybert_hf.wording import counted, counted_epochs
+from tinybert_hf.wording import counted, counted_epochs, counted_layers
 
 _OF_ANSWERS = {"prediction_loss", "label_loss"}
 
@@ -69,9 +69,9 @@ def _words(plan: EncoderPlan) -> str:
 def _shape(config: Any, translates: bool) -> str:
     encoder = encoder_shape(config)
     if not translates:
-        layers, vocabulary = counted(encoder.layers, "layer"), str(config.vocab_size)
+        layers, vocabulary = counted_layers(encoder.layers), str(config.vocab_size)
     else:
-        layers = f"{encoder.layers} + {decoder_shape(config).layers} layers"
+        layers = counted_layers(encoder.layers, decoder_shape(config).layers)
         target = getattr(config, "decoder_vocab_size", None) or config.vocab_size
         vocabulary = f"{config.vocab_size}" if target == config.vocab_size else f"{config.vocab_size} and {target}"
     return f"{layers} of width {encoder.width}, {counted(encoder.heads, 'head')}, vocabulary {vocabulary}"

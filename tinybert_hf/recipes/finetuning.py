@@ -198,12 +198,14 @@ class _Tuning:
         task = TASKS[self.task]
         rows = task.load(self.data)
         if folder.is_finished:
-            console.print(f"{folder.path} holds this run already, complete; delete the folder to run it again.")
+            console.print(
+                f"{folder.path} holds this run already, complete; delete the folder to run it again.", markup=False
+            )
             metrics = dict(folder.read_report()["metrics"])
             _warn(console, rows, metrics)
             return metrics
         if folder.is_started:
-            console.print(f"Going on with the run in {folder.path}.")
+            console.print(f"Going on with the run in {folder.path}.", markup=False)
         network, tokenizer = open_model(rows)
         assert rows.train is not None
         tuning = self.settings.with_epochs(len(rows.train), has_decoder=self.task == TRANSLATION)

@@ -7,6 +7,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.cards import latency_in_words
+from tinybert_hf.cards.markup import argument
 from tinybert_hf.recipes.report import STUDENT, TITLES, RunReport
 from tinybert_hf.wording import counted
 
@@ -32,7 +34,7 @@ class GeneralReport(RunReport):
     def _table(self) -> Table:
         from rich.table import Table
 
-        table = Table()
+        table = Table(caption=latency_in_words(self.costs, self.device), caption_justify="left")
         table.add_column("model", no_wrap=True)
         where = "CPU" if self.device == "cpu" else self.device
         for title in ("parameters", "of teacher", "MB", f"latency ({where})"):
@@ -54,14 +56,14 @@ class GeneralReport(RunReport):
         if self.throughput:
             speed = self.throughput
             lines.append(
-                f"{speed['tokens']:,.0f} tokens read at {speed['tokens_per_second']:,.0f} tokens/s, padding not "
-                f"counted ({speed['padding']:.1%} of the places)"
+                f"{counted(round(speed['tokens']), 'token')} read at {speed['tokens_per_second']:,.0f} tokens/s, "
+                f"padding not counted ({speed['padding']:.1%} of the places)"
             )
         return [
             *lines,
             f"The student is in {self.folder}. It is a base model and no classifier yet; go on with it:",
-            f"tinybert distill sst2 --student {self.folder} --teacher MODEL_FINE_TUNED_ON_THE_TASK "
-            f"--output-dir {self.folder.rstrip('/')}-sst2",
+            f"tinybert distill sst2 --student {argument(self.folder)} --teacher MODEL_FINE_TUNED_ON_THE_TASK "
+            f"--output-dir {argument(self.folder.rstrip('/') + '-sst2')}",
         ]
 
 

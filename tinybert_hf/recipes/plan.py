@@ -29,7 +29,7 @@ _EXAMPLES = {
     GENERAL: "a pretrained BERT",
 }
 # Said about a run, not part of what it computes.
-_NOT_COMPARED = ("name", "description", "output_dir")
+_NOT_COMPARED = ("name", "description", "output_dir", "card")
 
 
 def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:

@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.pruning.counting import share_left_out
 from tinybert_hf.recipes.folder import is_first_process
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -99,7 +100,7 @@ def prune_student(
 def pruning_in_words(result: Mapping[str, Any]) -> str:
     """The sizes before and after."""
     return (
-        f"{result['pieces_before']:,} -> {result['pieces_after']:,} pieces, "
+        f"{result['pieces_before']:,} -> {counted(result['pieces_after'], 'piece')}, "
         f"{result['parameters_before'] / 1e6:.2f} M -> {result['parameters_after'] / 1e6:.2f} M parameters, "
         f"{result['megabytes_before']:.1f} -> {result['megabytes_after']:.1f} MB"
     )

@@ -8,9 +8,11 @@ from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.cards import latency_in_words
+from tinybert_hf.cards.markup import literal
 from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 from tinybert_hf.recipes.pruning import pruning_in_words, text_in_words
-from tinybert_hf.wording import counted
+from tinybert_hf.wording import counted, share_kept
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -44,6 +46,7 @@ class RunReport:
         task: of the recipe.
         augmentation: rows and augmented_rows that the phases learnt from; empty where none were made.
         unlabelled_rows: further rows without labels that the phases learnt from.
+        trivial: the models that know no more of the task than the counts of the labels.
     """
 
     folder: str
@@ -59,6 +62,7 @@ class RunReport:
     task: str = TEXT_CLASSIFICATION
     augmentation: dict[str, Any] = field(default_factory=dict)
     unlabelled_rows: int = 0
+    trivial: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:
@@ -69,10 +73,16 @@ class RunReport:
 
     @property
     def share(self) -> float:
-        """The student's main metric as a share of the teacher's."""
-        teacher = self.metrics[TEACHER][self.main_metric]
-        # A correlation can be negative, and a share of that says nothing.
-        return self.metrics[STUDENT][self.main_metric] / teacher if teacher > 0 else float("nan")
+        """The student's main metric as a share of the teacher's; NaN where such a share says nothing."""
+        share = self._share(STUDENT)
+        return float("nan") if share is None else share
+
+    def _share(self, who: str) -> float | None:
+        """The main metric of a model as a share of the teacher's; None where that says nothing (see `share_kept`)."""
+        if TEACHER in self.trivial or (who == STUDENT and who in self.trivial):
+            return None
+        main = self.main_metric
+        return share_kept(main, self.metrics[who][main], self.metrics[TEACHER][main])
 
     def show(self, console: Console, said: Collection[str] = ()) -> None:
         """Print the table, the warnings, and how to load the student.
@@ -95,10 +105,11 @@ class RunReport:
     def _last_lines(self) -> list[str]:
         """Where the student is, and what can be done with it."""
         pruned = [] if self.pruning is None else self._pruned(self.pruning)
-        load = f'import tinybert_hf; pipeline("{self.task}", "{self.folder}")'
+        place = literal(self.folder)
+        load = f'import tinybert_hf; pipeline("{self.task}", {place})'
         elsewhere = WITHOUT_PACKAGE
         if self.task == QUESTION_ANSWERING:
-            load = f'from tinybert_hf import QuestionAnswerer; QuestionAnswerer("{self.folder}")(question, context)'
+            load = f"from tinybert_hf import QuestionAnswerer; QuestionAnswerer({place})(question, context)"
             elsewhere = (
                 "Where the package is not installed: AutoModelForQuestionAnswering.from_pretrained(..., "
                 "trust_remote_code=True) gives the logits of start and end."
@@ -124,22 +135,22 @@ class RunReport:
         return [f"Its vocabulary was pruned: {pruning_in_words(result)}{figure}.{baseline}", text_in_words(result)]
 
     def _table(self) -> Table:
+        from rich.markup import escape
         from rich.table import Table
 
-        table = Table()
+        table = Table(caption=latency_in_words(self.costs, self.device), caption_justify="left")
         table.add_column("model", no_wrap=True)
         where = "CPU" if self.device == "cpu" else self.device
         beside = list(self._beside(self.metrics[STUDENT]))
         for title in (self.main_metric, "of teacher", *beside, "parameters", "MB", f"latency ({where})"):
             # Titles wrap; a figure that a narrow terminal cuts off would say nothing.
-            table.add_column(title.replace("_", " "), justify="right", min_width=_FIGURE_WIDTH)
-        teacher = self.metrics[TEACHER][self.main_metric]
+            table.add_column(escape(title.replace("_", " ")), justify="right", min_width=_FIGURE_WIDTH)
         for name, metrics in self.metrics.items():
-            value, cost = metrics[self.main_metric], self.costs[name]
+            value, cost, share = metrics[self.main_metric], self.costs[name], self._share(name)
             table.add_row(
                 TITLES[name],
                 f"{value:.4f}",
-                f"{value / teacher:.1%}" if teacher > 0 else "-",
+                "-" if share is None else f"{share:.1%}",
                 *(f"{figure:.4f}" for figure in self._beside(metrics).values()),
                 f"{cost['parameters'] / 1e6:.2f} M",
                 f"{cost['megabytes']:.1f}",

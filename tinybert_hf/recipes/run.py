@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.cards import CardSettings, write_card
 from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.recipes.general_report import GeneralReport
 from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan, make_plan
@@ -39,13 +40,17 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
     folder = plan.folder
     said: set[str] = set()
     if folder.is_finished:
-        console.print(f"{folder.path} holds this run already, complete; delete the folder to run it again.")
+        console.print(
+            f"{folder.path} holds this run already, complete; delete the folder to run it again.", markup=False
+        )
+        if is_first_process() and recipe.card != CardSettings():
+            write_card(folder.path, settings=recipe.card)
         kinds: dict[str, type[RunReport]] = {TRANSLATION: TranslationReport, GENERAL: GeneralReport}
         kind = kinds.get(recipe.task, RunReport)
         report = kind.read(folder.read_report(), str(folder.path))
     else:
         if folder.is_started:
-            console.print(f"Going on with the run in {folder.path}.")
+            console.print(f"Going on with the run in {folder.path}.", markup=False)
         run = _run_of(plan, console)
         report, said = run.carry_out(), run.said
     report.show(console, said)

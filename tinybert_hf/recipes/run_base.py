@@ -13,11 +13,12 @@ from tinybert_hf.distillation.bfloat16 import multiplies_in_bfloat16
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.teachers import each_teacher
-from tinybert_hf.evaluation import main_metric
+from tinybert_hf.evaluation import knows_nothing, main_metric
 from tinybert_hf.recipes.plan_base import Plan
 from tinybert_hf.recipes.report import SCREEN, RunReport, show_warning
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import Phase
+from tinybert_hf.wording import counted_layers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -158,6 +159,14 @@ class RunBase(ABC, Generic[PlanT]):
     def teacher_warnings(self) -> list[str]:
         """What is odd about the teacher's figures."""
 
+    def sides(self) -> Mapping[str, Iterable[str]]:
+        """The texts that the student learns from, by what they are: text, or source and target."""
+        return {"text": self.corpus_of_rows()}
+
+    def trivial(self, metrics: Mapping[str, Any]) -> list[str]:
+        """The models, of those measured, that know no more of the task than the counts of the labels."""
+        return [who for who, figures in metrics.items() if knows_nothing(self.plan.data, figures, who) is not None]
+
     def corpus_of_rows(self) -> Iterator[str]:
         """Every training text, for a vocabulary that is pruned by them."""
         raise NotImplementedError
@@ -210,10 +219,8 @@ class RunBase(ABC, Generic[PlanT]):
 def size_of(model: PreTrainedModel) -> str:
     """Depth, width and parameters of a model, in words."""
     encoder = encoder_shape(model.config)
-    layers = f"{encoder.layers}"
-    if is_translator(model):
-        layers += f" + {decoder_shape(model.config).layers}"
-    return f"{layers} layers of width {encoder.width}, {model.num_parameters() / 1e6:.1f} M"
+    layers = counted_layers(encoder.layers, decoder_shape(model.config).layers if is_translator(model) else None)
+    return f"{layers} of width {encoder.width}, {model.num_parameters() / 1e6:.1f} M"
 
 
 def _device(recipe: Recipe) -> str:

@@ -18,6 +18,7 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teacher import better_label_order
 from tinybert_hf.distillation.teachers import shares
 from tinybert_hf.evaluation import (
+    ModelCost,
     answer_metrics_for,
     measure_costs,
     metrics_for,
@@ -300,12 +301,12 @@ class EncoderRun(Run[EncoderPlan]):
         models = {**teachers, STUDENT: student}
         if collected["pruning"] is not None and BASELINE in collected["metrics"]:
             models[BASELINE] = self.open_student(self.folder.work / "start").to(self.device)  # with all its pieces
-        measured = {name: asdict(cost) for name, cost in measure_costs(models).items()}
+        measured = measure_costs(models)
         # An answer of several teachers costs what all of them cost.
-        whole = {field: sum(measured[name][field] for name in teachers) for field in measured[STUDENT]}
-        costs = {TEACHER: whole, STUDENT: measured[STUDENT]}
+        whole = ModelCost.together([measured[name] for name in teachers])
+        costs = {TEACHER: asdict(whole), STUDENT: asdict(measured[STUDENT])}
         if BASELINE in collected["metrics"]:
-            costs[BASELINE] = measured.get(BASELINE, costs[STUDENT])
+            costs[BASELINE] = asdict(measured.get(BASELINE, measured[STUDENT]))
         augmentation = self.folder.result_of(AUGMENTATION) or {}
         without = self.plan.data.unlabelled
         return RunReport(

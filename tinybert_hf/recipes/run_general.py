@@ -5,12 +5,11 @@ from __future__ import annotations
 import math
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
-from tinybert_hf.cards import CARD_FILE, card_of
 from tinybert_hf.data.corpus import (
     BlockCollator,
     Corpus,
@@ -26,12 +25,12 @@ from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.evaluation import measure_costs
 from tinybert_hf.opening import PROJECTIONS_FILE
-from tinybert_hf.recipes.folder import is_first_process, read_json
+from tinybert_hf.recipes.folder import read_json
 from tinybert_hf.recipes.general_models import make_start, open_student, open_teacher
 from tinybert_hf.recipes.general_report import GeneralReport, losses_in_words, risen_losses
 from tinybert_hf.recipes.plan_general import GeneralPlan
 from tinybert_hf.recipes.progress import share_progress
-from tinybert_hf.recipes.report import STUDENT, TEACHER, RunReport
+from tinybert_hf.recipes.report import STUDENT, TEACHER
 from tinybert_hf.recipes.run_base import size_of
 from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.starting_projections import projections_beside
@@ -59,13 +58,14 @@ class GeneralRun(Run[GeneralPlan]):
         """The weighted sum of the losses on held-out text; a lower one is better."""
         return "loss"
 
-    def carry_out(self) -> RunReport:
-        """As every run; the model card says that the student is no classifier yet."""
-        report = super().carry_out()
-        card = self.folder.path / CARD_FILE
-        if is_first_process() and not card.exists():
-            card.write_text(card_of(self.folder.path), encoding="utf-8")
-        return report
+    def sides(self) -> Mapping[str, Iterable[str]]:
+        """Blocks as text again."""
+        blocks = (self.corpus.validation[place] for place in range(len(self.corpus.validation)))
+        return {"text": (self.tokenizer.decode(one["input_ids"], skip_special_tokens=True) for one in blocks)}
+
+    def trivial(self, metrics: Mapping[str, Any]) -> list[str]:
+        """None: there is no task."""
+        return []
 
     @property
     def teacher_rows(self) -> Any:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -147,6 +147,11 @@ class TranslationRun(Run[TranslationPlan]):
         if self.plan.needs_teacher:
             return self.teacher
         return self.open_student(self.folder.work / "start").to(self.device)
+
+    def sides(self) -> Mapping[str, Iterable[str]]:
+        """Both languages."""
+        assert self.plan.data.train is not None
+        return {side: self.plan.data.train[side] for side in ("source", "target")}
 
     def measure(self, who: str, model: PreTrainedModel) -> dict[str, Any]:
         """BLEU and chrF; the translations are kept for the comparison at the end."""

@@ -6,6 +6,7 @@ import dataclasses
 from dataclasses import dataclass, field
 from typing import Any
 
+from tinybert_hf.cards import CardSettings
 from tinybert_hf.data.corpus import CorpusSettings
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.recipes.values import check_values
@@ -183,6 +184,8 @@ class Recipe:
     """Figures that the table shows beside it."""
     baseline: FinetuneSettings | None = None
     """Train the same student from the same start without a teacher, to compare. None: leave that out."""
+    card: CardSettings = field(default_factory=CardSettings)
+    """What the model card says of license and language."""
     seed: int = 42
     """Of every random choice."""
     training_arguments: dict[str, Any] = field(default_factory=dict)

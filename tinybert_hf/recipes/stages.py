@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import os
 from dataclasses import asdict
+from itertools import islice
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.cards import fetch_card, values_of_card, write_card
+from tinybert_hf.data.scripts import language_of
 from tinybert_hf.data.shared_rows import shared_rows_notes
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.recipes.folder import is_first_process
@@ -20,6 +23,7 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
+_READ_ROWS = 500  # enough to tell their language
 _ROWS = "rows"  # the stage after which the rows of the phases are there
 
 
@@ -42,10 +46,24 @@ class Run(RunBase[PlanT]):
             self.folder.wait_for(lambda: False)
             return self.report_class.read(self.folder.read_report(), str(self.folder.path))
         report = self.report()
-        data = {"label_names": self.plan.data.label_names, "problem_type": self.plan.data.problem_type}
+        data = {
+            "label_names": self.plan.data.label_names,
+            "problem_type": self.plan.data.problem_type,
+            "languages": {side: language_of(islice(texts, _READ_ROWS)) for side, texts in self.sides().items()},
+        }
         content = {**asdict(report), "data": data, "versions": versions(), "recipe": self.recipe.as_dict()}
-        self.folder.finish(content)
+        self.folder.finish({**content, "model_cards": self._model_cards()})
+        write_card(self.folder.path)
         return report
+
+    def _model_cards(self) -> dict[str, Any]:
+        """License and language of the models that the student comes from, as their own cards name them."""
+        first, student = self.recipe.teacher.model, self.recipe.student.model
+        models = [first, *(one.model for one in self.recipe.further_teachers), student]
+        named = list(dict.fromkeys(model for model in models if model))
+        for model in named:
+            fetch_card(model)
+        return {model: values_of_card(model) for model in named}
 
     def _open_teacher(self) -> None:
         place = self.folder.path / TEACHER
@@ -205,4 +223,5 @@ class Run(RunBase[PlanT]):
             "device": self.device,
             "warnings": [*shared_rows_notes(self.plan.data), *self.teacher_warnings(), *self.student_warnings()],
             "task": self.recipe.task,
+            "trivial": self.trivial(metrics),
         }

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.cards.markup import argument, literal
 from tinybert_hf.recipes.report import STUDENT, TEACHER, TITLES, WITHOUT_PACKAGE, RunReport
+from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -36,9 +38,9 @@ class TranslationReport(RunReport):
             f"chrF: {metrics['chrf_signature']}",
             f"The student takes {student['megabytes']:.1f} MB, in int8 about {student['int8_megabytes']:.1f} MB.",
             f"The student is in {self.folder}; {self.worst_sentences} there shows where it loses most.",
-            f'Load it: import tinybert_hf; AutoModelForSeq2SeqLM.from_pretrained("{self.folder}")',
+            f"Load it: import tinybert_hf; AutoModelForSeq2SeqLM.from_pretrained({literal(self.folder)})",
             WITHOUT_PACKAGE,
-            f'Try it: tinybert translate {self.folder} --text "..."',
+            f'Try it: tinybert translate {argument(self.folder)} --text "..."',
         ]
 
     def _table(self) -> Table:
@@ -46,9 +48,11 @@ class TranslationReport(RunReport):
 
         sizes = list(self.costs[TEACHER]["sentences_per_second"])
         where = "CPU" if self.device == "cpu" else self.device
+        threads = self.costs[STUDENT].get("threads")
+        where += f", {counted(threads, 'thread')}" if threads else ""
         table = Table(
-            caption=f"batch {', batch '.join(sizes)}: sentences per second at so many at once ({where}), and how many "
-            "times the teacher's; in brackets after BLEU: against the teacher",
+            caption=f"batch {', batch '.join(sizes)}: sentences per second at so many at once ({where}), the median "
+            "of interleaved rounds, and how many times the teacher's; in brackets after BLEU: against the teacher",
             caption_justify="left",
         )
         table.add_column("model", no_wrap=True)

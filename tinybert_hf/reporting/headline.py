@@ -9,7 +9,7 @@ from typing import Any
 from tinybert_hf.reporting.bars import BarGroup, bar_picture
 from tinybert_hf.reporting.finished_run import FinishedRun
 from tinybert_hf.reporting.words import MODELS, metric_name, metric_value, parameters
-from tinybert_hf.wording import counted
+from tinybert_hf.wording import counted, counted_layers, share_kept
 
 _SIGNATURES = ("bleu_signature", "chrf_signature")
 
@@ -17,10 +17,8 @@ _SIGNATURES = ("bleu_signature", "chrf_signature")
 def summary(run: FinishedRun) -> str:
     """One sentence: student, teachers, rows."""
     costs, config = run.content["costs"], run.config
-    layers = str(config.get("num_hidden_layers", "?"))
-    if config.get("num_decoder_layers"):
-        layers += f" + {config['num_decoder_layers']}"
-    student = f"A TinyBERT of {layers} layers of width {config.get('hidden_size', '?')}"
+    layers = counted_layers(config.get("num_hidden_layers", "?"), config.get("num_decoder_layers"))
+    student = f"A TinyBERT of {layers} of width {config.get('hidden_size', '?')}"
     teachers = " and ".join(run.teacher_names)
     several = len(run.teachers) > 1
     joint = " together" if several else ""
@@ -51,7 +49,7 @@ def _rows(run: FinishedRun) -> str:
     if run.is_general:
         text = run.recipe["corpus"]
         names = text["dataset"] or ", ".join(dict.fromkeys(Path(file).name for file in text["files"]))
-        return f"{run.content['corpus']['train_tokens']:,} tokens of plain text ({names})"
+        return f"{counted(run.content['corpus']['train_tokens'], 'token')} of plain text ({names})"
     data = run.recipe["data"]
     if data.get("train_file"):
         return f"the rows of {Path(data['train_file']).name}"
@@ -64,23 +62,35 @@ def tiles(run: FinishedRun) -> list[tuple[str, str]]:
     metrics, main = run.content["metrics"], run.content["main_metric"]
     if run.is_general:
         before, after = metrics["student"]["before"][main], metrics["student"][main]
-        return [(f"{after / before:.0%}", "of the loss on held-out text are left"), *_cheaper(run)]
+        left = f"{after / before:.0%}" if before else f"{after:.4g}"
+        return [(left, "of the loss on held-out text is left" if before else "is the loss"), *_cheaper(run)]
+    return [_quality(run), *_cheaper(run)]
+
+
+def _quality(run: FinishedRun) -> tuple[str, str]:
+    """What was kept of the teacher's figure; both figures where a share of it says nothing."""
+    metrics, main = run.content["metrics"], run.content["main_metric"]
     teacher, student = (float(metrics[who][main]) for who in ("teacher", "student"))
-    found = []
-    if teacher > 0:
-        alone = metrics.get("baseline", {}).get(main)
-        beside = f" (the same student alone: {float(alone) / teacher:.1%})" if alone is not None else ""
-        found.append((f"{student / teacher:.1%}", f"of the teacher's {metric_name(main)} kept{beside}"))
-    return [*found, *_cheaper(run)]
+    trivial = run.content.get("trivial", ())
+    share = share_kept(main, student, teacher)
+    if share is None or "teacher" in trivial or "student" in trivial:
+        words = f"{metric_name(main)}; the teacher has {metric_value(main, teacher)}"
+        known = "; the student knows no more of the task than the counts of the labels say"
+        return metric_value(main, student), words + known * ("student" in trivial)
+    alone = metrics.get("baseline", {}).get(main)
+    kept = None if alone is None else share_kept(main, float(alone), teacher)
+    beside = f" (the same student alone: {kept:.1%})" if kept is not None else ""
+    return f"{share:.1%}", f"of the teacher's {metric_name(main)} kept{beside}"
 
 
 def _cheaper(run: FinishedRun) -> list[tuple[str, str]]:
     costs = run.content["costs"]
     where = "CPU" if run.content.get("device", "cpu") == "cpu" else run.content["device"]
-    return [
-        (_times(costs["teacher"]["megabytes"] / costs["student"]["megabytes"]), "smaller than the teacher"),
-        (_times(_speed_ratio(run)), f"as fast as the teacher, one text at a time ({where})"),
-    ]
+    smaller = costs["teacher"]["megabytes"] / costs["student"]["megabytes"]
+    size = (_times(smaller), "smaller than the teacher")
+    if smaller < 1:
+        size = (_times(1 / smaller), "as large as the teacher")
+    return [size, (_times(_speed_ratio(run)), f"as fast as the teacher, one text at a time ({where})")]
 
 
 def _times(ratio: float) -> str:

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
+from tinybert_hf.cards import latency_in_words
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening import QUESTION_ANSWERING
@@ -17,6 +18,7 @@ from tinybert_hf.reporting.heat_maps import heat_map, mapped_cells
 from tinybert_hf.reporting.making import compares_layers, phases_table, recipe_text, start_of, starts_from_teacher
 from tinybert_hf.reporting.opened_run import Moved, NotThereError
 from tinybert_hf.reporting.translations import compare_translators
+from tinybert_hf.wording import counted
 
 REPORT_FILE = "report.html"
 _TEMPLATE = "page.html"
@@ -52,7 +54,7 @@ def write_report(
         raise TinyBertError(f"{target} {what}. Give the name of a file in a folder that is there (--output).")
     text = report_page(run, Moved(validation_file, teachers, device))
     beside = target.with_name(f".{target.name}.saving")
-    beside.write_text(text, encoding="utf-8")
+    beside.write_text(text, encoding="utf-8", errors="replace")
     beside.replace(target)
     return target
 
@@ -74,6 +76,7 @@ def report_page(run: FinishedRun, moved: Moved) -> str:
             "summary": summary(run),
             "tiles": tiles(run),
             "figures": figures(run),
+            "speed": latency_in_words(run.content["costs"], run.content.get("device", "cpu")),
             "comparison_picture": comparison_picture(run),
             "phases": _phases(run),
             "distances": _distances(run),
@@ -108,6 +111,7 @@ def _template() -> Any:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    environment.globals["counted"] = counted
     return environment.get_template(_TEMPLATE)
 
 

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.cards import CARD_FILE, MARK, trainer_card
+from tinybert_hf.cards.parts import place_of
 from tinybert_hf.data.shard_folder import replace_file
 from tinybert_hf.distillation.teachers import each_teacher
 
@@ -50,6 +51,7 @@ def write_model_card(trainer: DistillationTrainer, name: str | None, **metadata:
         losses={key: value for key, value in _last(trainer, "loss").items() if key.endswith("_loss")},
         metrics=_metrics(trainer),
         versions=_versions(),
+        place=None if args.hub_model_id or name else place_of(folder),
         **metadata,
     )
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tinybert_hf.benchmarking.rounds import Clock, repeats, timed_rounds
+from tinybert_hf.evaluation.rounds import Clock, is_full_memory, repeats, timed_rounds
 
 
 class Hours:
@@ -53,6 +53,14 @@ def test_a_short_forward_is_repeated_after_one_that_is_not_timed() -> None:
     assert times["a"].all_wall == pytest.approx([0.02] * 4)
 
 
+def test_once_is_one_timed_call_a_turn_and_nothing_else() -> None:
+    hours = Hours()
+    forwards = {name: hours.forward(name, seconds) for name, seconds in (("short", 0.001), ("long", 9.0))}
+    times, _ = timed_rounds(forwards, rounds=3, once=True, clock=hours.clock)
+    assert hours.calls == ["short", "long", "long", "short", "short", "long"]
+    assert times["short"].all_wall == pytest.approx([0.001] * 3)
+
+
 @pytest.mark.parametrize(("seconds", "count"), [(0.0, 5), (0.001, 5), (0.02, 2), (0.05, 1), (3.0, 1)])
 def test_repeats(seconds: float, count: int) -> None:
     assert repeats(seconds) == count
@@ -63,6 +71,8 @@ def test_rounds_fill_the_time_but_are_three_at_least(budget: float, rounds: int)
     hours = Hours()
     times, _ = timed_rounds({"a": hours.forward("a", 1.0)}, seconds=budget, clock=hours.clock)
     assert len(times["a"].wall) == rounds
+    few, _ = timed_rounds({"a": hours.forward("a", 1.0)}, seconds=budget, most=4, clock=hours.clock)
+    assert len(few["a"].wall) == min(rounds, 4)
 
 
 def test_a_busy_machine_slows_all_alike() -> None:
@@ -99,3 +109,18 @@ def test_other_errors_are_not_hidden() -> None:
 
     with pytest.raises(RuntimeError, match="shapes do not fit"):
         timed_rounds({"a": broken}, seconds=1)
+
+
+@pytest.mark.parametrize(
+    ("error", "full"),
+    [
+        (MemoryError(), True),
+        (RuntimeError("[enforce fail at alloc_cpu.cpp] DefaultCPUAllocator: can't allocate memory"), True),
+        (RuntimeError("Failed to allocate memory for requested buffer of size 9"), True),
+        (RuntimeError("std::bad_alloc"), True),
+        (RuntimeError("CUDA out of memory. Tried to allocate 2 GiB"), True),
+        (RuntimeError("mat1 and mat2 shapes cannot be multiplied"), False),
+    ],
+)
+def test_which_errors_mean_full_memory(error: Exception, full: bool) -> None:
+    assert is_full_memory(error) is full
