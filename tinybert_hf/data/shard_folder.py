@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from tinybert_hf.data.held_folder import LOCK_FILES
 from tinybert_hf.errors import DataError, OutputFolderError
 
 MANIFEST = "manifest.json"
@@ -58,7 +59,7 @@ class ShardFolder:
             manifest["complete"] = manifest["complete"] and not folder.missing
             return folder
         inside = sorted(item.name for item in path.iterdir()) if path.is_dir() else []
-        if set(inside) - {MANIFEST + _BESIDE}:
+        if set(inside) - {MANIFEST + _BESIDE, *LOCK_FILES}:
             raise OutputFolderError(
                 f"output folder {path} holds something else ({', '.join(inside[:5])}); nothing was changed there. "
                 "Choose another, or empty it."

@@ -32,6 +32,13 @@ _EXAMPLES = {
 _NOT_COMPARED = ("name", "description", "output_dir")
 
 
+def named_models(recipe: Recipe) -> dict[str, str | None]:
+    """Field -> folder or id of each model that a recipe names."""
+    named = {"teacher.model": recipe.teacher.model, "student.model": recipe.student.model}
+    named |= {f"further_teachers.{index}.model": one.model for index, one in enumerate(recipe.further_teachers)}
+    return named if recipe.augmentation is None else {**named, "augmentation.model": recipe.augmentation.model}
+
+
 def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
     """Check a recipe against the world: data, teacher, student, layer maps, output folder, disk. Writes nothing.
 
@@ -59,7 +66,7 @@ def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
         *(file for file in (recipe.data.unlabelled_file, unlabelled, vectors) if file),
         *corpus_files(recipe),
     )
-    folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further)
+    folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further, models=named_models(recipe))
     folder.check()
     check_corpus(recipe)
     if recipe.is_general:

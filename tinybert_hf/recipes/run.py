@@ -47,7 +47,8 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
         if folder.is_started:
             console.print(f"Going on with the run in {folder.path}.")
         run = _run_of(plan, console)
-        report, said = run.carry_out(), run.said
+        with folder.held():
+            report, said = run.carry_out(), run.said
     report.show(console, said)
     return report
 

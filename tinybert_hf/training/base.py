@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,9 @@ from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 from transformers.trainer_jit_checkpoint import JITCheckpointCallback
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint, rotate_checkpoints
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SaveStrategy, get_last_checkpoint, rotate_checkpoints
 
+from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.training.checkpoints import (
     SAVING_FOLDER,
@@ -28,6 +30,7 @@ from tinybert_hf.training.checkpoints import (
 )
 from tinybert_hf.training.collation import SeededCollator
 from tinybert_hf.training.finite import FiniteWatch, check_weights, rows_like
+from tinybert_hf.training.origin import ORIGIN_FILE, check_origin, origin_of
 from tinybert_hf.training.termination import EXIT_TERMINATED, SaveOnTermination
 
 # Rows of this many batches are sorted together: little padding, and still mostly random batches.
@@ -94,6 +97,8 @@ class ResumableTrainer(Trainer):
         self._late_push: str | None = None
         self._resumed_from: str | None = None
         self._began, self._seconds_before = time.perf_counter(), 0.0
+        self.holds_folder = True  # its caller does not
+        self.origin: dict[str, Any] | None = None  # made at need, where nobody has read the weights before
         self.add_callback(_Reminders(self))
         self.add_callback(self._termination)
 
@@ -109,9 +114,15 @@ class ResumableTrainer(Trainer):
 
         Raises:
             OutputFolderError: there is no whole checkpoint, or the chosen one is damaged; the message names the file.
+            OutputFolderError: another run writes this folder, or this one was begun with other models or rows.
             TinyBertError: a loss, a gradient or a weight is not finite; the message names it, the step and the rows.
             SystemExit: SIGTERM came, and a checkpoint was written.
         """
+        holds = self.holds_folder and self.args.save_strategy != SaveStrategy.NO
+        with held_folder(self.args.output_dir) if holds else nullcontext():
+            return self._train(resume_from_checkpoint, **kwargs)
+
+    def _train(self, resume_from_checkpoint: str | bool | None, **kwargs: Any) -> Any:
         self._resumed_from = self._whole_checkpoint(resume_from_checkpoint)
         if self.args.should_save:
             remove_unfinished(self.args.output_dir)
@@ -145,7 +156,22 @@ class ResumableTrainer(Trainer):
                 "run goes on with other random numbers than it would have had.",
                 stacklevel=3,
             )
+        check_origin(
+            Path(checked) / ORIGIN_FILE,
+            self._made_from(),
+            "Give what it was begun with to go on, or start anew in another folder.",
+        )
         return checked
+
+    def _made_from(self) -> dict[str, Any]:
+        """What this run is made from, found out once."""
+        if self.origin is None:
+            self.origin = self.describe_origin()
+        return self.origin
+
+    def describe_origin(self) -> dict[str, Any]:
+        """What a run has to go on with: see `origin_of`."""
+        return origin_of(self.model, self.processing_class, self.train_dataset)
 
     def _of_this_process(self, stem: str, suffix: str) -> str:
         return f"{stem}{f'_{self.args.process_index}' if self.args.world_size > 1 else ''}{suffix}"
@@ -192,6 +218,8 @@ class ResumableTrainer(Trainer):
                 self._is_saving = False
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
+                content = json.dumps(self._made_from())
+                (folder / SAVING_FOLDER / name / ORIGIN_FILE).write_text(content, encoding="utf-8")
                 self._put_in_place(folder, name)
         except Exception as error:
             if self.args.should_save:

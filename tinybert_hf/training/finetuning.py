@@ -11,6 +11,7 @@ from typing import Any
 import torch
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, TrainingArguments
 
+from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.base import ResumableTrainer
@@ -170,15 +171,17 @@ def finetune(
         if is_translator(model)
         else collator_for(model, processing_class),
     )
-    checkpoint = complete_checkpoint(work)
-    if announce is not None and checkpoint is not None:
-        announce(step_of(checkpoint))
-    trainer.train(resume_from_checkpoint=checkpoint)
-    metrics = final_metrics(trainer, eval_dataset)
-    if trainer.is_world_process_zero():
-        put_in_place(model, processing_class, target)
-        shutil.rmtree(work, ignore_errors=True)
-    trainer.accelerator.wait_for_everyone()
+    trainer.holds_folder = False
+    with held_folder(work, str(target)):
+        checkpoint = complete_checkpoint(work)
+        if announce is not None and checkpoint is not None:
+            announce(step_of(checkpoint))
+        trainer.train(resume_from_checkpoint=checkpoint)
+        metrics = final_metrics(trainer, eval_dataset)
+        if trainer.is_world_process_zero():
+            put_in_place(model, processing_class, target)
+            shutil.rmtree(work, ignore_errors=True)
+        trainer.accelerator.wait_for_everyone()
     return metrics
 
 

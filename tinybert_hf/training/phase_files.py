@@ -32,8 +32,8 @@ def check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
     for index, phase in enumerate(phases):
         for path in folder.glob(f"{index}-*/{PHASE_FILE}"):
             there, now = json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(asdict(phase)))
-            if there != now:
-                names = [name for name in {**there, **now} if there.get(name) != now.get(name)]
+            names = [name for name in {**there, **now} if there.get(name) != now.get(name)]
+            if names:
                 differ = ", ".join(f"{name}: {there.get(name)} there, {now.get(name)} now" for name in names)
                 raise OutputFolderError(
                     f"{path.parent} was begun with other settings of phase {index} ({differ}). Epochs that are left "

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
 from transformers import PreTrainedModel
 
+from tinybert_hf.data.held_folder import held_folder, is_first_process
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import encoder_shape, is_translator
 from tinybert_hf.distillation.teachers import AnyTeacher, settled
@@ -23,6 +23,7 @@ from tinybert_hf.training.cache_folder import MANIFEST
 from tinybert_hf.training.cache_opening import refuse_other_cache
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
 from tinybert_hf.training.finetuning import final_metrics
+from tinybert_hf.training.origin import ORIGIN_FILE, check_origin, origin_of
 from tinybert_hf.training.phase import Phase, PhaseResult
 from tinybert_hf.training.phase_files import (
     OWN_CACHE,
@@ -41,7 +42,20 @@ from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
 from tinybert_hf.training.trainer import DistillationTrainer
 from tinybert_hf.training.usual_epochs import count_rows
 
+Parameters, Result = ParamSpec("Parameters"), TypeVar("Result")
 
+
+def _one_run_a_folder(run: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    @wraps(run)
+    def holding(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        folder: Any = kwargs["output_dir"]
+        with held_folder(Path(folder) / "phases", str(folder)):
+            return run(*args, **kwargs)
+
+    return holding
+
+
+@_one_run_a_folder
 def run_phases(
     student: PreTrainedModel,
     teacher: AnyTeacher | Sequence[PreTrainedModel],
@@ -90,7 +104,8 @@ def run_phases(
 
     Raises:
         TinyBertError: models, maps or data that do not fit; before training.
-        OutputFolderError: the folder holds phases of another run.
+        OutputFolderError: the folder holds phases of another run, or was begun with another teacher, tokenizer,
+            student or other rows, or another run is writing it.
     """
     folder = Path(output_dir) / "phases"
     has_decoder = is_translator(student)
@@ -102,6 +117,12 @@ def run_phases(
     ]
     check_same_phases(folder, phases)
     teacher = settled(teacher, processing_class)
+    origin = origin_of(student, processing_class, train_dataset, teacher, seed=seed)
+    check_origin(
+        folder / ORIGIN_FILE,
+        origin,
+        f"Give what it was begun with to go on, or another output folder; or remove {folder} to start anew.",
+    )
     make = partial(
         _make_trainer,
         student,
@@ -131,9 +152,11 @@ def run_phases(
             announce(index, phase, step_of(checkpoint))
         with said_if_not_written(work / PHASE_FILE):
             work.mkdir(parents=True, exist_ok=True)
-            if os.environ.get("RANK", "0") == "0":  # two processes would replace the file under each other
+            if is_first_process():  # two processes would replace the file under each other
+                write_json(folder / ORIGIN_FILE, origin)
                 write_json(work / PHASE_FILE, asdict(phase))
         trainer = make(phase, work, projections=that_fit(projections, student, teacher, phase))
+        trainer.origin, trainer.holds_folder = origin, False
         if index + 1 < len(phases):
             trainer.answers_for = cache_to_fill(
                 trainer,

@@ -33,6 +33,7 @@ from tinybert_hf.training.distillation_model import DistillationModel
 from tinybert_hf.training.loss_curve import LossCurve
 from tinybert_hf.training.model_card import write_model_card
 from tinybert_hf.training.model_checks import check_cache, check_kind, check_vocabularies
+from tinybert_hf.training.origin import origin_of
 from tinybert_hf.training.own_tokens import OwnTokensCollator, own_inputs
 from tinybert_hf.training.preparation import (
     example_rows,
@@ -238,6 +239,10 @@ class DistillationTrainer(ResumableTrainer):
     def throughput(self) -> dict[str, float]:
         """What was read and how fast, where that is counted: here not."""
         return {}
+
+    def describe_origin(self) -> dict[str, Any]:
+        """The teachers, too."""
+        return origin_of(self.student, self.processing_class, self.train_dataset, self.teacher)
 
     def place_teacher(self) -> None:
         """Put the teachers on the device of the run."""
