@@ -125,7 +125,8 @@ def write_pseudo_labels(
         if report.rows_written == 0:
             raise DataError(
                 f"{output}: no translation is fit to learn from ({_counts(report.filtered)}). Look at the teacher and "
-                "its languages; max_length_factor 0 and max_repeats 0 (--max-length-factor, --max-repeats) keep every one."
+                "its languages; max_length_factor 0 and max_repeats 0 (--max-length-factor, --max-repeats) keep "
+                "every one."
             )
         if single:
             place_single(folder, output)

@@ -58,8 +58,8 @@ class ShardFolder:
             manifest["shards"] = [shard if folder._is_whole(shard) else None for shard in manifest["shards"]]
             manifest["complete"] = manifest["complete"] and not folder.missing
             return folder
-        inside = sorted(item.name for item in path.iterdir()) if path.is_dir() else []
-        if set(inside) - {MANIFEST + _BESIDE, *LOCK_FILES}:
+        inside = sorted(item.name for item in path.iterdir() if item.name not in LOCK_FILES) if path.is_dir() else []
+        if set(inside) - {MANIFEST + _BESIDE}:
             raise OutputFolderError(
                 f"output folder {path} holds something else ({', '.join(inside[:5])}); nothing was changed there. "
                 "Choose another, or empty it."

@@ -21,6 +21,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SaveStrategy, get_
 
 from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.training.best_model import check_best_model, no_such_metric, plain_name, resume_early_stopping
 from tinybert_hf.training.checkpoints import (
     SAVING_FOLDER,
     checked_checkpoint,
@@ -31,6 +32,7 @@ from tinybert_hf.training.checkpoints import (
 from tinybert_hf.training.collation import SeededCollator
 from tinybert_hf.training.finite import FiniteWatch, check_weights, rows_like
 from tinybert_hf.training.origin import ORIGIN_FILE, check_origin, origin_of
+from tinybert_hf.training.preparation import unchanged_randomness
 from tinybert_hf.training.termination import EXIT_TERMINATED, SaveOnTermination
 
 # Rows of this many batches are sorted together: little padding, and still mostly random batches.
@@ -123,6 +125,7 @@ class ResumableTrainer(Trainer):
             return self._train(resume_from_checkpoint, **kwargs)
 
     def _train(self, resume_from_checkpoint: str | bool | None, **kwargs: Any) -> Any:
+        check_best_model(self)
         self._resumed_from = self._whole_checkpoint(resume_from_checkpoint)
         if self.args.should_save:
             remove_unfinished(self.args.output_dir)
@@ -198,6 +201,42 @@ class ResumableTrainer(Trainer):
         path = Path(self._resumed_from or "") / self._of_this_process("running_sums", ".json")
         if self._resumed_from is not None and path.is_file():
             self.set_running_sums(json.loads(path.read_text(encoding="utf-8")))
+
+    def _init_training_state(self, *args: Any, **kwargs: Any) -> Any:
+        begun = super()._init_training_state(*args, **kwargs)
+        step = self.state.best_global_step
+        if self._resumed_from is not None and step and self.args.load_best_model_at_end:
+            # transformers would pass over one that is not where it was, and end with other weights.
+            best = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{step}"
+            self.state.best_model_checkpoint = checked_checkpoint(best)
+        return begun
+
+    def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
+        if self.control.should_training_stop:  # it had stopped early before it was killed
+            self._load_rng_state(self._resumed_from)
+            return
+        super()._run_epoch(*args, **kwargs)
+
+    # -- the best checkpoint -----------------------------------------------------------------------------------------
+
+    def evaluation_metrics(self) -> set[str] | None:
+        """The names of what an evaluation gives, found out on a few rows; None: not known before there is one."""
+        rows: Any = self.eval_dataset
+        if not hasattr(rows, "select") or not len(rows):
+            return None
+        with unchanged_randomness():
+            few = self.get_eval_dataloader(rows.select(range(min(len(rows), self.args.eval_batch_size))))
+            try:
+                found = self.evaluation_loop(few, description="Evaluation", metric_key_prefix="eval").metrics or {}
+            except Exception:  # a metric that wants all rows; a true error comes again
+                return None
+        return {plain_name(name) for name in found}
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        wanted = self.args.metric_for_best_model
+        if wanted is not None and f"eval_{plain_name(wanted)}" not in metrics:
+            raise no_such_metric(wanted, {plain_name(name) for name in metrics})
+        return bool(super()._determine_best_metric(metrics, trial))
 
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
@@ -324,6 +363,7 @@ class _Reminders(TrainerCallback):
 
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer._restore_running_sums()
+        resume_early_stopping(self.trainer)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer._begin_epoch(int(state.epoch or 0))

@@ -15,6 +15,7 @@ from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.base import ResumableTrainer
+from tinybert_hf.training.best_model import matching_strategies
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
 from tinybert_hf.training.possible_numbers import check_number, known_epochs
 from tinybert_hf.training.usual_epochs import Readings, count_rows
@@ -104,6 +105,7 @@ def common_arguments(training_arguments: Mapping[str, Any] | None, *, has_eval: 
         "logging_nan_inf_filter": False,  # the trainer stops there; the filter would wait for the GPU in every step
         "per_device_eval_batch_size": 64,
         "train_sampling_strategy": "group_by_length",
+        **matching_strategies(training_arguments or {}, has_eval=has_eval),
         "dataloader_pin_memory": torch.cuda.is_available(),
         **(training_arguments or {}),
     }
@@ -185,11 +187,19 @@ def finetune(
     return metrics
 
 
+def best_step(trainer: Trainer) -> int | None:
+    """The step whose weights were loaded at the end because they were the best; None: the last ones were kept."""
+    state = trainer.state
+    loaded = trainer.args.load_best_model_at_end and state.best_model_checkpoint is not None
+    return state.best_global_step if loaded else None
+
+
 def final_metrics(trainer: Trainer, eval_dataset: Any) -> dict[str, float]:
-    """Evaluate once more unless the last step was evaluated already; names without the `eval_` prefix."""
+    """Of the model as it is now, evaluated once more unless its step was already; names without the `eval_` prefix."""
     if eval_dataset is None:
         return {}
-    last = next((entry for entry in reversed(trainer.state.log_history) if "eval_loss" in entry), None)
-    if last is None or last["step"] != trainer.state.global_step:
-        last = trainer.evaluate()
+    # Where the best checkpoint was loaded, its own figures are those of the model.
+    step = best_step(trainer) or trainer.state.global_step
+    logged = [entry for entry in trainer.state.log_history if "eval_loss" in entry and entry["step"] == step]
+    last = logged[-1] if logged else trainer.evaluate()
     return {name.removeprefix("eval_"): float(value) for name, value in last.items() if name.startswith("eval_")}

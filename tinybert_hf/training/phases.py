@@ -12,7 +12,7 @@ from typing import Any, ParamSpec, TypeVar
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from transformers import PreTrainedModel
+from transformers import EarlyStoppingCallback, PreTrainedModel
 
 from tinybert_hf.data.held_folder import held_folder, is_first_process
 from tinybert_hf.distillation.projections import AnyProjections
@@ -22,7 +22,7 @@ from tinybert_hf.training.automatic_cache import cache_to_fill, pays
 from tinybert_hf.training.cache_folder import MANIFEST
 from tinybert_hf.training.cache_opening import refuse_other_cache
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
-from tinybert_hf.training.finetuning import final_metrics
+from tinybert_hf.training.finetuning import best_step, final_metrics
 from tinybert_hf.training.origin import ORIGIN_FILE, check_origin, origin_of
 from tinybert_hf.training.phase import Phase, PhaseResult
 from tinybert_hf.training.phase_files import (
@@ -137,6 +137,15 @@ def run_phases(
         data_collator=data_collator,
         trainer_class=trainer_class,
     )
+    # Whatever cannot go together in a later phase is said before the first one is trained.
+    for phase in phases:
+        phase.arguments(
+            folder,
+            seed=seed,
+            has_eval=eval_dataset is not None,
+            has_decoder=has_decoder,
+            training_arguments=training_arguments,
+        )
     works = [folder / f"{index}-{phase.name}" for index, phase in enumerate(phases)]
     left = [(phase, work) for phase, work in zip(phases, works, strict=True) if not (work / RESULT_FILE).is_file()]
     _refuse_other_caches(make, left[1:])  # that of the first is compared as it begins
@@ -178,6 +187,7 @@ def run_phases(
             _last_losses(trainer),
             trainer.throughput,
             trainer.teacher_is_bf16,
+            best_step(trainer),
         )
         log = phase_log(trainer)
         if trainer.is_world_process_zero():
@@ -223,6 +233,9 @@ def _make_trainer(
         teacher_cache=str(work / OWN_CACHE) if cache is True else cache or None,
         training_arguments=training_arguments,
     )
+    if phase.early_stopping_patience is not None:
+        stopping = EarlyStoppingCallback(phase.early_stopping_patience, phase.early_stopping_threshold or 0.0)
+        kwargs["callbacks"] = [*kwargs["callbacks"], stopping]
     usual = Seq2SeqDistillationTrainer if has_decoder else DistillationTrainer
     trainer = (trainer_class or usual)(
         student, teacher, arguments, projections=projections, train_dataset=rows, **kwargs
