@@ -251,14 +251,14 @@ def test_a_best_checkpoint_that_is_gone_is_missed(run: Any, tmp_path: Path) -> N
     options: dict[str, Any] = {"training_arguments": {**BEST, "save_total_limit": 20}}
     _, (whole,) = run("whole", **options)
     with pytest.raises(KeyboardInterrupt):
-        run("run", callbacks=[StopAt(whole.best_step + 5, "intermediate")], **options)
+        run("run", callbacks=[StopAt(whole.best_step + 3, "intermediate")], **options)
     moved = tmp_path / "moved"
     shutil.copytree(tmp_path / "run", moved)
     shutil.rmtree(tmp_path / "run")
     _, (result,) = run("moved", **options)
     assert (result.steps, result.best_step) == (whole.steps, whole.best_step)
     with pytest.raises(KeyboardInterrupt):
-        run("run", callbacks=[StopAt(whole.best_step + 5, "intermediate")], **options)
+        run("run", callbacks=[StopAt(whole.best_step + 3, "intermediate")], **options)
     shutil.rmtree(tmp_path / "run" / "phases" / "0-intermediate" / f"checkpoint-{whole.best_step}")
     with pytest.raises(OutputFolderError, match=f"checkpoint-{whole.best_step}"):
         run("run", **options)

@@ -33,6 +33,7 @@ from tinybert_hf.training.collation import SeededCollator
 from tinybert_hf.training.finite import FiniteWatch, check_weights, rows_like
 from tinybert_hf.training.origin import ORIGIN_FILE, check_origin, origin_of
 from tinybert_hf.training.preparation import unchanged_randomness
+from tinybert_hf.training.sharding import said_if_tied_apart
 from tinybert_hf.training.termination import EXIT_TERMINATED, SaveOnTermination
 
 # Rows of this many batches are sorted together: little padding, and still mostly random batches.
@@ -133,7 +134,8 @@ class ResumableTrainer(Trainer):
         self._watch.forget()
         self._began, self._seconds_before = time.perf_counter(), 0.0
         try:
-            result = super().train(resume_from_checkpoint=self._resumed_from, **kwargs)
+            with said_if_tied_apart():
+                result = super().train(resume_from_checkpoint=self._resumed_from, **kwargs)
             self._watch.settle()
             check_weights(self.model, "training ended")
         finally:

@@ -208,6 +208,8 @@ class DistillationTrainer(ResumableTrainer):
             self._projections_are_new = False
         for parameter in idle:
             parameter.requires_grad_(False)
+        if isinstance(self.model, DistillationModel):
+            self.model.is_sharded = self.is_fsdp_enabled
         try:
             with compiled([self.student, *each_teacher(self.teacher)], self.args):
                 result = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
