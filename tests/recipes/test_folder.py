@@ -138,7 +138,8 @@ def test_json_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(json, "dump", full)
+    monkeypatch.setattr("tinybert_hf.data.shard_folder.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_json(tmp_path / "a.json", {"x": 2})
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

@@ -82,7 +82,7 @@ def test_a_wrong_field_is_named(assignment: str, message: str) -> None:
     ],
 )
 def test_a_name_does_not_lead_out_of_its_folder(name: str) -> None:
-    with pytest.raises(RecipeError, match="name: .* cannot be the name of a folder"):
+    with pytest.raises(RecipeError, match=r"name: .* cannot be the name of a folder"):
         load_recipe("demo", {"name": name})
 
 

@@ -249,19 +249,19 @@ def _assert_same(found: tuple[Any, Any], expected: Any, whole: Any) -> None:
 
 def test_a_best_checkpoint_that_is_gone_is_missed(run: Any, tmp_path: Path) -> None:
     options: dict[str, Any] = {"training_arguments": {**BEST, "save_total_limit": 20}}
-    _, (whole,) = run("whole", **options)
+    _, (whole,) = run("whole", (STOPPING,), **options)
     with pytest.raises(KeyboardInterrupt):
-        run("run", callbacks=[StopAt(whole.best_step + 3, "intermediate")], **options)
+        run("run", (STOPPING,), callbacks=[StopAt(whole.best_step + 5, "intermediate")], **options)
     moved = tmp_path / "moved"
     shutil.copytree(tmp_path / "run", moved)
     shutil.rmtree(tmp_path / "run")
-    _, (result,) = run("moved", **options)
+    _, (result,) = run("moved", (STOPPING,), **options)
     assert (result.steps, result.best_step) == (whole.steps, whole.best_step)
     with pytest.raises(KeyboardInterrupt):
-        run("run", callbacks=[StopAt(whole.best_step + 3, "intermediate")], **options)
+        run("run", (STOPPING,), callbacks=[StopAt(whole.best_step + 5, "intermediate")], **options)
     shutil.rmtree(tmp_path / "run" / "phases" / "0-intermediate" / f"checkpoint-{whole.best_step}")
     with pytest.raises(OutputFolderError, match=f"checkpoint-{whole.best_step}"):
-        run("run", **options)
+        run("run", (STOPPING,), **options)
 
 
 @pytest.mark.parametrize(

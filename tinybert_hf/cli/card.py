@@ -26,10 +26,11 @@ def card(
     Every figure is taken from the run (run.json). `tinybert push` does this by itself.
     """
     from tinybert_hf.cards import card_of
+    from tinybert_hf.data.shard_folder import replace_text
 
     text = card_of(folder, repo_id, license)
     if output is None:
         typer.echo(text, nl=False)
         return
-    output.write_text(text, encoding="utf-8")
+    replace_text(output, text)
     typer.echo(f"The card is in {output}.")

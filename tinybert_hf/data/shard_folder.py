@@ -195,10 +195,18 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             write(handle)
             handle.flush()
             os.fsync(handle.fileno())
+        os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    os.replace(beside, path)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """As `replace_file`, for a text; what is no ordinary file (a pipe, /dev/stdout) is written as it is."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    replace_file(path.resolve(), lambda handle: handle.write(text.encode()))
 
 
 def _json_lines(rows: Sequence[Row]) -> bytes:

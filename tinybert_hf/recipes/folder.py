@@ -15,7 +15,9 @@ from typing import Any
 from tinybert_hf.data import DataSettings
 from tinybert_hf.data.held_folder import held_folder, is_first_process
 from tinybert_hf.data.model_fingerprint import folder_content
+from tinybert_hf.data.shard_folder import replace_text
 from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.opening import check_writable
 
 RUN_FILE = "run.json"
 WORK_FOLDER = ".run"
@@ -89,12 +91,7 @@ class RunFolder:
                 )
         else:
             refuse_filled(self.path)
-        parent = _nearest_existing(self.path)
-        if not os.access(parent, os.W_OK):
-            raise OutputFolderError(
-                f"output folder {self.path}: {parent} is not writable; choose another --output-dir"
-            )
-        free = shutil.disk_usage(parent).free
+        free = shutil.disk_usage(check_writable(self.path)).free
         if not self.is_started and free < bytes_needed:
             raise OutputFolderError(
                 f"output folder {self.path}: the run needs about {bytes_needed / 1e6:,.0f} MB, but only "
@@ -196,14 +193,8 @@ def refuse_filled(path: Path) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write beside and rename, so that the file is either the old one or the whole new one."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False, default=str)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    """The file is either the old one or the whole new one."""
+    replace_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -268,10 +259,3 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
         parts = [_flat(one, f"{path}.{key}" if path else str(key)) for key, one in value.items()]
         return {deep: leaf for part in parts for deep, leaf in part.items()}
     return {path: value}
-
-
-def _nearest_existing(path: Path) -> Path:
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path

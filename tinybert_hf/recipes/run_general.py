@@ -20,6 +20,7 @@ from tinybert_hf.data.corpus import (
     open_blocks,
     split_corpus,
 )
+from tinybert_hf.data.shard_folder import replace_text
 from tinybert_hf.distillation import capture
 from tinybert_hf.distillation.bert_parts import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
@@ -64,7 +65,7 @@ class GeneralRun(Run[GeneralPlan]):
         report = super().carry_out()
         card = self.folder.path / CARD_FILE
         if is_first_process() and not card.exists():
-            card.write_text(card_of(self.folder.path), encoding="utf-8")
+            replace_text(card, card_of(self.folder.path))
         return report
 
     @property

@@ -86,8 +86,8 @@ def _check_name(name: str) -> None:
         reason = f"it has more than {_LONGEST_NAME} bytes"
     if reason is not None:
         raise RecipeError(
-            f"name: {name[:80]!r} cannot be the name of a folder below runs/: {reason}. Where the run writes is said by "
-            "output_dir (--output-dir)"
+            f"name: {name[:80]!r} cannot be the name of a folder below runs/: {reason}. Where the run writes is "
+            "said by output_dir (--output-dir)"
         )
 
 

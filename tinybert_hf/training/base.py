@@ -35,6 +35,7 @@ from tinybert_hf.training.origin import ORIGIN_FILE, check_origin, origin_of
 from tinybert_hf.training.preparation import unchanged_randomness
 from tinybert_hf.training.sharding import said_if_tied_apart
 from tinybert_hf.training.termination import EXIT_TERMINATED, SaveOnTermination
+from tinybert_hf.wording import capital, to_write
 
 # Rows of this many batches are sorted together: little padding, and still mostly random batches.
 WINDOW = 50
@@ -161,11 +162,11 @@ class ResumableTrainer(Trainer):
                 "run goes on with other random numbers than it would have had.",
                 stacklevel=3,
             )
-        check_origin(
-            Path(checked) / ORIGIN_FILE,
-            self._made_from(),
-            "Give what it was begun with to go on, or start anew in another folder.",
-        )
+        origin = Path(checked) / ORIGIN_FILE
+        if origin.is_file():  # an earlier version did not write it
+            advice = "Give what it was begun with to go on, or start anew in another folder."
+            there = json.loads(origin.read_text(encoding="utf-8"))
+            check_origin(there, self._made_from(), origin.parent.parent, advice)
         return checked
 
     def _made_from(self) -> dict[str, Any]:
@@ -267,9 +268,11 @@ class ResumableTrainer(Trainer):
                 remove_unfinished(folder)
             if isinstance(error, TinyBertError):
                 raise
+            last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
+            kept = f"{Path(last).name} is whole: {{}}, and go on from it" if last else "{}, and start again"
             raise OutputFolderError(
-                f"{folder / name} could not be written: {str(error) or type(error).__name__}. The checkpoints before "
-                "it are whole: make room, and go on from them."
+                f"{folder / name} could not be written: {str(error) or type(error).__name__}. "
+                f"{capital(kept.format(to_write(error)))}."
             ) from error
         self.accelerator.wait_for_everyone()
         if self._late_push is not None:

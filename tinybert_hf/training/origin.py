@@ -64,28 +64,27 @@ def origin_of(
     return origin
 
 
-def check_origin(file: Path, now: Mapping[str, Any], advice: str) -> None:
-    """Compare with what a run was begun with; a file that is not there says nothing.
+def check_origin(there: Mapping[str, Any], now: Mapping[str, Any], folder: Path, advice: str) -> None:
+    """Compare what a run was begun with and what it is to go on with.
 
     Args:
-        file: that an earlier start has left.
+        there: that an earlier start has noted.
         now: of this start.
+        folder: of the run.
         advice: what to do, the end of the message.
 
     Raises:
         OutputFolderError: naming what was exchanged.
     """
-    if not file.is_file():
-        return
     try:
-        there: dict[str, Any] = json.loads(file.read_text(encoding="utf-8"))
-        found = list(_differences(there, json.loads(json.dumps(now)), file.parent))
-    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
-        raise OutputFolderError(f"{file} cannot be read ({type(error).__name__}: {error}). {advice}") from error
+        found = list(_differences(there, json.loads(json.dumps(now)), folder))
+    except (LookupError, TypeError, AttributeError) as error:
+        what = f"{type(error).__name__}: {error}"
+        raise OutputFolderError(f"What {folder} was begun with cannot be read ({what}). {advice}") from error
     if found:
         lines = [f"  {line}" for line in found[:6]] + ([f"  ... and {len(found) - 6} more"] if len(found) > 6 else [])
         raise OutputFolderError(
-            "\n".join([f"{file.parent} was begun with something else, so the run cannot go on:", *lines, advice])
+            "\n".join([f"{folder} was begun with something else, so the run cannot go on:", *lines, advice])
         )
 
 
@@ -160,7 +159,7 @@ def _start(there: Mapping[str, Any], now: Mapping[str, Any], folder: Path) -> It
     """
     before, after = there["student"]["folder"], now["student"]["folder"]
     unknown = there["student_name"] and not before  # on the Hub, or no longer there
-    own = Path(now["student_name"]).absolute().is_relative_to(folder.absolute().parent)
+    own = Path(now["student_name"]).absolute().is_relative_to(folder.absolute())
     if not after or before == after or unknown or own:
         return
     where = f"opened from {there['student_name']}" if before else "made anew"

@@ -23,13 +23,15 @@ from tinybert_hf.training.cache_folder import MANIFEST
 from tinybert_hf.training.cache_opening import refuse_other_cache
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
 from tinybert_hf.training.finetuning import best_step, final_metrics
-from tinybert_hf.training.origin import ORIGIN_FILE, check_origin, origin_of
+from tinybert_hf.training.origin import origin_of
 from tinybert_hf.training.phase import Phase, PhaseResult
 from tinybert_hf.training.phase_files import (
+    MADE_FROM,
     OWN_CACHE,
     PHASE_FILE,
     RESULT_FILE,
     STUDENT_WEIGHTS,
+    check_same_origin,
     check_same_phases,
     finish,
     finished,
@@ -118,11 +120,7 @@ def run_phases(
     check_same_phases(folder, phases)
     teacher = settled(teacher, processing_class)
     origin = origin_of(student, processing_class, train_dataset, teacher, seed=seed)
-    check_origin(
-        folder / ORIGIN_FILE,
-        origin,
-        f"Give what it was begun with to go on, or another output folder; or remove {folder} to start anew.",
-    )
+    check_same_origin(folder, origin)
     make = partial(
         _make_trainer,
         student,
@@ -162,8 +160,7 @@ def run_phases(
         with said_if_not_written(work / PHASE_FILE):
             work.mkdir(parents=True, exist_ok=True)
             if is_first_process():  # two processes would replace the file under each other
-                write_json(folder / ORIGIN_FILE, origin)
-                write_json(work / PHASE_FILE, asdict(phase))
+                write_json(work / PHASE_FILE, {**asdict(phase), MADE_FROM: origin})
         trainer = make(phase, work, projections=that_fit(projections, student, teacher, phase))
         trainer.origin, trainer.holds_folder = origin, False
         if index + 1 < len(phases):

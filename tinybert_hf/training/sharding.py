@@ -25,9 +25,9 @@ def said_if_tied_apart() -> Iterator[None]:
             raise
         name = next(iter(re.findall(r"Parameter '([^']+)'", str(error))), "a parameter")
         raise TinyBertError(
-            f"FSDP2: {name} is one weight of two modules (tied embeddings) that are sharded apart, which torch refuses. "
-            "Leave modules with embeddings out of fsdp_transformer_layer_cls_to_wrap, or train without FSDP, as two "
-            "processes that each hold the whole model (torchrun, or a file of Accelerate without fsdp)."
+            f"FSDP2: {name} is one weight of two modules (tied embeddings) that are sharded apart, which torch "
+            "refuses. Leave modules with embeddings out of fsdp_transformer_layer_cls_to_wrap, or train without FSDP, "
+            "as two processes that each hold the whole model (torchrun, or a file of Accelerate without fsdp)."
         ) from error
 
 
