@@ -6,7 +6,13 @@ from tinybert_hf.data import TASKS
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
-from tinybert_hf.recipes.plan_base import Plan, check_metrics, check_schedulers, check_training_arguments
+from tinybert_hf.recipes.plan_base import (
+    Plan,
+    check_metrics,
+    check_phase_arguments,
+    check_schedulers,
+    check_training_arguments,
+)
 from tinybert_hf.recipes.plan_encoder import EncoderPlan, plan_encoder
 from tinybert_hf.recipes.plan_general import GeneralPlan, corpus_content, plan_general
 from tinybert_hf.recipes.plan_translation import TranslationPlan, plan_translation
@@ -70,7 +76,10 @@ def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
     folder.check()
     check_corpus(recipe)
     if recipe.is_general:
-        return plan_general(recipe, folder)
+        general = plan_general(recipe, folder)
+        check_phase_arguments(general, None)
+        return general
     plan = plan_translation(recipe, folder) if recipe.is_translation else plan_encoder(recipe, folder)
     check_metrics(recipe, plan.data.problem_type)
+    check_phase_arguments(plan, None if recipe.is_translation else plan.data)
     return plan

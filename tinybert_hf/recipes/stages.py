@@ -92,6 +92,11 @@ class Run(RunBase[PlanT]):
             with self.stage(STUDENT, f"Distilling into {size_of(student)}"):
                 self.say_teacher_precision()
                 results = self.run_phases(student)
+                for index, one in enumerate(results):
+                    if one.best_step is not None:
+                        self.say(
+                            f"phase {index}: the weights of step {one.best_step} of {one.steps} are kept, the best"
+                        )
             if is_first_process():
                 self._save_student(student)
             self._compare_layers(AFTER, student)
@@ -176,7 +181,7 @@ class Run(RunBase[PlanT]):
             train_dataset=rows,
             processing_class=tokenizer,
             seed=self.recipe.seed,
-            training_arguments=self.training_arguments,
+            training_arguments=self.finetuning_arguments,
             announce=self._goes_on,
         )
         if is_first_process():
