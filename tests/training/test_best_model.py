@@ -217,11 +217,13 @@ def test_a_stop_changes_nothing(run: Any, tmp_path: Path, own: bool) -> None:
 
     expected, (whole,) = begin("whole")
     assert whole.best_step is not None
-    for step in (whole.best_step + 5, whole.steps):
+    for step in (whole.best_step + 5,) if own else (whole.best_step + 5, whole.steps):
         folder = f"stopped at {step}"
         with pytest.raises(KeyboardInterrupt):
             begin(folder, StopAt(step, "intermediate"))
         _assert_same(begin(folder), expected, whole)
+    if own:
+        return
     # Killed behind the last checkpoint: all steps are done.
     with pytest.raises(KeyboardInterrupt):
         begin("late", _StopAtEnd())

@@ -111,18 +111,19 @@ EXCHANGED: dict[str, tuple[Callable[[BertTokenizer], dict[str, Any]], str]] = {
 }
 
 
-@pytest.mark.parametrize("what", EXCHANGED)
 @pytest.mark.parametrize("run", [phases, trained])
-def test_what_was_exchanged_is_named(run: Any, what: str, tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
-    first = {"teacher": [teacher(), teacher()]} if what.startswith("one") else {}
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "run", tiny_tokenizer, callbacks=[StopAt(3)], **first)
+def test_what_was_exchanged_is_named(run: Any, tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
+    two = {"teacher": [teacher(), teacher()]}
+    for folder, first in ((tmp_path / "one", {}), (tmp_path / "two", two)):
+        with pytest.raises(KeyboardInterrupt):
+            run(folder, tiny_tokenizer, callbacks=[StopAt(2)], **first)
     before = sorted(tmp_path.rglob("*"))
-    change, words = EXCHANGED[what]
-    with pytest.raises(OutputFolderError, match=words):
-        run(tmp_path / "run", tiny_tokenizer, **change(tiny_tokenizer))
+    for what, (change, words) in EXCHANGED.items():
+        folder = tmp_path / ("two" if what.startswith("one") else "one")
+        with pytest.raises(OutputFolderError, match=words):
+            run(folder, tiny_tokenizer, **change(tiny_tokenizer))
     assert sorted(tmp_path.rglob("*")) == before
-    run(tmp_path / "run", tiny_tokenizer, **first)
+    run(tmp_path / "two", tiny_tokenizer, **two)
 
 
 def test_between_two_phases_and_with_another_seed(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
@@ -142,41 +143,34 @@ def opened_from(folder: Path, model: Any) -> Any:
     return BertForSequenceClassification.from_pretrained(folder, attn_implementation=model.config._attn_implementation)
 
 
-@pytest.mark.parametrize("run", [phases, trained])
-def test_the_start_of_the_student(run: Any, tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
+def test_the_start_of_the_student(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
     def start(name: str, by: float = 0.0) -> Any:
         return opened_from(tmp_path / name, trained_further(bert(layers=3, vocab_size=64), by))
 
     with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "run", tiny_tokenizer, student=start("start"), callbacks=[StopAt(3)])
-    with pytest.raises(
-        OutputFolderError, match=r"the student's start: opened from .*/start .*model\.safetensors differ"
-    ):
-        run(tmp_path / "run", tiny_tokenizer, student=start("start", 0.1))
+        phases(tmp_path / "run", tiny_tokenizer, student=start("start"), callbacks=[StopAt(3)])
+    with pytest.raises(OutputFolderError, match=r"the student's start: opened from .*/start .*model\.safetensors"):
+        phases(tmp_path / "run", tiny_tokenizer, student=start("start", 0.1))
     with pytest.raises(OutputFolderError, match=r"the student's start: .* opened from .*/other now"):
-        run(tmp_path / "run", tiny_tokenizer, student=start("other", 0.1))
+        phases(tmp_path / "run", tiny_tokenizer, student=start("other", 0.1))
     # Moved, trained in part (as in a notebook), made anew: a checkpoint brings the weights.
     for student in (start("moved"), bert(layers=3, vocab_size=64)):
         with pytest.raises(KeyboardInterrupt):
-            run(tmp_path / "run", tiny_tokenizer, student=trained_further(student, 0.5), callbacks=[StopAt(4)])
+            phases(tmp_path / "run", tiny_tokenizer, student=trained_further(student, 0.5), callbacks=[StopAt(4)])
     (checkpoint,) = tmp_path.glob("run/**/checkpoint-2")
-    run(tmp_path / "run", tiny_tokenizer, student=BertForSequenceClassification.from_pretrained(checkpoint))
+    phases(tmp_path / "run", tiny_tokenizer, student=BertForSequenceClassification.from_pretrained(checkpoint))
 
 
-@pytest.mark.parametrize("kind", ["another format", "another path", "wrapped"])
-@pytest.mark.parametrize("run", [phases, trained])
-def test_the_same_teacher_however_it_is_held(
-    run: Any, kind: str, tmp_path: Path, tiny_tokenizer: BertTokenizer
-) -> None:
-    with pytest.raises(KeyboardInterrupt):
-        run(tmp_path / "run", tiny_tokenizer, teacher=opened_from(tmp_path / "a", teacher()), callbacks=[StopAt(3)])
-    if kind == "another path":
-        again = opened_from(tmp_path / "b", teacher())
-    else:
-        again = teacher().bfloat16() if kind == "another format" else teacher().train()
-        again.config.use_cache = False
-    tiny_tokenizer(["the film", "the"], padding=True, truncation=True, max_length=8)  # leaves its settings
-    run(tmp_path / "run", tiny_tokenizer, teacher=again)
+def test_the_same_teacher_however_it_is_held(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
+    quiet = teacher().train()
+    quiet.config.use_cache = False
+    kinds = (opened_from(tmp_path / "b", teacher()), teacher().bfloat16(), quiet)
+    for step, again in enumerate((opened_from(tmp_path / "a", teacher()), *kinds), start=2):
+        tiny_tokenizer(["the film", "the"], padding=True, truncation=True, max_length=8)  # leaves its settings
+        with pytest.raises(KeyboardInterrupt):
+            trained(tmp_path / "run", tiny_tokenizer, teacher=again, callbacks=[StopAt(step)])
+        with pytest.raises(KeyboardInterrupt):
+            phases(tmp_path / "phases", tiny_tokenizer, teacher=again, callbacks=[StopAt(step)])
 
 
 @pytest.mark.parametrize("kind", [torch.bfloat16, torch.float16])
@@ -199,7 +193,7 @@ def test_rows_are_the_same_however_they_lie(tmp_path: Path) -> None:
         rows(),
         load_from_disk(tmp_path / "rows"),
         concatenate_datasets(list(lengths)),
-        rows(60).select(range(42)),
+        concatenate_datasets([rows(), rows(3)]).select(range(42)),
         rows().select(range(41, -1, -1)).select(range(41, -1, -1)),
         rows().with_format("torch"),
         rows().select_columns(["labels", "input_ids", "attention_mask"]),

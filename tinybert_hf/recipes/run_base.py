@@ -75,6 +75,11 @@ class RunBase(ABC, Generic[PlanT]):
         """Tokenised rows to measure on."""
 
     @property
+    def phase_validation_rows(self) -> Dataset:
+        """Tokenised rows that the phases are evaluated on."""
+        return self.validation_rows
+
+    @property
     def student_tokenizer(self) -> PreTrainedTokenizerBase:
         """Usually the teacher's."""
         return self.tokenizer

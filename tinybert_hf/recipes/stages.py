@@ -94,9 +94,7 @@ class Run(RunBase[PlanT]):
                 results = self.run_phases(student)
                 for index, one in enumerate(results):
                     if one.best_step is not None:
-                        self.say(
-                            f"phase {index}: the weights of step {one.best_step} of {one.steps} are kept, the best"
-                        )
+                        self.say(f"phase {index}: of {one.steps} steps the weights of step {one.best_step} are kept")
             if is_first_process():
                 self._save_student(student)
             self._compare_layers(AFTER, student)
@@ -122,7 +120,7 @@ class Run(RunBase[PlanT]):
             self.phases,
             output_dir=self.folder.path,
             train_dataset=self.distillation_rows,
-            eval_dataset=self.validation_rows,
+            eval_dataset=self.phase_validation_rows,
             processing_class=self.student_tokenizer,
             compute_metrics=self.compute_metrics,
             seed=self.recipe.seed,
