@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.recipes.folder import is_first_process
+from tinybert_hf.data.held_folder import is_first_process
 from tinybert_hf.recipes.general_report import GeneralReport
 from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan, make_plan
 from tinybert_hf.recipes.report import RunReport

@@ -20,6 +20,7 @@ from tinybert_hf.data.corpus import (
     open_blocks,
     split_corpus,
 )
+from tinybert_hf.data.held_folder import is_first_process
 from tinybert_hf.data.shard_folder import replace_text
 from tinybert_hf.distillation import capture
 from tinybert_hf.distillation.bert_parts import encoder_parts
@@ -27,7 +28,7 @@ from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.evaluation import measure_costs
 from tinybert_hf.opening import PROJECTIONS_FILE
-from tinybert_hf.recipes.folder import is_first_process, read_json
+from tinybert_hf.recipes.folder import read_json
 from tinybert_hf.recipes.general_models import make_start, open_student, open_teacher
 from tinybert_hf.recipes.general_report import GeneralReport, losses_in_words, risen_losses
 from tinybert_hf.recipes.plan_general import GeneralPlan

@@ -6,9 +6,9 @@ import os
 from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.held_folder import is_first_process
 from tinybert_hf.data.shared_rows import shared_rows_notes
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.recipes.layer_distances import AFTER, BEFORE, distances_to_teacher, write_distances
 from tinybert_hf.recipes.pruning import PRUNING, prune_stage
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport, versions

@@ -35,7 +35,7 @@ from tinybert_hf.training.origin import ORIGIN_FILE, check_origin, origin_of
 from tinybert_hf.training.preparation import unchanged_randomness
 from tinybert_hf.training.sharding import said_if_tied_apart
 from tinybert_hf.training.termination import EXIT_TERMINATED, SaveOnTermination
-from tinybert_hf.wording import capital, to_write
+from tinybert_hf.wording import to_write
 
 # Rows of this many batches are sorted together: little padding, and still mostly random batches.
 WINDOW = 50
@@ -122,7 +122,7 @@ class ResumableTrainer(Trainer):
             TinyBertError: a loss, a gradient or a weight is not finite; the message names it, the step and the rows.
             SystemExit: SIGTERM came, and a checkpoint was written.
         """
-        holds = self.holds_folder and self.args.save_strategy != SaveStrategy.NO
+        holds = self.holds_folder and self.args.process_index == 0 and self.args.save_strategy != SaveStrategy.NO
         with held_folder(self.args.output_dir) if holds else nullcontext():
             return self._train(resume_from_checkpoint, **kwargs)
 
@@ -225,14 +225,18 @@ class ResumableTrainer(Trainer):
     def evaluation_metrics(self) -> set[str] | None:
         """The names of what an evaluation gives, found out on a few rows; None: not known before there is one."""
         rows: Any = self.eval_dataset
-        if not hasattr(rows, "select") or not len(rows):
+        # Workers that stay would go on with these few rows in every later evaluation.
+        if not hasattr(rows, "select") or not len(rows) or self.args.dataloader_persistent_workers:
             return None
-        with unchanged_randomness():
-            few = self.get_eval_dataloader(rows.select(range(min(len(rows), self.args.eval_batch_size))))
-            try:
+        kept, self.callback_handler.callbacks = self.callback_handler.callbacks, []
+        try:
+            with unchanged_randomness():
+                few = self.get_eval_dataloader(rows.select(range(min(len(rows), self.args.eval_batch_size))))
                 found = self.evaluation_loop(few, description="Evaluation", metric_key_prefix="eval").metrics or {}
-            except Exception:  # a metric that wants all rows; a true error comes again
-                return None
+        except Exception:  # a metric that wants all rows; a true error comes again with the first evaluation
+            return None
+        finally:
+            self.callback_handler.callbacks = kept
         return {plain_name(name) for name in found}
 
     def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
@@ -268,11 +272,11 @@ class ResumableTrainer(Trainer):
                 remove_unfinished(folder)
             if isinstance(error, TinyBertError):
                 raise
-            last = get_last_checkpoint(str(folder)) if folder.is_dir() else None
-            kept = f"{Path(last).name} is whole: {{}}, and go on from it" if last else "{}, and start again"
+            is_first = not folder.is_dir() or get_last_checkpoint(str(folder)) is None
+            kept = "There is no checkpoint before it" if is_first else "The checkpoints before it are whole"
+            advice = f"{to_write(error)}, and {'start again' if is_first else 'go on from them'}"
             raise OutputFolderError(
-                f"{folder / name} could not be written: {str(error) or type(error).__name__}. "
-                f"{capital(kept.format(to_write(error)))}."
+                f"{folder / name} could not be written: {str(error) or type(error).__name__}. {kept}: {advice}."
             ) from error
         self.accelerator.wait_for_everyone()
         if self._late_push is not None:

@@ -128,9 +128,10 @@ def check_best_model(trainer: ResumableTrainer) -> None:
 def no_such_metric(metric: str, known: Collection[str]) -> RecipeError:
     """The error for a metric that no evaluation gives."""
     kept = sorted(name for name in known if not name.endswith(("runtime", "_per_second", "_compilation_time")))
+    labels = " (a loss on the labels needs rows with labels)" if plain_name(metric) == "loss" else ""
     return RecipeError(
-        f"metric_for_best_model is {metric!r}, which the evaluation does not give. It gives: "
-        f"{', '.join(kept) or 'nothing (have the rows labels?)'}"
+        f"metric_for_best_model is {metric!r}, which the evaluation does not give{labels}. It gives: "
+        f"{', '.join(kept) or 'nothing'}"
     )
 
 

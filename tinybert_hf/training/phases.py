@@ -44,7 +44,8 @@ from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
 from tinybert_hf.training.trainer import DistillationTrainer
 from tinybert_hf.training.usual_epochs import count_rows
 
-Parameters, Result = ParamSpec("Parameters"), TypeVar("Result")
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
 
 def _one_run_a_folder(run: Callable[Parameters, Result]) -> Callable[Parameters, Result]:

@@ -492,6 +492,12 @@ class DistillationTrainer(ResumableTrainer):
                 output.metrics[f"{prefix}_{name}"] = value
         return output
 
+    def evaluation_metrics(self) -> set[str] | None:
+        """The losses towards the teacher, too: they are measured where one of them is asked for."""
+        losses = {DISTILLATION_LOSS, *self.args.loss_weights}
+        known = set() if self._is_chosen_by_distillation else super().evaluation_metrics()
+        return None if known is None else known | losses
+
     @property
     def _is_chosen_by_distillation(self) -> bool:
         return plain_name(self.args.metric_for_best_model) in (DISTILLATION_LOSS, *self.args.loss_weights)
