@@ -14,6 +14,7 @@ from tiny_models import bert
 from transformers import BertForSequenceClassification, BertTokenizer, TrainerCallback
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, Phase, finetune, run_phases
+from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.data.model_fingerprint import same_weights, weights_of
 from tinybert_hf.errors import OutputFolderError
 from tinybert_hf.training.origin import rows_digest
@@ -241,6 +242,23 @@ def test_finetuning_goes_on_with_its_rows(tmp_path: Path, tiny_tokenizer: BertTo
         tune(rows().shuffle(seed=1))
     tune(rows())
     assert [path.name for path in tmp_path.iterdir()] == ["tuned"]
+
+
+def test_a_second_run_is_told(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
+    with held_folder(tmp_path / "a" / "phases"), pytest.raises(OutputFolderError, match="/a is being written by"):
+        phases(tmp_path / "a", tiny_tokenizer)
+    with held_folder(tmp_path / "b"), pytest.raises(OutputFolderError, match="/b is being written by"):
+        trained(tmp_path / "b", tiny_tokenizer)
+    with held_folder(tmp_path / ".c.training"), pytest.raises(OutputFolderError, match="/c is being written by"):
+        finetune(
+            bert(vocab_size=64),
+            FinetuneSettings(epochs=1),
+            output_dir=tmp_path / "c",
+            train_dataset=rows(),
+            processing_class=tiny_tokenizer,
+            training_arguments=QUIET,
+        )
+    assert list(tmp_path.iterdir()) == []
 
 
 def _stop_at_call(number: int) -> Callable[..., None]:

@@ -140,8 +140,9 @@ class DistillationArguments(TrainingArguments):
 
     def __post_init__(self) -> None:
         losses = self.loss_weights  # raises early on a wrong weight or phase
+        given: str | None = vars(self)["metric_for_best_model"]
         if self.load_best_model_at_end or self.save_strategy == "best":
-            self.metric_for_best_model = best_by(losses, self.metric_for_best_model)
+            self.metric_for_best_model = best_by(losses, given)
         super().__post_init__()
         if not self.temperature > 0:
             raise RecipeError(f"temperature is {self.temperature}; it must be above 0.")
