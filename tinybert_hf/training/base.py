@@ -272,11 +272,12 @@ class ResumableTrainer(Trainer):
                 remove_unfinished(folder)
             if isinstance(error, TinyBertError):
                 raise
-            is_first = not folder.is_dir() or get_last_checkpoint(str(folder)) is None
-            kept = "There is no checkpoint before it" if is_first else "The checkpoints before it are whole"
-            advice = f"{to_write(error)}, and {'start again' if is_first else 'go on from them'}"
+            what, do = str(error) or type(error).__name__, to_write(error)
             raise OutputFolderError(
-                f"{folder / name} could not be written: {str(error) or type(error).__name__}. {kept}: {advice}."
+                f"{folder / name} could not be written: {what}. The checkpoints before it are whole: {do}, and go on "
+                "from them."
+                if folder.is_dir() and get_last_checkpoint(str(folder)) is not None
+                else f"{folder / name} could not be written: {what}. No checkpoint is before it: {do}, and start again."
             ) from error
         self.accelerator.wait_for_everyone()
         if self._late_push is not None:
