@@ -32,6 +32,7 @@ TESTS_OF_LOSSES = (
 TESTS_OF_MAPS = "tests/distillation/test_layer_map.py tests/distillation/test_objective.py tests/distillation/test_seq2seq_losses.py"
 TESTS_OF_CAPTURE = "tests/distillation/test_capture.py tests/distillation/test_seq2seq_capture.py tests/distillation/test_precision.py"
 TESTS_OF_TRAINER, TESTS_OF_RESUME = "tests/training/test_trainer.py", "tests/training/test_interrupted_runs.py"
+TESTS_OF_ORIGIN, TESTS_OF_BEST = "tests/training/test_origin.py", "tests/training/test_best_model.py"
 TESTS_OF_CACHE = "tests/training/test_teacher_cache.py"
 TESTS_OF_CARDS, TESTS_OF_SPEED = "tests/cards", "tests/evaluation/test_benchmark.py tests/evaluation/test_rounds.py"
 TESTS_OF_PROCESSES, TESTS_OF_MODEL = "tests/training/test_two_processes.py", "tests/model"
@@ -127,6 +128,18 @@ FAULTS = (
     Fault("the next phase begins with new projections", PHASES, "projections=that_fit(projections, student, teacher, phase)", "projections=None", "tests/training"),
     Fault("a cache of another teacher is used", CACHE, '"teacher_weights": weights.hexdigest()', '"teacher_weights": ""', "tests/training/test_teacher_cache.py"),
     Fault("answers of the neighbouring row", CACHE, "start, count = int(starts[place]), int(counts[place])", "start, count = int(starts[place - 1]), int(counts[place])", "tests/training/test_teacher_cache.py"),
+    # What a run goes on with, its best checkpoint, who holds its folder
+    Fault("a teacher that was trained further is gone on with", "training/origin.py", 'if not same_weights(before["weights"], after["weights"]):', "if False:", TESTS_OF_ORIGIN),
+    Fault("rows in another order are gone on with", "training/origin.py", 'elif _known(before["content"], after["content"]):', "elif False:", TESTS_OF_ORIGIN),
+    Fault("any weights in another number format are the same", "data/model_fingerprint.py", "2**-8, 1e-6", "2**8, 1e-6", TESTS_OF_ORIGIN),
+    Fault("a recipe's teacher that was exchanged in its place", "recipes/folder.py", "    lines = exchanged + [", "    lines = [", "tests/recipes/test_plan.py"),
+    Fault("the figures of the last weights, not of the best", "training/finetuning.py", "best_step(trainer) or trainer.state.global_step", "trainer.state.global_step", TESTS_OF_BEST),
+    Fault("the last projections beside the best student", TRAINER, "self._load_projections(best)", "pass", TESTS_OF_BEST),
+    Fault("a metric of a head that does not learn", "training/best_model.py", "if learns_answers(losses) or name in", "if True or name in", TESTS_OF_BEST),
+    Fault("patience begins anew after a stop", "training/best_model.py", "callback.early_stopping_patience_counter = count", "pass", TESTS_OF_BEST),
+    Fault("a phase that had stopped early is trained further", BASE, "if self.control.should_training_stop:  # it had", "if False:  # it had", TESTS_OF_BEST),
+    Fault("the second run in a folder is not told", "data/held_folder.py", "            if not _is_gone(holder):", "            if False:", "tests/data/test_held_folder.py"),
+    Fault("a tied weight in two groups of FSDP2", "training/distillation_model.py", "return None if self.is_sharded else self.student.get_output_embeddings()", "return self.student.get_output_embeddings()", TESTS_OF_PROCESSES),
     # Rows without labels
     Fault("rows without labels are not learnt from", "recipes/run_encoder.py", "parts.append(self.plan.data.unlabelled)", "pass", "tests/recipes/test_unlabelled.py"),
     Fault("copies are not learnt from", "recipes/run_encoder.py", "parts.append(read_copies(parts[0].features, self._copies))", "pass", "tests/recipes/test_augmentation.py"),

@@ -1,5 +1,6 @@
-"""How many of something, in words, and how much of it was kept."""
+"""How many of something, in words, how much of it was kept, and what helps where a file could not be written."""
 
+import errno
 import math
 
 # Less than this says nothing of a task: a share of it is noise. BLEU and chrF go from 0 to 100.
@@ -43,3 +44,14 @@ def share_kept(metric: str, student: float, teacher: float) -> float | None:
     if student < 0 or teacher < _NOTHING.get(metric, _NEXT_TO_NOTHING):
         return None
     return student / teacher
+
+
+def to_write(error: BaseException) -> str:
+    """What makes a write succeed that has failed: room, as a rule, or the right to write there."""
+    refused = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
+    return "choose a folder that can be written" if refused else "make room"
+
+
+def capital(text: str) -> str:
+    """With a capital in front."""
+    return text[:1].upper() + text[1:]

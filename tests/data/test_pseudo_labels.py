@@ -18,6 +18,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MarianMTModel, Pr
 from tinybert_hf.data import pseudo_labels
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.generation import Translations, translate_texts
+from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.data.pseudo_label_filters import LengthBand
 from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings, RowMaker, nearest_hypotheses
 from tinybert_hf.data.pseudo_labels import model_fingerprint, read_pseudo_labels, write_pseudo_labels
@@ -396,6 +397,13 @@ def test_the_fingerprint_of_a_teacher(model: Any, tokenizer: Any, tmp_path: Path
     fewer.add_tokens(["Maus"])
     prints = [print_of, *(model_fingerprint(other, tokenizer) for other in others), model_fingerprint(model, fewer)]
     assert len(set(prints)) == 5
+
+
+@pytest.mark.parametrize(("name", "held"), [("out", "out"), ("out.jsonl", "out.jsonl.parts")])
+def test_a_second_writer_is_told(model: Any, tokenizer: Any, file: str, tmp_path: Path, name: str, held: str) -> None:
+    with held_folder(tmp_path / held), pytest.raises(OutputFolderError, match=f"{name} is being written by another"):
+        write_pseudo_labels(model, tokenizer, small(file), tmp_path / name)
+    assert not (tmp_path / held).exists()
 
 
 def test_outputs_that_hold_something_else(model: Any, tokenizer: Any, file: str, tmp_path: Path) -> None:

@@ -6,10 +6,16 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from tiny_run import recipe_mapping
 
 from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.recipes.fields import build
+from tinybert_hf.recipes.finetuning import finetune_pretrained
 from tinybert_hf.recipes.folder import RunFolder, write_json
+from tinybert_hf.recipes.run import run_recipe
+from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.training import FinetuneSettings
 
 SETTINGS: dict[str, Any] = {"seed": 1, "phases": [{"name": "joint", "epochs": 1.0}], "names": ("a", "b")}
 
@@ -102,6 +108,17 @@ def test_files_are_placed_with_the_configuration_last(tmp_path: Path, monkeypatc
     assert not source.exists()
 
 
+def test_a_second_run_is_told_who_holds_the_folder(work: Path, teacher: str) -> None:
+    recipe = build(Recipe, recipe_mapping(work, teacher))
+    tuning = {"task": "text-classification"}
+    with folder(work / "out").held():
+        with pytest.raises(OutputFolderError, match=r"output folder .*out is being written by .*process"):
+            run_recipe(recipe)
+        with pytest.raises(OutputFolderError, match=r"output folder .*out is being written by .*process"):
+            finetune_pretrained(teacher, recipe.data, FinetuneSettings(epochs=1), work / "out", **tuning)
+    assert not (work / "out").exists()
+
+
 def test_a_full_disk_is_seen_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     class Usage(NamedTuple):
         total: int = 10**9
@@ -138,7 +155,8 @@ def test_json_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr(json, "dump", full)
+    monkeypatch.setattr("tinybert_hf.data.shard_folder.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_json(tmp_path / "a.json", {"x": 2})
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
+    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

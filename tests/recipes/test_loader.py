@@ -61,6 +61,38 @@ def test_a_wrong_field_is_named(assignment: str, message: str) -> None:
         load_recipe("demo", assignments=[assignment])
 
 
+@pytest.mark.parametrize(
+    "name",
+    [
+        "../x",
+        "..",
+        ".",
+        "/tmp/x",
+        "a/b",
+        "a\\b",
+        "C:x",
+        "~",
+        "x/../../y",
+        " x",
+        "x.",
+        "a\nb",
+        "a\0b",
+        "nul",
+        "x" * 201,
+    ],
+)
+def test_a_name_does_not_lead_out_of_its_folder(name: str) -> None:
+    with pytest.raises(RecipeError, match=r"name: .* cannot be the name of a folder"):
+        load_recipe("demo", {"name": name})
+
+
+@pytest.mark.parametrize("name", ["sst2", "my run, take 2", "v1.0", "..x", "情感", "SST-2: a first try", "x" * 200])
+def test_a_name_is_a_folder_below_runs(name: str) -> None:
+    folder = Path(load_recipe("demo", {"name": name}).folder)
+    assert folder.parent == Path("runs")
+    assert folder.resolve().parent == Path("runs").resolve()
+
+
 @pytest.mark.parametrize("text", ["1e-4", "'1e-4'", "0.0001", "1.0e-4"])
 def test_a_learning_rate_is_a_number_however_it_is_written(text: str) -> None:
     # YAML reads 1e-4, without a point, as text.

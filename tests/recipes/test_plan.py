@@ -1,5 +1,6 @@
 """Whatever can be known before training is refused before training, and nothing is written."""
 
+import json
 import shutil
 from pathlib import Path
 from typing import Any
@@ -259,3 +260,100 @@ def test_a_disk_that_is_too_small(work: Path, teacher: str, monkeypatch: pytest.
     monkeypatch.setattr("tinybert_hf.recipes.folder.shutil.disk_usage", lambda path: Usage())
     with pytest.raises(TinyBertError, match="MB are free on that disk"):
         plan(work, teacher)
+
+
+BEST, STEPS = "training_arguments.load_best_model_at_end=true", "training_arguments.save_strategy=steps"
+NEVER, F2 = "training_arguments.eval_strategy='no'", "training_arguments.metric_for_best_model=f2"
+
+
+@pytest.mark.parametrize(
+    ("assignments", "words"),
+    [
+        ([BEST, STEPS], r"phases\.0 .*save_strategy"),
+        ([BEST, NEVER], "eval_strategy is 'no'"),
+        (["phases.1.early_stopping_patience=2", NEVER], r"phases\.1 .*eval_strategy is 'no'"),
+        ([BEST, F2], r"phases\.1 .*'f2', .*accuracy"),
+        (["training_arguments.eval_strategy=epochs"], "epochs"),
+        (["phases.0.early_stopping_patience=0"], "early_stopping_patience is 0"),
+        (["phases.0.early_stopping_patience=two"], "early_stopping_patience"),
+    ],
+)
+def test_a_best_checkpoint_that_there_could_not_be(
+    work: Path, teacher: str, assignments: list[str], words: str
+) -> None:
+    with pytest.raises(TinyBertError, match=words):
+        plan(work, teacher, *assignments)
+
+
+def test_early_stopping_is_told(work: Path, teacher: str) -> None:
+    best = [BEST, "training_arguments.metric_for_best_model=accuracy"]
+    text = describe_plan(plan(work, teacher, "phases.1.early_stopping_patience=2", *best))
+    assert "it stops early after 2 evaluations without a better one" in text
+    assert text.count("stops early") == 1
+
+
+@pytest.mark.parametrize("exchanged", ["weights", "tokenizer", "configuration"])
+def test_a_teacher_that_was_exchanged_in_its_place(work: Path, exchanged: str) -> None:
+    folder = Path(make_teacher(work / "teacher"))
+    plan(work, str(folder)).folder.claim()
+    (folder / "README.md").write_text("notes")
+    plan(work, str(folder))
+    if exchanged == "weights":
+        make_teacher(folder, hidden_size=48)
+        words = r"teacher\.model: .*model\.safetensors in .*/teacher changed since the run began"
+    elif exchanged == "tokenizer":
+        tokens = json.loads((folder / "tokenizer.json").read_text())
+        tokens["normalizer"]["lowercase"] = not tokens["normalizer"]["lowercase"]
+        (folder / "tokenizer.json").write_text(json.dumps(tokens))
+        words = r"teacher\.model: .*tokenizer\.json"
+    else:
+        text = (folder / "config.json").read_text()
+        (folder / "config.json").write_text(text.replace('"gelu"', '"relu"'))
+        words = r"teacher\.model: config\.json"
+    (folder / "manifest.json").unlink(missing_ok=True)
+    with pytest.raises(TinyBertError, match=words):
+        plan(work, str(folder))
+
+
+def test_a_teacher_that_was_moved_is_the_same(work: Path) -> None:
+    folder = Path(make_teacher(work / "teacher"))
+    plan(work, str(folder)).folder.claim()
+    moved = folder.rename(work / "moved")
+    plan(work, str(moved))
+    other = make_teacher(work / "other", hidden_size=48)
+    with pytest.raises(TinyBertError, match=r"teacher\.model: .*/teacher' there, .*/other' now"):
+        plan(work, other)
+
+
+def test_of_several_models_the_one_that_was_exchanged_is_named(work: Path) -> None:
+    first, second, words = (make_teacher(work / name) for name in ("first", "second", "words"))
+    augmentation = {"copies": 1, "model": words, "neighbours_only": True}
+    changes: dict[str, Any] = {"further_teachers": [{"model": second}], "augmentation": augmentation}
+    plan(work, first, **changes).folder.claim()
+    for name, field in (("second", r"further_teachers\.0\.model"), ("words", r"augmentation\.model")):
+        kept = (work / name / "model.safetensors").read_bytes()
+        make_teacher(work / name, intermediate_size=80)
+        with pytest.raises(TinyBertError, match=rf"holds another run:\n  {field}: .*model\.safetensors in .*{name}"):
+            plan(work, first, **changes)
+        shutil.rmtree(work / name)
+        make_teacher(work / name)
+        assert (work / name / "model.safetensors").read_bytes() == kept
+        plan(work, first, **changes)
+
+
+def test_a_student_that_was_exchanged_in_its_place(work: Path, teacher: str) -> None:
+    def save(**shape: Any) -> None:
+        shutil.rmtree(work / "student", ignore_errors=True)
+        config = TinyBertConfig(**{**STUDENT, "vocab_size": vocabulary, **shape})
+        put_in_place(
+            TinyBertForSequenceClassification(config), AutoTokenizer.from_pretrained(teacher), work / "student"
+        )
+
+    vocabulary = len(AutoTokenizer.from_pretrained(teacher))
+    save()
+    student = {"model": str(work / "student")}
+    plan(work, teacher, student=student).folder.claim()
+    plan(work, teacher, student=student)
+    save(hidden_act="relu")
+    with pytest.raises(TinyBertError, match=r"student\.model: config\.json, model\.safetensors in"):
+        plan(work, teacher, student=student)

@@ -3,47 +3,15 @@
 from __future__ import annotations
 
 import json
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import killed_runs
 import pytest
 from safetensors.torch import load_file
+from small_disk import ROOMY, Disk
 from transformers import BertTokenizer
 
 from tinybert_hf.errors import OutputFolderError
-
-ROOMY = 64_000
-
-
-class Disk:
-    """A file system in memory, of a size that can be changed."""
-
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
-
-    def resize(self, kilobytes: int) -> None:
-        """So large from now on."""
-        options = f"remount,size={kilobytes}k"
-        subprocess.run(["mount", "-o", options, str(self.folder)], check=True, capture_output=True)
-
-
-@pytest.fixture
-def disk(tmp_path: Path) -> Iterator[Disk]:
-    folder = tmp_path / "disk"
-    folder.mkdir()
-    command = ["mount", "-t", "tmpfs", "-o", f"size={ROOMY}k", "tmpfs", str(folder)]
-    try:
-        mounted = subprocess.run(command, capture_output=True, check=False).returncode == 0
-    except OSError:
-        mounted = False
-    if not mounted:
-        pytest.skip("a file system cannot be mounted here")
-    try:
-        yield Disk(folder)
-    finally:
-        subprocess.run(["umount", "--lazy", str(folder)], check=True)
 
 
 def run_while_full(disk: Disk, tokenizer: BertTokenizer, sizes: list[int]) -> tuple[int, Path]:

@@ -106,6 +106,7 @@ def augment(
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.data.augmentation import FileToAugment, ReplacementSettings
     from tinybert_hf.data.augmentation.augmented_file import check_output, read_rows
+    from tinybert_hf.opening import check_writable
 
     settings = ReplacementSettings(copies, probability, candidates, seed, max_length, context)
     file = FileToAugment(train_file, text_column, text_pair_column, max_rows, shard_rows)
@@ -113,6 +114,8 @@ def augment(
     # What is wrong with the rows is said before a large model is fetched.
     read_rows(file)
     check_output(output)
+    if not dry_run:
+        check_writable(output)
     source = _open(model, neighbours_only=neighbours_only, glove=glove, batch_size=batch_size, cpu=cpu)
     for note in source.notes:
         typer.echo(f"Note: {note}", err=True)

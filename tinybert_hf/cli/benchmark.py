@@ -204,16 +204,17 @@ def _check_writable(file: Path | None, suffix: str) -> None:
 
 def _write(report: BenchmarkReport, json_file: Path | None, plot: Path | None) -> None:
     from tinybert_hf.benchmarking.plot import plot as draw
+    from tinybert_hf.data.shard_folder import replace_text
 
     if json_file is not None:
         text = json.dumps(known_to_json(report.to_json()), indent=1, allow_nan=False, ensure_ascii=False)
-        json_file.write_text(f"{text}\n", encoding="utf-8")
+        replace_text(json_file, f"{text}\n")
     if plot is not None:
         drawn = draw(report)
         if drawn is None:
             typer.echo("WARNING: no picture was drawn: no model has both a figure and a time.", err=True)
         else:
-            plot.write_text(drawn, encoding="utf-8")
+            replace_text(plot, drawn)
     for file in (json_file, plot):
         if file is not None and file.exists():
             _say(f"Written: {file}")

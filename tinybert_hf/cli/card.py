@@ -28,11 +28,12 @@ def card(
     Every figure is taken from the run (run.json). `tinybert distill` and `tinybert push` do this by themselves.
     """
     from tinybert_hf.cards import card_of
+    from tinybert_hf.data.shard_folder import replace_text
 
     text = card_of(folder, repo_id, settings=card_settings(license, license_name, license_link, language))
     say_what_is_open(text)
     if output is None:
         typer.echo(text, nl=False)
         return
-    output.write_text(text, encoding="utf-8")
+    replace_text(output, text)
     typer.echo(f"The card is in {output}.")

@@ -57,7 +57,7 @@ def answers_failures(command: Callable[Parameters, None]) -> Callable[Parameters
             if is_interrupt(error) or ctrl_c_came():
                 _say(f"\nStopped. {_GOES_ON.get(command.__name__, '')}".rstrip())
                 raise typer.Exit(EXIT_INTERRUPTED) from None
-            message = explain(error)
+            message = explain(error, _GOES_ON.get(command.__name__, ""))
             if message is None or _debug:
                 raise
             _say(f"error: {message}")
@@ -66,15 +66,17 @@ def answers_failures(command: Callable[Parameters, None]) -> Callable[Parameters
     return answering
 
 
-def explain(error: BaseException) -> str | None:
-    """The message for an error that a user can mend; None for one that is a fault of the program."""
+def explain(error: BaseException, goes_on: str = "") -> str | None:
+    """The message for an error that a user can mend; None for one that is a fault of the program.
+
+    Args:
+        error: that ended the command.
+        goes_on: what the same command does when it is given again, where it keeps something.
+    """
     if isinstance(error, TinyBertError):
         return str(error)
     if _is_full_disk(error):
-        return (
-            f"the disk is full ({error}). Free some space and give the same command again: it goes on from the last "
-            "checkpoint."
-        )
+        return f"the disk is full ({error}). Free some space and give the same command again. {goes_on}".rstrip()
     if isinstance(error, OSError):
         return str(error)
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":

@@ -116,6 +116,7 @@ def pseudo_label(
     from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings
     from tinybert_hf.data.pseudo_labels import read_pseudo_labels, repeated_target, write_pseudo_labels
     from tinybert_hf.data.raw_rows import columns_named_by
+    from tinybert_hf.opening import check_writable
     from tinybert_hf.recipes.progress import row_progress
     from tinybert_hf.recipes.pseudo_labelling import repetition_in_words
 
@@ -133,6 +134,7 @@ def pseudo_label(
         shard_rows=shard_rows,
     )
     quiet_libraries()
+    check_writable(output_dir)
     # A wrong name of a column is said before a large teacher is fetched.
     with columns_named_by("Name the columns with --source-column and --target-column."):
         read_file(input_file, [name for name in (source_column, target_column) if name is not None], max_rows=1)

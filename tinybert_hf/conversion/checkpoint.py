@@ -20,7 +20,7 @@ from tinybert_hf.model import (
     TinyBertForTokenClassification,
     TinyBertModel,
 )
-from tinybert_hf.opening import PROJECTIONS_FILE, put_in_place
+from tinybert_hf.opening import PROJECTIONS_FILE, check_writable, put_in_place
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -89,9 +89,9 @@ def convert_checkpoint(name_or_path: str | Path, output_dir: str | Path, **optio
     target = Path(output_dir)
     if target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputFolderError(f"{target} is there and not empty. Give another output folder, or remove it.")
+    check_writable(target)
     converted = read_checkpoint(name_or_path, **options)
     kept = converted.projections
-    target.parent.mkdir(parents=True, exist_ok=True)
     further = {} if kept is None else {PROJECTIONS_FILE: kept.state_dict()}
     put_in_place(converted.model, converted.tokenizer, target, further)
     return converted

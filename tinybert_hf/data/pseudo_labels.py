@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.generation import decoder_start_token
+from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.data.model_fingerprint import model_fingerprint
 from tinybert_hf.data.pseudo_label_filters import LengthBand
 from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings, RowMaker
@@ -98,35 +99,38 @@ def write_pseudo_labels(
     if finished is not None:
         shutil.rmtree(beside(output, PARTS), ignore_errors=True)
         return _report(output, finished)
-    folder = ShardFolder.claim(beside(output, PARTS) if single else output, identity, suffix, count)
-    band = LengthBand.from_references(sources, references, settings.max_length_factor)
-    maker = RowMaker(model, tokenizer, settings, batch_size, band)
-    done = len(sources) - sum(len(sources[_rows_of(index, settings)]) for index in folder.missing)
+    parts = beside(output, PARTS) if single else output
+    with held_folder(parts, str(output)):
+        folder = ShardFolder.claim(parts, identity, suffix, count)
+        band = LengthBand.from_references(sources, references, settings.max_length_factor)
+        maker = RowMaker(model, tokenizer, settings, batch_size, band)
+        done = len(sources) - sum(len(sources[_rows_of(index, settings)]) for index in folder.missing)
 
-    def advance(rows: int) -> None:
-        nonlocal done
-        done += rows
-        if progress is not None:
-            progress(done, len(sources))
+        def advance(rows: int) -> None:
+            nonlocal done
+            done += rows
+            if progress is not None:
+                progress(done, len(sources))
 
-    advance(0)
-    for index in folder.missing:
-        own = _rows_of(index, settings)
-        rows, notes = maker.make(sources[own], references[own] if references else None, advance)
-        folder.write(index, rows, notes)
-    if not folder.manifest["complete"]:
-        named = {"input_file": settings.input_file, "teacher_name": model.config.name_or_path}
-        ratio = None if band.in_tokens else round(band.ratio, 4)
-        folder.note(**named, rows_read=len(sources), length_ratio=ratio, complete=True)
-    report = _report(output, folder.manifest)
-    if report.rows_written == 0:
-        raise DataError(
-            f"{output}: no translation is fit to learn from ({_counts(report.filtered)}). Look at the teacher and its "
-            "languages; max_length_factor 0 and max_repeats 0 (--max-length-factor, --max-repeats) keep every one."
-        )
-    if single:
-        place_single(folder, output)
-    return report
+        advance(0)
+        for index in folder.missing:
+            own = _rows_of(index, settings)
+            rows, notes = maker.make(sources[own], references[own] if references else None, advance)
+            folder.write(index, rows, notes)
+        if not folder.manifest["complete"]:
+            named = {"input_file": settings.input_file, "teacher_name": model.config.name_or_path}
+            ratio = None if band.in_tokens else round(band.ratio, 4)
+            folder.note(**named, rows_read=len(sources), length_ratio=ratio, complete=True)
+        report = _report(output, folder.manifest)
+        if report.rows_written == 0:
+            raise DataError(
+                f"{output}: no translation is fit to learn from ({_counts(report.filtered)}). Look at the teacher and "
+                "its languages; max_length_factor 0 and max_repeats 0 (--max-length-factor, --max-repeats) keep "
+                "every one."
+            )
+        if single:
+            place_single(folder, output)
+        return report
 
 
 def read_pseudo_labels(folder: str | Path) -> "Dataset":

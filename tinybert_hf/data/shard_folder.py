@@ -14,6 +14,7 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from tinybert_hf.data.held_folder import LOCK_FILES
 from tinybert_hf.errors import DataError, OutputFolderError
 
 MANIFEST = "manifest.json"
@@ -57,7 +58,7 @@ class ShardFolder:
             manifest["shards"] = [shard if folder._is_whole(shard) else None for shard in manifest["shards"]]
             manifest["complete"] = manifest["complete"] and not folder.missing
             return folder
-        inside = sorted(item.name for item in path.iterdir()) if path.is_dir() else []
+        inside = sorted(item.name for item in path.iterdir() if item.name not in LOCK_FILES) if path.is_dir() else []
         if set(inside) - {MANIFEST + _BESIDE}:
             raise OutputFolderError(
                 f"output folder {path} holds something else ({', '.join(inside[:5])}); nothing was changed there. "
@@ -194,10 +195,18 @@ def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
             write(handle)
             handle.flush()
             os.fsync(handle.fileno())
+        os.replace(beside, path)
     except BaseException:
         beside.unlink(missing_ok=True)
         raise
-    os.replace(beside, path)
+
+
+def replace_text(path: Path, text: str) -> None:
+    """As `replace_file`, for a text; what is no ordinary file (a pipe, /dev/stdout) is written as it is."""
+    if path.exists() and not path.is_file():
+        path.write_text(text, encoding="utf-8")
+        return
+    replace_file(path.resolve(), lambda handle: handle.write(text.encode()))
 
 
 def _json_lines(rows: Sequence[Row]) -> bytes:

@@ -5,6 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from tinybert_hf.data.shard_folder import replace_text
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.answer_scores import exact_match, f1_score
 from tinybert_hf.evaluation.answers import FoundAnswer, chosen_texts, has_unanswerable
@@ -42,7 +43,7 @@ def write_answers(path: Path, found: Sequence[FoundAnswer], raw: "Dataset") -> N
         content = json.dumps(dict(zip(raw["id"], texts, strict=True)), ensure_ascii=False, indent=1) + "\n"
     else:
         content = "".join(_line(*row) for row in zip(raw, texts, found, strict=True))  # type: ignore[arg-type]
-    path.write_text(content, encoding="utf-8")
+    replace_text(path, content)
 
 
 def _line(row: dict[str, object], text: str, found: FoundAnswer) -> str:

@@ -1,11 +1,13 @@
 """Writes the sentences on which a student loses most against its teacher, side by side."""
 
 import csv
+import io
 import json
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import IO, Any
 
+from tinybert_hf.data.shard_folder import replace_text
 from tinybert_hf.errors import DataError
 from tinybert_hf.evaluation.translation_scores import check_lengths, sentence_chrf
 
@@ -74,8 +76,9 @@ def write_worst_sentences(
         raise DataError(f"{file}: the suffix {file.suffix!r} is unknown; known are {', '.join(_WRITERS)}.")
     rows = worst_sentences(sources, references, teacher, student, count)
     file.parent.mkdir(parents=True, exist_ok=True)
-    with file.open("w", encoding="utf-8", newline="") as handle:
-        _WRITERS[file.suffix.lower()](handle, rows)
+    text = io.StringIO(newline="")
+    _WRITERS[file.suffix.lower()](text, rows)
+    replace_text(file, text.getvalue())
     return file
 
 

@@ -20,7 +20,16 @@ from tinybert_hf.export.parity import Parity, compare, default_texts, texts_of
 from tinybert_hf.export.report import ExportReport
 from tinybert_hf.export.source import ENCODER, TRANSLATION, Source, open_source
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.opening import EXPORT_FILE, HEADS, TEXT_CLASSIFICATION, open_exported, open_model, require
+from tinybert_hf.opening import (
+    EXPORT_FILE,
+    HEADS,
+    TEXT_CLASSIFICATION,
+    check_writable,
+    made_beside,
+    open_exported,
+    open_model,
+    require,
+)
 from tinybert_hf.opening.held_output import held_output
 from tinybert_hf.opening.json_files import read_object
 from tinybert_hf.wording import counted
@@ -80,14 +89,12 @@ def export_model(
         for library, extra in chosen.libraries.items():
             require(library, extra)
     _check_target(target, overwrite)
+    check_writable(target)
     say(f"Opening {model}")
     source, known = open_source(str(model)), _trained_with(str(model))
     texts = list(texts) if texts else _texts(source, validation)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    beside = target.parent / f".{target.name}.saving"
-    shutil.rmtree(beside, ignore_errors=True)
-    beside.mkdir()
-    try:
+    with made_beside(target) as beside:
+        beside.mkdir()
         say(f"Writing it as {to}")
         graphs = _write(source, chosen, beside, to)
         say(f"Comparing both on {counted(len(texts), 'text')}")
@@ -114,8 +121,6 @@ def export_model(
         _note(beside, report, chosen, graphs, more)
         write_manifest(beside)
         _put_in_place(beside, target)
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return report
 
 

@@ -9,7 +9,7 @@ from tinybert_hf.opening.extras import require
 from tinybert_hf.opening.heads import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, Head, task_of
 from tinybert_hf.opening.manifest import check_manifest, damaged_weights
 from tinybert_hf.opening.models import check_folder_files, open_model
-from tinybert_hf.opening.placing import put_in_place
+from tinybert_hf.opening.placing import check_writable, made_beside, put_in_place
 from tinybert_hf.opening.projections_file import PROJECTIONS_FILE, read_projections
 from tinybert_hf.opening.reasons import reason_of, refusing
 from tinybert_hf.opening.tokenizers import open_tokenizer
@@ -24,8 +24,10 @@ __all__ = [
     "Head",
     "check_folder_files",
     "check_manifest",
+    "check_writable",
     "damaged_weights",
     "is_exported",
+    "made_beside",
     "open_config",
     "open_exported",
     "open_model",

@@ -10,6 +10,7 @@ from tinybert_hf import model as family
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.opening import (
     PROJECTIONS_FILE,
+    check_writable,
     open_config,
     open_model,
     open_tokenizer,
@@ -50,11 +51,12 @@ def prune_checkpoint(
     target = None if output_dir is None else Path(output_dir)
     if target is not None and target.exists() and (not target.is_dir() or any(target.iterdir())):
         raise OutputFolderError(f"{target} is there and not empty. Give another output folder, or remove it.")
+    if target is not None:
+        check_writable(target)
     model, tokenizer = _open(str(name_or_path))
     pruned = prune_vocabulary(model, tokenizer, texts, min_count=min_count, margin=margin)
     if target is not None:
         projections = read_projections(name_or_path)
-        target.parent.mkdir(parents=True, exist_ok=True)
         further = {} if projections is None else {PROJECTIONS_FILE: projections}
         put_in_place(pruned.model, pruned.tokenizer, target, further)
     return pruned

@@ -169,7 +169,11 @@ def _maps(objective: Objective) -> Iterator[str]:
 def _phase(index: int, phase: Phase, losses: dict[str, float]) -> str:
     said = " + ".join(f"{weight:g} x {name}" for name, weight in losses.items())
     rows = "" if phase.train_rows is None else f" over the first {counted(phase.train_rows, 'row')}"
-    return f"phase {index} ({phase.name}): {said}; {counted_epochs(phase.known_epochs, phase.learning_rate)}{rows}"
+    epochs = counted_epochs(phase.known_epochs, phase.learning_rate)
+    patience, stops = phase.early_stopping_patience, ""
+    if patience is not None:
+        stops = f"; it stops early after {counted(patience, 'evaluation')} without a better one"
+    return f"phase {index} ({phase.name}): {said}; {epochs}{rows}{stops}"
 
 
 # Fields that are about one task only, by the section that they stand in.

@@ -193,10 +193,10 @@ class _Tuning:
             console = Console()
         check_training_arguments(self.arguments)
         identity = {"finetune": asdict(self.settings), "data": asdict(self.data), "seed": self.seed}
-        folder = RunFolder(output_dir, {**identity, **self.what, **self.arguments}, self.data)
+        settings = {**identity, **self.what, **self.arguments}
+        folder = RunFolder(output_dir, settings, self.data, models={"model": self.what["model"]})
         folder.check()
-        task = TASKS[self.task]
-        rows = task.load(self.data)
+        rows = TASKS[self.task].load(self.data)
         if folder.is_finished:
             console.print(
                 f"{folder.path} holds this run already, complete; delete the folder to run it again.", markup=False
@@ -206,6 +206,18 @@ class _Tuning:
             return metrics
         if folder.is_started:
             console.print(f"Going on with the run in {folder.path}.", markup=False)
+        with folder.held():
+            return self._train(folder, rows, open_model, measure, console)
+
+    def _train(
+        self,
+        folder: RunFolder,
+        rows: TaskData,
+        open_model: Callable[[TaskData], Opened],
+        measure: Callable[[PreTrainedModel, PreTrainedTokenizerBase, TaskData], dict[str, Any]],
+        console: Console,
+    ) -> dict[str, Any]:
+        task = TASKS[self.task]
         network, tokenizer = open_model(rows)
         assert rows.train is not None
         tuning = self.settings.with_epochs(len(rows.train), has_decoder=self.task == TRANSLATION)

@@ -8,20 +8,21 @@ import os
 import shutil
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import AbstractContextManager
 from pathlib import Path
 from typing import Any
 
 from tinybert_hf.data import DataSettings
+from tinybert_hf.data.held_folder import held_folder, is_first_process
+from tinybert_hf.data.model_fingerprint import folder_content
+from tinybert_hf.data.shard_folder import replace_text
 from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.opening import check_writable
 
 RUN_FILE = "run.json"
 WORK_FOLDER = ".run"
 _LOOK_AGAIN = 0.2  # seconds
-
-
-def is_first_process() -> bool:
-    """Whether this is the one of several processes that writes and speaks."""
-    return os.environ.get("RANK", "0") == "0"
+_MODELS = "content of the models"
 
 
 class RunFolder:
@@ -36,7 +37,12 @@ class RunFolder:
     """
 
     def __init__(
-        self, path: str | Path, settings: Mapping[str, Any], data: DataSettings, further_files: Sequence[str] = ()
+        self,
+        path: str | Path,
+        settings: Mapping[str, Any],
+        data: DataSettings,
+        further_files: Sequence[str] = (),
+        models: Mapping[str, str | None] | None = None,
     ) -> None:
         """Name the folder; nothing is written yet.
 
@@ -45,11 +51,14 @@ class RunFolder:
             settings: two runs are the same when these and the content of the data files are.
             data: names the files.
             further_files: whose content counts too.
+            models: field of the settings -> folder of the model that it names, whose files count in place of its path.
         """
         self.path = Path(path)
         self.work = self.path / WORK_FOLDER
         self._kept: dict[str, Any] = {}  # results of a process that writes nothing
         self._identity = _identity(settings, (data.train_file, data.validation_file, *further_files))
+        contents = {field: folder_content(name) for field, name in (models or {}).items() if name}
+        self._identity |= {_MODELS: {field: files for field, files in contents.items() if files}}
 
     @property
     def is_started(self) -> bool:
@@ -82,17 +91,16 @@ class RunFolder:
                 )
         else:
             refuse_filled(self.path)
-        parent = _nearest_existing(self.path)
-        if not os.access(parent, os.W_OK):
-            raise OutputFolderError(
-                f"output folder {self.path}: {parent} is not writable; choose another --output-dir"
-            )
-        free = shutil.disk_usage(parent).free
+        free = shutil.disk_usage(check_writable(self.path)).free
         if not self.is_started and free < bytes_needed:
             raise OutputFolderError(
                 f"output folder {self.path}: the run needs about {bytes_needed / 1e6:,.0f} MB, but only "
                 f"{free / 1e6:,.0f} MB are free on that disk. Free some, or choose an --output-dir on another disk."
             )
+
+    def held(self) -> AbstractContextManager[None]:
+        """While the block runs, a second run in this folder is refused, and told who holds it."""
+        return held_folder(self.work, f"output folder {self.path}")
 
     def claim(self) -> None:
         """Make the folder and note whose it is.
@@ -185,14 +193,8 @@ def refuse_filled(path: Path) -> None:
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Write beside and rename, so that the file is either the old one or the whole new one."""
-    beside = path.with_name(path.name + ".new")
-    with beside.open("w", encoding="utf-8") as file:
-        json.dump(content, file, indent=2, ensure_ascii=False, default=str)
-        file.write("\n")
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(beside, path)
+    """The file is either the old one or the whole new one."""
+    replace_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
 
 
 def read_json(path: Path) -> dict[str, Any]:
@@ -228,10 +230,22 @@ def _digest(file: Path) -> str:
 
 
 def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:
-    before, after = _flat(there), _flat(now)
+    """What is not the same, a line each. A model that was moved is the same, one that was exchanged is not."""
+    models, own = there.get(_MODELS) or {}, now.get(_MODELS) or {}
+    before, after = (_flat({name: part for name, part in side.items() if name != _MODELS}) for side in (there, now))
     paths = [path for path in {**before, **after} if before.get(path) != after.get(path)]
-    lines = [f"{path}: {_shown(before.get(path))} there, {_shown(after.get(path))} now" for path in paths]
+    paths = [path for path in paths if path not in own or own[path] != models.get(path)]
+    exchanged = [
+        f"{field}: {', '.join(files[:4])} in {after.get(field)} changed since the run began"
+        for field in own
+        if field in models and field not in paths and (files := _other_files(models[field], own[field]))
+    ]
+    lines = exchanged + [f"{path}: {_shown(before.get(path))} there, {_shown(after.get(path))} now" for path in paths]
     return lines[:6] + ([f"... and {len(lines) - 6} more"] if len(lines) > 6 else [])
+
+
+def _other_files(there: Mapping[str, str], now: Mapping[str, str]) -> list[str]:
+    return [name for name in {**there, **now} if there.get(name) != now.get(name)]
 
 
 def _shown(value: Any) -> str:
@@ -245,10 +259,3 @@ def _flat(value: Any, path: str = "") -> dict[str, Any]:
         parts = [_flat(one, f"{path}.{key}" if path else str(key)) for key, one in value.items()]
         return {deep: leaf for part in parts for deep, leaf in part.items()}
     return {path: value}
-
-
-def _nearest_existing(path: Path) -> Path:
-    path = path.absolute()
-    while not path.exists():
-        path = path.parent
-    return path

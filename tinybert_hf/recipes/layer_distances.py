@@ -5,8 +5,9 @@ from __future__ import annotations
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.held_folder import is_first_process
 from tinybert_hf.evaluation import measure_layer_distances
-from tinybert_hf.recipes.folder import is_first_process, write_json
+from tinybert_hf.recipes.folder import write_json
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -6,7 +6,13 @@ from tinybert_hf.data import TASKS
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
-from tinybert_hf.recipes.plan_base import Plan, check_metrics, check_schedulers, check_training_arguments
+from tinybert_hf.recipes.plan_base import (
+    Plan,
+    check_metrics,
+    check_phase_arguments,
+    check_schedulers,
+    check_training_arguments,
+)
 from tinybert_hf.recipes.plan_encoder import EncoderPlan, plan_encoder
 from tinybert_hf.recipes.plan_general import GeneralPlan, corpus_content, plan_general
 from tinybert_hf.recipes.plan_translation import TranslationPlan, plan_translation
@@ -30,6 +36,13 @@ _EXAMPLES = {
 }
 # Said about a run, not part of what it computes.
 _NOT_COMPARED = ("name", "description", "output_dir", "card")
+
+
+def named_models(recipe: Recipe) -> dict[str, str | None]:
+    """Field -> folder or id of each model that a recipe names."""
+    named = {"teacher.model": recipe.teacher.model, "student.model": recipe.student.model}
+    named |= {f"further_teachers.{index}.model": one.model for index, one in enumerate(recipe.further_teachers)}
+    return named if recipe.augmentation is None else {**named, "augmentation.model": recipe.augmentation.model}
 
 
 def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
@@ -59,11 +72,14 @@ def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
         *(file for file in (recipe.data.unlabelled_file, unlabelled, vectors) if file),
         *corpus_files(recipe),
     )
-    folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further)
+    folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further, models=named_models(recipe))
     folder.check()
     check_corpus(recipe)
     if recipe.is_general:
-        return plan_general(recipe, folder)
+        general = plan_general(recipe, folder)
+        check_phase_arguments(general, None)
+        return general
     plan = plan_translation(recipe, folder) if recipe.is_translation else plan_encoder(recipe, folder)
     check_metrics(recipe, plan.data.problem_type)
+    check_phase_arguments(plan, None if recipe.is_translation else plan.data)
     return plan

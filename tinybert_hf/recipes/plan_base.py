@@ -20,6 +20,7 @@ from tinybert_hf.opening import HEADS, TEXT_CLASSIFICATION, check_folder_files, 
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.training.best_model import DISTILLATION_LOSS, no_such_metric, plain_name
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedTokenizerBase
@@ -91,6 +92,35 @@ def check_training_arguments(arguments: Mapping[str, Any]) -> None:
             f"training_arguments.{half[0]}: there is no GPU here that computes in bfloat16; to do so on the "
             "processor, say that it is meant (--cpu, or training_arguments.use_cpu: true)"
         )
+
+
+def check_phase_arguments(plan: Plan, data: TaskData | None) -> None:
+    """Refuse values of training_arguments that do not go together, or that name a metric which no phase has.
+
+    Args:
+        plan: with the epochs and the rates of its phases.
+        data: whose figures are counted at each evaluation; None: there are the losses alone.
+
+    Raises:
+        RecipeError: naming the phase.
+    """
+    recipe = plan.recipe
+    figures = () if data is None else metric_names(data.problem_type, data.label_names)
+    for index, phase in enumerate(recipe.phases):
+        losses = phase.loss_weights(has_decoder=recipe.is_translation)
+        try:
+            arguments = phase.arguments(
+                plan.folder.path,
+                seed=recipe.seed,
+                has_eval=True,
+                has_decoder=recipe.is_translation,
+                training_arguments=recipe.training_arguments,
+            )
+            known = ("loss", DISTILLATION_LOSS, *losses, *figures)
+            if arguments.load_best_model_at_end and plain_name(arguments.metric_for_best_model) not in known:
+                raise no_such_metric(str(arguments.metric_for_best_model), known)
+        except RecipeError as error:
+            raise in_phase(index, phase.name, error) from error
 
 
 def check_metrics(recipe: Recipe, problem_type: str) -> None:

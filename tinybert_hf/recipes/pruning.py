@@ -9,8 +9,8 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.held_folder import is_first_process
 from tinybert_hf.pruning.counting import share_left_out
-from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:

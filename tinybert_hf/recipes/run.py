@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.cards import CardSettings, write_card
-from tinybert_hf.recipes.folder import is_first_process
+from tinybert_hf.data.held_folder import is_first_process
 from tinybert_hf.recipes.general_report import GeneralReport
 from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan, make_plan
 from tinybert_hf.recipes.report import RunReport
@@ -52,7 +52,8 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
         if folder.is_started:
             console.print(f"Going on with the run in {folder.path}.", markup=False)
         run = _run_of(plan, console)
-        report, said = run.carry_out(), run.said
+        with folder.held():
+            report, said = run.carry_out(), run.said
     report.show(console, said)
     return report
 

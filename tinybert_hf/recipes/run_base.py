@@ -18,6 +18,7 @@ from tinybert_hf.recipes.plan_base import Plan
 from tinybert_hf.recipes.report import SCREEN, RunReport, show_warning
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import Phase
+from tinybert_hf.training.best_model import OF_EVALUATION
 from tinybert_hf.wording import counted_layers
 
 if TYPE_CHECKING:
@@ -75,6 +76,11 @@ class RunBase(ABC, Generic[PlanT]):
         """Tokenised rows to measure on."""
 
     @property
+    def phase_validation_rows(self) -> Dataset:
+        """Tokenised rows that the phases are evaluated on."""
+        return self.validation_rows
+
+    @property
     def student_tokenizer(self) -> PreTrainedTokenizerBase:
         """Usually the teacher's."""
         return self.tokenizer
@@ -88,6 +94,14 @@ class RunBase(ABC, Generic[PlanT]):
     def phase_arguments(self) -> dict[str, Any]:
         """TrainingArguments for the phases, besides what a phase says itself."""
         return {**self.training_arguments, **_teacher_precision(self.recipe)}
+
+    @property
+    def finetuning_arguments(self) -> dict[str, Any]:
+        """TrainingArguments for a training on labels, which is measured at its end and not on the way."""
+        given = {name: value for name, value in self.training_arguments.items() if name not in OF_EVALUATION}
+        if given.get("save_strategy") == "best":
+            del given["save_strategy"]
+        return given
 
     @property
     def phase_options(self) -> dict[str, Any]:

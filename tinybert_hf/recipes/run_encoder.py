@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -76,11 +76,19 @@ class EncoderRun(Run[EncoderPlan]):
     @cached_property
     def distillation_rows(self) -> Dataset:
         """The student's rows; beside them those of the teachers that read tokens of their own."""
-        rows, joint = self._phase_rows(self.student_tokenizer), self.plan.joint
+        return self._beside_teachers(self._phase_rows)
+
+    @cached_property
+    def phase_validation_rows(self) -> Dataset:
+        """The same of the rows to measure on: the best checkpoint may be chosen by a loss towards the teachers."""
+        return self._beside_teachers(lambda tokenizer: self._rows("validation", tokenizer))
+
+    def _beside_teachers(self, tokenized: Callable[[PreTrainedTokenizerBase], Dataset]) -> Dataset:
+        rows, joint = tokenized(self.student_tokenizer), self.plan.joint
         for index, different in enumerate(joint.differences if joint is not None else ()):
             if different:
                 assert joint is not None
-                rows = with_teacher_tokens(rows, self._phase_rows(joint.tokenizers[index]), teacher=index)
+                rows = with_teacher_tokens(rows, tokenized(joint.tokenizers[index]), teacher=index)
         return rows
 
     def _phase_rows(self, tokenizer: PreTrainedTokenizerBase) -> Dataset:

@@ -190,7 +190,8 @@ class Recipe:
     """Of every random choice."""
     training_arguments: dict[str, Any] = field(default_factory=dict)
     """Further fields of transformers.TrainingArguments for every training of the run: bf16, report_to, ...
-    label_smoothing_factor holds for the trainings on labels alone: of a teacher, and of the baseline."""
+    label_smoothing_factor holds for the trainings on labels alone: of a teacher, and of the baseline; what is about
+    evaluation (eval_strategy, load_best_model_at_end, metric_for_best_model, ...) for the phases alone."""
     output_dir: str | None = None
     """Where the run writes; runs/NAME where it is left out."""
 

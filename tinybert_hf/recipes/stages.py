@@ -8,10 +8,10 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.cards import fetch_card, values_of_card, write_card
+from tinybert_hf.data.held_folder import is_first_process
 from tinybert_hf.data.scripts import language_of
 from tinybert_hf.data.shared_rows import shared_rows_notes
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.recipes.folder import is_first_process
 from tinybert_hf.recipes.layer_distances import AFTER, BEFORE, distances_to_teacher, write_distances
 from tinybert_hf.recipes.pruning import PRUNING, prune_stage
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport, versions
@@ -110,6 +110,9 @@ class Run(RunBase[PlanT]):
             with self.stage(STUDENT, f"Distilling into {size_of(student)}"):
                 self.say_teacher_precision()
                 results = self.run_phases(student)
+                for index, one in enumerate(results):
+                    if one.best_step is not None:
+                        self.say(f"phase {index}: of {one.steps} steps the weights of step {one.best_step} are kept")
             if is_first_process():
                 self._save_student(student)
             self._compare_layers(AFTER, student)
@@ -135,7 +138,7 @@ class Run(RunBase[PlanT]):
             self.phases,
             output_dir=self.folder.path,
             train_dataset=self.distillation_rows,
-            eval_dataset=self.validation_rows,
+            eval_dataset=self.phase_validation_rows,
             processing_class=self.student_tokenizer,
             compute_metrics=self.compute_metrics,
             seed=self.recipe.seed,
@@ -194,7 +197,7 @@ class Run(RunBase[PlanT]):
             train_dataset=rows,
             processing_class=tokenizer,
             seed=self.recipe.seed,
-            training_arguments=self.training_arguments,
+            training_arguments=self.finetuning_arguments,
             announce=self._goes_on,
         )
         if is_first_process():

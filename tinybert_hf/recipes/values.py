@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     )
     from tinybert_hf.training import FinetuneSettings, Phase
 
+_RESERVED_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
+_LONGEST_NAME = 200
 STARTS = ("teacher", "random")
 DTYPES = ("float32", "float16", "bfloat16", INT8)
 
@@ -39,8 +41,7 @@ def check_values(recipe: Recipe) -> None:
     Raises:
         RecipeError: a value outside its range, or a name that is not known.
     """
-    if not recipe.name.strip():
-        raise RecipeError("name: a recipe needs a name; leave the field out to take that of the file")
+    _check_name(recipe.name)
     _check_models(recipe.teacher, recipe.student)
     _check_further_teachers(recipe)
     if not recipe.phases:
@@ -64,6 +65,30 @@ def check_values(recipe: Recipe) -> None:
     else:
         _refuse_translation(recipe)
     check_general(recipe)
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that could not be that of a folder below runs/, or that would lead out of it."""
+    if not name.strip():
+        raise RecipeError("name: a recipe needs a name; leave the field out to take that of the file")
+    reason = None
+    if any(letter in name for letter in "/\\") or name[1:2] == ":":
+        reason = "it has a separator of paths in it"
+    elif name.strip(". ") == "" or name.startswith("~"):
+        reason = "it means another folder"
+    elif name != name.strip() or name.endswith("."):
+        reason = "it begins or ends with a space, or ends with a dot"
+    elif any(not letter.isprintable() for letter in name):
+        reason = "it has a character that cannot be printed"
+    elif name.partition(".")[0].upper() in _RESERVED_NAMES:
+        reason = "Windows keeps this name for a device"
+    elif len(name.encode()) > _LONGEST_NAME:
+        reason = f"it has more than {_LONGEST_NAME} bytes"
+    if reason is not None:
+        raise RecipeError(
+            f"name: {name[:80]!r} cannot be the name of a folder below runs/: {reason}. Where the run writes is "
+            "said by output_dir (--output-dir)"
+        )
 
 
 def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:

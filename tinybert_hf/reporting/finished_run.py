@@ -93,7 +93,8 @@ def read_run(folder: str | Path) -> FinishedRun:
         )
     phases = content["recipe"]["phases"]
     logs = [
-        _read_if_there(place / "phases" / f"{index}-{one['name']}" / "log.json") for index, one in enumerate(phases)
+        _read_if_there(place / "phases" / f"{index}-{Path(str(one['name'])).name}" / "log.json")
+        for index, one in enumerate(phases)
     ]
     config = _read_if_there(place / "config.json") or {}
     return FinishedRun(place, content, logs, _read_if_there(place / DISTANCES_FILE), config)

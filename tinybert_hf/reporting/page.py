@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_hf.cards import latency_in_words
+from tinybert_hf.data.shard_folder import replace_text
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening import QUESTION_ANSWERING
@@ -53,9 +54,7 @@ def write_report(
         what = "is a folder" if target.is_dir() else f"cannot be written: {target.parent} is no folder"
         raise TinyBertError(f"{target} {what}. Give the name of a file in a folder that is there (--output).")
     text = report_page(run, Moved(validation_file, teachers, device))
-    beside = target.with_name(f".{target.name}.saving")
-    beside.write_text(text, encoding="utf-8", errors="replace")
-    beside.replace(target)
+    replace_text(target, text.encode(errors="replace").decode())
     return target
 
 

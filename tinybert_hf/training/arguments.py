@@ -11,6 +11,7 @@ from transformers import Seq2SeqTrainingArguments, TrainingArguments
 from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES, LOSSES
 from tinybert_hf.distillation.projections import PROJECTIONS
 from tinybert_hf.errors import RecipeError
+from tinybert_hf.training.best_model import best_by
 
 # What a phase computes where no weight is given: Jiao et al. 2020, section 3.2; "joint" does both phases at once.
 _BETWEEN_LAYERS = tuple(ENCODER_LOSSES)
@@ -138,6 +139,10 @@ class DistillationArguments(TrainingArguments):
     train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "see TrainingArguments"})
 
     def __post_init__(self) -> None:
+        losses = self.loss_weights  # raises early on a wrong weight or phase
+        given: str | None = vars(self)["metric_for_best_model"]
+        if self.load_best_model_at_end or self.save_strategy == "best":
+            self.metric_for_best_model = best_by(losses, given)
         super().__post_init__()
         if not self.temperature > 0:
             raise RecipeError(f"temperature is {self.temperature}; it must be above 0.")
@@ -152,7 +157,6 @@ class DistillationArguments(TrainingArguments):
         ):
             if value not in known:
                 raise RecipeError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
-        losses = self.loss_weights  # raises early on a wrong weight or phase
         if self.teacher_cache is not None:
             check_cached_losses(losses, self.teacher_cache_hidden_states)
 

@@ -7,6 +7,7 @@ import os
 import time
 import warnings
 from collections.abc import Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from typing import Any
 
@@ -16,9 +17,17 @@ from torch.utils.data import Sampler, SequentialSampler
 from transformers import Trainer, TrainerCallback
 from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_NAME
 from transformers.trainer_jit_checkpoint import JITCheckpointCallback
-from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, get_last_checkpoint, rotate_checkpoints
+from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SaveStrategy, get_last_checkpoint, rotate_checkpoints
 
+from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.training.best_model import (
+    check_best_model,
+    no_such_metric,
+    plain_name,
+    resume_early_stopping,
+    stops_early,
+)
 from tinybert_hf.training.checkpoints import (
     SAVING_FOLDER,
     checked_checkpoint,
@@ -28,8 +37,11 @@ from tinybert_hf.training.checkpoints import (
 )
 from tinybert_hf.training.collation import SeededCollator
 from tinybert_hf.training.finite import FiniteWatch, check_weights, rows_like
+from tinybert_hf.training.origin import ORIGIN_FILE, check_origin, origin_of
 from tinybert_hf.training.preparation import unchanged_randomness
+from tinybert_hf.training.sharding import said_if_tied_apart
 from tinybert_hf.training.termination import EXIT_TERMINATED, SaveOnTermination
+from tinybert_hf.wording import to_write
 
 # Rows of this many batches are sorted together: little padding, and still mostly random batches.
 WINDOW = 50
@@ -97,10 +109,12 @@ class ResumableTrainer(Trainer):
         self._resumed_from: str | None = None
         self._began, self._seconds_before = time.perf_counter(), 0.0
         self._last_step: dict[str, float | None] = {}
-        self._epoch_ended = self._made_up = self._was_stopped = False
+        self._epoch_ended = self._made_up = False
         self._ignored_keys: list[str] | None = None
         self._reminders = _Reminders(self)
         self.add_callback(self._reminders)
+        self.holds_folder = True  # its caller does not
+        self.origin: dict[str, Any] | None = None  # made at need, where nobody has read the weights before
         self.add_callback(self._termination)
 
     # -- going on ----------------------------------------------------------------------------------------------------
@@ -115,22 +129,30 @@ class ResumableTrainer(Trainer):
 
         Raises:
             OutputFolderError: there is no whole checkpoint, or the chosen one is damaged; the message names the file.
+            OutputFolderError: another run writes this folder, or this one was begun with other models or rows.
             TinyBertError: a loss, a gradient or a weight is not finite; the message names it, the step and the rows.
             SystemExit: SIGTERM came, and a checkpoint was written.
         """
+        holds = self.holds_folder and self.args.process_index == 0 and self.args.save_strategy != SaveStrategy.NO
+        with held_folder(self.args.output_dir) if holds else nullcontext():
+            return self._train(resume_from_checkpoint, **kwargs)
+
+    def _train(self, resume_from_checkpoint: str | bool | None, **kwargs: Any) -> Any:
+        check_best_model(self)
         self._resumed_from = self._whole_checkpoint(resume_from_checkpoint)
         if self.args.should_save:
             remove_unfinished(self.args.output_dir)
         self.accelerator.wait_for_everyone()
         self._watch.forget()
         self._last_step, self._ignored_keys = {}, kwargs.get("ignore_keys_for_eval")
-        self._epoch_ended = self._made_up = self._was_stopped = False
+        self._epoch_ended = self._made_up = False
         for last in (self._reminders, self._termination):  # behind callbacks that were added since
             self.remove_callback(last)
             self.add_callback(last)
         self._began, self._seconds_before = time.perf_counter(), 0.0
         try:
-            result = super().train(resume_from_checkpoint=self._resumed_from, **kwargs)
+            with said_if_tied_apart():
+                result = super().train(resume_from_checkpoint=self._resumed_from, **kwargs)
             self._watch.settle()
             check_weights(self.model, "training ended")
         finally:
@@ -156,7 +178,22 @@ class ResumableTrainer(Trainer):
                 "run goes on with other random numbers than it would have had.",
                 stacklevel=3,
             )
+        origin = Path(checked) / ORIGIN_FILE
+        if origin.is_file():  # an earlier version did not write it
+            advice = "Give what it was begun with to go on, or start anew in another folder."
+            there = json.loads(origin.read_text(encoding="utf-8"))
+            check_origin(there, self._made_from(), origin.parent.parent, advice)
         return checked
+
+    def _made_from(self) -> dict[str, Any]:
+        """What this run is made from, found out once."""
+        if self.origin is None:
+            self.origin = self.describe_origin()
+        return self.origin
+
+    def describe_origin(self) -> dict[str, Any]:
+        """What a run has to go on with: see `origin_of`."""
+        return origin_of(self.model, self.processing_class, self.train_dataset)
 
     def _of_this_process(self, stem: str, suffix: str) -> str:
         return f"{stem}{f'_{self.args.process_index}' if self.args.world_size > 1 else ''}{suffix}"
@@ -194,6 +231,15 @@ class ResumableTrainer(Trainer):
         if self._resumed_from is not None and path.is_file():
             self.set_running_sums(json.loads(path.read_text(encoding="utf-8")))
 
+    def _init_training_state(self, *args: Any, **kwargs: Any) -> Any:
+        begun = super()._init_training_state(*args, **kwargs)
+        step = self.state.best_global_step
+        if self._resumed_from is not None and step and self.args.load_best_model_at_end:
+            # transformers would pass over one that is not where it was, and end with other weights.
+            best = Path(self.args.output_dir) / f"{PREFIX_CHECKPOINT_DIR}-{step}"
+            self.state.best_model_checkpoint = checked_checkpoint(best)
+        return begun
+
     def _make_up_for_epoch_end(self) -> None:
         """Do what was lost when a run was killed between the checkpoint of an epoch's last step and the next one.
 
@@ -204,8 +250,8 @@ class ResumableTrainer(Trainer):
         if not files:
             return
         noted = json.loads(files[0].read_text(encoding="utf-8"))
-        self._was_stopped = bool(noted.get("stopped"))
-        over = self._was_stopped or self.state.global_step >= self.state.max_steps
+        was_stopped = bool(noted.get("stopped"))
+        over = was_stopped or self.state.global_step >= self.state.max_steps
         if (over or float(self.state.epoch or 0).is_integer()) and noted.get("epoch_ended") is False:
             self._load_rng_state(self._resumed_from)
             self._made_up = True
@@ -221,21 +267,22 @@ class ResumableTrainer(Trainer):
                 time.time(),
                 learning_rate=last.get("learning_rate"),
             )
-            self._was_stopped |= self.control.should_training_stop
-        if self._was_stopped and self.state.global_step < self.state.max_steps:
+        if was_stopped and not stops_early(self):  # early stopping is counted anew: it may be more patient now
             warnings.warn(
-                f"{self._resumed_from} is the end of a run that was stopped early: no step is left. To train longer, "
-                "start anew in another folder.",
+                f"{self._resumed_from} is the end of a run that a callback had stopped: no step is left. To train "
+                "longer, start anew in another folder.",
                 stacklevel=2,
             )
+            self.control.should_training_stop = True
 
     def _load_rng_state(self, checkpoint: str | None) -> None:
         if not self._made_up:  # else the end of the epoch has gone on from there
             super()._load_rng_state(checkpoint)
 
     def _run_epoch(self, *args: Any, **kwargs: Any) -> None:
-        # transformers does not know of either, and would take one step more.
-        if self._was_stopped or self.state.global_step >= self.state.max_steps:
+        # It had stopped early, or ended, before it was killed; transformers would take one step more.
+        if self.control.should_training_stop or self.state.global_step >= self.state.max_steps:
+            self._load_rng_state(self._resumed_from)
             self.control.should_training_stop = True
             return
         super()._run_epoch(*args, **kwargs)
@@ -274,6 +321,31 @@ class ResumableTrainer(Trainer):
         with unchanged_randomness():
             return super().predict(*args, **kwargs)
 
+    # -- the best checkpoint -----------------------------------------------------------------------------------------
+
+    def evaluation_metrics(self) -> set[str] | None:
+        """The names of what an evaluation gives, found out on a few rows; None: not known before there is one."""
+        rows: Any = self.eval_dataset
+        # Workers that stay would go on with these few rows in every later evaluation.
+        if not hasattr(rows, "select") or not len(rows) or self.args.dataloader_persistent_workers:
+            return None
+        kept, self.callback_handler.callbacks = self.callback_handler.callbacks, []
+        try:
+            with unchanged_randomness():
+                few = self.get_eval_dataloader(rows.select(range(min(len(rows), self.args.eval_batch_size))))
+                found = self.evaluation_loop(few, description="Evaluation", metric_key_prefix="eval").metrics or {}
+        except Exception:  # a metric that wants all rows; a true error comes again with the first evaluation
+            return None
+        finally:
+            self.callback_handler.callbacks = kept
+        return {plain_name(name) for name in found}
+
+    def _determine_best_metric(self, metrics: dict[str, float], trial: Any) -> bool:
+        wanted = self.args.metric_for_best_model
+        if wanted is not None and f"eval_{plain_name(wanted)}" not in metrics:
+            raise no_such_metric(wanted, {plain_name(name) for name in metrics})
+        return bool(super()._determine_best_metric(metrics, trial))
+
     # -- checkpoints -------------------------------------------------------------------------------------------------
 
     def _get_output_dir(self, trial: Any) -> str:
@@ -293,15 +365,20 @@ class ResumableTrainer(Trainer):
                 self._is_saving = False
             self.accelerator.wait_for_everyone()
             if self.args.should_save:
+                content = json.dumps(self._made_from())
+                (folder / SAVING_FOLDER / name / ORIGIN_FILE).write_text(content, encoding="utf-8")
                 self._put_in_place(folder, name)
         except Exception as error:
             if self.args.should_save:
                 remove_unfinished(folder)
             if isinstance(error, TinyBertError):
                 raise
+            what, do = str(error) or type(error).__name__, to_write(error)
             raise OutputFolderError(
-                f"{folder / name} could not be written: {str(error) or type(error).__name__}. The checkpoints before "
-                "it are whole: make room, and go on from them."
+                f"{folder / name} could not be written: {what}. The checkpoints before it are whole: {do}, and go on "
+                "from them."
+                if folder.is_dir() and get_last_checkpoint(str(folder)) is not None
+                else f"{folder / name} could not be written: {what}. No checkpoint is before it: {do}, and start again."
             ) from error
         self.accelerator.wait_for_everyone()
         if self._late_push is not None:
@@ -398,6 +475,7 @@ class _Reminders(TrainerCallback):
     def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer._restore_running_sums()
         self.trainer._make_up_for_epoch_end()
+        resume_early_stopping(self.trainer)
 
     def on_epoch_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
         self.trainer._begin_epoch(int(state.epoch or 0))

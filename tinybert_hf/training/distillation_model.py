@@ -30,6 +30,19 @@ class DistillationModel(nn.Module):
         self.student = student
         self.projections = projections
         self.objective = objective
+        self.is_sharded = False
+
+    def get_input_embeddings(self) -> nn.Module | None:
+        """The student's; none where the parameters are sharded.
+
+        Accelerate would put embeddings and head into groups of their own, and of a weight that two modules share torch
+        wants both in one group. Unnamed, they all stay in that of the whole model.
+        """
+        return None if self.is_sharded else self.student.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module | None:
+        """As `get_input_embeddings`."""
+        return None if self.is_sharded else self.student.get_output_embeddings()
 
     def __getattr__(self, name: str) -> Any:
         try:

@@ -11,9 +11,11 @@ from typing import Any
 import torch
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, TrainingArguments
 
+from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.base import ResumableTrainer
+from tinybert_hf.training.best_model import matching_strategies
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
 from tinybert_hf.training.possible_numbers import check_number, known_epochs
 from tinybert_hf.training.usual_epochs import Readings, count_rows
@@ -103,6 +105,7 @@ def common_arguments(training_arguments: Mapping[str, Any] | None, *, has_eval: 
         "logging_nan_inf_filter": False,  # the trainer stops there; the filter would wait for the GPU in every step
         "per_device_eval_batch_size": 64,
         "train_sampling_strategy": "group_by_length",
+        **matching_strategies(training_arguments or {}, has_eval=has_eval),
         "dataloader_pin_memory": torch.cuda.is_available(),
         **(training_arguments or {}),
     }
@@ -170,23 +173,33 @@ def finetune(
         if is_translator(model)
         else collator_for(model, processing_class),
     )
-    checkpoint = complete_checkpoint(work)
-    if announce is not None and checkpoint is not None:
-        announce(step_of(checkpoint))
-    trainer.train(resume_from_checkpoint=checkpoint)
-    metrics = final_metrics(trainer, eval_dataset)
-    if trainer.is_world_process_zero():
-        put_in_place(model, processing_class, target)
-        shutil.rmtree(work, ignore_errors=True)
-    trainer.accelerator.wait_for_everyone()
+    trainer.holds_folder = False
+    with held_folder(work, str(target)):
+        checkpoint = complete_checkpoint(work)
+        if announce is not None and checkpoint is not None:
+            announce(step_of(checkpoint))
+        trainer.train(resume_from_checkpoint=checkpoint)
+        metrics = final_metrics(trainer, eval_dataset)
+        if trainer.is_world_process_zero():
+            put_in_place(model, processing_class, target)
+            shutil.rmtree(work, ignore_errors=True)
+        trainer.accelerator.wait_for_everyone()
     return metrics
 
 
+def best_step(trainer: Trainer) -> int | None:
+    """The step whose weights were loaded at the end because they were the best; None: the last ones were kept."""
+    state = trainer.state
+    loaded = trainer.args.load_best_model_at_end and state.best_model_checkpoint is not None
+    return state.best_global_step if loaded else None
+
+
 def final_metrics(trainer: Trainer, eval_dataset: Any) -> dict[str, float]:
-    """Evaluate once more unless the last step was evaluated already; names without the `eval_` prefix."""
+    """Of the model as it is now, evaluated once more unless its step was already; names without the `eval_` prefix."""
     if eval_dataset is None:
         return {}
-    last = next((entry for entry in reversed(trainer.state.log_history) if "eval_loss" in entry), None)
-    if last is None or last["step"] != trainer.state.global_step:
-        last = trainer.evaluate()
+    # Where the best checkpoint was loaded, its own figures are those of the model.
+    step = best_step(trainer) or trainer.state.global_step
+    logged = [entry for entry in trainer.state.log_history if "eval_loss" in entry and entry["step"] == step]
+    last = logged[-1] if logged else trainer.evaluate()
     return {name.removeprefix("eval_"): float(value) for name, value in last.items() if name.startswith("eval_")}

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from transformers import TrainerCallback
 
 from tinybert_hf.distillation.batches import attention_mask
+from tinybert_hf.training.best_model import DISTILLATION_LOSS, plain_name
 from tinybert_hf.training.held_out import held_out_losses
 from tinybert_hf.training.trainer import DistillationTrainer
 
@@ -25,6 +26,8 @@ class GeneralDistillationTrainer(DistillationTrainer):
 
     def __init__(self, *args: Any, **kwargs: Any) -> None:
         super().__init__(*args, **kwargs)
+        if plain_name(self.args.metric_for_best_model) == DISTILLATION_LOSS:
+            self.args.metric_for_best_model = "loss"  # what its evaluation calls that sum
         self.add_callback(_AtBothEnds(self))
         self._tokens: Tensor | None = None  # on the device, since the last log
         self._places = 0
@@ -52,6 +55,10 @@ class GeneralDistillationTrainer(DistillationTrainer):
         self.control: Any = self.callback_handler.on_evaluate(self.args, self.state, self.control, metrics)
         self._paused += time.perf_counter() - begun
         return metrics
+
+    def evaluation_metrics(self) -> set[str] | None:
+        """The sum, and each loss."""
+        return {"loss", *self.args.loss_weights}
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """As in DistillationTrainer; the tokens are counted."""

@@ -15,6 +15,7 @@ from tinybert_hf.training.arguments import (
     check_cached_losses,
     resolve_loss_weights,
 )
+from tinybert_hf.training.best_model import DISTILLATION_LOSS, learns_answers, plain_name, refused_arguments
 from tinybert_hf.training.finetuning import common_arguments
 from tinybert_hf.training.possible_numbers import check_number, known_epochs
 from tinybert_hf.training.usual_epochs import Readings
@@ -98,11 +99,23 @@ class Phase:
     """Keep the mapped hidden states too, in float16: for phases whose losses need them."""
     teacher_cache_limit_gb: float | None = None
     """How large the folder may become. None: 10, and nothing for translators."""
+    early_stopping_patience: int | None = None
+    """Early stopping: end the phase after so many evaluations without a better one, and keep the best checkpoint. By
+    training_arguments.metric_for_best_model, else the loss on the labels; where no loss reaches the head, by the
+    distillation loss on the validation rows. None: all epochs are trained."""
+    early_stopping_threshold: float | None = None
+    """By how much the metric has to get better to count. None: by anything."""
 
     def __post_init__(self) -> None:
         for name in ("epochs", "learning_rate", "batch_size", "gradient_accumulation_steps", "temperature"):
             check_number(getattr(self, name), f"Phase {self.name!r}: {name}")
         self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
+        patience, threshold = self.early_stopping_patience, self.early_stopping_threshold
+        if patience is not None and patience < 1:
+            raise RecipeError(f"Phase {self.name!r}: early_stopping_patience is {patience}; it must be 1 or more.")
+        if threshold is not None and (patience is None or not 0 <= threshold < float("inf")):
+            why = "there is no early_stopping_patience" if patience is None else "it must be 0 or more"
+            raise RecipeError(f"Phase {self.name!r}: early_stopping_threshold is {threshold}, and {why}.")
 
     def usual_learning_rate(self, width: int, *, has_decoder: bool = False) -> float:
         """The rate of a phase that names none.
@@ -217,27 +230,40 @@ class Phase:
                 f"Phase {self.name!r} leaves its epochs or its learning rate open. run_phases fills them in; "
                 "otherwise call with_epochs(rows, width) and with_learning_rate(width) first."
             )
+        losses = self.loss_weights(has_decoder=has_decoder)
+        given = dict(training_arguments or {})
+        if self.early_stopping_patience is not None:
+            given.setdefault("load_best_model_at_end", True)
+        # One recipe names a metric for all its phases; it is not asked of a head that does not learn.
+        if not learns_answers(losses) and plain_name(given.get("metric_for_best_model")) not in (
+            DISTILLATION_LOSS,
+            *losses,
+        ):
+            given.pop("metric_for_best_model", None)
+            given.pop("greater_is_better", None)
         own = asdict(self)
         for name in ("name", "epochs", "batch_size", "warmup_ratio", "train_rows", "teacher_cache"):
             own.pop(name)
         kind = Seq2SeqDistillationArguments if has_decoder else DistillationArguments
         known = {field.name for field in fields(kind)}
-        return kind(
-            output_dir=str(output_dir),
-            phase=self.name,
-            num_train_epochs=self.epochs,
-            per_device_train_batch_size=self.batch_size,
-            warmup_steps=self.warmup_ratio,
-            teacher_cache=teacher_cache,
-            **{name: value for name, value in own.items() if name in known},
-            **common_arguments(training_arguments, has_eval=has_eval, seed=seed),
-        )
+        with refused_arguments():
+            return kind(
+                output_dir=str(output_dir),
+                phase=self.name,
+                num_train_epochs=self.epochs,
+                per_device_train_batch_size=self.batch_size,
+                warmup_steps=self.warmup_ratio,
+                teacher_cache=teacher_cache,
+                **{name: value for name, value in own.items() if name in known},
+                **common_arguments(given, has_eval=has_eval, seed=seed),
+            )
 
 
 @dataclass(frozen=True)
 class PhaseResult:
     """What a phase took and reached. `losses` holds the training losses of the last log, by name; `throughput`, of a
-    general distillation, what it read and how fast; `teacher_bf16` says whether a teacher multiplied in bfloat16."""
+    general distillation, what it read and how fast; `teacher_bf16` says whether a teacher multiplied in bfloat16;
+    `best_step`, of which step the weights are, where those of the best checkpoint were kept."""
 
     name: str
     seconds: float
@@ -246,3 +272,4 @@ class PhaseResult:
     losses: dict[str, float]
     throughput: dict[str, float] = field(default_factory=dict)
     teacher_bf16: bool = False
+    best_step: int | None = None

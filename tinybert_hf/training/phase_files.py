@@ -18,12 +18,15 @@ from tinybert_hf.data.shard_folder import file_digest, replace_file
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.errors import OutputFolderError
 from tinybert_hf.opening import PROJECTIONS_FILE, put_in_place
+from tinybert_hf.training.origin import check_origin
 from tinybert_hf.training.phase import Phase, PhaseResult
+from tinybert_hf.wording import capital, to_write
 
 PHASE_FILE = "phase.json"
 RESULT_FILE = "result.json"
 LOG_FILE = "log.json"
 STUDENT_WEIGHTS = "student/model.safetensors"
+MADE_FROM = "made_from"
 OWN_CACHE = "teacher_cache"
 
 
@@ -32,13 +35,23 @@ def check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
     for index, phase in enumerate(phases):
         for path in folder.glob(f"{index}-*/{PHASE_FILE}"):
             there, now = json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(asdict(phase)))
-            if there != now:
-                names = [name for name in {**there, **now} if there.get(name) != now.get(name)]
+            there.pop(MADE_FROM, None)
+            names = [name for name in {**there, **now} if there.get(name) != now.get(name)]
+            if names:
                 differ = ", ".join(f"{name}: {there.get(name)} there, {now.get(name)} now" for name in names)
                 raise OutputFolderError(
                     f"{path.parent} was begun with other settings of phase {index} ({differ}). Epochs that are left "
                     f"open follow the number of rows. Give another output folder, or remove {folder} to start anew."
                 )
+
+
+def check_same_origin(folder: Path, origin: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that was begun with another teacher, tokenizer, student or other rows."""
+    for path in sorted(folder.glob(f"*-*/{PHASE_FILE}")):
+        there = json.loads(path.read_text(encoding="utf-8")).get(MADE_FROM)
+        if there is not None:  # an earlier version did not note it
+            advice = f"Give what it was begun with, or another output folder; or remove {folder} to start anew."
+            check_origin(there, origin, folder.parent, advice)
 
 
 def write_json(path: Path, content: Mapping[str, Any]) -> None:
@@ -53,8 +66,8 @@ def said_if_not_written(path: Path) -> Iterator[None]:
         yield
     except (OSError, SafetensorError) as error:
         raise OutputFolderError(
-            f"{path} could not be written: {error}. Make room, and give the same call again: it goes on from the last "
-            "checkpoint."
+            f"{path} could not be written: {error}. {capital(to_write(error))}, and give the same call again: what is "
+            "finished stays, and a phase that was stopped goes on from its last checkpoint, where it has one."
         ) from error
 
 

@@ -2,19 +2,19 @@
 
 from __future__ import annotations
 
-import os
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict
-from functools import partial
+from functools import partial, wraps
 from pathlib import Path
-from typing import Any
+from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
 from safetensors.torch import load_file
-from transformers import PreTrainedModel
+from transformers import EarlyStoppingCallback, PreTrainedModel
 
+from tinybert_hf.data.held_folder import held_folder, is_first_process
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import encoder_shape, is_translator
 from tinybert_hf.distillation.teachers import AnyTeacher, settled
@@ -22,13 +22,16 @@ from tinybert_hf.training.automatic_cache import cache_to_fill, pays
 from tinybert_hf.training.cache_folder import MANIFEST
 from tinybert_hf.training.cache_opening import refuse_other_cache
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
-from tinybert_hf.training.finetuning import final_metrics
+from tinybert_hf.training.finetuning import best_step, final_metrics
+from tinybert_hf.training.origin import origin_of
 from tinybert_hf.training.phase import Phase, PhaseResult
 from tinybert_hf.training.phase_files import (
+    MADE_FROM,
     OWN_CACHE,
     PHASE_FILE,
     RESULT_FILE,
     STUDENT_WEIGHTS,
+    check_same_origin,
     check_same_phases,
     finish,
     finished,
@@ -41,7 +44,21 @@ from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
 from tinybert_hf.training.trainer import DistillationTrainer
 from tinybert_hf.training.usual_epochs import count_rows
 
+Parameters = ParamSpec("Parameters")
+Result = TypeVar("Result")
 
+
+def _one_run_a_folder(run: Callable[Parameters, Result]) -> Callable[Parameters, Result]:
+    @wraps(run)
+    def holding(*args: Parameters.args, **kwargs: Parameters.kwargs) -> Result:
+        folder: Any = kwargs["output_dir"]
+        with held_folder(Path(folder) / "phases", str(folder)):
+            return run(*args, **kwargs)
+
+    return holding
+
+
+@_one_run_a_folder
 def run_phases(
     student: PreTrainedModel,
     teacher: AnyTeacher | Sequence[PreTrainedModel],
@@ -90,7 +107,8 @@ def run_phases(
 
     Raises:
         TinyBertError: models, maps or data that do not fit; before training.
-        OutputFolderError: the folder holds phases of another run.
+        OutputFolderError: the folder holds phases of another run, or was begun with another teacher, tokenizer,
+            student or other rows, or another run is writing it.
     """
     folder = Path(output_dir) / "phases"
     has_decoder = is_translator(student)
@@ -102,6 +120,8 @@ def run_phases(
     ]
     check_same_phases(folder, phases)
     teacher = settled(teacher, processing_class)
+    origin = origin_of(student, processing_class, train_dataset, teacher, seed=seed)
+    check_same_origin(folder, origin)
     make = partial(
         _make_trainer,
         student,
@@ -116,6 +136,15 @@ def run_phases(
         data_collator=data_collator,
         trainer_class=trainer_class,
     )
+    # Whatever cannot go together in a later phase is said before the first one is trained.
+    for phase in phases:
+        phase.arguments(
+            folder,
+            seed=seed,
+            has_eval=eval_dataset is not None,
+            has_decoder=has_decoder,
+            training_arguments=training_arguments,
+        )
     works = [folder / f"{index}-{phase.name}" for index, phase in enumerate(phases)]
     left = [(phase, work) for phase, work in zip(phases, works, strict=True) if not (work / RESULT_FILE).is_file()]
     _refuse_other_caches(make, left[1:])  # that of the first is compared as it begins
@@ -131,9 +160,10 @@ def run_phases(
             announce(index, phase, step_of(checkpoint))
         with said_if_not_written(work / PHASE_FILE):
             work.mkdir(parents=True, exist_ok=True)
-            if os.environ.get("RANK", "0") == "0":  # two processes would replace the file under each other
-                write_json(work / PHASE_FILE, asdict(phase))
+            if is_first_process():  # two processes would replace the file under each other
+                write_json(work / PHASE_FILE, {**asdict(phase), MADE_FROM: origin})
         trainer = make(phase, work, projections=that_fit(projections, student, teacher, phase))
+        trainer.origin, trainer.holds_folder = origin, False
         if index + 1 < len(phases):
             trainer.answers_for = cache_to_fill(
                 trainer,
@@ -155,6 +185,7 @@ def run_phases(
             _last_losses(trainer),
             trainer.throughput,
             trainer.teacher_is_bf16,
+            best_step(trainer),
         )
         log = phase_log(trainer)
         if trainer.is_world_process_zero():
@@ -200,6 +231,9 @@ def _make_trainer(
         teacher_cache=str(work / OWN_CACHE) if cache is True else cache or None,
         training_arguments=training_arguments,
     )
+    if phase.early_stopping_patience is not None:
+        stopping = EarlyStoppingCallback(phase.early_stopping_patience, phase.early_stopping_threshold or 0.0)
+        kwargs["callbacks"] = [*kwargs["callbacks"], stopping]
     usual = Seq2SeqDistillationTrainer if has_decoder else DistillationTrainer
     trainer = (trainer_class or usual)(
         student, teacher, arguments, projections=projections, train_dataset=rows, **kwargs

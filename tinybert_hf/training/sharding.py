@@ -5,10 +5,30 @@ Every process must call these: they gather.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 
 import torch
 from torch import Tensor, nn
+
+from tinybert_hf.errors import TinyBertError
+
+
+@contextmanager
+def said_if_tied_apart() -> Iterator[None]:
+    """What torch says before the first step of a weight that two modules share, as an error that a user can mend."""
+    try:
+        yield
+    except ValueError as error:
+        if "FSDP group" not in str(error):
+            raise
+        name = next(iter(re.findall(r"Parameter '([^']+)'", str(error))), "a parameter")
+        raise TinyBertError(
+            f"FSDP2: {name} is one weight of two modules (tied embeddings) that are sharded apart, which torch "
+            "refuses. Leave modules with embeddings out of fsdp_transformer_layer_cls_to_wrap, or train without FSDP, "
+            "as two processes that each hold the whole model (torchrun, or a file of Accelerate without fsdp)."
+        ) from error
 
 
 def whole(value: Tensor) -> Tensor:

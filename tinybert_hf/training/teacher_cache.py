@@ -13,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from tinybert_hf.data.model_fingerprint import tensor_bytes
 from tinybert_hf.distillation.batches import attention_mask
 from tinybert_hf.distillation.capture import Capture
 from tinybert_hf.distillation.int8 import Int8Linear
@@ -109,7 +110,7 @@ def cache_key(teacher: nn.Module, index: RowIndex, kept: tuple[CachedTensor, ...
     weights = hashlib.sha256()
     for name, value in sorted(teacher.state_dict().items()):
         weights.update(f"{name} {value.dtype} {tuple(value.shape)} ".encode())
-        weights.update(value.detach().cpu().contiguous().reshape(-1).view(torch.uint8).numpy().data)
+        weights.update(tensor_bytes(value))
     config: Any = teacher.config
     settings = {name: value for name, value in config.to_dict().items() if name not in _NO_MATTER}
     settings["class"] = type(teacher).__name__

@@ -27,12 +27,15 @@ from tinybert_hf.opening import PROJECTIONS_FILE
 from tinybert_hf.training.answer_record import AnswerRecord
 from tinybert_hf.training.arguments import DistillationArguments
 from tinybert_hf.training.base import ResumableTrainer
+from tinybert_hf.training.best_model import DISTILLATION_LOSS, check_best_model, plain_name
 from tinybert_hf.training.cache_opening import open_teacher_cache
 from tinybert_hf.training.compilation import compiled
 from tinybert_hf.training.distillation_model import DistillationModel
+from tinybert_hf.training.held_out import held_out_losses
 from tinybert_hf.training.loss_curve import LossCurve
 from tinybert_hf.training.model_card import write_model_card
 from tinybert_hf.training.model_checks import check_cache, check_kind, check_vocabularies
+from tinybert_hf.training.origin import origin_of
 from tinybert_hf.training.own_tokens import OwnTokensCollator, own_inputs
 from tinybert_hf.training.preparation import (
     example_rows,
@@ -191,6 +194,7 @@ class DistillationTrainer(ResumableTrainer):
             self._begin_anew(kwargs.get("trial"))
         self.loss_curve = LossCurve()
         self.place_teacher()
+        check_best_model(self)  # before minutes of a teacher's answers
         examples = example_rows(self, rows=8)
         self._cache = open_teacher_cache(self, examples) if self.args.teacher_cache is not None else None
         self._answers = AnswerRecord.of(self, examples, self.answers_for) if self.answers_for is not None else None
@@ -204,6 +208,8 @@ class DistillationTrainer(ResumableTrainer):
             self._projections_are_new = False
         for parameter in idle:
             parameter.requires_grad_(False)
+        if isinstance(self.model, DistillationModel):
+            self.model.is_sharded = self.is_fsdp_enabled
         try:
             with compiled([self.student, *each_teacher(self.teacher)], self.args):
                 result = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
@@ -238,6 +244,10 @@ class DistillationTrainer(ResumableTrainer):
     def throughput(self) -> dict[str, float]:
         """What was read and how fast, where that is counted: here not."""
         return {}
+
+    def describe_origin(self) -> dict[str, Any]:
+        """The teachers, too."""
+        return origin_of(self.student, self.processing_class, self.train_dataset, self.teacher)
 
     def place_teacher(self) -> None:
         """Put the teachers on the device of the run."""
@@ -458,6 +468,9 @@ class DistillationTrainer(ResumableTrainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model if model is not None else self.student)
+        self._load_projections(resume_from_checkpoint)
+
+    def _load_projections(self, resume_from_checkpoint: str) -> None:
         if not self.projections.is_empty:
             path = os.path.join(resume_from_checkpoint, PROJECTIONS_FILE)
             if not os.path.isfile(path):
@@ -468,8 +481,31 @@ class DistillationTrainer(ResumableTrainer):
                 )
             load_whole_state(self.projections, load_file(path))
 
+    def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **kwargs: Any) -> Any:
+        """As in transformers; with the losses towards the teacher, where the best checkpoint is chosen by one."""
+        output = super().evaluation_loop(dataloader, description, *args, **kwargs)
+        if description == "Evaluation" and self._is_chosen_by_distillation:
+            prefix = kwargs.get("metric_key_prefix", "eval")
+            parts = held_out_losses(self, dataloader.dataset)
+            weighted = sum(self.args.loss_weights[name] * value for name, value in parts.items())
+            for name, value in {**parts, DISTILLATION_LOSS: weighted}.items():
+                output.metrics[f"{prefix}_{name}"] = value
+        return output
+
+    def evaluation_metrics(self) -> set[str] | None:
+        """The losses towards the teacher, too: they are measured where one of them is asked for."""
+        losses = {DISTILLATION_LOSS, *self.args.loss_weights}
+        known = set() if self._is_chosen_by_distillation else super().evaluation_metrics()
+        return None if known is None else known | losses
+
+    @property
+    def _is_chosen_by_distillation(self) -> bool:
+        return plain_name(self.args.metric_for_best_model) in (DISTILLATION_LOSS, *self.args.loss_weights)
+
     def _load_best_model(self) -> None:
         self._as_student(super()._load_best_model)
+        best: Any = self.state.best_model_checkpoint
+        self._load_projections(best)
 
     def _as_student(self, method: Callable[..., Any], *args: Any) -> Any:
         """Call a method of transformers' Trainer that speaks of `self.model` and means the model that users load."""

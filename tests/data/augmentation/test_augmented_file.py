@@ -16,6 +16,7 @@ from tiny_masked_lm import write_rows
 
 from tinybert_hf.data.augmentation import FileToAugment, ReplacementSettings, dry_run, words_from, write_augmented
 from tinybert_hf.data.files import read_whole_file
+from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.errors import DataError, OutputFolderError
 
 ROWS: list[dict[str, Any]] = [
@@ -67,6 +68,14 @@ def test_rows_with_their_copies(source: Any, file: FileToAugment, tmp_path: Path
     before = (tmp_path / name).stat().st_mtime_ns
     assert write_augmented(source, file, SETTINGS, tmp_path / name, words_of={}) == replace(report, was_there=True)
     assert (tmp_path / name).stat().st_mtime_ns == before
+
+
+def test_a_second_writer_is_told(source: Any, file: FileToAugment, tmp_path: Path) -> None:
+    with (
+        held_folder(tmp_path / "out.jsonl.parts"),
+        pytest.raises(OutputFolderError, match=r"out\.jsonl is being written by another"),
+    ):
+        write_augmented(source, file, SETTINGS, tmp_path / "out.jsonl", words_of={})
 
 
 def test_pairs_keep_one_side(source: Any, file: FileToAugment, tmp_path: Path) -> None:

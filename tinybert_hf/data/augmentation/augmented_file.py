@@ -11,6 +11,7 @@ from tinybert_hf.data.augmentation.augmenter import Augmenter, Copy, Row
 from tinybert_hf.data.augmentation.settings import ReplacementSettings
 from tinybert_hf.data.augmentation.word_source import WordSource
 from tinybert_hf.data.files import read_file, read_whole_file
+from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.data.raw_rows import RawRows, columns_named_by
 from tinybert_hf.data.shard_folder import ShardFolder, file_digest
 from tinybert_hf.data.single_file import PARTS, beside, finished_file, place_single, refuse_unknown_suffix
@@ -119,19 +120,22 @@ def write_augmented(
     if finished is not None:
         shutil.rmtree(beside(output, PARTS), ignore_errors=True)
         return replace(_report(output, finished), was_there=True)
-    folder = ShardFolder.claim(beside(output, PARTS), identity, suffix, -(-len(table) // file.shard_rows))
-    augmenter, schema = Augmenter(source, settings), _schema(table, file)
-    done = len(table) - sum(len(_rows_of(index, file, len(table))) for index in folder.missing)
-    for index in folder.missing:
-        rows = _rows_of(index, file, len(table))
-        texts = [_texts(table, file, row) for row in rows]
-        made, notes = augmenter.augment(texts, rows.start, _share(progress, done, len(rows), len(table)))
-        folder.write(index, _written(table, file, rows, made), {"notes": dict(sorted(notes.items()))}, schema=schema)
-        done += len(rows)
-    folder.note(train_file=file.path, rows_read=len(table), complete=True)
-    report = _report(output, folder.manifest)
-    place_single(folder, output)
-    return report
+    parts = beside(output, PARTS)
+    with held_folder(parts, str(output)):
+        folder = ShardFolder.claim(parts, identity, suffix, -(-len(table) // file.shard_rows))
+        augmenter, schema = Augmenter(source, settings), _schema(table, file)
+        done = len(table) - sum(len(_rows_of(index, file, len(table))) for index in folder.missing)
+        for index in folder.missing:
+            rows = _rows_of(index, file, len(table))
+            texts = [_texts(table, file, row) for row in rows]
+            made, notes = augmenter.augment(texts, rows.start, _share(progress, done, len(rows), len(table)))
+            written = _written(table, file, rows, made)
+            folder.write(index, written, {"notes": dict(sorted(notes.items()))}, schema=schema)
+            done += len(rows)
+        folder.note(train_file=file.path, rows_read=len(table), complete=True)
+        report = _report(output, folder.manifest)
+        place_single(folder, output)
+        return report
 
 
 def check_output(output: str | Path) -> None:

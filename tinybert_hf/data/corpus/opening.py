@@ -13,6 +13,7 @@ from tinybert_hf.data.corpus.packing import SpecialTokens
 from tinybert_hf.data.corpus.settings import CorpusSettings
 from tinybert_hf.data.corpus.shards import Progress, tokenise_corpus
 from tinybert_hf.data.corpus.sources import Sources
+from tinybert_hf.data.model_fingerprint import tokens_of
 from tinybert_hf.errors import DataError, OutputFolderError
 
 MOST_HELD_OUT = 1000
@@ -116,14 +117,7 @@ def cache_folder(settings: CorpusSettings) -> Path:
 
 def _fingerprint(sources: Sources, tokenizer: Any, settings: CorpusSettings) -> str:
     """Of all that decides the blocks."""
-    backend = getattr(tokenizer, "backend_tokenizer", None)
-    if backend is not None:
-        described = json.loads(backend.to_str())
-        described.pop("truncation", None)  # set by whoever has called it last
-        described.pop("padding", None)
-    else:
-        described = {"class": type(tokenizer).__name__, "vocabulary": sorted(tokenizer.get_vocab().items())}
     special = SpecialTokens.of(tokenizer)
     names = ("block_length", "cross_documents", "max_blocks", "text_column", "document_column")
-    content = [sources.digest, described, vars(special), {name: getattr(settings, name) for name in names}]
+    content = [sources.digest, tokens_of(tokenizer), vars(special), {name: getattr(settings, name) for name in names}]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]
