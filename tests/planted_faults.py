@@ -93,8 +93,8 @@ FAULTS = (
     Fault("the end of an epoch is made up for twice", BASE, "self.trainer._epoch_ended = True", "pass", TESTS_OF_RESUME),
     Fault("random numbers of a made-up end are drawn again", BASE, "if not self._made_up:", "if True:", TESTS_OF_RESUME),
     Fault("an evaluation moves the random numbers", BASE, "with unchanged_randomness():\n            metrics", "with torch.enable_grad():\n            metrics", TESTS_OF_RESUME),
-    Fault("a run that was stopped early trains on", BASE, "if self._was_stopped or self.state", "if self.state", TESTS_OF_RESUME),
-    Fault("a finished run takes one step more", BASE, "if self._was_stopped or self.state.global_step >= self.state.max_steps", "if self._was_stopped", TESTS_OF_RESUME),
+    Fault("a run that was stopped early trains on", BASE, "if self.control.should_training_stop or self.state", "if self.state", TESTS_OF_RESUME),
+    Fault("a finished run takes one step more", BASE, "if self.control.should_training_stop or self.state.global_step >= self.state.max_steps", "if self.control.should_training_stop", TESTS_OF_RESUME),
     Fault("a first evaluation is repeated on going on", BASE, "if skip_scheduler and self._resumed_from is not None", "if False", TESTS_OF_RESUME),
     Fault("projections are not loaded", TRAINER, "load_whole_state(self.projections, load_file(path))", "pass", TESTS_OF_RESUME),
     Fault("projections at the student's learning rate", TRAINER, '"lr": rate, ', '"lr": self.args.learning_rate, ', TESTS_OF_TRAINER),
@@ -137,7 +137,6 @@ FAULTS = (
     Fault("the last projections beside the best student", TRAINER, "self._load_projections(best)", "pass", TESTS_OF_BEST),
     Fault("a metric of a head that does not learn", "training/best_model.py", "if learns_answers(losses) or name in", "if True or name in", TESTS_OF_BEST),
     Fault("patience begins anew after a stop", "training/best_model.py", "callback.early_stopping_patience_counter = count", "pass", TESTS_OF_BEST),
-    Fault("a phase that had stopped early is trained further", BASE, "if self.control.should_training_stop:  # it had", "if False:  # it had", TESTS_OF_BEST),
     Fault("the second run in a folder is not told", "data/held_folder.py", "            if not _is_gone(holder):", "            if False:", "tests/data/test_held_folder.py"),
     Fault("a tied weight in two groups of FSDP2", "training/distillation_model.py", "return None if self.is_sharded else self.student.get_output_embeddings()", "return self.student.get_output_embeddings()", TESTS_OF_PROCESSES),
     # Rows without labels
