@@ -277,7 +277,7 @@ class ResumableTrainer(Trainer):
                 f"{folder / name} could not be written: {what}. The checkpoints before it are whole: {do}, and go on "
                 "from them."
                 if folder.is_dir() and get_last_checkpoint(str(folder)) is not None
-                else f"{folder / name} could not be written: {what}. No checkpoint is before it: {do}, and start again."
+                else f"{folder / name} could not be written: {what}. None is before it: {do}, and start again."
             ) from error
         self.accelerator.wait_for_everyone()
         if self._late_push is not None:
