@@ -40,20 +40,20 @@ def fill(disk: Disk) -> None:
 
 
 @pytest.fixture(scope="module")
-def student(teacher: str, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """A TinyBERT: cards are of those alone."""
+def models(teacher: str, tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """By command, a BERT, or a TinyBERT: cards are of those alone."""
     folder = tmp_path_factory.mktemp("student") / "converted"
     convert_checkpoint(teacher, folder)
-    return str(folder)
+    return {name: str(folder) if name == "card" else teacher for name in COMMANDS}
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_full_disk(tinybert: Cli, disk: Disk, tmp_path: Path, student: str, name: str) -> None:
+def test_a_full_disk(tinybert: Cli, disk: Disk, tmp_path: Path, models: dict[str, str], name: str) -> None:
     data = Path(write_rows(tmp_path / "rows.jsonl", rows(600)))
     fill(disk)
     if name == "card":
         (disk.folder / "rest").write_bytes(bytes(8 * 1024))
-    result = tinybert(*COMMANDS[name](student, data, disk.folder))
+    result = tinybert(*COMMANDS[name](models[name], data, disk.folder))
     assert result.exit_code == 2, result.stdout + result.stderr
     said = " ".join(result.stderr.split())
     assert "the disk is full" in said or "make room" in said.lower(), said
@@ -64,15 +64,17 @@ def test_a_full_disk(tinybert: Cli, disk: Disk, tmp_path: Path, student: str, na
     assert not [path for path in disk.folder.rglob("*") if path.suffix in (".new", ".lock", ".saving")]
     (disk.folder / "other").unlink()
     disk.resize(64_000)
-    again = tinybert(*COMMANDS[name](student, data, disk.folder))
+    again = tinybert(*COMMANDS[name](models[name], data, disk.folder))
     assert again.exit_code == 0, again.stderr
 
 
 @pytest.mark.parametrize("name", COMMANDS)
-def test_a_disk_that_is_read_only(tinybert: Cli, disk: Disk, tmp_path: Path, student: str, name: str) -> None:
+def test_a_disk_that_is_read_only(
+    tinybert: Cli, disk: Disk, tmp_path: Path, models: dict[str, str], name: str
+) -> None:
     data = Path(write_rows(tmp_path / "rows.jsonl", rows(8)))
     disk.read_only()
-    result = tinybert(*COMMANDS[name](student, data, disk.folder))
+    result = tinybert(*COMMANDS[name](models[name], data, disk.folder))
     assert result.exit_code == 2, result.stdout + result.stderr
     said = " ".join(result.stderr.split())
     assert "not writable" in said or "Read-only file system" in said
