@@ -2,7 +2,7 @@
 
 import math
 from collections import Counter
-from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -84,6 +84,29 @@ def resolve_labels(tables: Sequence[RawRows], settings: DataSettings, model_name
     return Labels(ids, names, problem, tuple(notes))
 
 
+def labels_without_rows(measured: Mapping[str, Sequence[Any]], labels: Labels) -> Iterator[str]:
+    """What labels that no row has do to F1, a sentence for each split to measure on.
+
+    Args:
+        measured: source of a split -> ids of its rows.
+        labels: that they are among.
+    """
+    for source, ids in measured.items() if labels.problem_type != REGRESSION else ():
+        several = labels.problem_type == MULTI_LABEL
+        there = {i for row in ids for i, has in enumerate(row) if has} if several else set(ids)
+        absent = [name for i, name in enumerate(labels.names) if i not in there]
+        if not absent:
+            continue
+        figure = "f1_macro" if several else "f1"
+        effect = f"{figure} (the mean over labels) counts {'it' if len(absent) == 1 else 'them'} only where the model answers so"
+        if not several and len(labels.names) == 2:
+            if 1 in there:
+                continue
+            effect = f"f1, which is that of {labels.names[1]!r}, is 0 whatever is answered"
+        what = "label" if len(absent) == 1 else "labels"
+        yield f"{source}: no row has the {what} {show_names(absent)}, so {effect}."
+
+
 def _split_lists(tables: Sequence[RawRows], column: str, separator: str | None) -> None:
     """Takes texts such as "sports|politics" apart, in place, where a separator is given; texts of lists are read."""
     for table in tables if separator is not None else ():
@@ -114,15 +137,17 @@ def _place(
             row,
             column,
             f"the label {value!r:.60} is not among the labels ({_rows_with(table, column, {value})} rows have it). "
-            f"Labels of the data: {there}. Expected: {show_names(names)}." + _about_commas(value),
+            f"Labels of the data: {there}. Expected: {show_names(names)}."
+            + _about_commas(value, _distinct(table, column)),
         )
     return found
 
 
-def _about_commas(name: str) -> str:
+def _about_commas(name: str, found: Iterable[str]) -> str:
     if "," not in name:
         return ""
-    return f" In --label-names a name with a comma is quoted: --label-names {as_option([name, '...'])}."
+    given = as_option([name, *in_order(set(found) - {name})], most=3)
+    return f" A name that holds a comma is given in a JSON list: --label-names {given}."
 
 
 def _rows(table: RawRows, column: str) -> Iterable[tuple[int, Any]]:
