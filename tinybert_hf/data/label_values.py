@@ -377,6 +377,8 @@ def _are_lists(cells: Collection[str]) -> bool:
 
 def read_list(text: str) -> list[Any] | None:
     """The list that a text shows, as JSON, Python or numpy write lists, tuples and sets; None where it shows none."""
+    if not text.startswith(("[", "(", "{", "set(")):
+        return None  # "0,2" would be a tuple
     if _NUMPY_LIST.fullmatch(text) and "," not in text:
         text = f"[{', '.join(text[1:-1].split())}]"
     for parse in (json.loads, ast.literal_eval):

@@ -55,7 +55,7 @@ def resolve_labels(tables: Sequence[RawRows], settings: DataSettings, model_name
     of_source = _class_names(tables)
     given: Sequence[str] | None = settings.label_names or of_source
     known = (*(given or ()), *(model_names or ()))
-    _split_lists(tables, column, settings.label_separator)
+    _split_lists(tables, column, settings.label_separator, known)
     kind, notes = label_kind(tables, column, settings.problem_type, known)
     problem = problem_of(kind, settings.problem_type, tables, column)
     if problem == REGRESSION:
@@ -98,7 +98,8 @@ def labels_without_rows(measured: Mapping[str, Sequence[Any]], labels: Labels) -
         if not absent:
             continue
         figure = "f1_macro" if several else "f1"
-        effect = f"{figure} (the mean over labels) counts {'it' if len(absent) == 1 else 'them'} only where the model answers so"
+        they = "it" if len(absent) == 1 else "them"
+        effect = f"{figure}, the mean over labels, leaves {they} out where the model does not answer {they} either"
         if not several and len(labels.names) == 2:
             if 1 in there:
                 continue
@@ -107,13 +108,21 @@ def labels_without_rows(measured: Mapping[str, Sequence[Any]], labels: Labels) -
         yield f"{source}: no row has the {what} {show_names(absent)}, so {effect}."
 
 
-def _split_lists(tables: Sequence[RawRows], column: str, separator: str | None) -> None:
-    """Takes texts such as "sports|politics" apart, in place, where a separator is given; texts of lists are read."""
+def _split_lists(tables: Sequence[RawRows], column: str, separator: str | None, known: Sequence[str]) -> None:
+    """Takes texts such as "sports|politics" apart, in place, where a separator is given; texts of lists are read.
+
+    Whole numbers between the separators ("0|2") are ids where the labels are known by other names.
+    """
     for table in tables if separator is not None else ():
         assert separator is not None
         table.columns[column] = [
             _parts(value, separator) if isinstance(value, str) else value for value in table.columns[column]
         ]
+    lists = [value for table in tables for value in table.columns[column] if isinstance(value, list)]
+    items = {item for value in lists for item in value if isinstance(item, str)} if separator is not None else set()
+    if known and items and all(item.isdecimal() for item in items) and not items <= set(known):
+        for value in lists:
+            value[:] = [int(item) if isinstance(item, str) else item for item in value]
 
 
 def _parts(text: str, separator: str) -> list[Any]:

@@ -68,8 +68,8 @@ def corpus_bleu(
 def why_bleu_is_zero(hypotheses: Sequence[str], references: Sequence[str], target_language: str | None) -> str | None:
     """Why translations that may be right have a BLEU of 0; None where none of them is too short for it.
 
-    BLEU is the geometric mean of the shares of 1 to 4 words in a row that are in the reference too. Where no translation
-    has four words, the last share is 0 of 0, and sacrebleu's figure 0.
+    BLEU is the geometric mean of the shares of 1 to 4 words in a row that are in the reference too. Where no
+    translation has four words, the last share is 0 of 0, and sacrebleu's figure 0.
 
     Args:
         hypotheses: detokenized text.
@@ -83,8 +83,8 @@ def why_bleu_is_zero(hypotheses: Sequence[str], references: Sequence[str], targe
     if totals[-1]:
         return None
     return (
-        "BLEU is 0 whatever is translated: it counts up to four words in a row, and no translation has as many. Look at "
-        "chrF, which counts letters."
+        "BLEU is 0 however right they are: it counts up to four words in a row, and no translation has as many. Look "
+        "at chrF, which counts letters."
     )
 
 
