@@ -69,7 +69,7 @@ def resolve_tags(tables: Sequence[RawRows], settings: DataSettings, model_names:
         )
     names = tuple(given or _found_names(tables[0], column, entities))
     if given is None:
-        notes += twin_notes(Counter(found), tables[0].source)
+        notes += twin_notes(Counter(tag for row in tables[0].columns[column] for tag in row), tables[0].source)
     if len(names) < 2:
         raise DataError(
             f"{tables[0].source}: column {column!r} holds one tag only ({', '.join(names) or 'none'}); there is "

@@ -93,7 +93,7 @@ def evaluate_translation(
         "sentences_per_second": len(sources) / translations.seconds,
         "cut_off": translations.cut_off_count,
         "truncated": translations.truncated_count,
-        "notes": [*([] if too_short is None else [too_short]), *_notes(translations)],
+        "notes": [*_notes(translations), *([] if too_short is None else [too_short])],
         "hypotheses": translations.best,
     }
 
