@@ -306,6 +306,8 @@ class TestMissing:
         assert "'na'" in resolve([["na", "joy"], ["joy"]]).notes[0]
         with pytest.raises(DataError, match=r"row 1.*no list of labels: a name is empty"):
             resolve([["", "a"], ["b"]])
+        with pytest.raises(DataError, match=r"row 3.*no list of labels: a name is empty"):
+            resolve([3, "b", ["", "a"]])
 
 
 class TestDecimals:

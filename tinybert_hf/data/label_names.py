@@ -23,7 +23,12 @@ def label_finder(names: Sequence[str]) -> Callable[[str], int | None]:
     exact = {name: i for i, name in enumerate(names)}
     shared = Counter(_folded(name) for name in names)
     folded = {_folded(name): i for i, name in enumerate(names) if shared[_folded(name)] == 1}
-    return lambda name: exact.get(name, folded.get(_folded(name)))
+
+    def find(name: str) -> int | None:
+        place = exact.get(name)
+        return folded.get(_folded(name)) if place is None else place
+
+    return find
 
 
 def _folded(name: str) -> str:

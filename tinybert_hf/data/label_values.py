@@ -23,23 +23,8 @@ _PROBLEM_OF_KIND = {"whole": SINGLE_LABEL, "text": SINGLE_LABEL, "number": REGRE
 # What spreadsheets, pandas, R and SQL write where there is no value; in small letters.
 _NO_VALUE = frozenset(
     (
-        *(
-            "nan",
-            "-nan",
-            "nat",
-            "na",
-            "n/a",
-            "n.a.",
-            "<na>",
-            "#na",
-            "#n/a",
-            "#null!",
-            "#value!",
-            "inf",
-            "-inf",
-            "+inf",
-        ),
-        *("none", "nil", "null", "(null)", "\\n", "-", "--", "?", "."),
+        *("nan", "-nan", "nat", "na", "n/a", "n.a.", "<na>", "#na", "#n/a", "#null!", "#value!"),
+        *("none", "nil", "null", "(null)", "\\n", "-", "--", "?", ".", "inf", "-inf", "+inf"),
     )
 )
 _FEW = 20  # so many whole numbers may be classes written as decimals; of more, nobody would ask
@@ -69,7 +54,7 @@ def label_kind(
     about_missing = refuse_missing(tables, column, known)
     about_decimals = _parse_texts(tables, column)
     values = [value for table in tables for value in table.columns[column]]
-    kinds = {_kind(value) for value in values}
+    kinds = {_kind(kind) for kind in set(map(type, values))}
     if kinds == {"whole", "number"}:
         kinds = {"number"}
     if len(kinds) > 1 or not kinds <= _PROBLEM_OF_KIND.keys():
@@ -129,6 +114,11 @@ def strip_spaces(tables: Sequence[RawRows], column: str, known: Collection[str] 
     for table in tables:
         count, first = 0, ""
         values = table.columns[column]
+        texts = {
+            item for value in distinct_values(values) for item in (value if isinstance(value, tuple) else (value,))
+        }
+        if not any(isinstance(text, str) and _has_spaces(text) for text in texts):
+            continue
         for row, value in enumerate(values):
             items = value if isinstance(value, list) else [value]
             if not any(isinstance(item, str) and _has_spaces(item) and item not in known for item in items):
@@ -146,6 +136,19 @@ def strip_spaces(tables: Sequence[RawRows], column: str, known: Collection[str] 
                 f"{first}); they are left out."
             )
     return notes
+
+
+def distinct_values(values: Sequence[Any]) -> set[Any]:
+    """The different labels of a column, lists as tuples; without those of no kind of label."""
+    kinds = set(map(type, values))
+    if kinds <= {str, int, float, bool, type(None)}:
+        return set(values)  # many times as fast
+    lists = (tuple(value) for value in values if isinstance(value, list) and not any(map(_is_nested, value)))
+    return {*lists, *(value for value in values if isinstance(value, str | int | float | None))}
+
+
+def _is_nested(item: Any) -> bool:
+    return isinstance(item, list | dict | set)
 
 
 def _has_spaces(text: str) -> bool:
@@ -177,19 +180,19 @@ def refuse_missing(tables: Sequence[RawRows], column: str, known: Collection[str
     Raises:
         DataError: with the first row, and how many there are.
     """
-    values = [value for table in tables for value in table.columns[column]]
-    lists = [value for value in values if isinstance(value, list)]
-    distinct = {value for value in values if isinstance(value, str | int | float | None)}
+    found = set().union(*(distinct_values(table.columns[column]) for table in tables))
+    lists = [value for value in found if isinstance(value, tuple)]
+    distinct = found.difference(lists)
     if any(is_absent(value) for value in distinct):
         _refuse_rows(tables, column, is_absent, _nothing_there)
     if any("" in value for value in lists):
         _refuse_rows(
             tables,
             column,
-            lambda value: "" in value,
+            lambda value: isinstance(value, list) and "" in value,
             lambda value: f"{value!r:.60} is no list of labels: a name is empty",
         )
-    odd = {value for value in distinct if stands_for_nothing(value, known)}
+    odd: set[str] = {value for value in distinct if stands_for_nothing(value, known)}
     others = distinct - odd
     if odd and not others and not lists:
         _refuse_rows(tables, column, odd.__contains__, _nothing_there)
@@ -241,22 +244,18 @@ def _refuse_rows(
     raise AssertionError("a wrong label was found")
 
 
-def _kind(value: Any) -> str:
-    if isinstance(value, int):
-        return "whole"
-    if isinstance(value, float):
-        return "number"
-    if isinstance(value, str):
-        return "text"
-    return "list" if isinstance(value, list) else type(value).__name__
+def _kind(of: type) -> str:
+    """The kind of labels of a type."""
+    kinds = {int: "whole", float: "number", str: "text", list: "list"}
+    return next((kind for known, kind in kinds.items() if issubclass(of, known)), of.__name__)
 
 
 def _refuse_mixture(tables: Sequence[RawRows], column: str) -> NoReturn:
     first = tables[0].columns[column][0]
     for table in tables:
         for row, value in enumerate(table.columns[column]):
-            differs = _kind(value) != _kind(first)
-            if differs or _kind(first) not in _PROBLEM_OF_KIND:
+            differs = _kind(type(value)) != _kind(type(first))
+            if differs or _kind(type(first)) not in _PROBLEM_OF_KIND:
                 other = f", but the first label is {first!r:.60}" if differs else ""
                 table.refuse(
                     row,
