@@ -302,7 +302,8 @@ def _check_problem_types(student: PreTrainedConfig, teacher: PreTrainedConfig) -
         return
     unset = any(config.problem_type is None for config in (student, teacher))
     raise TeacherError(
-        "The student and the teacher have different problem types, so the teacher's predictions cannot be used.\n"
+        f"The student is for {problem_type_of(student)} and the teacher for {problem_type_of(teacher)}, so the "
+        "teacher's predictions cannot be used.\n"
         f"  student: {_problem_in_words(student)}\n  teacher: {_problem_in_words(teacher)}\n"
         "Take a teacher of the student's problem type, or fine-tune it first (--finetune-teacher); in Python, make "
         "the student with the teacher's problem_type and num_labels."
