@@ -360,6 +360,9 @@ class TestNumbers:
         found = resolve([-1, 1, 1])
         assert (found.names, found.ids) == (("-1", "1"), [[0, 1, 1]])
         assert "-1" in found.notes[0]
+        with pytest.raises(DataError, match=r"the label is -100, which marks a row without a label.*1 of the 3 rows"):
+            resolve([0, 1, -100])
+        assert resolve([0, -100], label_names=["0", "-100"]).ids == [[0, 1]]
         with pytest.raises(DataError, match=r"2 of the 2 rows"):
             resolve([0, 1], [-1, -1])
         with pytest.raises(DataError, match=r"without a label"):

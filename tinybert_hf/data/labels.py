@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import Any, NoReturn
 
 from tinybert_hf.data.label_names import (
+    MAX_NAMES_SHOWN,
     are_generic,
     as_option,
     in_order,
@@ -21,6 +22,8 @@ from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, DataSettings
 from tinybert_hf.errors import DataError
 from tinybert_hf.wording import counted
+
+_UNLABELLED = (-1, -100)  # of datasets on the Hub, and of the losses of torch
 
 
 @dataclass(frozen=True)
@@ -173,7 +176,7 @@ def _regression(
         )
     for table in tables:
         if set(table.columns[column]) == {-1}:
-            _refuse_unlabelled(table, 0, column)
+            _refuse_unlabelled(table, column, -1)
         for row, value in _rows(table, column):
             if not math.isfinite(value):
                 table.refuse(row, column, f"the label is {value}; a finite number is needed.")
@@ -184,16 +187,16 @@ def _regression(
     )
 
 
-def _refuse_unlabelled(table: RawRows, row: int, column: str, classes: Iterable[int] = ()) -> NoReturn:
-    count = sum(value == -1 for value in table.columns[column])
-    named = as_option([str(value) for value in sorted(classes)])
-    own = f"If -1 is a class of its own, name all classes (--label-names={named}; in a recipe, data.label_names). Else"
-    advice = own if classes else "There,"
+def _refuse_unlabelled(table: RawRows, column: str, mark: int, classes: Collection[int] = ()) -> NoReturn:
+    values = table.columns[column]
+    named = as_option([str(value) for value in sorted(classes)], most=MAX_NAMES_SHOWN)
+    own = f"If {mark} is a class of its own, name all classes (--label-names={named}; in a recipe, data.label_names). "
     table.refuse(
-        row,
+        values.index(mark),
         column,
-        f"the label is -1, which marks a row without a label (as in test splits on the Hub); {count} of the "
-        f"{len(table)} rows have it. {advice} use a split with labels, or remove such rows.",
+        f"the label is {mark}, which marks a row without a label (as in test splits on the Hub); "
+        f"{values.count(mark)} of the {len(table)} rows have it. {own if len(classes) > 1 else ''}"
+        f"{'Else use' if len(classes) > 1 else 'Use'} a split with labels, or remove such rows.",
     )
 
 
@@ -223,9 +226,10 @@ def _name_numbers(
         contiguous = found == set(range(len(found)))
         names = {value: f"LABEL_{int(value)}" if contiguous else str(int(value)) for value in found}
     notes = []
-    if -1 in found and (-1 not in names or (by_number is None and not _is_a_class(tables, column, found))):
-        table = next(table for table in tables if -1 in table.columns[column])
-        _refuse_unlabelled(table, table.columns[column].index(-1), column, found if len(found) > 1 else ())
+    for mark in found & set(_UNLABELLED):
+        if mark not in names or (by_number is None and not _is_a_class(mark, found, set(tables[0].columns[column]))):
+            table = next(table for table in tables if mark in table.columns[column])
+            _refuse_unlabelled(table, column, mark, () if model_names else found)
     if by_number is None and -1 in found:
         notes.append(
             f"{tables[0].source}: -1 in column {column!r} is taken as a class of its own, though it often marks a row "
@@ -244,9 +248,9 @@ def _name_numbers(
     return notes
 
 
-def _is_a_class(tables: Sequence[RawRows], column: str, found: Collection[int]) -> bool:
+def _is_a_class(mark: int, found: Collection[int], trained: Collection[int]) -> bool:
     """Whether -1 can only be a class: other negative numbers are, or the two classes are -1 and 1."""
-    return min(found) < -1 or (found == {-1, 1} == set(tables[0].columns[column]))
+    return mark == -1 and (min(set(found) - {-100}) < -1 or (found == trained == {-1, 1}))
 
 
 def _name_lists(
