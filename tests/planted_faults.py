@@ -36,6 +36,8 @@ TESTS_OF_ORIGIN, TESTS_OF_BEST = "tests/training/test_origin.py", "tests/trainin
 TESTS_OF_CACHE = "tests/training/test_teacher_cache.py"
 TESTS_OF_CARDS, TESTS_OF_SPEED = "tests/cards", "tests/evaluation/test_benchmark.py tests/evaluation/test_rounds.py"
 TESTS_OF_PROCESSES, TESTS_OF_MODEL = "tests/training/test_two_processes.py", "tests/model"
+VALUES, NAMES, TEACHER = "data/label_values.py", "data/label_names.py", "distillation/teacher.py"
+TESTS_OF_LABELS = "tests/data/test_labels.py"
 
 FAULTS = (
     # Losses
@@ -165,4 +167,19 @@ FAULTS = (
     Fault("the threads of the process time the models", "evaluation/benchmark.py", "torch.inference_mode(), limited_threads(threads):", "torch.inference_mode():", TESTS_OF_SPEED),
     # The start from the teacher
     Fault("a start that forgets the scaling of scores", "distillation/initialization.py", "* (their_width**-0.5 / theirs_in_group) * our_width**0.5", "", "tests/distillation/test_initialization.py"),
+    # What labels mean
+    Fault("nan among numbers is a class", VALUES, "if odd and all(", "if False and all(", TESTS_OF_LABELS),
+    Fault("spaces make other classes", VALUES, "new = [item.strip() if", "new = [item if", TESTS_OF_LABELS),
+    Fault("decimals stay numbers where classes are named", VALUES, "or (wanted is None and len(known) > 1)", "or False", TESTS_OF_LABELS),
+    Fault("0,2 is read as a tuple", VALUES, 'if not text.startswith(("[", "(", "{", "set(")):', "if False:", TESTS_OF_LABELS),
+    Fault("numbers are places where the names are these numbers", NAMES, "if None not in values and", "if False and", TESTS_OF_LABELS),
+    Fault("twins are not named", NAMES, "if len(group) > 1 and", "if len(group) > 9 and", TESTS_OF_LABELS),
+    Fault("-1 is never a class by itself", "data/labels.py", "(min(set(found) - {-100}) < -1 or", "(False and", TESTS_OF_LABELS),
+    Fault("lists of ids are flags of one place", "data/labels.py", "flags and (widths != {1} or bool(known))", "flags", TESTS_OF_LABELS),
+    Fault("a teacher of another problem type teaches", TEACHER, "if problem_type_of(student) == problem_type_of(teacher):", "if True:", "tests/distillation/test_objective.py"),
+    Fault("all labels always is no trivial answer", TEACHER, "best = max(best, 2 * right", "best = max(0.0, 2 * right", "tests/evaluation/test_useless_figures.py"),
+    Fault("the teacher does not say what the labels are", "recipes/plan_encoder.py", "task.load(replace(recipe.data, problem_type=problem))", "task.load(recipe.data)", "tests/recipes/test_plan.py"),
+    Fault("classes that nobody has count in macro F1", "evaluation/scores.py", 'predictions, average="macro", zero_division=0)\n    classes', 'predictions, labels=range(num_labels), average="macro", zero_division=0)\n    classes', "tests/evaluation/test_metrics.py"),
+    Fault("short translations know nothing", "evaluation/useless_figures.py", "or chrf >= NOTHING_LIKE_IT", "or False", "tests/evaluation/test_useless_figures.py"),
+    Fault("a word twice shifts the vectors", "data/augmentation/glove.py", "reason = _TWICE if word in seen else None", "reason = None", "tests/data/augmentation/test_neighbours.py"),
 )  # fmt: skip

@@ -237,3 +237,22 @@ def test_the_writer_of_torch_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> 
     said = explain(RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"))
     assert said is not None
     assert "the disk is full" in said
+
+
+def test_options_that_say_what_labels_are(distill: Cli, tinybert: Cli, work: Path, headless: str) -> None:
+    several = [{**row, "label": f"all, {row['label']}"} for row in rows(16)]
+    file = write_rows(work / "several.jsonl", several)
+    given = ["--train-file", file, "--validation-file", file, "--teacher", headless, "--finetune-teacher", "--dry-run"]
+    assert_refused(
+        distill(*given, "--problem-type", "multi_label_classification"), "--label-separator", "all, negative"
+    )
+    found = distill(*given, "--problem-type", "multi_label_classification", "--label-separator", ",")
+    assert found.exit_code == 0, found.output
+    assert "labels: all, negative, positive" in found.output
+    assert "there is no problem type 'multi'" in distill(*given, "--problem-type", "multi").output
+    assert "a name with a comma" in distill(*given, "--label-names", "a,").output.replace("\n", " ")
+    missing = write_rows(
+        work / "missing.jsonl", [{**row, "label": ("0", "1", "nan")[i % 3]} for i, row in enumerate(rows(16))]
+    )
+    wanted = ["--train-file", missing, "--validation-file", missing]
+    assert_refused(tinybert("finetune", "--model", headless, *wanted, "--output-dir", "out"), "row 3", "is missing")

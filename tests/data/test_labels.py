@@ -226,6 +226,13 @@ class TestSeparator:
     def test_without_one_a_text_is_one_label(self):
         assert resolve(["a|b", "c"], ["c", "a|b"]).names == ("a|b", "c")
 
+    def test_numbers_are_ids_where_the_labels_have_other_names(self):
+        cells = ["0,2", "1", ""]
+        found = resolve(cells, text=True, label_separator=",", label_names=["x", "y", "z"])
+        assert found.ids == [[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]]
+        assert resolve(cells, text=True, label_separator=",").names == ("0", "1", "2")
+        assert resolve(cells, text=True, label_separator=",", label_names=["2", "1", "0"]).ids[0][0] == [1.0, 0.0, 1.0]
+
     def test_an_empty_one_is_refused(self):
         with pytest.raises(DataError, match="label_separator is empty"):
             DataSettings(label_separator="")
@@ -256,3 +263,212 @@ def test_rows_without_a_label_are_counted():
     with pytest.raises(DataError, match=r"row 1.*-1.*3 of the 3 rows"):
         resolve([0.5, 1.0], [-1.0, -1.0, -1.0], problem_type=REGRESSION)
     assert resolve([-1.0, 0.5], [-1.0, 1.0]).problem_type == REGRESSION  # scores may well be -1
+
+
+class TestMissing:
+    @pytest.mark.parametrize("word", ["nan", "NaN", "NA", "N/A", "null", "None", "-", "<NA>", "#N/A", "?", "inf"])
+    @pytest.mark.parametrize("text", [True, False])
+    def test_what_tools_write_for_nothing_is_no_class_among_numbers(self, word, text):
+        labels = ["0", "1", word, "1", word]
+        with pytest.raises(DataError, match=r"train.jsonl, row 3.*is no number.*missing, as in 2 of 5 rows"):
+            resolve(labels, labels, text=text)
+        with pytest.raises(DataError, match=r"row 2.*missing"):
+            resolve(["0.5", word, "1.5"], text=text)
+        with pytest.raises(DataError, match=r"row 2.*missing"):
+            resolve([1, word, 0])
+        with pytest.raises(DataError, match=r"row 2.*is no list.*missing"):
+            resolve(["['a']", word, "['b']"], text=text)
+        with pytest.raises(DataError, match=r"row 2.*missing"):
+            resolve(["0", word], model_names=["negative", "positive"], text=text)
+
+    @pytest.mark.parametrize("nothing", [None, float("nan"), "", "  "])
+    def test_nothing_is_missing_in_every_kind(self, nothing):
+        for others in ([0, 1], [0.0, 1.0], [0.5, 1.5], [True, False], ["a", "b"], [["a"], ["b"]]):
+            with pytest.raises(DataError, match=r"row 3.*missing"):
+                resolve([*others, nothing])
+
+    def test_the_advice_helps_where_it_is_a_class(self):
+        with pytest.raises(DataError, match=r'--label-names "0,1,None"'):
+            resolve(["0", "1", "None"], text=True)
+        found = resolve(["0", "1", "None"], text=True, label_names=["0", "1", "None"])
+        assert (found.names, found.ids) == (("0", "1", "None"), [[0, 1, 2]])
+
+    def test_among_names_it_is_a_name_and_is_said(self):
+        found = resolve(["anger", "None", "joy", "None"], text=True)
+        assert found.names == ("None", "anger", "joy")
+        assert [note for note in found.notes if "2 of 4 rows have the label 'None'" in note]
+        for quiet in (
+            resolve(["anger", "None"], label_names=["None", "anger"]),
+            resolve(["None"], model_names=["None", "joy"]),
+            resolve(["+", "-"]),
+        ):
+            assert quiet.notes == ()
+        assert "'na'" in resolve([["na", "joy"], ["joy"]]).notes[0]
+        with pytest.raises(DataError, match=r"row 1.*no list of labels: a name is empty"):
+            resolve([["", "a"], ["b"]])
+        with pytest.raises(DataError, match=r"row 3.*no list of labels: a name is empty"):
+            resolve([3, "b", ["", "a"]])
+
+
+class TestDecimals:
+    @pytest.mark.parametrize("labels", [[0.0, 1.0, 1.0], ["0.0", "1.0", "1"]])
+    def test_a_choice_between_classes_and_numbers_is_said_with_how_to_choose(self, labels):
+        usual, other = (REGRESSION, SINGLE) if isinstance(labels[0], float) else (SINGLE, REGRESSION)
+        found = resolve(labels)
+        assert found.problem_type == usual
+        assert [note for note in found.notes if f"--problem-type {other}" in note]
+        chosen = resolve(labels, problem_type=other)
+        assert chosen.problem_type == other
+        assert not [note for note in chosen.notes if "--problem-type" in note]
+        assert chosen.ids == ([[0, 1, 1]] if other == SINGLE else [[0.0, 1.0, 1.0]])
+
+    def test_where_there_is_no_choice_nothing_is_said(self):
+        assert resolve([0.5, 1.0]).notes == ()
+        assert resolve([float(i) for i in range(100)]).notes == ()
+        assert resolve(["0", "1"], text=True).notes == ()
+
+    def test_named_labels_decide(self):
+        found = resolve([0.0, 1.0], label_names=["bad", "good"])
+        assert (found.names, found.ids, found.problem_type) == (("bad", "good"), [[0, 1]], SINGLE)
+        assert resolve([1.0, 0.0], model_names=["bad", "good"]).ids == [[1, 0]]
+        with pytest.raises(DataError, match=r"row 2.*the label is 0.5.*bad, good"):
+            resolve([0.0, 0.5], label_names=["bad", "good"])
+
+    @pytest.mark.parametrize("text", [True, False])
+    def test_numbers_as_texts(self, text):
+        assert resolve(["3.5", "1"], text=text).problem_type == REGRESSION
+        assert resolve(["0", "1"], text=text).names == (("LABEL_0", "LABEL_1") if text else ("0", "1"))
+
+    def test_a_decimal_comma_is_no_name(self):
+        with pytest.raises(DataError, match=r"row 2.*'0,5'.*decimal comma.*0\.5.*--label-separator"):
+            resolve(["1", "0,5", "2,0"], text=True)
+        assert resolve(["1", "0,2", "2"], text=True, label_separator=",").problem_type == MULTI
+
+
+class TestNumbers:
+    def test_minus_one_is_a_class_where_something_says_so(self):
+        with pytest.raises(DataError, match=r'row 1.*without a label.*--label-names="-1,0,1".*remove') as caught:
+            resolve([-1, 0, 1])
+        assert "2 labels" not in str(caught.value)
+        for labels, names in (([-1, 0, 1], ("-1", "0", "1")), ([-2, -1, 0, 1, 10], ("-2", "-1", "0", "1", "10"))):
+            given = {"label_names": names} if len(names) == 3 else {}
+            for text in (True, False):
+                written = [str(label) for label in labels] if text else labels
+                found = resolve(written, text=text, **given)
+                assert (found.names, found.ids) == (names, [list(range(len(names)))])
+        assert resolve([1, -1, 0], model_names=["-1", "0", "1"]).ids == [[2, 0, 1]]
+        found = resolve([-1, 1, 1])
+        assert (found.names, found.ids) == (("-1", "1"), [[0, 1, 1]])
+        assert "-1" in found.notes[0]
+        with pytest.raises(DataError, match=r"the label is -100, which marks a row without a label.*1 of the 3 rows"):
+            resolve([0, 1, -100])
+        assert resolve([0, -100], label_names=["0", "-100"]).ids == [[0, 1]]
+        with pytest.raises(DataError, match=r"2 of the 2 rows"):
+            resolve([0, 1], [-1, -1])
+        with pytest.raises(DataError, match=r"without a label"):
+            resolve([-1, 0, 1], model_names=["negative", "neutral", "positive"])
+
+    def test_names_that_are_numbers_are_those_numbers(self):
+        assert resolve([1, 0], label_names=["1.0", "0.0"]).ids == [[0, 1]]
+        assert resolve([True, False], label_names=["True", "False"]).ids == [[0, 1]]
+        assert resolve([[-1, 1], [0]], label_names=["-1", "0", "1"]).ids == [[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]]
+        assert resolve([0, 1], label_names=["no", "yes"]).ids == [[0, 1]]
+
+
+class TestListsAsText:
+    @pytest.mark.parametrize("text", [True, False])
+    @pytest.mark.parametrize(
+        ("cells", "ids"),
+        [
+            (["[0 1]", "[1 1]"], [[0.0, 1.0], [1.0, 1.0]]),
+            (["[0. 1.]", "[1. 1.]"], [[0.0, 1.0], [1.0, 1.0]]),
+            (["['a', 'b']", "[]", "['b']"], [[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]]),
+            (["('a', 'b')", "('b',)"], [[1.0, 1.0], [0.0, 1.0]]),
+            (["{'b', 'a'}", "set()", "{'b'}"], [[1.0, 1.0], [0.0, 0.0], [0.0, 1.0]]),
+            (['[" a", "b"]', '["b"]'], [[1.0, 1.0], [0.0, 1.0]]),
+        ],
+    )
+    def test_are_read(self, cells, ids, text):
+        found = resolve(cells, text=text)
+        assert (found.ids, found.problem_type) == ([ids], MULTI)
+
+    def test_others_name_the_separator(self):
+        with pytest.raises(DataError, match=r"row 1.*\[joy, fear\]' is not a list.*--label-separator"):
+            resolve(["[joy, fear]", "[joy]"])
+        found = resolve(["[joy, fear]", "['joy']"], label_separator=",")
+        assert (found.names, found.ids) == (("fear", "joy"), [[[1.0, 1.0], [0.0, 1.0]]])
+        with pytest.raises(DataError, match=r"'joy, fear'.*--label-separator.*--problem-type"):
+            resolve(["joy, fear", "joy"], text=True, problem_type=MULTI)
+        (note,) = resolve(["joy, fear", "joy", "fear"], text=True).notes
+        assert '--label-separator ","' in note
+
+    def test_names_stay_names(self):
+        assert resolve(["[neg]", "[pos]"], text=True).names == ("[neg]", "[pos]")
+        assert resolve(["Health, Sport", "World"], text=True).notes == ()
+
+    def test_ids_want_names(self):
+        for labels in ([[0], [1]], [[0, 2], [1]], [[0.0, 2.0], [1.0]]):
+            with pytest.raises(DataError, match=r"row 1.*ids of labels, name all labels in order \(--label-names"):
+                resolve(labels)
+        named = resolve([[0.0, 2.0], [1.0]], label_names=["x", "y", "z"])
+        assert named.ids == [[[1.0, 0.0, 1.0], [0.0, 1.0, 0.0]]]
+        assert resolve([[0], [1]], label_names=["x", "y"]).ids == [[[1.0, 0.0], [0.0, 1.0]]]
+
+
+class TestSpacesAndTwins:
+    def test_spaces_are_left_out_and_counted(self):
+        found = resolve([" pos", "neg", "pos\u00a0", "pos"], ["pos ", "neg"])
+        assert (found.names, found.ids) == (("neg", "pos"), [[1, 0, 1, 1], [1, 0]])
+        assert "2 labels have spaces around the name (the first: train.jsonl, row 1, ' pos')" in found.notes[0]
+        assert "1 label has spaces" in found.notes[1]
+        assert resolve([[" a", "b"], ["b"]]).names == ("a", "b")
+        assert resolve(["pos "], model_names=["neg", " pos"]).ids == [[1]]
+        assert resolve([" pos", "pos"], model_names=[" pos", "pos"]).ids == [[0, 1]]  # what was trained so stays so
+
+    @pytest.mark.parametrize(
+        ("one", "other"),
+        [
+            ("Pos", "pos"),
+            ("pos", "\uff50\uff4f\uff53"),
+            ("pos", "pos."),
+            ("caf\u00e9", "cafe\u0301"),
+            ("pos", "p\u200bos"),
+            ("very good", "very  good"),
+            ("not_good", "not-good"),
+            ("01", "1"),
+        ],
+    )
+    def test_twins_are_named_with_their_rows(self, one, other):
+        (note,) = resolve([one, other, other, "else"]).notes
+        shown = [text for text in (repr(one), repr(other), ascii(one), ascii(other)) if text in note]
+        assert len(set(shown)) == 2
+        assert "(1)" in note
+        assert "(2)" in note
+        assert resolve([one, other, "else"], label_names=[one, other, "else"]).notes == ()
+
+    def test_other_names_are_none(self):
+        assert resolve(["C", "C++", "C#", "-1", "1", "A1", "a-1", "+", "-"]).notes == ()
+
+    def test_the_same_letters_in_another_unicode_form_are_found(self):
+        assert resolve(["cafe\u0301"], model_names=["bar", "caf\u00e9"]).ids == [[1]]
+
+
+class TestNamesWithCommas:
+    NAMES = ("Health, Sport", "World", 'the "rest"')
+
+    def test_what_a_message_advises_is_read_so(self):
+        import shlex
+
+        from tinybert_hf.cli.options import names_of
+        from tinybert_hf.data.label_names import as_option
+
+        for names in (self.NAMES, ("a", "b"), ("-1", "0", "1"), ("[x]", "y")):
+            (word,) = shlex.split(as_option(names))
+            assert names_of(word) == names
+        assert names_of('"Health, Sport", World') == ("Health, Sport", "World")
+
+    def test_lists_show_where_a_name_ends(self):
+        with pytest.raises(DataError, match=r'Labels of the data: "Health, Sport", World. Expected: Health, Sport,'):
+            resolve(["Health, Sport", "World"], label_names=["Health", "Sport", "World"])
+        with pytest.raises(DataError, match=r"""--label-names '\["Health, Sport", "World"\]'"""):
+            resolve(["Health, Sport", "World"], label_names=["Health", "Sport", "World"])

@@ -187,3 +187,27 @@ class TestHub:
 def test_offline_hub_is_a_clear_error():
     with pytest.raises(DataError, match=r"cannot be fetched.*--train-file"):
         TASK.load(DataSettings(dataset="owner/no-such-dataset"))
+
+
+@pytest.mark.parametrize(
+    ("names", "labels", "said"),
+    [
+        (("a", "b", "c"), [0, 1, 0], "no row has the label c, so f1, the mean over labels, leaves it out"),
+        (("no", "yes"), [0, 0, 0], "no row has the label yes, so f1, which is that of 'yes', is 0"),
+        (("no", "yes"), [1, 1, 1], None),
+        (("a", "b", "c"), [2, 1, 0], None),
+        (("a", "b", "c"), [["a"], ["a"], []], "no row has the labels b, c, so f1_macro, the mean"),
+        (("x",), [0.5, 1.5, 0.0], None),
+    ],
+)
+def test_what_labels_that_no_row_has_do_to_f1_is_said(write, names, labels, said):
+    one = {float: 0.25, int: 0, list: ["b", "c"]}[type(labels[0])]
+    train = [{"text": "x", "label": label} for label in (labels if one == 0.25 else [*labels, one, one])]
+    train += [{"text": "x", "label": i} for i in range(len(names))] if one == 0 else []
+    files = {
+        "train_file": write("train.jsonl", train),
+        "validation_file": write("validation.jsonl", [{"text": "x", "label": label} for label in labels]),
+    }
+    data = TASK.load(DataSettings(**files, label_names=names if len(names) > 1 else None))
+    notes = [note for note in data.notes if "no row has" in note]
+    assert [f"{files['validation_file']}: {said}" in note for note in notes] == ([True] if said else [])

@@ -230,3 +230,42 @@ def test_a_tokenizer_that_would_miss_the_spaces_is_refused(load: Callable[..., T
 
 def test_the_column_of_first_pieces_has_one_name() -> None:
     assert batches.WORD_STARTS == WORD_STARTS
+
+
+class TestTagsMeanWhatTheFileSays:
+    """As labels of texts do, by the same rules."""
+
+    @pytest.mark.parametrize("nothing", [None, "", float("nan")])
+    def test_a_tag_that_is_not_there(self, load: Callable[..., TaskData], nothing: Any) -> None:
+        with pytest.raises(DataError, match=r"row 2.*the tag of word 1 is missing"):
+            load([GOOD[0], {"tokens": ["to", "Rome"], "ner_tags": ["O", nothing]}])
+
+    def test_a_word_for_nothing_is_no_tag_among_numbers_and_is_said_among_names(
+        self, load: Callable[..., TaskData]
+    ) -> None:
+        with pytest.raises(DataError, match=r"row 1.*the tag of word 1 is missing \('nan'\)"):
+            load([{"tokens": ["a", "b", "c"], "ner_tags": ["0", "nan", "1"]}])
+        data = load([row("a/None", "b/noun"), row("c/noun", "d/verb")])
+        assert data.label_names == ("None", "noun", "verb")
+        assert any("2 words have the tag 'None'" in note for note in data.notes)
+
+    def test_numbers_as_decimals_and_names_that_are_numbers(self, load: Callable[..., TaskData]) -> None:
+        decimals = [{"tokens": ["Ada", "left"], "ner_tags": [1.0, 0.0]}]
+        assert load(decimals, label_names=("O", "B-x")).train["label"] == [[1, 0]]  # type: ignore[index]
+        signed = [{"tokens": ["a", "b", "c"], "ner_tags": [1, -1, 0]}]
+        found = load(signed, label_names=("-1", "0", "1"))
+        assert found.train is not None
+        assert (found.train["tags"][0], found.train["label"][0]) == (["1", "-1", "0"], [2, 0, 1])
+        with pytest.raises(DataError, match=r"the tag of word 0 is 0\.5"):
+            load([{"tokens": ["a"], "ner_tags": [0.5]}], label_names=("O", "B-x"))
+
+    def test_spaces_are_left_out_and_twins_are_named(self, load: Callable[..., TaskData]) -> None:
+        data = load([{"tokens": ["Ada", "Rome"], "ner_tags": ["B-person ", "B-Person"]}, GOOD[1]])
+        assert "B-person" in data.label_names
+        assert any("1 label has spaces" in note for note in data.notes)
+        assert any("'B-Person' (1) and 'B-person' (1)" in note for note in data.notes)
+        named = load(
+            [{"tokens": ["Ada", "Rome"], "ner_tags": ["B-person", "B-Person"]}],
+            label_names=("O", "B-person", "B-Person"),
+        )
+        assert not any("nearly the same" in note for note in named.notes)

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
@@ -110,6 +111,28 @@ def test_labels_that_cannot_be_matched_are_both_printed() -> None:
     teacher.config.id2label = {0: "good", 1: "bad"}
     with pytest.raises(TeacherError, match="different numbers of labels"):
         label_order(student.config, teacher.config)
+
+
+SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
+
+
+@pytest.mark.parametrize("student", [(SINGLE, 3), (MULTI, 3), (REGRESSION, 3), (None, 3), (MULTI, 1), (None, 1)])
+@pytest.mark.parametrize("teacher", [(SINGLE, 3), (MULTI, 3), (REGRESSION, 3), (None, 3), (MULTI, 1), (None, 1)])
+def test_a_teacher_of_another_problem_type_is_refused(student: Any, teacher: Any) -> None:
+    """The same logits would mean other things; where none is set, transformers' rule says which it is."""
+    meant = [problem or (REGRESSION if labels == 1 else SINGLE) for problem, labels in (student, teacher)]
+    one, other = (bert(problem_type=problem, num_labels=labels) for problem, labels in (student, teacher))
+    if meant[0] == meant[1] and student[1] == teacher[1]:
+        assert label_order(one.config, other.config) == list(range(student[1]))
+        return
+    with pytest.raises(TeacherError) as error:
+        distillation_losses(one, other, batch_of([5]))
+    if meant[0] != meant[1]:
+        assert f"student: {meant[0]}" in str(error.value)
+        assert f"teacher: {meant[1]}" in str(error.value)
+        assert ("write it there" in str(error.value)) == (None in (student[0], teacher[0]))
+    # Where no logits are compared, they may mean anything.
+    assert distillation_losses(one, other, batch_of([5]), losses=["attention_loss"])
 
 
 def test_least_squares_finds_the_projection_that_is_there() -> None:

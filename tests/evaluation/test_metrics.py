@@ -4,6 +4,7 @@ import math
 
 import numpy as np
 import pytest
+from sklearn.metrics import f1_score
 from transformers import EvalPrediction
 
 from tinybert_hf.evaluation import load_metric, main_metric, metrics_for
@@ -37,10 +38,22 @@ def test_single_label(num_labels):
     assert scores["matthews_correlation"] == pytest.approx(xy / math.sqrt(xx * yy))
 
 
-def test_a_class_that_no_row_has_counts_in_macro_f1():
-    logits = np.eye(3)[[0, 1, 0, 1]]
-    scores = metrics_for(SINGLE, 3)(EvalPrediction(logits, np.array([0, 1, 0, 1])))
-    assert scores == {"accuracy": 1.0, "f1": pytest.approx(2 / 3), "matthews_correlation": 1.0}
+def test_macro_f1_leaves_out_what_no_row_has_and_no_answer_is():
+    """As scikit-learn and `evaluate` do where nobody names the labels: perfect answers have 1."""
+    labels = np.array([0, 1, 0, 1])
+    scores = metrics_for(SINGLE, 3)(EvalPrediction(np.eye(3)[labels], labels))
+    assert scores == {"accuracy": 1.0, "f1": 1.0, "matthews_correlation": 1.0}
+    answered = np.array([0, 1, 0, 2])
+    scores = metrics_for(SINGLE, 3)(EvalPrediction(np.eye(3)[answered], labels))
+    assert scores["f1"] == pytest.approx(f1_score(labels, answered, average="macro"))
+    assert scores["f1"] == pytest.approx((1 + 2 / 3 + 0) / 3)
+    wanted = np.array([[1, 0, 0], [0, 1, 0]])
+    for given in (wanted, np.array([[1, 0, 1], [0, 1, 0]]), np.zeros((2, 3), dtype=int)):
+        scores = metrics_for(MULTI, 3)(EvalPrediction(given - 0.5, wanted))
+        oracle = f1_score(wanted, given, average="macro", zero_division=np.nan)
+        assert scores["f1_macro"] == pytest.approx(oracle)
+    scores = metrics_for(MULTI, 3)(EvalPrediction(-np.ones((2, 3)), np.zeros((2, 3))))
+    assert scores["f1_macro"] == 0.0
 
 
 def test_one_class_only_gives_no_warning_and_no_nan():

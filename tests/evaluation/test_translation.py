@@ -11,7 +11,7 @@ from tiny_translator import in_german, sentence
 from transformers import T5Config, T5ForConditionalGeneration, T5ForSequenceClassification
 
 from tinybert_hf import TinyBertForSequenceClassification
-from tinybert_hf.data import DataSettings
+from tinybert_hf.data import DataSettings, TaskData
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation import (
     evaluate_any_checkpoint,
@@ -19,6 +19,7 @@ from tinybert_hf.evaluation import (
     evaluate_translation,
     evaluate_translation_checkpoint,
     holds_translator,
+    knows_nothing,
     open_translator,
     translation_scores,
 )
@@ -71,6 +72,23 @@ def test_scores_of_what_the_model_writes(translator, tokenizer, beams, batch_siz
 def test_target_language_reaches_the_scores(translator, tokenizer):
     result = evaluate_translation(translator, tokenizer, SOURCES[:2], REFERENCES[:2], target_language="zho_Hans")
     assert "tok:zh" in result["bleu_signature"]
+
+
+def test_short_translations_are_judged_by_chrf(translator, tokenizer, tmp_path):
+    """Two words each: no four in a row, so BLEU is 0 for right ones too."""
+    sources = [sentence(2, row) for row in range(6)]
+    references = [in_german(source) for source in sources]
+    result = evaluate_translation(translator, tokenizer, sources, references)
+    assert result["hypotheses"] == references
+    assert (result["bleu"], result["chrf"]) == (0.0, 100.0)
+    (note,) = result["notes"]
+    assert "no translation has as many" in note
+    data = TaskData(None, None, (), "translation")
+    assert knows_nothing(data, result, "The model") is None
+    wrong = evaluate_translation(translator, tokenizer, sources, ["quiz xylophon"] * 6)
+    assert "chrF" in (knows_nothing(data, wrong, "The model") or "")
+    longer = [*sources, sentence(4, 0)]
+    assert evaluate_translation(translator, tokenizer, longer, [in_german(one) for one in longer])["notes"] == []
 
 
 def test_speed_is_sentences_by_time(translator, tokenizer, monkeypatch):

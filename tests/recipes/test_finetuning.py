@@ -58,3 +58,33 @@ def test_a_training_that_was_stopped_says_from_which_step_it_goes_on(
         tune(work, headless, epochs=10)
     monkeypatch.undo()
     assert "It goes on from step 6." in tune(work, headless, epochs=10)
+
+
+@pytest.mark.parametrize(
+    ("labels", "chosen", "problem", "said"),
+    [
+        ((0.0, 1.0), None, "single_label_classification", "is a classifier with 2 labels"),
+        ((0.0, 1.0), "regression", "regression", ""),
+        ((0.0, 0.5), None, "regression", ""),
+        ((0.0, 1.0, 2.0), None, "regression", "--problem-type single_label_classification"),
+    ],
+)
+def test_decimals_are_classes_where_the_model_is_a_classifier_of_as_many(
+    work: Path, teacher: str, labels: tuple[float, ...], chosen: str | None, problem: str, said: str
+) -> None:
+    file = write_rows(
+        work / "train.jsonl", [{**row, "label": labels[index % len(labels)]} for index, row in enumerate(rows(12))]
+    )
+    data = DataSettings(train_file=file, validation_file=file, max_length=16, problem_type=chosen)
+    console = Console(record=True, width=400, file=io.StringIO())
+    finetuning.finetune_pretrained(
+        teacher,
+        data,
+        FinetuneSettings(epochs=1, batch_size=16),
+        work / "tuned",
+        training_arguments={"use_cpu": True},
+        console=console,
+    )
+    config = json.loads((work / "tuned" / "config.json").read_text())
+    assert config["problem_type"] == problem
+    assert said in console.export_text()

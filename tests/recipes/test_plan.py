@@ -357,3 +357,74 @@ def test_a_student_that_was_exchanged_in_its_place(work: Path, teacher: str) -> 
     save(hidden_act="relu")
     with pytest.raises(TinyBertError, match=r"student\.model: config\.json, model\.safetensors in"):
         plan(work, teacher, student=student)
+
+
+SINGLE, MULTI, REGRESSION = "single_label_classification", "multi_label_classification", "regression"
+
+
+def labelled(folder: Path, *labels: Any) -> dict[str, Any]:
+    """The data section of rows with these labels by turns."""
+    content = [{**row, "label": labels[index % len(labels)]} for index, row in enumerate(rows(12))]
+    file = write_rows(folder / "own.jsonl", content)
+    return {"train_file": file, "validation_file": file, "max_length": 16}
+
+
+def trained_for(folder: Path, problem: str | None, labels: tuple[str, ...]) -> str:
+    """A teacher whose configuration says what it was trained for."""
+    model = make_teacher(folder, labels=labels)
+    config = json.loads((folder / "config.json").read_text())
+    (folder / "config.json").write_text(json.dumps({**config, "problem_type": problem}))
+    return model
+
+
+@pytest.mark.parametrize(
+    ("problem", "names", "labels", "ids"),
+    [
+        (SINGLE, ("bad", "good"), (0.0, 1.0), [0, 1]),
+        (None, ("bad", "good"), (0.0, 1.0), [0, 1]),
+        (REGRESSION, ("score",), (1, 5, 3), [1.0, 5.0, 3.0]),
+        (None, ("score",), (0.0, 1.0), [0.0, 1.0]),
+        (MULTI, ("a", "b"), ([1, 0], [1, 1]), [[1.0, 0.0], [1.0, 1.0]]),
+    ],
+)
+def test_a_trained_teacher_says_what_the_labels_are(
+    work: Path, problem: str | None, names: tuple[str, ...], labels: tuple[Any, ...], ids: list[Any]
+) -> None:
+    model = trained_for(work / "model", problem, names)
+    data = labelled(work, *labels)
+    if problem == MULTI:
+        data["label_names"] = list(names)
+    made = plan(work, model, data=data)
+    assert list(made.data.part("train")["label"])[: len(ids)] == ids
+    assert made.student_config.problem_type == (problem or (REGRESSION if len(names) == 1 else SINGLE))
+    assert made.student_config.num_labels == made.teacher_config.num_labels
+
+
+@pytest.mark.parametrize(
+    ("problem", "labels"),
+    [
+        (SINGLE, (0.5, 1.0)),
+        (SINGLE, (["a"], ["b"])),
+        (MULTI, ("a", "b")),
+        (MULTI, (0.0, 1.0)),
+        (REGRESSION, ("a", "b")),
+    ],
+)
+@pytest.mark.parametrize("is_said", [False, True], ids=["found", "said"])
+def test_labels_of_another_problem_type_than_the_teachers(
+    work: Path, problem: str, labels: tuple[Any, ...], is_said: bool
+) -> None:
+    model = trained_for(work / "model", problem, ("score",) if problem == REGRESSION else ("a", "b"))
+    found = {str: SINGLE, float: REGRESSION, list: MULTI}[type(labels[0])]
+    data = {**labelled(work, *labels), **({"problem_type": found} if is_said else {})}
+    with pytest.raises(TinyBertError) as caught:
+        plan(work, model, data=data)
+    assert problem in str(caught.value)
+    assert found in str(caught.value)
+    assert "teacher" in str(caught.value)
+
+
+def test_rows_that_are_wrong_themselves_are_not_blamed_on_the_teacher(work: Path, teacher: str) -> None:
+    with pytest.raises(TinyBertError, match=r"^.*own.jsonl, row 2, .*missing") as caught:
+        plan(work, teacher, data=labelled(work, "negative", None))
+    assert "teacher" not in str(caught.value)

@@ -22,6 +22,7 @@ from transformers import get_scheduler
 import tinybert_hf.recipes
 from tinybert_hf.cards import card_of
 from tinybert_hf.data import TASKS, DataSettings
+from tinybert_hf.distillation.teacher import constant_f1
 from tinybert_hf.errors import DataError, RecipeError
 from tinybert_hf.evaluation import main_metric
 from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
@@ -348,7 +349,9 @@ def test_models_that_know_nothing_are_said(name: str, work: Path, encoder: str) 
     report = run_recipe(plan.recipe, Console(file=shown, width=160))
     for who in ("teacher", "student"):
         figure = report.metrics[who][report.main_metric]
-        assert any(f"The {who}" in warning for warning in report.warnings) == (figure <= 0)
+        labels = [] if name == "stsb" else plan.data.part("validation")["label"]
+        trivial = constant_f1(labels) + 1e-9 if name == "multi-label" else 0
+        assert any(f"The {who}" in warning for warning in report.warnings) == (figure <= trivial)
     if report.metrics["teacher"][report.main_metric] <= 0:
         assert math.isnan(report.share)
         assert " nan" not in shown.getvalue()

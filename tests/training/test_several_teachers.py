@@ -234,6 +234,29 @@ def test_the_figures_of_each_teacher_and_of_their_mean(make: Any, tiny_tokenizer
     assert trainer.evaluate_teacher(encoded) == {"teacher_rows": 4.0, "teacher_accuracy": 0.75}
 
 
+@pytest.mark.parametrize("kind", ["multi_label_classification", "regression"])
+def test_a_teacher_that_answers_the_same_for_every_row_is_warned_of(
+    make: Any, tiny_tokenizer: BertTokenizer, kind: str
+) -> None:
+    several = kind.startswith("multi")
+    wanted = [[1.0, 0.0], [1.0, 1.0], [1.0, 0.0], [0.0, 1.0]] if several else [0.0, 1.0, 2.0, 3.0]
+    encoded = Dataset.from_dict({**tiny_tokenizer(TEXTS[:4]), "labels": wanted})
+    teacher, student = (bert(vocab_size=64, problem_type=kind, num_labels=2 if several else 1) for _ in range(2))
+    said = {"": torch.tensor(wanted).view(4, -1) * 2 - 1}
+
+    def answer(_module: Any, _positional: Any, _named: Any, output: Any) -> Any:
+        output.logits = said[""]
+        return output
+
+    teacher.register_forward_hook(answer, with_kwargs=True)
+    trainer = make(teacher, encoded, student, phase="prediction", per_device_eval_batch_size=4)
+    trainer.evaluate_teacher(encoded)  # right answers: a warning would be an error
+    said[""] = said[""][:1].expand(4, -1)
+    what = r"the teacher's f1_micro is 0\.6667, no better .*\(0\.7692\)" if several else "do not rise"
+    with pytest.warns(UserWarning, match=what):
+        trainer.evaluate_teacher(encoded)
+
+
 @pytest.mark.filterwarnings("ignore:.*no better than always answering")
 def test_columns_for_a_teacher_that_reads_the_students_tokens_are_not_needed(
     make: Any, tiny_tokenizer: BertTokenizer

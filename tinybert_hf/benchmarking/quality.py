@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.benchmarking.contestants import Contestant
-from tinybert_hf.data.labels import are_generic
+from tinybert_hf.data.label_names import are_generic
 from tinybert_hf.data.settings import QUESTION_ANSWERING, REGRESSION, SINGLE_LABEL
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.metrics import main_metric

@@ -63,11 +63,15 @@ _OPTIONS = {
 _REFUSED = {
     "data.train_file": ("--train-file", "its text is given with --corpus"),
     "data.max_length": ("--max-length", "its length is that of a block, --block-length"),
+    "data.problem_type": ("--problem-type", "plain text has no labels"),
     "teacher.finetune": ("--finetune-teacher", "there are no labels to fine-tune a teacher on"),
     "further_teachers": ("--further-teacher", "it has one teacher"),
     **{
         f"data.{name}": (f"--{name.replace('_', '-')}", "plain text has no such column")
-        for name in ("text_pair_column", "label_column", "label_names", "source_column", "target_column")
+        for name in (
+            *("text_pair_column", "label_column", "label_names", "label_separator"),
+            *("source_column", "target_column"),
+        )
     },
     **{
         f"pseudo_labels.{name}": (f"--{name.replace('_', '-')}", "its text is given with --corpus")

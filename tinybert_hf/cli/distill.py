@@ -32,8 +32,10 @@ from tinybert_hf.cli.options import (
     Cpu,
     LabelColumn,
     LabelNames,
+    LabelSeparator,
     MaxLength,
     OutputDir,
+    ProblemType,
     Seed,
     SourceColumn,
     TagsColumn,
@@ -124,6 +126,8 @@ def distill(
     text_pair_column: TextPairColumn = None,
     label_column: LabelColumn = None,
     label_names: LabelNames = None,
+    label_separator: LabelSeparator = None,
+    problem_type: ProblemType = None,
     source_column: SourceColumn = None,
     target_column: TargetColumn = None,
     tokens_column: TokensColumn = None,
@@ -254,6 +258,8 @@ def distill(
         target_column,
         tokens_column,
         tags_column,
+        label_separator,
+        problem_type,
     )
     overrides: dict[str, Any] = {f"data.{field}": value for field, value in given.items()}
     overrides |= {f"training_arguments.{field}": value for field, value in training_overrides(cpu, bf16).items()}

@@ -15,7 +15,9 @@ from tinybert_hf.cli.model_folders import opens_models
 from tinybert_hf.cli.options import (
     Cpu,
     LabelColumn,
+    LabelSeparator,
     MaxLength,
+    ProblemType,
     SourceColumn,
     TagsColumn,
     TargetColumn,
@@ -45,6 +47,8 @@ def evaluate(
     text_column: TextColumn = None,
     text_pair_column: TextPairColumn = None,
     label_column: LabelColumn = None,
+    label_separator: LabelSeparator = None,
+    problem_type: ProblemType = None,
     source_column: SourceColumn = None,
     target_column: TargetColumn = None,
     tokens_column: TokensColumn = None,
@@ -95,6 +99,8 @@ def evaluate(
         target_column=target_column,
         tokens_column=tokens_column,
         tags_column=tags_column,
+        label_separator=label_separator,
+        problem_type=problem_type,
     )
     with opens_models(model):
         known = trained_with(model)

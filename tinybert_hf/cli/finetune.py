@@ -15,7 +15,9 @@ from tinybert_hf.cli.options import (
     Cpu,
     LabelColumn,
     LabelNames,
+    LabelSeparator,
     MaxLength,
+    ProblemType,
     SourceColumn,
     TagsColumn,
     TargetColumn,
@@ -55,6 +57,8 @@ def finetune(
     text_pair_column: TextPairColumn = None,
     label_column: LabelColumn = None,
     label_names: LabelNames = None,
+    label_separator: LabelSeparator = None,
+    problem_type: ProblemType = None,
     source_column: SourceColumn = None,
     target_column: TargetColumn = None,
     tokens_column: TokensColumn = None,
@@ -135,6 +139,8 @@ def finetune(
         target_column,
         tokens_column,
         tags_column,
+        label_separator,
+        problem_type,
     )
     usual_epochs, usual_rate = (None, 5e-5) if model is not None else (10.0, 1e-3)
     settings = FinetuneSettings(

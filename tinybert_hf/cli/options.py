@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import csv
+import json
 from collections.abc import Collection
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -38,6 +40,15 @@ def task_name(value: str | None) -> str | None:
     raise typer.BadParameter(f"there is no task {value!r}; known are {', '.join(TASK_NAMES)}")
 
 
+def problem_type_name(value: str | None) -> str | None:
+    """The name of a problem type, if there is such."""
+    from tinybert_hf.data.settings import PROBLEM_TYPES
+
+    if value is None or value in PROBLEM_TYPES:
+        return value
+    raise typer.BadParameter(f"there is no problem type {value!r}; known are {', '.join(PROBLEM_TYPES)}")
+
+
 Task = Annotated[
     str | None,
     typer.Option(
@@ -69,7 +80,28 @@ LabelNames = Annotated[
     str | None,
     typer.Option(
         metavar="NAME,NAME,...",
-        help="All labels, in order; numbers in the data count in this list, from 0. Not given: those of the rows.",
+        help="All labels, in order; numbers in the data are places in this list, from 0, unless the names are these "
+        'numbers (-1,0,1). A name with a comma stands in quotation marks, or all in a JSON list: \'["a, b", "c"]\'. '
+        "Not given: those of the rows.",
+        rich_help_panel=_DATA,
+    ),
+]
+LabelSeparator = Annotated[
+    str | None,
+    typer.Option(
+        metavar="TEXT",
+        help='What stands between the labels of a row that has several, where they are one text: "|" for '
+        '"sports|politics".',
+        rich_help_panel=_DATA,
+    ),
+]
+ProblemType = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        callback=problem_type_name,
+        help="What the labels are, as transformers calls it: single_label_classification, "
+        "multi_label_classification or regression. Not given: what a trained model or the labels say.",
         rich_help_panel=_DATA,
     ),
 ]
@@ -138,6 +170,8 @@ def data_overrides(
     target_column: str | None = None,
     tokens_column: str | None = None,
     tags_column: str | None = None,
+    label_separator: str | None = None,
+    problem_type: str | None = None,
 ) -> dict[str, Any]:
     """The fields of DataSettings that were given on the command line."""
     given = {
@@ -152,6 +186,8 @@ def data_overrides(
         "target_column": target_column,
         "tokens_column": tokens_column,
         "tags_column": tags_column,
+        "label_separator": label_separator,
+        "problem_type": problem_type,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -175,10 +211,20 @@ def choose_columns(settings: DataSettings, named: Collection[str]) -> DataSettin
 
 
 def names_of(text: str) -> tuple[str, ...]:
-    """The labels that --label-names gives."""
-    names = tuple(name.strip() for name in text.split(","))
+    """The labels that --label-names gives: a JSON list, or names between commas, quoted where they hold one."""
+    try:
+        if text.strip().startswith("["):
+            found = json.loads(text)
+        else:
+            (found,) = csv.reader([text], skipinitialspace=True, strict=True)
+    except (ValueError, csv.Error):
+        found = []
+    names = tuple(str(name).strip() for name in found)
     if len(names) < 2 or not all(names):
         raise typer.BadParameter(
-            f'--label-names {text!r}: give two names or more, separated by commas: "negative,positive"'
+            f'--label-names {text!r}: give two names or more, separated by commas: "negative,positive"; a name with '
+            'a comma in quotation marks, or all of them as a JSON list: \'["Health, Sport", "World"]\''
         )
+    if len(set(names)) < len(names):
+        raise typer.BadParameter(f"--label-names {text!r} holds a name twice: {', '.join(names)}")
     return names

@@ -12,6 +12,7 @@ _KEPT = (
     "text_column",
     "text_pair_column",
     "label_column",
+    "label_separator",
     "source_column",
     "target_column",
     "tokens_column",

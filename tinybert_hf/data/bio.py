@@ -4,7 +4,8 @@ from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from tinybert_hf.data.labels import are_generic, label_finder
+from tinybert_hf.data.label_names import are_generic, in_order, label_finder, names_of_numbers, twin_notes
+from tinybert_hf.data.label_values import is_absent, is_numeric, stands_for_nothing, strip_spaces
 from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.errors import DataError
@@ -52,11 +53,12 @@ def resolve_tags(tables: Sequence[RawRows], settings: DataSettings, model_names:
         DataError: a tag of no known kind, with its place; tags that are not BIO; labels of another task.
     """
     column = settings.tags_column
+    known = (*(settings.label_names or ()), *(model_names or ()))
+    notes = [*strip_spaces(tables, column, known), *_refuse_missing(tables, column, known)]
     model_names = _name_numbers(tables, column, settings.label_names, model_names)
     given = model_names or settings.label_names
     found = [tag for table in tables for row in table.columns[column] for tag in row]
     entities = marks_entities([*found, *(given or ())])
-    notes = []
     if entities:
         _check_bio(tables, column)
         notes += _begin_entities(tables, column, given)
@@ -66,6 +68,8 @@ def resolve_tags(tables: Sequence[RawRows], settings: DataSettings, model_names:
             "accuracy. Entities need BIO tags (B-person, I-person, O)."
         )
     names = tuple(given or _found_names(tables[0], column, entities))
+    if given is None:
+        notes += twin_notes(Counter(tag for row in tables[0].columns[column] for tag in row), tables[0].source)
     if len(names) < 2:
         raise DataError(
             f"{tables[0].source}: column {column!r} holds one tag only ({', '.join(names) or 'none'}); there is "
@@ -85,12 +89,37 @@ def _named(tag: str, place: int | None, names: Sequence[str]) -> str:
     return tag if place is None else names[place]
 
 
+def _refuse_missing(tables: Sequence[RawRows], column: str, known: Sequence[str]) -> list[str]:
+    """Refuses tags that are not there, and texts such as "nan" where all others are numbers; says them among names."""
+    counts = Counter(tag for table in tables for row in table.columns[column] for tag in row if isinstance(tag, str))
+    odd = {tag for tag in counts if stands_for_nothing(tag, known)}
+    of_numbers = all(is_numeric(tag) for tag in counts.keys() - odd)
+    for table in tables:
+        for row, tags in enumerate(table.columns[column]):
+            for word, tag in enumerate(tags):
+                if is_absent(tag) or (of_numbers and isinstance(tag, str) and tag in odd):
+                    table.refuse(
+                        row, column, f"the tag of word {word} is missing ({tag!r}). Give each word a tag, such as O."
+                    )
+    return [
+        f"{counted(counts[tag], 'word has', 'words have')} the tag {tag!r}, which is taken as a name like the others. "
+        "If it says that a word has no tag, mend these rows."
+        for tag in sorted(odd)
+        if any(letter.isalpha() for letter in tag)
+    ]
+
+
 def _name_numbers(
     tables: Sequence[RawRows], column: str, given: Sequence[str] | None, model_names: Sequence[str] | None
 ) -> Sequence[str] | None:
     """Replaces numbers by names, in place; gives the model's names, or those of the data where it has none."""
     kinds = set()
     for table in tables:
+        # pandas and Arrow write whole numbers as decimals where some were missing once.
+        table.columns[column] = [
+            [int(tag) if isinstance(tag, float) and tag.is_integer() else tag for tag in tags]
+            for tags in table.columns[column]
+        ]
         for row, tags in enumerate(table.columns[column]):
             for word, tag in enumerate(tags):
                 kind = int if isinstance(tag, int) and not isinstance(tag, bool) else type(tag)
@@ -98,25 +127,26 @@ def _name_numbers(
                 if kind not in (int, str) or len(kinds) > 1:
                     other = ", where another tag is of another type" if kind in (int, str) else ""
                     table.refuse(row, column, f"the tag of word {word} is {tag!r:.60}{other}. Tags are names or ids.")
-    by_number = next((table.class_names for table in tables if table.class_names), None) or given
-    if model_names and are_generic(model_names) and by_number and len(by_number) == len(model_names):
-        model_names = by_number
+    own_names = next((table.class_names for table in tables if table.class_names), None) or given
+    if model_names and are_generic(model_names) and own_names and len(own_names) == len(model_names):
+        model_names = own_names
     if kinds != {int}:
         return model_names
-    names = by_number or (None if model_names and are_generic(model_names) else model_names)
+    names = own_names or (None if model_names and are_generic(model_names) else model_names)
     if names is None:
         raise DataError(
             f"{tables[0].source}: the tags in column {column!r} are numbers, and nothing says what they mean. Name "
             'them in order (--label-names "O,B-person,I-person,..."; in a recipe, data.label_names).'
         )
+    by_number = names_of_numbers({tag for table in tables for tags in table.columns[column] for tag in tags}, names)
     for table in tables:
         for row, tags in enumerate(table.columns[column]):
             for word, tag in enumerate(tags):
-                if not 0 <= tag < len(names):
+                if tag not in by_number:
                     table.refuse(
                         row, column, f"the tag of word {word} is {tag}, but there are {len(names)}: {_show(names)}."
                     )
-        table.columns[column] = [[names[tag] for tag in tags] for tags in table.columns[column]]
+        table.columns[column] = [[by_number[tag] for tag in tags] for tags in table.columns[column]]
     return model_names
 
 
@@ -159,7 +189,7 @@ def _found_names(table: RawRows, column: str, entities: bool) -> list[str]:
     """O first and the two tags of each kind together; plain labels in the order of the alphabet."""
     found = {tag for row in table.columns[column] for tag in row}
     if not entities:
-        return sorted(found)
+        return in_order(found)
     return [
         OUTSIDE,
         *(f"{prefix}{kind}" for kind in sorted({tag[2:] for tag in found - {OUTSIDE}}) for prefix in _PREFIXES),

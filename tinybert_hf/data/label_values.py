@@ -2,54 +2,77 @@
 
 import ast
 import json
+import math
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from typing import Any, NoReturn
 
+from tinybert_hf.data.label_names import as_option, in_order, show_names
 from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from tinybert_hf.errors import DataError
+from tinybert_hf.wording import counted
 
-_WHOLE = re.compile(r"[+-]?(0|[1-9]\d*)")
-_WHOLE_FLOAT = re.compile(r"[+-]?(0|[1-9]\d*)\.0*")
-_FRACTION = re.compile(r"[+-]?\d*\.\d*[1-9]\d*")
-_NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")
+_WHOLE = re.compile(r"[+-]?(0|[1-9][0-9]*)")
+_WHOLE_FLOAT = re.compile(r"[+-]?(0|[1-9][0-9]*)\.0*")
+_FRACTION = re.compile(r"[+-]?[0-9]*\.[0-9]*[1-9][0-9]*")
+_NUMBER = re.compile(r"[+-]?([0-9]+\.?[0-9]*|\.[0-9]+)([eE][+-]?[0-9]+)?")
+_WITH_COMMAS = re.compile(r"[+-]?[0-9]+(,[0-9]+)*")
+_NUMPY_LIST = re.compile(r"\[\s*(-?[0-9]+\.?\s*)+\]")
 _PROBLEM_OF_KIND = {"whole": SINGLE_LABEL, "text": SINGLE_LABEL, "number": REGRESSION, "list": MULTI_LABEL}
+# What spreadsheets, pandas, R and SQL write where there is no value; in small letters.
+_NO_VALUE = frozenset(
+    (
+        *("nan", "-nan", "nat", "na", "n/a", "n.a.", "<na>", "#na", "#n/a", "#null!", "#value!"),
+        *("none", "nil", "null", "(null)", "\\n", "-", "--", "?", ".", "inf", "-inf", "+inf"),
+    )
+)
+_FEW = 20  # so many whole numbers may be classes written as decimals; of more, nobody would ask
 
 
-def label_kind(tables: Sequence[RawRows], column: str, wanted: str | None = None) -> str:
-    """Finds the kind of the labels, and turns the text of CSV cells into it in place.
+def label_kind(
+    tables: Sequence[RawRows], column: str, wanted: str | None = None, known: Collection[str] = ()
+) -> tuple[str, list[str]]:
+    """Finds the kind of the labels, and turns texts of numbers and of lists into them in place.
 
-    Whole numbers in a CSV file are classes even when a tool wrote them as 1.0; elsewhere a float is a float, unless
-    single labels are wanted.
+    Whole numbers in a text file are classes even when a tool wrote them as 1.0; elsewhere a float is a float, unless
+    single labels are wanted, or named.
 
     Args:
         tables: all splits together, so that they agree.
         column: the label column.
-        wanted: the problem type that the user gave, or None.
+        wanted: the problem type that the user or a trained model gave, or None.
+        known: the names of the labels, where somebody gave them.
 
     Returns:
-        "whole", "number", "text" or "list".
+        "whole", "number", "text" or "list"; and what a user should know, a sentence each.
 
     Raises:
         DataError: a label is missing, of a type that is no label, or of another kind than the first one.
     """
-    for table in tables:
-        for row, value in enumerate(table.columns[column]):
-            if value is None or (isinstance(value, str) and table.is_text and not value.strip()):
-                table.refuse(row, column, "the label is missing (None). Fill it or remove the row.")
-    _parse_cells([table for table in tables if table.is_text and isinstance(table.columns[column][0], str)], column)
+    about_spaces = strip_spaces(tables, column, known)
+    about_missing = refuse_missing(tables, column, known)
+    about_decimals = _parse_texts(tables, column)
     values = [value for table in tables for value in table.columns[column]]
-    kinds = {_kind(value) for value in values}
+    kinds = {_kind(kind) for kind in set(map(type, values))}
     if kinds == {"whole", "number"}:
         kinds = {"number"}
-    if kinds == {"number"} and wanted == SINGLE_LABEL and all(float(value).is_integer() for value in values):
-        for table in tables:
-            table.columns[column] = [int(value) for value in table.columns[column]]
-        return "whole"
-    if len(kinds) == 1 and kinds <= _PROBLEM_OF_KIND.keys():
-        return kinds.pop()
-    return _refuse_mixture(tables, column)
+    if len(kinds) > 1 or not kinds <= _PROBLEM_OF_KIND.keys():
+        _refuse_mixture(tables, column)
+    (kind,) = kinds
+    if kind in ("text", "list"):
+        return kind, [*about_spaces, *about_missing]
+    notes = []
+    if wanted is None and len(known) < 2:
+        notes = about_decimals if kind == "whole" else _about_floats(tables, column, values)
+    if kind == "number" and (wanted == SINGLE_LABEL or (wanted is None and len(known) > 1)):
+        _take_as_classes(tables, column, known)
+        kind = "whole"
+        notes = [
+            f"{tables[0].source}: the labels in column {column!r} are written as decimals "
+            f"({_examples(values)}), and are taken as classes."
+        ]
+    return kind, notes
 
 
 def problem_of(kind: str, wanted: str | None, tables: Sequence[RawRows], column: str) -> str:
@@ -57,7 +80,7 @@ def problem_of(kind: str, wanted: str | None, tables: Sequence[RawRows], column:
 
     Args:
         kind: what `label_kind` found.
-        wanted: the problem type that the user gave, or None.
+        wanted: the problem type that the user or a trained model gave, or None.
         tables: for the message.
         column: for the message.
 
@@ -68,29 +91,171 @@ def problem_of(kind: str, wanted: str | None, tables: Sequence[RawRows], column:
     if wanted is None or wanted == found or (wanted == REGRESSION and kind == "whole"):
         return wanted or found
     first = tables[0].columns[column][0]
+    several = ""
+    if wanted == MULTI_LABEL and kind == "text":
+        several = (
+            ' Where one text holds several labels, say what stands between them (--label-separator "," for \'joy, '
+            "fear'; in a recipe, data.label_separator)."
+        )
     raise DataError(
         f"problem_type is {wanted}, but column {column!r} of {tables[0].source} holds labels such as {first!r:.60}, "
-        f"which are {found}. Is it the right column (--label-column; in a recipe, data.label_column)? Else change the "
-        "labels, or what they are to be (--set data.problem_type=...; in a recipe, data.problem_type)."
+        f"which are {found}.{several} Is it the right column (--label-column; in a recipe, data.label_column)? Else "
+        "change the labels, or what they are to be (--problem-type; in a recipe, data.problem_type)."
     )
 
 
-def _kind(value: Any) -> str:
-    if isinstance(value, int):
-        return "whole"
-    if isinstance(value, float):
-        return "number"
-    if isinstance(value, str):
-        return "text"
-    return "list" if isinstance(value, list) else type(value).__name__
+def strip_spaces(tables: Sequence[RawRows], column: str, known: Collection[str] = ()) -> list[str]:
+    """Leaves out white space around labels, in place, also of those in lists; names that are known stay as they are.
+
+    Returns:
+        For each table how many labels that concerns, and the first of them.
+    """
+    notes = []
+    for table in tables:
+        count, first = 0, ""
+        values = table.columns[column]
+        texts = {
+            item for value in distinct_values(values) for item in (value if isinstance(value, tuple) else (value,))
+        }
+        if not any(isinstance(text, str) and _has_spaces(text) for text in texts):
+            continue
+        for row, value in enumerate(values):
+            items = value if isinstance(value, list) else [value]
+            if not any(isinstance(item, str) and _has_spaces(item) and item not in known for item in items):
+                continue
+            new = [item.strip() if isinstance(item, str) and item not in known else item for item in items]
+            changed = [item for item, other in zip(items, new, strict=True) if item != other and other]
+            count, first = (
+                count + len(changed),
+                first or (f"{table.place(row)}, {changed[0]!r:.60}" if changed else ""),
+            )
+            values[row] = new if isinstance(value, list) else new[0]
+        if count:
+            notes.append(
+                f"{table.source}: {counted(count, 'label has', 'labels have')} spaces around the name (the first: "
+                f"{first}); they are left out."
+            )
+    return notes
+
+
+def distinct_values(values: Sequence[Any]) -> set[Any]:
+    """The different labels of a column, lists as tuples; without those of no kind of label."""
+    kinds = set(map(type, values))
+    if kinds <= {str, int, float, bool, type(None)}:
+        return set(values)  # many times as fast
+    lists = (tuple(value) for value in values if isinstance(value, list) and not any(map(_is_nested, value)))
+    return {*lists, *(value for value in values if isinstance(value, str | int | float | None))}
+
+
+def _is_nested(item: Any) -> bool:
+    return isinstance(item, list | dict | set)
+
+
+def _has_spaces(text: str) -> bool:
+    return text[:1].isspace() or text[-1:].isspace()
+
+
+def is_absent(value: Any) -> bool:
+    """Whether there is nothing in the place of a label."""
+    return value is None or value == "" or (isinstance(value, float) and math.isnan(value))
+
+
+def stands_for_nothing(value: Any, known: Collection[str] = ()) -> bool:
+    """Whether a text is what tools write where there is no value, and nobody has named a label so."""
+    if not isinstance(value, str) or value.casefold() not in _NO_VALUE:
+        return False
+    return value.casefold() not in {name.casefold() for name in known}
+
+
+def is_numeric(value: Any) -> bool:
+    """Whether a value is a number, or the text of one."""
+    return isinstance(value, int | float) or (isinstance(value, str) and _NUMBER.fullmatch(value) is not None)
+
+
+def refuse_missing(tables: Sequence[RawRows], column: str, known: Collection[str] = ()) -> list[str]:
+    """Refuses labels that are not there, and texts such as "nan" where all others are numbers or lists.
+
+    Among names such a text may well be one ("None"), so it stays, and is said.
+
+    Raises:
+        DataError: with the first row, and how many there are.
+    """
+    found = set().union(*(distinct_values(table.columns[column]) for table in tables))
+    lists = [value for value in found if isinstance(value, tuple)]
+    distinct = found.difference(lists)
+    if any(is_absent(value) for value in distinct):
+        _refuse_rows(tables, column, is_absent, _nothing_there)
+    if any("" in value for value in lists):
+        _refuse_rows(
+            tables,
+            column,
+            lambda value: isinstance(value, list) and "" in value,
+            lambda value: f"{value!r:.60} is no list of labels: a name is empty",
+        )
+    odd: set[str] = {value for value in distinct if stands_for_nothing(value, known)}
+    others = distinct - odd
+    if odd and not others and not lists:
+        _refuse_rows(tables, column, odd.__contains__, _nothing_there)
+    of_lists = bool(lists) or any(isinstance(value, str) and read_list(value) is not None for value in others)
+    if odd and all(is_numeric(value) or read_list(value) is not None for value in others):
+        classes = [str(value) for value in others if _WHOLE.fullmatch(str(value))]
+        named = as_option([*in_order(classes), min(odd)])
+        _refuse_rows(
+            tables,
+            column,
+            lambda value: not isinstance(value, list) and value in odd,
+            lambda value: (
+                f"the label {value!r} is no {'list' if of_lists else 'number'}, as the other labels are, so it is "
+                "missing"
+            ),
+            f" If it is a class of its own, name all classes (--label-names {named}; in a recipe, data.label_names)."
+            if len(classes) == len(others) and not lists
+            else "",
+        )
+    words = {item for value in lists for item in value if stands_for_nothing(item, known)} | odd
+    return [
+        f"{table.source}: {many:,} of {len(table):,} rows have the label {word!r}, which is taken as a name like the "
+        "others. If it says that a row has no label, remove these rows."
+        for word in sorted(words)
+        if any(letter.isalpha() for letter in word)
+        for table in tables
+        if (
+            many := sum(
+                value == word or (isinstance(value, list) and word in value) for value in table.columns[column]
+            )
+        )
+    ]
+
+
+def _nothing_there(value: Any) -> str:
+    what = "nan; a finite number is needed" if isinstance(value, float) else repr(value or None)
+    return f"the label is missing ({what})"
+
+
+def _refuse_rows(
+    tables: Sequence[RawRows], column: str, wrong: Callable[[Any], bool], why: Callable[[Any], str], more: str = ""
+) -> NoReturn:
+    for table in tables:
+        values = table.columns[column]
+        rows = [row for row, value in enumerate(values) if wrong(value)]
+        if rows:
+            many = f", as in {len(rows):,} of {len(values):,} rows" if len(rows) > 1 else ""
+            table.refuse(rows[0], column, f"{why(values[rows[0]])}{many}. Fill it or remove the row.{more}")
+    raise AssertionError("a wrong label was found")
+
+
+def _kind(of: type) -> str:
+    """The kind of labels of a type."""
+    kinds = {int: "whole", float: "number", str: "text", list: "list"}
+    return next((kind for known, kind in kinds.items() if issubclass(of, known)), of.__name__)
 
 
 def _refuse_mixture(tables: Sequence[RawRows], column: str) -> NoReturn:
     first = tables[0].columns[column][0]
     for table in tables:
         for row, value in enumerate(table.columns[column]):
-            differs = _kind(value) != _kind(first)
-            if differs or _kind(first) not in _PROBLEM_OF_KIND:
+            differs = _kind(type(value)) != _kind(type(first))
+            if differs or _kind(type(first)) not in _PROBLEM_OF_KIND:
                 other = f", but the first label is {first!r:.60}" if differs else ""
                 table.refuse(
                     row,
@@ -101,30 +266,126 @@ def _refuse_mixture(tables: Sequence[RawRows], column: str) -> NoReturn:
     raise AssertionError("a mixture was found, so one row differs")
 
 
-def _parse_cells(tables: Sequence[RawRows], column: str) -> None:
-    cells = [cell.strip() for table in tables for cell in table.columns[column]]
+# -- decimals --------------------------------------------------------------------------------------------------------
+
+
+def _about_floats(tables: Sequence[RawRows], column: str, values: Sequence[Any]) -> list[str]:
+    distinct = set(values)
+    if len(distinct) > _FEW or not all(float(value).is_integer() for value in distinct):
+        return []
+    return [
+        f"{tables[0].source}: the labels in column {column!r} are written as decimals, and all are whole "
+        f"({_examples(distinct)}). They are taken as numbers to predict (regression). If they are classes: "
+        f"--problem-type {SINGLE_LABEL} (in a recipe, data.problem_type)."
+    ]
+
+
+def _examples(values: Iterable[Any]) -> str:
+    return show_names(sorted(set(values)), most=5)
+
+
+def _take_as_classes(tables: Sequence[RawRows], column: str, known: Collection[str]) -> None:
+    """Turns floats into whole numbers, in place; refuses fractions."""
+    wanted = show_names(known) if known else f"problem_type is {SINGLE_LABEL}"
     for table in tables:
-        values = [cell.strip() for cell in table.columns[column]]
-        if all(_WHOLE.fullmatch(cell) for cell in cells):
-            table.columns[column] = [int(value) for value in values]
-        elif all(_WHOLE.fullmatch(cell) or _WHOLE_FLOAT.fullmatch(cell) for cell in cells):
-            table.columns[column] = [int(float(value)) for value in values]
-        elif all(_NUMBER.fullmatch(cell) for cell in cells) and any(not cell.isdecimal() for cell in cells):
-            table.columns[column] = [float(value) for value in values]
-        elif all(cell.startswith("[") for cell in cells):
-            table.columns[column] = [_parse_list(table, row, column, cell) for row, cell in enumerate(values)]
-        elif any(_FRACTION.fullmatch(cell) for cell in cells):
-            for row, value in enumerate(values):
-                if not _NUMBER.fullmatch(value):
-                    table.refuse(row, column, f"the label {value!r:.60} is no number, but other labels are fractions.")
-        else:
-            table.columns[column] = values
+        for row, value in enumerate(table.columns[column]):
+            if not float(value).is_integer():
+                table.refuse(
+                    row,
+                    column,
+                    f"the label is {value!r}, a number (regression), and classes are wanted: {wanted}. Is it the "
+                    "right column (--label-column; in a recipe, data.label_column)? Else say what the labels are to "
+                    "be (--problem-type; in a recipe, data.problem_type).",
+                )
+        table.columns[column] = [int(value) for value in table.columns[column]]
 
 
-def _parse_list(table: RawRows, row: int, column: str, cell: str) -> Any:
+# -- texts -----------------------------------------------------------------------------------------------------------
+
+
+def _parse_texts(tables: Sequence[RawRows], column: str) -> list[str]:
+    """Turns the texts of numbers and of lists into these, in place."""
+    written = [table for table in tables if all(isinstance(value, str) for value in table.columns[column])]
+    cells = {cell for table in written for cell in table.columns[column]}
+    notes: list[str] = []
+    if all(_WHOLE.fullmatch(cell) for cell in cells):
+        # In a file that has types, the text "1" is a name; in one that has none, it is a number.
+        parse: Callable[[str], Any] | None = int if any(table.is_text for table in written) else None
+    elif all(_WHOLE.fullmatch(cell) or _WHOLE_FLOAT.fullmatch(cell) for cell in cells):
+        parse = _whole
+        notes = [
+            f"{tables[0].source}: the labels in column {column!r} are written as decimals, and all are whole "
+            f"({_examples(cells)}). They are taken as classes. If they are numbers to predict: --problem-type "
+            f"{REGRESSION} (in a recipe, data.problem_type)."
+        ]
+    elif all(_NUMBER.fullmatch(cell) for cell in cells) and any(not cell.isdecimal() for cell in cells):
+        parse = float
+    elif any(_FRACTION.fullmatch(cell) for cell in cells):
+        _refuse_cell(
+            written, column, lambda cell: not _NUMBER.fullmatch(cell), "is no number, but other labels are fractions."
+        )
+    elif all(_WITH_COMMAS.fullmatch(cell) for cell in cells) and not all(cell.isdecimal() for cell in cells):
+        _refuse_cell(
+            written,
+            column,
+            lambda cell: "," in cell,
+            "is a number with a decimal comma, or several labels. Write numbers with a point (0.5), or say what "
+            'stands between labels (--label-separator ","; in a recipe, data.label_separator).',
+        )
+    elif _are_lists(cells):
+        _refuse_cell(
+            written,
+            column,
+            lambda cell: read_list(cell) is None,
+            'is not a list. Write it as [0, 1, 0] or ["name", "name"], or write the names alone and say what stands '
+            "between them (--label-separator; in a recipe, data.label_separator).",
+            may_be_none=True,
+        )
+        parse = read_list
+    else:
+        parse = None
+    if parse is not None:
+        values = {cell: parse(cell) for cell in cells}
+        for table in written:
+            table.columns[column] = [values[cell] for cell in table.columns[column]]
+    return notes
+
+
+def _whole(cell: str) -> int:
+    return int(float(cell))
+
+
+def _refuse_cell(
+    tables: Sequence[RawRows], column: str, wrong: Callable[[str], bool], why: str, *, may_be_none: bool = False
+) -> None:
+    for table in tables:
+        for row, cell in enumerate(table.columns[column]):
+            if wrong(cell):
+                table.refuse(row, column, f"the label {cell!r:.60} {why}")
+    assert may_be_none, "a wrong cell was found"
+
+
+def _are_lists(cells: Collection[str]) -> bool:
+    """Whether all texts are meant as lists; names such as [other] are not."""
+    if all(cell.startswith("[") for cell in cells):
+        return any(len(cell[1:-1].split()) != 1 or "," in cell or read_list(cell) is not None for cell in cells)
+    return all(cell.startswith(("[", "(", "{", "set()")) for cell in cells) and all(
+        read_list(cell) is not None for cell in cells
+    )
+
+
+def read_list(text: str) -> list[Any] | None:
+    """The list that a text shows, as JSON, Python or numpy write lists, tuples and sets; None where it shows none."""
+    if not text.startswith(("[", "(", "{", "set(")):
+        return None  # "0,2" would be a tuple
+    if _NUMPY_LIST.fullmatch(text) and "," not in text:
+        text = f"[{', '.join(text[1:-1].split())}]"
     for parse in (json.loads, ast.literal_eval):
         try:
-            return parse(cell)
-        except (ValueError, SyntaxError, RecursionError, MemoryError):
+            found = parse(text)
+        except (ValueError, SyntaxError, RecursionError, MemoryError, TypeError):
             continue
-    return table.refuse(row, column, f'{cell:.60} is not a list. Write it as [0, 1, 0] or ["name", "name"].')
+        if isinstance(found, list | tuple | set):
+            items = found if not isinstance(found, set) else sorted(found, key=str)
+            return [item.strip() if isinstance(item, str) else item for item in items]
+    return None

@@ -40,8 +40,11 @@ class DataSettings:
         label_column: name of the column with the label.
         label_separator: what stands between the labels of a row that has several, where they are one text: "|" for
             "sports|politics". An empty text is no label.
-        label_names: the labels in order; text labels must be among them, whole numbers are places in this list.
-        problem_type: None finds it from the labels: fractions make regression, lists multi-label, others single label.
+        label_names: the labels in order; text labels must be among them, whole numbers are places in this list, unless
+            the names are these numbers (-1, 0, 1).
+        problem_type: None: what a teacher that is trained already says; else it is found from the labels: fractions
+            make regression, lists multi-label, others single label. Decimals that are all whole (0.0, 1.0) are numbers
+            in files that have types, and classes in others, and that is said; a name of transformers here decides.
         source_column: name of the column with the text to translate; the task "translation" reads this one and the
             next, and no other. "translation.en" is the value of "en" in a column of dictionaries, as many datasets on
             the Hub have it.

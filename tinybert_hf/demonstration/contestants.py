@@ -132,7 +132,7 @@ def open_contest(
         of_run = facts.languages if languages == (None, None) else languages
         before = facts.prefix if prefix is None else prefix
         try:
-            beside = _beside(own, named, translator, kind, languages=of_run, device=device, prefix=before)
+            beside = _beside(own, named, translator, languages=of_run, device=device, prefix=before)
         except TinyBertError as error:
             if teacher is not None:
                 raise
@@ -151,7 +151,7 @@ def open_contest(
     )
 
 
-def _beside(own: Contestant, named: str, translator: bool, kind: str, **options: Any) -> Contestant:
+def _beside(own: Contestant, named: str, translator: bool, **options: Any) -> Contestant:
     """The teacher, where it answers the student's question.
 
     Raises:
@@ -166,15 +166,7 @@ def _beside(own: Contestant, named: str, translator: bool, kind: str, **options:
         )
     found = _open(TEACHER, named, translator, **options)
     if not translator:
-        config = found.model.config
-        theirs = problem_type_of(config)
-        # A configuration that names no problem is read as one label, whatever it was trained for.
-        if theirs != kind and (config.problem_type is not None or REGRESSION in (theirs, kind)):
-            raise TeacherError(
-                f"{own.name} was trained for {kind}, but the teacher {named} for {theirs}: they answer different "
-                "questions. Give the teacher that the student was distilled from."
-            )
-        found = replace(found, order=tuple(label_order(own.model.config, config)))
+        found = replace(found, order=tuple(label_order(own.model.config, found.model.config)))
     return found
 
 

@@ -139,6 +139,40 @@ def majority_share(labels: Sequence[int]) -> float:
     return max(Counter(labels).values()) / len(labels)
 
 
+def constant_f1(labels: Sequence[Sequence[float]]) -> float:
+    """The best micro F1 of giving every row the same labels.
+
+    Args:
+        labels: of each row 0 or 1 for each label, (rows, labels).
+
+    Returns:
+        0 to 1. Of all sets of k labels, the k most frequent ones are best: they give 2 * right / (given + wanted).
+    """
+    counts = sorted((sum(column) for column in zip(*labels, strict=True)), reverse=True)
+    right, wanted = 0.0, sum(counts)
+    best = 0.0
+    for given, count in enumerate(counts, start=1):
+        right += count
+        best = max(best, 2 * right / (given * len(labels) + wanted))
+    return best
+
+
+def constant_answer_warning(f1_micro: float, labels: Sequence[Sequence[float]], who: str) -> str | None:
+    """What to say of a model that gives several labels and knows no more than their counts; None of one that does.
+
+    Args:
+        f1_micro: of the model on these rows.
+        labels: of the rows, (rows, labels).
+        who: the model, at the beginning of a sentence's possessive: "the teacher".
+    """
+    best = constant_f1(labels)
+    if f1_micro > best + _ROUNDING or best > 1 - _ROUNDING:  # of rows with the same labels nothing can be said
+        return None
+    return (
+        f"{who}'s f1_micro is {f1_micro:.4f}, no better than always giving the same labels to every row ({best:.4f})."
+    )
+
+
 def majority_warning(
     accuracy: float, labels: Sequence[int], *, who: str, teacher_names: Sequence[str], label_names: Sequence[str]
 ) -> str | None:
@@ -161,6 +195,7 @@ def majority_warning(
     )
 
 
+_ROUNDING = 1e-9
 # A better order of the labels is only said where it gains this much accuracy, or, on few rows, more than chance would.
 _GAIN = 0.1
 
@@ -231,8 +266,10 @@ def label_order(student: PreTrainedConfig, teacher: PreTrainedConfig) -> list[in
         For each student label, the index of the teacher's logit.
 
     Raises:
-        TeacherError: other numbers of labels, or names that do not match; both lists are in the message.
+        TeacherError: another problem type, other numbers of labels, or names that do not match; both are in the
+            message.
     """
+    _check_problem_types(student, teacher)
     ours, theirs = _names(student), _names(teacher)
     if len(ours) != len(theirs):
         raise TeacherError(_both_lists("have different numbers of labels", ours, theirs))
@@ -250,6 +287,33 @@ def problem_type_of(config: PreTrainedConfig) -> str:
     if config.problem_type is not None:
         return str(config.problem_type)
     return "regression" if config.num_labels == 1 else "single_label_classification"
+
+
+def trained_problem_type(config: PreTrainedConfig) -> str | None:
+    """The problem type of a classifier of texts that was trained; None of a model that is about to get its head."""
+    ends = HEADS[TEXT_CLASSIFICATION].auto_class.removeprefix("AutoModel")
+    trained = any(name.endswith(ends) for name in config.architectures or ())
+    return problem_type_of(config) if trained else None
+
+
+def _check_problem_types(student: PreTrainedConfig, teacher: PreTrainedConfig) -> None:
+    """Refuse a teacher whose logits mean something else: a share of one, a probability each, or a number."""
+    if problem_type_of(student) == problem_type_of(teacher):
+        return
+    unset = any(config.problem_type is None for config in (student, teacher))
+    raise TeacherError(
+        f"The student is for {problem_type_of(student)} and the teacher for {problem_type_of(teacher)}, so the "
+        "teacher's predictions cannot be used.\n"
+        f"  student: {_problem_in_words(student)}\n  teacher: {_problem_in_words(teacher)}\n"
+        "Take a teacher of the student's problem type, or fine-tune it first (--finetune-teacher); in Python, make "
+        "the student with the teacher's problem_type and num_labels."
+        + (" Where a config.json lacks problem_type and the rule is wrong, write it there." if unset else "")
+    )
+
+
+def _problem_in_words(config: PreTrainedConfig) -> str:
+    by_rule = "" if config.problem_type is not None else ", not set in its configuration, so by transformers' rule"
+    return f"{problem_type_of(config)}{by_rule} (labels: {', '.join(_names(config))})"
 
 
 def _names(config: PreTrainedConfig) -> list[str]:

@@ -23,12 +23,11 @@ from tinybert_hf.evaluation.translation_speed import (
     measure_translation_costs,
     parameter_count,
 )
-from tinybert_hf.evaluation.useless_figures import NEXT_TO_NOTHING, knows_nothing
+from tinybert_hf.evaluation.useless_figures import knows_nothing, nothing_in_common
 from tinybert_hf.evaluation.worst_sentences import worst_sentences, write_worst_sentences
 
 __all__ = [
     "LOWER_IS_BETTER",
-    "NEXT_TO_NOTHING",
     "ModelCost",
     "QuestionAnswerer",
     "TranslationContestant",
@@ -53,6 +52,7 @@ __all__ = [
     "metric_names",
     "metrics_for",
     "metrics_of",
+    "nothing_in_common",
     "open_translator",
     "parameter_count",
     "predicted_logits",

@@ -61,10 +61,10 @@ def evaluate_any_checkpoint(
         predictions: of a model that answers questions: a file for its answers, see `write_answers`.
 
     Returns:
-        For a classifier or a model that answers questions the figures of `task_metrics`, of the latter and of a token
-        classifier with `notes` on the rows; for a translator those of `evaluate_translation` without the translations:
-        numbers, the two signatures, and `notes`. `warnings` beside them where the figures say that the model knows
-        nothing.
+        For a classifier or a model that answers questions the figures of `task_metrics`, with `notes` on the rows (of
+        a classifier of texts where there are any); for a translator those of `evaluate_translation` without the
+        translations: numbers, the two signatures, and `notes`. `warnings` beside them where the figures say that the
+        model knows nothing.
 
     Raises:
         DataError: the rows cannot be used, or their labels are not the model's.
@@ -82,7 +82,8 @@ def evaluate_any_checkpoint(
         logits, rows, data = answered_rows(path, settings, None, batch_size, device)
         assert data.validation is not None  # they were answered
         figures = task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
-        return figures | doubts_about(figures, data)
+        notes = {"notes": list(data.notes)} if data.notes else {}
+        return figures | notes | doubts_about(figures, data)
     result = evaluate_translation_checkpoint(
         path, settings, target_language=target_language, beams=beams, batch_size=batch_size, device=device
     )

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data.labels import are_generic
+from tinybert_hf.data.label_names import are_generic
 from tinybert_hf.data.settings import PROBLEM_TYPES, REGRESSION, SINGLE_LABEL, DataSettings
 from tinybert_hf.data.tasks import TASKS, TaskData
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION

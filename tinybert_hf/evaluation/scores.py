@@ -18,7 +18,8 @@ def single_label_scores(predictions: "Numbers", references: "Numbers", num_label
     Args:
         predictions: class ids, (B,).
         references: class ids, (B,).
-        num_labels: with 2, F1 is that of class 1; with more, the mean over all classes (macro).
+        num_labels: with 2, F1 is that of class 1; with more, the mean over the classes (macro) that a row has or that
+            the model answers, as scikit-learn counts it.
 
     Returns:
         accuracy, f1, matthews_correlation (0 where one class is all there is).
@@ -29,7 +30,7 @@ def single_label_scores(predictions: "Numbers", references: "Numbers", num_label
     if num_labels == 2:
         f1 = f1_score(references, predictions, labels=[0, 1], pos_label=1, average="binary", zero_division=0)
     else:
-        f1 = f1_score(references, predictions, labels=range(num_labels), average="macro", zero_division=0)
+        f1 = f1_score(references, predictions, average="macro", zero_division=0)
     classes = np.union1d(references, predictions)
     return {
         "accuracy": float(accuracy_score(references, predictions)),
@@ -39,21 +40,26 @@ def single_label_scores(predictions: "Numbers", references: "Numbers", num_label
 
 
 def multi_label_scores(predictions: "Numbers", references: "Numbers") -> dict[str, float]:
-    """F1 over all labels, and the part of rows with every label right.
+    """F1, and the part of rows with every label right.
 
     Args:
         predictions: 0 or 1, (B, labels).
         references: 0 or 1, (B, labels).
 
     Returns:
-        f1_micro, f1_macro, exact_match, and accuracy, which is the same as exact_match.
+        f1_micro; f1_macro, the mean over the labels that a row has or that the model gives; exact_match; and accuracy,
+        which is the same as exact_match.
     """
+    import numpy as np
     from sklearn.metrics import accuracy_score, f1_score
 
+    # A label of which nothing is right or wrong has no F1; counted as 0, it would spoil perfect answers.
+    used = np.flatnonzero(np.asarray(references).any(0) | np.asarray(predictions).any(0))
+    f1_macro = f1_score(references, predictions, labels=used, average="macro", zero_division=0) if len(used) else 0.0
     exact = float(accuracy_score(references, predictions))
     return {
         "f1_micro": float(f1_score(references, predictions, average="micro", zero_division=0)),
-        "f1_macro": float(f1_score(references, predictions, average="macro", zero_division=0)),
+        "f1_macro": float(f1_macro),
         "exact_match": exact,
         "accuracy": exact,
     }

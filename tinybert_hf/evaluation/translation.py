@@ -8,7 +8,12 @@ from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.data.tasks import TASKS
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config, open_model
-from tinybert_hf.evaluation.translation_scores import TranslationScores, check_lengths, translation_scores
+from tinybert_hf.evaluation.translation_scores import (
+    TranslationScores,
+    check_lengths,
+    translation_scores,
+    why_bleu_is_zero,
+)
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -82,12 +87,13 @@ def evaluate_translation(
         prefix=prefix,
         progress=progress,
     )
+    too_short = why_bleu_is_zero(translations.best, references, target_language)
     return {
         **translation_scores(translations.best, references, target_language),
         "sentences_per_second": len(sources) / translations.seconds,
         "cut_off": translations.cut_off_count,
         "truncated": translations.truncated_count,
-        "notes": list(_notes(translations)),
+        "notes": [*_notes(translations), *([] if too_short is None else [too_short])],
         "hypotheses": translations.best,
     }
 

@@ -65,6 +65,29 @@ def corpus_bleu(
     return float(score), str(metric.get_signature())
 
 
+def why_bleu_is_zero(hypotheses: Sequence[str], references: Sequence[str], target_language: str | None) -> str | None:
+    """Why translations that may be right have a BLEU of 0; None where none of them is too short for it.
+
+    BLEU is the geometric mean of the shares of 1 to 4 words in a row that are in the reference too. Where no
+    translation has four words, the last share is 0 of 0, and sacrebleu's figure 0.
+
+    Args:
+        hypotheses: detokenized text.
+        references: detokenized text, in the same order.
+        target_language: as in `bleu_tokenizer`.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    metric = BLEU(tokenize=bleu_tokenizer(target_language, references))
+    totals = metric.corpus_score(list(hypotheses), [list(references)]).totals
+    if totals[-1]:
+        return None
+    return (
+        "BLEU is 0 however right they are: it counts up to four words in a row, and no translation has as many. Look "
+        "at chrF, which counts letters."
+    )
+
+
 def corpus_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
     """chrF, 0 to 100, and its signature.
 

@@ -9,15 +9,14 @@ from tinybert_hf.data.bio import marks_entities
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.data.tasks.translation import TRANSLATION
-from tinybert_hf.distillation.teacher import majority_share
+from tinybert_hf.distillation.teacher import constant_answer_warning, majority_share
 from tinybert_hf.evaluation.metrics import main_metric
 
 NEXT_TO_NOTHING = 2.0
 """Below this BLEU, translations and references share hardly more than the full stop."""
-_NOTHING_LEARNT = {
-    MULTI_LABEL: "gives no row one of its labels: no probability is above 1/2 where it should be.",
-    REGRESSION: "gives numbers that do not rise with the right ones.",
-}
+NOTHING_LIKE_IT = 25.0
+"""Below this chrF they may share no more than the frequent letters: one sentence for every source reaches 23."""
+_NOTHING_LEARNT = {REGRESSION: "gives numbers that do not rise with the right ones."}
 _NO_ANSWER = "finds no answer, not even a part of one (f1 0)."
 
 
@@ -32,13 +31,11 @@ def knows_nothing(data: TaskData, figures: Mapping[str, Any], who: str) -> str |
     if data.problem_type == SINGLE_LABEL:
         assert data.validation is not None
         return _no_better(figures, majority_share(data.validation["label"]), who, "label")
+    if data.problem_type == MULTI_LABEL:
+        labels = [] if data.validation is None else list(data.validation["label"])
+        return constant_answer_warning(figures[main_metric(MULTI_LABEL)], labels, who)
     if data.problem_type == TRANSLATION:
-        if figures["bleu"] >= NEXT_TO_NOTHING:
-            return None
-        return (
-            f"{who}'s BLEU is {figures['bleu']:.1f}: its translations have next to nothing in common with the "
-            "references."
-        )
+        return nothing_in_common(figures, who)
     if data.problem_type != TOKEN_CLASSIFICATION:
         nothing = _NOTHING_LEARNT.get(data.problem_type, _NO_ANSWER)
         return None if figures[main_metric(data.problem_type)] > 0 else f"{who} {nothing}"
@@ -47,6 +44,25 @@ def knows_nothing(data: TaskData, figures: Mapping[str, Any], who: str) -> str |
     assert data.validation is not None
     counts = Counter(tag for row in data.validation["tags"] for tag in row)
     return _no_better(figures, max(counts.values()) / counts.total(), who, "tag")
+
+
+def nothing_in_common(figures: Mapping[str, Any], who: str) -> str | None:
+    """What to say of translations that are not those of the sources; None where they may be.
+
+    However right they are, BLEU is 0 where no translation has four words in a row, and low in languages that put no
+    spaces between words: a chrF that chance does not reach decides there.
+
+    Args:
+        figures: bleu, and chrf where it is known.
+        who: as for `knows_nothing`.
+    """
+    bleu, chrf = figures["bleu"], figures.get("chrf", 0.0)
+    if bleu >= NEXT_TO_NOTHING or chrf >= NOTHING_LIKE_IT:
+        return None
+    return (
+        f"{who}'s BLEU is {bleu:.1f} and its chrF {chrf:.1f}: its translations have next to nothing in common with "
+        "the references."
+    )
 
 
 def doubts_about(figures: Mapping[str, Any], data: TaskData) -> dict[str, list[str]]:

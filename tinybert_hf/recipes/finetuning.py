@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf import opening
 from tinybert_hf.data import TASKS, DataSettings, TaskData, tokenizing_notes
 from tinybert_hf.data.bio import marks_entities
+from tinybert_hf.data.settings import REGRESSION, SINGLE_LABEL
 from tinybert_hf.data.shared_rows import shared_rows_notes
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
-from tinybert_hf.errors import TeacherError
+from tinybert_hf.distillation.teacher import trained_problem_type
+from tinybert_hf.errors import DataError, TeacherError
 from tinybert_hf.evaluation import (
     check_can_count,
     evaluate_translation,
@@ -94,8 +96,12 @@ def finetune_pretrained(
         logits = predicted_logits(network, validation, tokenizer)
         return task_metrics(logits, validation, rows.validation, rows.problem_type, rows.label_names)
 
+    def load() -> TaskData:
+        rows = TASKS[task].load(data)
+        return _as_classes(rows, model, data) if task == TEXT_CLASSIFICATION else rows
+
     what = {"model": model, **({} if task == TEXT_CLASSIFICATION else {"task": task})}
-    tuning = _Tuning(task, what, data, settings, seed, dict(training_arguments or {}))
+    tuning = _Tuning(task, load, what, data, settings, seed, dict(training_arguments or {}))
     return tuning.carry_out(output_dir, open_model, measure, console)
 
 
@@ -155,14 +161,36 @@ def finetune_translator(
         sources, references = (list(rows.validation[side]) for side in ("source", "target"))
         result = evaluate_translation(network, tokenizer, sources, references, beams=beams)
         names = ("bleu", "chrf", "bleu_signature", "chrf_signature", "cut_off", "truncated")
+        for note in result["notes"]:
+            (console or _screen()).print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
         return {name: result[name] for name in names}  # type: ignore[literal-required]
 
     what: dict[str, Any] = {"model": model}
     if model is None:
         what |= {"made": SMALL_TRANSLATOR, "vocabularies": [vocabulary_size, target_vocabulary_size]}
     arguments = {"label_smoothing_factor": _LABEL_SMOOTHING, **(training_arguments or {})}
-    tuning = _Tuning(TRANSLATION, what, data, settings, seed, arguments)
+    tuning = _Tuning(TRANSLATION, lambda: TASKS[TRANSLATION].load(data), what, data, settings, seed, arguments)
     return tuning.carry_out(output_dir, open_model, measure, console)
+
+
+def _as_classes(rows: TaskData, model: str, data: DataSettings) -> TaskData:
+    """Numbers that may be classes written as decimals are classes where the model is a classifier with as many."""
+    if rows.problem_type != REGRESSION or data.problem_type is not None:
+        return rows
+    config = opening.open_config(model, TeacherError, f"The model {model!r} cannot be opened")
+    if trained_problem_type(config) != SINGLE_LABEL:
+        return rows
+    try:
+        classes = TASKS[TEXT_CLASSIFICATION].load(replace(data, problem_type=SINGLE_LABEL))
+    except DataError:
+        return rows  # fractions
+    if classes.num_labels != config.num_labels:
+        return rows
+    why = (
+        f"{model} is a classifier with {counted(classes.num_labels, 'label')}, so they are classes. If they are "
+        "numbers to predict: --problem-type regression (problem_type)."
+    )
+    return replace(classes, notes=(*classes.notes, why))
 
 
 Opened = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
@@ -173,6 +201,7 @@ class _Tuning:
     """One training: what it is about, and what makes two of them the same."""
 
     task: str
+    load: Callable[[], TaskData]
     what: dict[str, Any]
     data: DataSettings
     settings: FinetuneSettings
@@ -187,16 +216,13 @@ class _Tuning:
         console: Console | None,
     ) -> dict[str, Any]:
         """Train, measure, and put the model into `output_dir`; what an earlier start has done is not done again."""
-        if console is None:
-            from rich.console import Console
-
-            console = Console()
+        console = console or _screen()
         check_training_arguments(self.arguments)
         identity = {"finetune": asdict(self.settings), "data": asdict(self.data), "seed": self.seed}
         settings = {**identity, **self.what, **self.arguments}
         folder = RunFolder(output_dir, settings, self.data, models={"model": self.what["model"]})
         folder.check()
-        rows = TASKS[self.task].load(self.data)
+        rows = self.load()
         if folder.is_finished:
             console.print(
                 f"{folder.path} holds this run already, complete; delete the folder to run it again.", markup=False
@@ -247,6 +273,12 @@ class _Tuning:
         recipe = {"data": asdict(self.data), "finetune": asdict(tuning), "seed": self.seed}
         folder.finish({"metrics": metrics, "versions": versions(), "recipe": recipe})
         return metrics
+
+
+def _screen() -> Console:
+    from rich.console import Console
+
+    return Console()
 
 
 def _warn(console: Console, rows: TaskData, metrics: Mapping[str, Any]) -> None:

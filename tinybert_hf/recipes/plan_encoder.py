@@ -12,11 +12,12 @@ from tinybert_hf.data.bio import marks_entities
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
 from tinybert_hf.distillation.losses.attention import common_heads
+from tinybert_hf.distillation.teacher import trained_problem_type
 from tinybert_hf.distillation.teachers import NO_LAYERS
-from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
+from tinybert_hf.errors import DataError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.evaluation import check_can_count
 from tinybert_hf.model import TinyBertConfig
-from tinybert_hf.opening import HEADS
+from tinybert_hf.opening import HEADS, TEXT_CLASSIFICATION
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.joint_teachers import JointTeachers, plan_joint_teachers
 from tinybert_hf.recipes.plan_base import (
@@ -67,9 +68,10 @@ def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
     Raises:
         TinyBertError: anything that would stop the run later.
     """
-    data = TASKS[recipe.task].load(recipe.data)
+    trained = _trained_teacher(recipe)
+    data = _load_rows(recipe, trained)
     check_can_count(entities=recipe.task == TOKEN_CLASSIFICATION and marks_entities(data.label_names))
-    teacher_config, tokenizer = _teacher_config(recipe, data), None
+    teacher_config, tokenizer = _new_teacher(recipe, data) if trained is None else trained, None
     if recipe.teacher.config is not None:
         positions = teacher_config.max_position_embeddings
         tokenizer = train_wordpiece_tokenizer(
@@ -101,17 +103,45 @@ def _with_epochs(recipe: Recipe, student: TinyBertConfig, data: TaskData) -> Rec
     return with_epochs(recipe, student, rows, copies + unlabelled)
 
 
-def _teacher_config(recipe: Recipe, data: TaskData) -> PreTrainedConfig:
+def _trained_teacher(recipe: Recipe) -> PreTrainedConfig | None:
+    """The configuration of a teacher that has learnt the task already; None of one that is made or fine-tuned here."""
+    teacher = recipe.teacher
+    if teacher.config is not None or teacher.finetune is not None:
+        return None
+    assert teacher.model is not None
+    config = open_encoder_config(teacher.model, recipe.task)
+    _check_head(teacher.model, config, recipe.task)
+    return config
+
+
+def _new_teacher(recipe: Recipe, data: TaskData) -> PreTrainedConfig:
     from transformers import BertConfig
 
     teacher, new = recipe.teacher, data.config_fields
     if teacher.config is not None:
         return made_config(BertConfig, teacher.config, {"num_attention_heads": "hidden_size"}, **new)
     assert teacher.model is not None
-    config = open_encoder_config(teacher.model, recipe.task, **(new if teacher.finetune is not None else {}))
-    if teacher.finetune is None:
-        _check_head(teacher.model, config, recipe.task)
-    return config
+    return open_encoder_config(teacher.model, recipe.task, **new)
+
+
+def _load_rows(recipe: Recipe, teacher: PreTrainedConfig | None) -> TaskData:
+    """The rows; where the recipe does not say what their labels are, a trained teacher does.
+
+    Raises:
+        TinyBertError: the rows cannot be used, or their labels are not of the teacher's problem type.
+    """
+    task = TASKS[recipe.task]
+    if teacher is None or recipe.task != TEXT_CLASSIFICATION or recipe.data.problem_type is not None:
+        return task.load(recipe.data)
+    problem = trained_problem_type(teacher)
+    try:
+        return task.load(replace(recipe.data, problem_type=problem))
+    except DataError as error:
+        found = task.load(recipe.data).problem_type  # the rows themselves may be what is wrong
+        raise TeacherError(
+            f"teacher {recipe.teacher.model} was trained for {problem}, and the labels of the rows are {found}, so "
+            f"its predictions cannot be used: {error}"
+        ) from error
 
 
 def _check_head(model: str, config: PreTrainedConfig, task: str) -> None:

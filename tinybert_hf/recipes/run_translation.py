@@ -10,10 +10,10 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data import TASKS, tokenizing_notes
 from tinybert_hf.evaluation import (
-    NEXT_TO_NOTHING,
     TranslationContestant,
     evaluate_translation,
     measure_translation_costs,
+    nothing_in_common,
     write_worst_sentences,
 )
 from tinybert_hf.recipes import pseudo_labelling
@@ -180,8 +180,8 @@ class TranslationRun(Run[TranslationPlan]):
 
     def teacher_warnings(self) -> list[str]:
         """A teacher of other languages translates too, into something else."""
-        bleu = self.folder.result_of("teacher metrics")["bleu"]
-        if bleu >= NEXT_TO_NOTHING:
+        warning = nothing_in_common(self.folder.result_of("teacher metrics"), "the teacher")
+        if warning is None:
             return []
         advice = (
             "Does it translate between these two languages, in this direction? Does it want a prefix before each "
@@ -189,10 +189,7 @@ class TranslationRun(Run[TranslationPlan]):
         )
         if self.recipe.teacher.finetune is not None:
             advice = "It was trained in this run: give it more epochs (--teacher-epochs) or more rows."
-        return [
-            f"the teacher's BLEU is {bleu:.1f}: its translations have next to nothing in common with the references. "
-            f"{advice}"
-        ]
+        return [f"{warning} {advice}"]
 
     def report(self) -> TranslationReport:
         """Figures and costs of the models; the worst sentences go into a file."""

@@ -11,11 +11,12 @@ from torch import Tensor
 from transformers import EvalPrediction, PreTrainedConfig
 
 from tinybert_hf.distillation.capture import capture, model_inputs
-from tinybert_hf.distillation.losses.prediction import SINGLE_LABEL, mixed_logits
+from tinybert_hf.distillation.losses.prediction import MULTI_LABEL, REGRESSION, SINGLE_LABEL, mixed_logits
 from tinybert_hf.distillation.objective import evaluation_mode
 from tinybert_hf.distillation.shapes import answers_with_spans
 from tinybert_hf.distillation.teacher import (
     better_label_order,
+    constant_answer_warning,
     label_order,
     majority_warning,
     order_warning,
@@ -51,10 +52,11 @@ def evaluate_teachers(trainer: DistillationTrainer, dataset: Any) -> dict[str, f
         prefix = f"teacher_{index}_" if several else "teacher_"
         found = _figures(trainer, said, labels, problem_type)
         figures |= {f"{prefix}{name}": value for name, value in found.items()}
+        who = f"teachers[{index}]" if several else "the teacher"
+        warning = _knows_nothing(said, labels, problem_type, who)
         if problem_type == SINGLE_LABEL:
             better = better_label_order(said.argmax(-1).tolist(), labels.tolist(), said.shape[-1])
             order = {} if better is None else {"better_label_order": {"order": better[0], "accuracy": better[1]}}
-            who = f"teachers[{index}]" if several else "the teacher"
             warning = order_warning({**found, **order}, who, one.config, config) or majority_warning(
                 found["accuracy"],
                 labels.tolist(),
@@ -62,13 +64,27 @@ def evaluate_teachers(trainer: DistillationTrainer, dataset: Any) -> dict[str, f
                 teacher_names=_names(one.config),
                 label_names=_names(config),
             )
-            if warning is not None:
-                warnings.warn(warning, stacklevel=3)
+        if warning is not None:
+            warnings.warn(warning, stacklevel=3)
     if isinstance(trainer.teacher, Teachers) and several:
         mean = mixed_logits(logits, trainer.teacher.weights, problem_type)
         found = _figures(trainer, mean, labels, problem_type)
         figures |= {f"teachers_{name}": value for name, value in found.items()}
     return figures
+
+
+def _knows_nothing(logits: Tensor, labels: Tensor, problem_type: str, who: str) -> str | None:
+    """What to say of a teacher of several labels, or of numbers, that knows no more than one answer for every row."""
+    if problem_type == MULTI_LABEL:
+        given, wanted = logits > 0, labels > 0.5
+        f1_micro = float(2 * (given & wanted).sum() / (given.sum() + wanted.sum()).clamp(min=1))
+        return constant_answer_warning(f1_micro, wanted.int().tolist(), who)
+    if problem_type == REGRESSION and len(labels) > 1 and labels.unique().numel() > 1:
+        said, right = logits.double().flatten(), labels.double().flatten()
+        rises = (said - said.mean()) @ (right - right.mean())
+        if not rises > 0:
+            return f"{who} gives numbers that do not rise with the right ones. Was it fine-tuned on these labels?"
+    return None
 
 
 def _answers(trainer: DistillationTrainer, dataset: Any) -> tuple[list[Tensor], Tensor]:

@@ -113,6 +113,20 @@ def test_lines_that_cannot_be_used_are_counted(tmp_path: Path) -> None:
     assert glove.words(["film"], [[]], 1) == [["movie"]]
 
 
+def test_of_a_word_that_stands_there_twice_the_first_vector_counts(tmp_path: Path) -> None:
+    """As some files of GloVe have them; gensim alone would leave places without a word behind."""
+    pytest.importorskip("gensim")
+    alone = GloveVectors(write(tmp_path / "alone.txt", LINES))
+    words = [line.split(" ")[0] for line in LINES]
+    again = [f"{word} 9 9 9" for word in words]
+    for header in ([], [f"{2 * len(LINES)} 3"]):
+        glove = GloveVectors(write(tmp_path / "twice.txt", [*header, *LINES, *again]))
+        (note,) = glove.notes
+        assert f"{len(again)} lines left out, of a word that stands there already" in note
+        for word in words:
+            assert glove.words([word], [[]], 2) == alone.words([word], [[]], 2)
+
+
 def test_files_without_vectors(tmp_path: Path) -> None:
     pytest.importorskip("gensim")
     for lines, expected in (

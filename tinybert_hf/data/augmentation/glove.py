@@ -19,6 +19,7 @@ _HEADER = re.compile(rb"\s*\d+ +\d+\s*")
 _NUMBERS = re.compile(rb"(?: [-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?)+")
 _LOOKED_AT = 1000
 _FEWEST = 2
+_TWICE = "of a word that stands there already (its first vector is taken)"
 
 
 @dataclass(frozen=True)
@@ -132,12 +133,18 @@ def _scan(file: Path) -> _Scan:
 
 def _lines(file: Path, width: int, has_header: bool) -> Iterator[tuple[bytes, str | None]]:
     """Each line as gensim takes it, and why it cannot be used."""
+    seen: set[bytes] = set()
     with _open(file) as handle:
         for number, line in enumerate(handle):
             if (number == 0 and has_header) or not line.strip():
                 continue
             line = line.rstrip() + b"\n"
-            yield line, _reason(line, width)
+            reason = _reason(line, width)
+            if reason is None:
+                word = line.partition(b" ")[0]
+                reason = _TWICE if word in seen else None
+                seen.add(word)
+            yield line, reason
 
 
 def _reason(line: bytes, width: int) -> str | None:

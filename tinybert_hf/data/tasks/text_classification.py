@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data.demo import demo_sentiment_rows
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.hub import read_hub
-from tinybert_hf.data.labels import resolve_labels
+from tinybert_hf.data.labels import labels_without_rows, resolve_labels
 from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, MULTI_LABEL, SINGLE_LABEL, DataSettings
 from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
@@ -55,12 +55,17 @@ class TextClassificationTask:
         ready = {
             part: _dataset(texts[part], ids, labels.problem_type) for part, ids in zip(tables, labels.ids, strict=True)
         }
+        measured = {tables[part].source: ids for part, ids in zip(tables, labels.ids, strict=True) if part != "train"}
         return TaskData(
             ready.get("train"),
             ready.get("validation"),
             labels.names,
             labels.problem_type,
-            notes=(*labels.notes, *(_not_measured(settings) if need_train and need_validation else ())),
+            notes=(
+                *labels.notes,
+                *labels_without_rows(measured, labels),
+                *(_not_measured(settings) if need_train and need_validation else ()),
+            ),
             further_validation={part: ready[part] for part in further},
             unlabelled=_unlabelled(settings) if need_train and settings.unlabelled_file else None,
         )
