@@ -71,9 +71,7 @@ def attention_loss_in_fp64(
     return total / (groups * count)
 
 
-def nearly_agreeing(
-    shape: str, difference: float, length: int, keys: int
-) -> tuple[AttentionRecord, AttentionRecord]:
+def nearly_agreeing(shape: str, difference: float, length: int, keys: int) -> tuple[AttentionRecord, AttentionRecord]:
     """A student whose queries and keys are the teacher's, up to a relative difference, in other coordinates."""
     generator = torch.Generator().manual_seed(0)
 

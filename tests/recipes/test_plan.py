@@ -31,7 +31,7 @@ def test_the_student_takes_vocabulary_padding_and_labels(work: Path, teacher: st
     assert student.id2label == {0: "negative", 1: "positive"}
     assert student.label2id == {"negative": 0, "positive": 1}
     assert student.problem_type == "single_label_classification"
-    assert [str(hidden) for hidden, _ in made.layer_maps] == ["1<-2, 2<-4", "1<-2, 2<-4"]
+    assert [str(hidden) for hidden, _ in made.layer_maps] == ["1<-2, 2<-4", "none"]
     assert not (work / "out").exists()
 
 
@@ -126,7 +126,7 @@ def test_the_student_alone_does_not_learn_at_the_rate_of_losses_between_layers(
         ("data.max_length=80", r"data\.max_length: 80 tokens are more than the 64 positions of the teacher"),
         ("student.overrides.num_hidden_layers=5", r"phases\.0 \(intermediate\): .*5\s+layers and the teacher 4"),
         ("phases.0.layer_map='1:9,2:4'", r"phases\.0 \(intermediate\): .*teacher layer 9"),
-        ("phases.1.attention_layer_map=[1]", r"phases\.1 \(prediction\): .*has 1 entries"),
+        ("phases.0.attention_layer_map=[1]", r"phases\.0 \(intermediate\): .*has 1 entries"),
         ("student.overrides.num_attention_heads=3", r"student\.overrides: hidden_size 16 is not a multiple"),
         ("student.overrides.hidden_siz=3", r"student\.overrides: .*did you mean 'hidden_size'"),
         ("student.overrides.hidden_size=wide", r"student\.overrides: .*hidden_size"),

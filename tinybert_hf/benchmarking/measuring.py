@@ -8,12 +8,12 @@ from dataclasses import dataclass, field, replace
 from tinybert_hf.benchmarking.allocation import is_full_memory
 from tinybert_hf.benchmarking.backends import Forward, OpenedModel
 from tinybert_hf.benchmarking.contestants import Contestant
-from tinybert_hf.benchmarking.flops import forward_flops
 from tinybert_hf.benchmarking.memory import FullMemoryError, MemoryProbe, MemoryUse
 from tinybert_hf.benchmarking.report import Entry, Measurement
 from tinybert_hf.benchmarking.rounds import Times, timed_rounds
 from tinybert_hf.benchmarking.settings import COMPILED, EAGER, BenchmarkSettings
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.evaluation.benchmark import forward_flops
 
 Size = tuple[int, int]
 

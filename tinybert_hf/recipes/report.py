@@ -44,6 +44,7 @@ class RunReport:
         task: of the recipe.
         augmentation: rows and augmented_rows that the phases learnt from; empty where none were made.
         unlabelled_rows: further rows without labels that the phases learnt from.
+        notes: what was said before the run, of rows and models.
     """
 
     folder: str
@@ -59,6 +60,7 @@ class RunReport:
     task: str = TEXT_CLASSIFICATION
     augmentation: dict[str, Any] = field(default_factory=dict)
     unlabelled_rows: int = 0
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:

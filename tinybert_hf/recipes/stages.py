@@ -205,4 +205,5 @@ class Run(RunBase[PlanT]):
             "device": self.device,
             "warnings": [*shared_rows_notes(self.plan.data), *self.teacher_warnings(), *self.student_warnings()],
             "task": self.recipe.task,
+            "notes": list(self.plan.notes),
         }

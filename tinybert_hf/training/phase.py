@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from tinybert_hf.distillation.layer_map import MAP_NAMES
 from tinybert_hf.distillation.losses import LOSSES
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.training.arguments import (
@@ -16,7 +17,7 @@ from tinybert_hf.training.arguments import (
     resolve_loss_weights,
 )
 from tinybert_hf.training.finetuning import common_arguments
-from tinybert_hf.training.possible_numbers import check_number, known_epochs
+from tinybert_hf.training.possible_numbers import check_numbers, known_epochs
 from tinybert_hf.training.usual_epochs import Readings
 
 NARROW = 192
@@ -75,7 +76,8 @@ class Phase:
     temperature: float = 1.0
     """Of the prediction loss; above 1 the teacher's answers are softer."""
     layer_map: str | list[int] = "uniform"
-    """Which teacher layer each student layer learns: uniform, top, bottom, a list, or pairs such as 1:3,2:6."""
+    """Which teacher layer each student layer learns: uniform, top, bottom, a list, or pairs such as 1:3,2:6; none: no
+    loss between layers."""
     attention_layer_map: str | list[int] | None = None
     """For the attention loss; None: as layer_map."""
     decoder_layer_map: str | list[int] = "uniform"
@@ -100,8 +102,7 @@ class Phase:
     """How large the folder may become. None: 10, and nothing for translators."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "learning_rate", "batch_size", "gradient_accumulation_steps", "temperature"):
-            check_number(getattr(self, name), f"Phase {self.name!r}: {name}")
+        check_numbers(self, of=f"Phase {self.name!r}: ")
         self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
 
     def usual_learning_rate(self, width: int, *, has_decoder: bool = False) -> float:
@@ -181,10 +182,16 @@ class Phase:
             Name -> weight, of those above 0.
 
         Raises:
-            RecipeError: a weight that is none, no loss left, or a decoder's loss between encoders.
+            RecipeError: a weight that is none or whose layer map is, no loss left, or a decoder's loss between
+                encoders.
         """
         given = {name: getattr(self, f"{name}_weight") for name in LOSSES}
-        return resolve_loss_weights(self.name, given, has_decoder=has_decoder)
+        return resolve_loss_weights(self.name, given, self.layer_maps, has_decoder=has_decoder)
+
+    @property
+    def layer_maps(self) -> dict[str, Any]:
+        """The layer maps, by the names that `Objective.between` has for them."""
+        return {name: getattr(self, name) for name in MAP_NAMES}
 
     def arguments(
         self,
