@@ -78,7 +78,7 @@ def test_an_eps_is_a_number_like_another(eps, tmp_path):
 
 @pytest.mark.parametrize("eps", [0.0, -1e-12, float("inf"), float("nan")])
 def test_an_eps_that_makes_nan_is_refused(eps):
-    with pytest.raises(StrictDataclassError, match="layer_norm_eps.*above 0 and finite"):
+    with pytest.raises(StrictDataclassError, match=r"layer_norm_eps.*above 0 and finite"):
         TinyBertConfig(layer_norm_eps=eps)
 
 

@@ -311,11 +311,12 @@ class TestGenerate:
     @pytest.mark.skipif(CACHE_NAME == "past_key_values", reason="this transformers knows no other name")
     def test_the_old_name_of_the_cache_works_and_warns(self, made):
         model, source, target = made["all"], _source(), _shifted(_labels([6, 6, 6]))
-        kept = model(**source, decoder_input_ids=target[:, :3], use_cache=True)[CACHE_NAME]
         step = {**source, "decoder_input_ids": target[:, 3:4]}
-        new = model(**step, **{CACHE_NAME: copy.deepcopy(kept)}).logits
-        with pytest.warns(FutureWarning, match="`past_key_values` is deprecated.*Use `cache`"):
-            old = model(**step, past_key_values=kept).logits
+        with torch.no_grad():
+            kept = model(**source, decoder_input_ids=target[:, :3], use_cache=True)[CACHE_NAME]
+            new = model(**step, **{CACHE_NAME: copy.deepcopy(kept)}).logits
+            with pytest.warns(FutureWarning, match=r"`past_key_values` is deprecated.*Use `cache`"):
+                old = model(**step, past_key_values=kept).logits
         assert torch.equal(old, new)
 
     @pytest.mark.parametrize(

@@ -46,6 +46,7 @@ class JointObjective:
         teachers: Teachers,
         *,
         losses: Collection[str],
+        named: Collection[str] | None = None,
         layer_map: LayerMapSpec = "uniform",
         attention_layer_map: LayerMapSpec | None = None,
         **options: Any,
@@ -56,6 +57,8 @@ class JointObjective:
             student: the model that learns.
             teachers: `settled`, so that their vocabularies have been compared.
             losses: names out of LOSSES.
+            named: those of them that were asked for by name; the others are left out where every teacher has the layer
+                map "none". None: all were.
             layer_map: for teachers without a map of their own.
             attention_layer_map: likewise; None: as `layer_map`.
             **options: as for `Objective.between`.
@@ -77,13 +80,14 @@ class JointObjective:
                 each.append(Objective.between(student, teacher, losses=chosen, **maps, **options))  # type: ignore[arg-type]
             except TinyBertError as error:
                 raise type(error)(f"{teachers.name_of(index)}: {error}") from error
+        taught = [name for name in losses if any(name in objective.losses for objective in each)]
         for name in losses:
-            if not any(name in objective.losses for objective in each):
+            if name not in taught and (not taught or named is None or name in named):
                 raise TeacherError(
                     f'Every teacher has the layer map "none", so {name} has nobody to learn from. Give one of them a '
                     f"layer map, or set {name}_weight to 0."
                 )
-        return cls(tuple(losses), tuple(each), teachers.weights)
+        return cls(tuple(taught), tuple(each), teachers.weights)
 
     @property
     def needs_teacher(self) -> bool:
@@ -165,10 +169,12 @@ class JointObjective:
 AnyObjective: TypeAlias = Objective | JointObjective
 
 
-def objective_between(student: PreTrainedModel, teacher: AnyTeacher, **options: Any) -> AnyObjective:
-    """The objective towards one teacher or several; arguments as for `Objective.between`."""
+def objective_between(
+    student: PreTrainedModel, teacher: AnyTeacher, *, named: Collection[str] | None = None, **options: Any
+) -> AnyObjective:
+    """The objective towards one teacher or several; arguments as for `Objective.between`, `named` as for several."""
     if isinstance(teacher, Teachers):
-        return JointObjective.between(student, teacher, **options)
+        return JointObjective.between(student, teacher, named=named, **options)
     return Objective.between(student, teacher, **options)
 
 

@@ -280,7 +280,8 @@ class TinyBertConfig(BertConfig):
 
     def validate_heads(self) -> None:
         """Refuse a width that the heads cannot share evenly."""
-        width, heads = self.hidden_size, self.num_attention_heads
+        width: int = self.hidden_size
+        heads: Any = self.num_attention_heads
         _check_heads("", width, heads)
         if self.is_encoder_decoder:
             _check_heads("decoder_", self.decoder_hidden_size or width, self.decoder_num_attention_heads or heads)

@@ -131,6 +131,7 @@ def _objectives(recipe: Recipe, student_config: TinyBertConfig, teachers: Teache
                 student,
                 teachers,
                 losses=tuple(phase.loss_weights()),
+                named=phase.named_losses,
                 temperature=phase.temperature,
                 **phase.layer_maps,
             )

@@ -13,6 +13,7 @@ from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
 from tinybert_hf.distillation.layer_map import MAPS_OF_LOSSES, NO_MAP, compares_nothing, map_of
 from tinybert_hf.distillation.losses.attention import common_heads
+from tinybert_hf.distillation.shapes import encoder_shape
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 from tinybert_hf.evaluation import check_can_count
 from tinybert_hf.model import TinyBertConfig
@@ -166,7 +167,7 @@ def layer_maps(
                 if loss in MAPS_OF_LOSSES and loss != "embedding_loss" and not compares_nothing(own)
             }
             if "attention_loss" in resolved:
-                common_heads(student.num_attention_heads, teacher.num_attention_heads)
+                common_heads(encoder_shape(student).heads, encoder_shape(teacher).heads)
         except TinyBertError as error:
             raise in_phase(index, phase.name, error) from error
         maps.append((resolved.get("hidden_state_loss", NO_MAP), resolved.get("attention_loss", NO_MAP)))

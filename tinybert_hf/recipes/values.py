@@ -222,10 +222,11 @@ def _refuse_translation(recipe: Recipe) -> None:
 
 
 def _check_phase(phase: Phase, path: str, *, has_decoder: bool) -> None:
-    # What a Phase checks itself (its name, its numbers) was refused before.
+    # What a Phase checks itself (its name, its numbers) was refused before; it does not know the task.
     _one_of(phase.projection, PROJECTIONS, f"{path}.projection")
     _one_of(phase.projection_start, PROJECTION_STARTS, f"{path}.projection_start")
     try:
+        phase.loss_weights(has_decoder=has_decoder)
         phase.check_cache(has_decoder=has_decoder)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error

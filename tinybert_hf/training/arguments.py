@@ -179,6 +179,11 @@ class DistillationArguments(TrainingArguments):
         return resolve_loss_weights(self.phase, given, self.layer_maps, has_decoder=self.has_decoder)
 
     @property
+    def named_losses(self) -> tuple[str, ...]:
+        """The losses that were given a weight, and are not only those of the phase."""
+        return tuple(name for name in LOSSES if getattr(self, f"{name}_weight", None))
+
+    @property
     def layer_maps(self) -> dict[str, Any]:
         """The layer maps, by the names that `Objective.between` has for them."""
         return {"layer_map": self.layer_map, "attention_layer_map": self.attention_layer_map}

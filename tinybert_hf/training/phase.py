@@ -189,6 +189,11 @@ class Phase:
         return resolve_loss_weights(self.name, given, self.layer_maps, has_decoder=has_decoder)
 
     @property
+    def named_losses(self) -> tuple[str, ...]:
+        """The losses that were given a weight, and are not only those of the phase."""
+        return tuple(name for name in LOSSES if getattr(self, f"{name}_weight"))
+
+    @property
     def layer_maps(self) -> dict[str, Any]:
         """The layer maps, by the names that `Objective.between` has for them."""
         return {name: getattr(self, name) for name in MAP_NAMES}

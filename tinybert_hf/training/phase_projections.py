@@ -22,7 +22,8 @@ def _projections_of(student: PreTrainedModel, teacher: AnyTeacher, phase: Phase)
     """New projections as this phase makes them."""
     has_decoder = is_translator(student)
     losses = tuple(phase.loss_weights(has_decoder=has_decoder))
-    objective = objective_between(student, teacher, losses=losses, **phase.layer_maps)
+    named = phase.named_losses
+    objective = objective_between(student, teacher, losses=losses, named=named, **phase.layer_maps)
     return new_projections(phase.projection, student, teacher, objective)
 
 
