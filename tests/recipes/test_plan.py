@@ -114,7 +114,7 @@ def test_the_student_alone_reads_as_many_rows_as_phases_of_the_first_rows(work: 
         ({}, None),
         ({"hidden_size": 32, "num_hidden_layers": 4, "intermediate_size": 64}, "not smaller.*not faster"),
         ({"num_hidden_layers": 30}, "not smaller.*not faster"),
-        ({"hidden_size": 4, "num_hidden_layers": 40}, "smaller .*against.*and not faster"),
+        ({"num_hidden_layers": 15}, "smaller .*against.*and not faster"),
         ({"max_position_embeddings": 5000}, "not smaller .*and faster"),
     ],
 )

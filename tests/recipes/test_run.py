@@ -36,7 +36,8 @@ def run(folder: Path, model: str, *assignments: str, **changes: Any) -> tuple[Ru
 
 def test_a_run_with_a_deeper_student_that_starts_from_its_teacher(work: Path, teacher: str) -> None:
     """Two phases without a loss between layers, one of them by the map "none"; it says what the student is not."""
-    deep = {"preset": "4l-312d", "overrides": {**STUDENT, "num_hidden_layers": 6}}
+    shape = {"hidden_size": 32, "num_hidden_layers": 5, "intermediate_size": 96}
+    deep = {"preset": "4l-312d", "overrides": {**STUDENT, **shape}}
     phases = [{"name": "joint", "layer_map": "none", "epochs": 1}, {"name": "prediction", "epochs": 2}]
     report, printed = run(work, teacher, student=deep, phases=phases, baseline=None)
     assert [sorted(phase["losses"]) for phase in report.phases] == [["loss", "prediction_loss"]] * 2
