@@ -96,7 +96,7 @@ class Size:
             work = f"{self.flops / 1e6:,.1f} MFLOP for a text of {_TOKENS} tokens against {other.flops / 1e6:,.1f}"
             counted = "matrix products, counted by the shapes"
             found.append(f"{'not faster' if self.flops >= other.flops else 'faster'} ({work}; {counted})")
-        return f"The student is {' and '.join(found)} than its teacher {name}. --student names another one."
+        return f"The student is {' and '.join(found)} than its teacher {name!r}. --student names another one."
 
 
 @dataclass(frozen=True)
@@ -138,7 +138,7 @@ class Plan:
     def size_notes(self) -> tuple[str, ...]:
         """A sentence about each teacher that the student is not smaller or not faster than."""
         of_student, of_teacher = self.makers
-        names = [self.recipe.teacher.model or "(made here)", *(one.model for one in self.recipe.further_teachers)]
+        names = [self.recipe.teacher.model or "made here", *(one.model for one in self.recipe.further_teachers)]
         try:
             student = Size.of(of_student, self.student_config)
             teachers = [Size.of(of_teacher, config) for config in self.teacher_configs]
