@@ -41,13 +41,16 @@ TESTS_OF_LABELS = "tests/data/test_labels.py"
 
 FAULTS = (
     # Losses
-    Fault("padded queries count in the attention loss", ATTENTION, "query = query.masked_fill(~mask", "query.masked_fill(~mask", TESTS_OF_LOSSES),
-    Fault("padded keys count in the attention loss", ATTENTION, "key = key.masked_fill(~key_mask", "key.masked_fill(~key_mask", TESTS_OF_LOSSES),
-    Fault("scores of grouped heads are summed, not averaged", ATTENTION, "(record.scaling / size)", "record.scaling", TESTS_OF_LOSSES),
-    Fault("the teacher's scores are added, not subtracted", ATTENTION, "-_grouped(teacher.key, heads)", "_grouped(teacher.key, heads)", TESTS_OF_LOSSES),
+    Fault("padded queries count in the attention loss", ATTENTION, "_grouped(one.query, heads).masked_fill(padded, 0.0)", "_grouped(one.query, heads)", TESTS_OF_LOSSES),
+    Fault("padded keys count in the attention loss", ATTENTION, "_grouped(one.key, heads).masked_fill(padded_keys, 0.0)", "_grouped(one.key, heads)", TESTS_OF_LOSSES),
+    Fault("scores of grouped heads are summed, not averaged", ATTENTION, "one.scaling * heads / one.query.shape[1]", "one.scaling", TESTS_OF_LOSSES),
+    Fault("the teacher's scores are added, not subtracted", ATTENTION, "-teacher.key.to(dtype)", "teacher.key.to(dtype)", TESTS_OF_LOSSES),
     Fault("pairs are counted over the batch, not over rows", ATTENTION, "(mask.sum(-1) * key_mask.sum(-1)).sum()", "mask.sum() * key_mask.sum()", TESTS_OF_LOSSES),
-    Fault("a decoder's query is compared with the next key", ATTENTION, ".tril().square()", ".tril(1).square()", TESTS_OF_LOSSES),
-    Fault("only the last block of keys counts for a long target", ATTENTION, "before = gram if before is None else before + gram", "before = gram", TESTS_OF_LOSSES),
+    Fault("a decoder's query is compared with the next key", ATTENTION, "scores.tril(start)", "scores.tril(start + 1)", TESTS_OF_LOSSES),
+    Fault("only the last block of a long target pulls at the keys", ATTENTION, "by_key[..., :seen, :] += 2", "by_key[..., :seen, :] = 2", TESTS_OF_LOSSES),
+    Fault("a sum of squares that cancels is believed", ATTENTION, "or found.total >= _TRUSTED[dtype] * found.parts", "or found.total >= -1.0", TESTS_OF_LOSSES),
+    Fault("fp64 is believed however much it cancels", ATTENTION, "        yield torch.float64, _by_scores\n", "        pass\n", TESTS_OF_LOSSES),
+    Fault("a gradient of Gram matrices by half", ATTENTION, "2 * (query @ of_keys[..., :own])", "(query @ of_keys[..., :own])", TESTS_OF_LOSSES),
     Fault("pairs of a target without its own places", ATTENTION, "lengths * (lengths + 1) // 2", "lengths * (lengths - 1) // 2", TESTS_OF_LOSSES),
     Fault("attention loss in half precision", ATTENTION, "device.type, enabled=False", "device.type, enabled=True", TESTS_OF_LOSSES),
     Fault("padded tokens count in the hidden-state loss", HIDDEN, "~mask.to(torch.bool)[..., None], 0.0", "~mask.to(torch.bool)[..., None] & False, 0.0", TESTS_OF_LOSSES),

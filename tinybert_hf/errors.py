@@ -1,4 +1,11 @@
-"""The errors that this package raises on purpose, and its one warning: what was wrong, where, and what to do."""
+"""The errors that this package raises on purpose, and its one warning: what was wrong, where, and what to do.
+
+Beside them the one check of numbers, which every room may ask.
+"""
+
+import math
+from numbers import Real
+from typing import Any
 
 _SCREEN = 2000  # characters
 
@@ -39,3 +46,29 @@ class OutputFolderError(TinyBertError):
 
 class ChangedFilesWarning(UserWarning):
     """Files of a saved model are not those that were saved; it works, but not as it was measured."""
+
+
+def check_number(
+    value: Any, what: str, *, zero: bool = False, below: float = math.inf, error: type[TinyBertError] = RecipeError
+) -> None:
+    """Refuse a number that a setting cannot have; None is left open.
+
+    Args:
+        value: above 0 and finite.
+        what: it is, for the message.
+        zero: 0 is allowed too.
+        below: what it must stay under.
+        error: to raise.
+
+    Raises:
+        TinyBertError: it is no number, not a number (NaN), infinite or out of its range.
+    """
+    if value is None:
+        return
+    least = "0 or more" if zero else "above 0"
+    if isinstance(value, bool) or not isinstance(value, Real):
+        raise error(f"{what} is {value!r}; it must be a number {'of ' if zero else ''}{least}.")
+    number = float(value)
+    if not (0 < number < below or (zero and number == 0)):
+        most = (", and finite" if number == math.inf else "") if below == math.inf else f" and below {below:g}"
+        raise error(f"{what} is {value}; it must be {least}{most}.")

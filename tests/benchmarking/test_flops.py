@@ -11,7 +11,7 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tinybert_hf.benchmarking.contestants import Contestant, find_contestant
-from tinybert_hf.benchmarking.flops import forward_flops
+from tinybert_hf.evaluation.benchmark import forward_flops
 
 
 def skeleton_of(config: Any) -> Any:

@@ -49,6 +49,19 @@ def test_a_smaller_student_starts_near_its_teacher(shape: dict[str, int]) -> Non
     assert distance(student, teacher) < 0.5 * random
 
 
+@pytest.mark.parametrize("shape", [{}, {"hidden_size": 28}])
+def test_a_deeper_student_starts_near_its_teacher(shape: dict[str, int]) -> None:
+    """Its layers begin as the teacher's, each twice, and are solved so that they do together what one did."""
+    teacher = bert(layers=2, hidden=32, initializer_range=0.1)
+    random = distance(student_of(**shape), teacher)
+    student = student_of(**shape)
+    report = initialize_from_teacher(student, teacher, EXAMPLE)
+    assert report.copied[1:-1] == ("layer 1 from 1", "layer 2 from 1", "layer 3 from 2", "layer 4 from 2")
+    assert distance(student, teacher) < 0.5 * random
+    only = student_of(**shape)
+    assert initialize_from_teacher(only, teacher, EXAMPLE, "none").copied == ("embeddings",)
+
+
 @pytest.mark.parametrize(("heads", "bound"), [(2, 1e-6), (8, 0.05)])
 def test_other_head_counts_start_from_groups_of_heads(heads: int, bound: float) -> None:
     """Exact where a student head is as wide as its group; half as wide, it is the best of half the rank."""

@@ -61,3 +61,27 @@ def test_a_wrong_map_says_what_is_wrong(spec: object, student: int, teacher: int
     with pytest.raises(LayerMapError) as error:
         resolve_layer_map(spec, student, teacher)
     assert message in str(error.value)
+
+
+@pytest.mark.parametrize("spec", ["none", " None ", LayerMap(())])
+def test_none_maps_no_layer_whatever_the_depths(spec: object) -> None:
+    assert resolve_layer_map(spec, 6, 2).pairs == ()
+    assert str(resolve_layer_map(spec, 6, 2)) == "none"
+
+
+@pytest.mark.parametrize(
+    ("spec", "student", "teacher", "expected"),
+    [
+        ("uniform", 4, 2, [1, 1, 2, 2]),
+        ("uniform", 3, 1, [1, 1, 1]),
+        ("uniform", 5, 2, [1, 1, 1, 2, 2]),
+        ("top", 4, 2, [1, 1, 1, 2]),
+        ("bottom", 4, 2, [1, 2, 2, 2]),
+        ("uniform", 2, 4, [2, 4]),
+        ("top", 2, 4, [3, 4]),
+    ],
+)
+def test_a_deeper_student_may_start_from_a_layer_twice(
+    spec: str, student: int, teacher: int, expected: list[int]
+) -> None:
+    assert list(resolve_layer_map(spec, student, teacher, repeated=True).teacher_layers) == expected

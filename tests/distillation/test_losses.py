@@ -8,7 +8,7 @@ from tiny_models import batch_of, bert
 from torch import Tensor, nn
 
 from tinybert_hf.distillation import LOSSES, AttentionRecord, Counts, Objective, distillation_losses
-from tinybert_hf.distillation.losses import DECODER_LOSSES
+from tinybert_hf.distillation.losses import DECODER_LOSSES, attention
 from tinybert_hf.distillation.losses.attention import attention_loss
 from tinybert_hf.distillation.losses.hidden_state import hidden_state_loss
 from tinybert_hf.distillation.losses.prediction import prediction_loss
@@ -53,6 +53,113 @@ def test_attention_loss_equals_the_plain_loop(student_heads: int, teacher_heads:
     ours, plain = torch.autograd.grad(loss, inputs), torch.autograd.grad(expected, inputs)
     for a, b in zip(ours, plain, strict=True):
         torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-6)
+
+
+def attention_loss_in_fp64(
+    student: AttentionRecord, teacher: AttentionRecord, mask: Tensor, *, key_mask: Tensor, causal: bool
+) -> Tensor:
+    """The definition, row by row and pair by pair."""
+    groups = min(student.query.shape[1], teacher.query.shape[1])
+    student, teacher = (AttentionRecord(r.query.double(), r.key.double(), r.scaling) for r in (student, teacher))
+    total, count = torch.zeros((), dtype=torch.float64), 0
+    for row in range(len(mask)):
+        pairs = mask[row].bool()[:, None] & key_mask[row].bool()
+        pairs = pairs.tril() if causal else pairs
+        count += int(pairs.sum())
+        for ours, theirs in zip(*(grouped_scores(one, row, groups) for one in (student, teacher)), strict=True):
+            total = total + (ours - theirs)[pairs].square().sum()
+    return total / (groups * count)
+
+
+def nearly_agreeing(shape: str, difference: float, length: int, keys: int) -> tuple[AttentionRecord, AttentionRecord]:
+    """A student whose queries and keys are the teacher's, up to a relative difference, in other coordinates."""
+    generator = torch.Generator().manual_seed(0)
+
+    def draw(*sizes: int) -> Tensor:
+        return torch.randn(sizes, generator=generator, dtype=torch.float64)
+
+    # As in trained models, all tokens have much in common.
+    theirs = [5 * draw(8) + draw(2, 4, tokens, 8) for tokens in (length, keys)]
+    teacher = AttentionRecord(theirs[0].float(), theirs[1].float(), 8**-0.5)
+    ours, scaling = [one + difference * draw(*one.shape) for one in theirs], 8**-0.5
+    if shape == "wider":
+        rotation = torch.linalg.qr(draw(11, 11))[0]
+        ours = [nn.functional.pad(one, (0, 3)) @ rotation for one in ours]
+    elif shape == "fewer heads":  # of two of the teacher's each, whose mean they are
+        ours = [one.unflatten(1, (2, 2)).transpose(2, 3).flatten(3) for one in ours]
+        scaling /= 2
+    elif shape == "more heads":  # each gives a half of one of the teacher's scores
+        ours = [one.unflatten(3, (2, 4)).transpose(2, 3).flatten(1, 2) for one in ours]
+        scaling *= 2
+    query, key = (one.float().requires_grad_() for one in ours)
+    return AttentionRecord(query, key, scaling), teacher
+
+
+@pytest.mark.parametrize("difference", [1e-1, 1e-2, 1e-3, 1e-4, 1e-5, 1e-6, 0.0])
+@pytest.mark.parametrize("shape", ["same", "wider", "fewer heads", "more heads"])
+@pytest.mark.parametrize(
+    ("length", "keys", "causal"), [(9, 9, False), (300, 300, False), (300, 300, True), (40, 300, False)]
+)
+def test_attention_loss_of_models_that_nearly_agree(
+    shape: str, difference: float, length: int, keys: int, causal: bool
+) -> None:
+    student, teacher = nearly_agreeing(shape, difference, length, keys)
+    mask, key_mask = mask_of([length, length // 2], length), mask_of([keys, keys // 2], keys)
+    loss = attention_loss(student, teacher, mask, key_mask=key_mask, causal=causal)
+    expected = attention_loss_in_fp64(student, teacher, mask, key_mask=key_mask, causal=causal)
+    if difference == 0.0:
+        assert 0 <= loss.item() < 1e-11
+        return
+    torch.testing.assert_close(loss.double(), expected, rtol=3e-5, atol=0)
+    inputs = (student.query, student.key)
+    ours, plain = torch.autograd.grad(loss, inputs), torch.autograd.grad(expected, inputs)
+    for a, b in zip(ours, plain, strict=True):
+        assert float((a - b).norm()) < 3e-5 * float(b.norm())
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float16])
+@pytest.mark.parametrize(("length", "causal"), [(9, False), (300, False), (300, True)])
+def test_attention_loss_of_nearly_agreeing_models_in_half_precision(
+    dtype: torch.dtype, length: int, causal: bool
+) -> None:
+    """What the models gave is rounded; the loss of that is not."""
+    student, teacher = nearly_agreeing("same", 2e-2, length, length)
+    student, teacher = (
+        AttentionRecord(one.query.detach().to(dtype), one.key.detach().to(dtype), one.scaling)
+        for one in (student, teacher)
+    )
+    student.query.requires_grad_()
+    student.key.requires_grad_()
+    mask = mask_of([length, length // 2], length)
+    with torch.autocast("cpu", dtype=dtype):
+        loss = attention_loss(student, teacher, mask, causal=causal)
+    expected = attention_loss_in_fp64(student, teacher, mask, key_mask=mask, causal=causal)
+    torch.testing.assert_close(loss.double(), expected, rtol=3e-5, atol=0)
+    inputs = (student.query, student.key)
+    ours, plain = torch.autograd.grad(loss, inputs), torch.autograd.grad(expected, inputs)
+    for a, b in zip(ours, plain, strict=True):
+        assert a.dtype == dtype
+        assert float((a.double() - b.double()).norm()) < 3 * torch.finfo(dtype).eps * float(b.double().norm())
+
+
+@pytest.mark.parametrize("length", [9, 300])
+def test_attention_loss_on_devices_of_other_precision(monkeypatch: pytest.MonkeyPatch, length: int) -> None:
+    """A GPU is not asked whether a first answer was right: it computes once, in fp64 where that is fast."""
+    student, teacher = nearly_agreeing("same", 1e-3, length, length)
+    mask = mask_of([length, length // 2], length)
+    expected = attention_loss_in_fp64(student, teacher, mask, key_mask=mask, causal=False)
+    for fast, tolerance in ((True, 1e-5), (False, 1e-2)):
+        monkeypatch.setattr(attention, "_multiplies_doubles", lambda device, fast=fast: fast)
+        ways = list(attention._ways(*_scores_on("meta", student, teacher), causal=False))
+        assert len(ways) == 1
+        monkeypatch.setattr(attention, "_ways", lambda *_, ways=ways: iter(ways))
+        loss = attention_loss(student, teacher, mask)
+        monkeypatch.undo()
+        torch.testing.assert_close(loss.double(), expected, rtol=tolerance, atol=0)
+
+
+def _scores_on(device: str, *records: AttentionRecord) -> list[attention._Scores]:
+    return [attention._Scores(one.query.to(device), one.key.to(device), one.scaling) for one in records]
 
 
 def test_hidden_state_loss_equals_the_plain_loop() -> None:

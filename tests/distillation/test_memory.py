@@ -59,3 +59,11 @@ def test_twice_the_length_takes_twice_the_memory() -> None:
 def test_only_the_mask_of_padded_rows_is_square() -> None:
     """transformers makes it for `sdpa`: a number for each pair of tokens of a row, whatever the heads."""
     assert of_encoders([1024, 900]) <= 2 * 1024 * 1024 * 4
+
+
+def test_models_that_nearly_agree_are_compared_exactly_in_linear_memory() -> None:
+    def of_one_model(length: int) -> int:
+        options = {"max_position_embeddings": 2048, "heads": 2}
+        return largest(bert(hidden=8, **options), bert(hidden=8, **options), batch_of([length]))
+
+    assert of_one_model(2048) < 2.2 * of_one_model(1024)

@@ -9,7 +9,7 @@ from tiny_models import batch_of, bert
 from torch import nn
 
 from tinybert_hf.distillation import Projections, distillation_losses, label_order, load_teacher
-from tinybert_hf.distillation.losses import ENCODER_LOSSES
+from tinybert_hf.distillation.losses import ENCODER_LOSSES, prediction_loss, span_prediction_loss
 from tinybert_hf.errors import CaptureError, LayerMapError, TeacherError
 
 
@@ -81,10 +81,51 @@ def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
         distillation_losses(bert(), bert(), batch, losses=["hidden_loss"])
     with pytest.raises(CaptureError, match="temperature"):
         distillation_losses(bert(), bert(), batch, temperature=0)
+    for temperature in (float("inf"), float("nan"), -1.0):
+        with pytest.raises(CaptureError, match=f"The temperature is {temperature}; it must be above 0"):
+            distillation_losses(bert(), bert(), batch, temperature=temperature)
+        with pytest.raises(CaptureError, match="The temperature"):
+            prediction_loss(torch.zeros(1, 2), torch.zeros(1, 2), temperature=temperature)
+        with pytest.raises(CaptureError, match="The temperature"):
+            span_prediction_loss(*[torch.zeros(1, 2, 2)] * 2, torch.ones(1, 2), temperature=temperature)
     with pytest.raises(CaptureError, match="no head"):
         distillation_losses(bert().bert, bert().bert, batch)
     headless = distillation_losses(bert().bert, bert().bert, batch, losses=["attention_loss", "hidden_state_loss"])
     assert sum(headless.values()).item() < 1e-9
+
+
+def test_a_map_is_resolved_where_a_loss_goes_by_it() -> None:
+    """A student that is deeper than its teacher, in width and heads that fit nowhere either."""
+    batch, deep = batch_of([5, 3]), bert(layers=5, hidden=24, heads=4)
+    teacher = bert(layers=2, hidden=30, heads=6)
+    losses = distillation_losses(deep, teacher, batch, losses=["prediction_loss"])
+    assert losses.keys() == {"prediction_loss"}
+    teacher = bert(layers=2)
+    maps = {"layer_map": "1:1,5:2", "attention_layer_map": "uniform"}
+    assert distillation_losses(deep, teacher, batch, losses=["hidden_state_loss"], **maps)["hidden_state_loss"] > 0
+    maps = {"layer_map": "uniform", "attention_layer_map": "1:1,5:2"}
+    assert distillation_losses(deep, teacher, batch, losses=["attention_loss"], **maps)["attention_loss"] > 0
+    for maps in ({"layer_map": "uniform"}, {"layer_map": "1:9"}):
+        with pytest.raises(LayerMapError):
+            distillation_losses(deep, teacher, batch, losses=["hidden_state_loss"], **maps)
+
+
+@pytest.mark.parametrize(
+    ("maps", "left"),
+    [
+        ({"layer_map": "none"}, {"prediction_loss"}),
+        ({"layer_map": "none", "attention_layer_map": "1:2"}, {"attention_loss", "prediction_loss"}),
+        ({"attention_layer_map": "None"}, {"hidden_state_loss", "embedding_loss", "prediction_loss"}),
+    ],
+)
+def test_none_is_no_loss_between_layers(maps: dict[str, str], left: set[str]) -> None:
+    student, teacher, batch = bert(), bert(layers=4), batch_of([5, 3])
+    found, plain = (distillation_losses(student, teacher, batch, **one) for one in (maps, {"layer_map": [2, 4]}))
+    assert found.keys() == left
+    assert found["prediction_loss"] == plain["prediction_loss"]
+    for name in plain.keys() - left:
+        with pytest.raises(LayerMapError, match=f'layer_map is "none".*{name}'):
+            distillation_losses(student, teacher, batch, losses=[name], **maps)
 
 
 def test_labels_are_matched_by_name() -> None:

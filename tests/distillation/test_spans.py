@@ -177,3 +177,30 @@ def test_teachers_with_tokens_of_their_own_are_refused() -> None:
     teachers.differences = ((), ("film 3 and 7",))
     with pytest.raises(TeacherError, match=r"teachers\[1\].*places among the tokens.*with the student's tokenizer"):
         objective_between(answerer(), teachers, losses=["prediction_loss"])
+
+
+def test_a_row_without_tokens_is_worth_nothing() -> None:
+    mask = MASK.clone()
+    mask[1] = 0
+    student = torch.randn(3, 9, 2, requires_grad=True)
+    teacher, positions = torch.randn(3, 9, 2), torch.tensor([[1, 4], [0, 0], [2, 2]])
+    kept = [0, 2]
+    for loss, expected in (
+        (
+            span_prediction_loss(student, [teacher], mask, temperature=2.0),
+            span_prediction_loss(student[kept], [teacher[kept]], mask[kept], temperature=2.0, row_count=3.0),
+        ),
+        (
+            span_label_loss(student, positions, mask),
+            span_label_loss(student[kept], positions[kept], mask[kept], row_count=3.0),
+        ),
+    ):
+        torch.testing.assert_close(loss, expected)
+        (gradient,) = torch.autograd.grad(loss, student)
+        assert gradient.isfinite().all()
+        assert gradient[1].abs().max() == 0
+    empty, none = torch.zeros_like(mask), torch.full((3, 9, 2), float("nan"), requires_grad=True)
+    for loss in (span_prediction_loss(none, [teacher], empty), span_label_loss(none, positions, empty)):
+        (gradient,) = torch.autograd.grad(loss, none)
+        assert loss.item() == 0
+        assert gradient.abs().max() == 0

@@ -70,6 +70,44 @@ def test_wrong_settings_are_refused(settings, message):
         TinyBertConfig(**settings)
 
 
+@pytest.mark.parametrize("eps", [1.0, 1e-12, 1e-5, 3.5])
+def test_an_eps_is_a_number_like_another(eps, tmp_path):
+    TinyBertConfig(layer_norm_eps=eps).save_pretrained(tmp_path)
+    assert TinyBertConfig.from_pretrained(tmp_path).layer_norm_eps == eps
+
+
+@pytest.mark.parametrize("eps", [0.0, -1e-12, float("inf"), float("nan")])
+def test_an_eps_that_makes_nan_is_refused(eps):
+    with pytest.raises(StrictDataclassError, match=r"layer_norm_eps.*above 0 and finite"):
+        TinyBertConfig(layer_norm_eps=eps)
+
+
+@pytest.mark.parametrize(
+    ("width", "heads"), [(32, 8), (312, 12), (24, 12), (50, 10), (31, 1), (768, 12), (128, 8), (4, 4)]
+)
+def test_heads_follow_the_width(width, heads, tmp_path):
+    """12 where they divide it, so that a checkpoint that does not write 12 down keeps them."""
+    config = TinyBertConfig(hidden_size=width, num_hidden_layers=1, intermediate_size=8, vocab_size=30)
+    assert config.num_attention_heads == heads
+    model = TinyBertModel(config)
+    assert model(torch.tensor([[1, 2]])).last_hidden_state.shape == (1, 2, width)
+    model.save_pretrained(tmp_path)
+    opened = AutoConfig.from_pretrained(tmp_path)
+    assert (opened.hidden_size, opened.num_attention_heads) == (width, heads)
+    named = TinyBertConfig(hidden_size=width, num_attention_heads=1)
+    named.save_pretrained(tmp_path)
+    assert TinyBertConfig.from_pretrained(tmp_path).num_attention_heads == 1
+
+
+def test_heads_of_a_preset_and_of_a_decoder_follow_too():
+    assert TinyBertConfig.from_preset("4l-312d", hidden_size=32).num_attention_heads == 8
+    assert TinyBertConfig.from_preset("seq2seq-6-2-256d", hidden_size=64).num_attention_heads == 8
+    assert TinyBertConfig.from_preset("4l-312d", hidden_size=36, num_attention_heads=4).num_attention_heads == 4
+    config = TinyBertConfig.from_preset("seq2seq-3-1-128d", decoder_hidden_size=30)
+    assert (config.num_attention_heads, config.decoder_config().num_attention_heads) == (4, 10)
+    assert TinyBertConfig.from_preset("seq2seq-3-1-128d", decoder_hidden_size=64).decoder_num_attention_heads is None
+
+
 def test_wrong_type_is_refused_on_assignment():
     config = TinyBertConfig()
     with pytest.raises(StrictDataclassError, match="hidden_size"):

@@ -12,6 +12,7 @@ from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, BertConfi
 from transformers.modeling_outputs import BaseModelOutput
 
 from tinybert_hf.model import PRESETS, TinyBertConfig, TinyBertForSeq2Seq, TinyBertModel
+from tinybert_hf.model.modeling_tinybert_seq2seq import CACHE_NAME
 
 SOURCE = "tinybert.embeddings.word_embeddings.weight"
 TARGET = "decoder.embeddings.word_embeddings.weight"
@@ -300,12 +301,23 @@ class TestGenerate:
                     attention_mask=source["attention_mask"],
                     encoder_outputs=read,
                     decoder_input_ids=target[:, place : place + 1],
-                    past_key_values=cache,
                     use_cache=True,
+                    **{CACHE_NAME: cache},
                 )
-                cache = outputs.past_key_values
+                cache = outputs[CACHE_NAME]
                 steps.append(outputs.logits)
         torch.testing.assert_close(torch.cat(steps, dim=1), whole, rtol=0, atol=1e-4)
+
+    @pytest.mark.skipif(CACHE_NAME == "past_key_values", reason="this transformers knows no other name")
+    def test_the_old_name_of_the_cache_works_and_warns(self, made):
+        model, source, target = made["all"], _source(), _shifted(_labels([6, 6, 6]))
+        step = {**source, "decoder_input_ids": target[:, 3:4]}
+        with torch.no_grad():
+            kept = model(**source, decoder_input_ids=target[:, :3], use_cache=True)[CACHE_NAME]
+            new = model(**step, **{CACHE_NAME: copy.deepcopy(kept)}).logits
+            with pytest.warns(FutureWarning, match=r"`past_key_values` is deprecated.*Use `cache`"):
+                old = model(**step, past_key_values=kept).logits
+        assert torch.equal(old, new)
 
     @pytest.mark.parametrize(
         "way", [{}, {"num_beams": 4}, {"do_sample": True, "top_k": 0}], ids=["greedy", "beam", "sampling"]
@@ -446,7 +458,10 @@ class TestRefused:
                 {"decoder_num_attention_heads": 5},
                 "decoder_hidden_size 32 is not a multiple of decoder_num_attention_heads 5.*heads to 4",
             ),
-            ({"decoder_hidden_size": 30}, "decoder_hidden_size 30 is not a multiple.*4.*hidden_size to 32"),
+            (
+                {"decoder_hidden_size": 30, "decoder_num_attention_heads": 4},
+                "decoder_hidden_size 30 is not a multiple.*4.*hidden_size to 32",
+            ),
             ({"num_decoder_layers": 0}, "num_decoder_layers is 0"),
             ({"decoder_vocab_size": -1}, "decoder_vocab_size is -1"),
         ],

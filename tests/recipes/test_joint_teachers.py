@@ -137,7 +137,7 @@ def test_a_student_that_keeps_its_own_tokenizer(work: Path, teacher: str, monkey
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("further_teachers=[{model: SECOND, weight: 0}]", r"further_teachers\.0\.weight: expected more than 0"),
+        ("further_teachers=[{model: SECOND, weight: 0}]", r"further_teachers\.0\.weight is 0\.0; it must be above 0"),
         ("further_teachers=[{model: SECOND, dtype: int4}]", r"further_teachers\.0\.dtype: there is no 'int4'"),
         ("further_teachers=[{weight: 1}]", r"further_teachers\.0\.model: this field is missing"),
         ("further_teachers=[{model: nowhere/x}]", r"teacher nowhere/x: there is no such folder"),
@@ -148,7 +148,7 @@ def test_a_student_that_keeps_its_own_tokenizer(work: Path, teacher: str, monkey
         ("further_teachers=[{model: FOREIGN}]", r"phases\.0 \(intermediate\): teachers\[1\].*layer map \"none\""),
         ("further_teachers=[{model: MOODS}]", r"teachers\[1\].*student: negative, positive\n  teacher: glad, sad"),
         ("teacher.layer_map=top", r"teacher\.layer_map: of one teacher, the phases say it"),
-        ("teacher.weight=-1", r"teacher\.weight: expected more than 0"),
+        ("teacher.weight=-1", r"teacher\.weight is -1.0; it must be above 0"),
     ],
 )
 def test_refused_before_training(

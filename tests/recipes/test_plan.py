@@ -1,14 +1,17 @@
 """Whatever can be known before training is refused before training, and nothing is written."""
 
 import json
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
+import tiny_models
 from tiny_run import STUDENT, make_teacher, recipe_mapping, rows, write_rows
-from transformers import AutoTokenizer
+from transformers import AutoModel, AutoTokenizer
 
+from tinybert_hf.distillation import LayerMap
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.model.manifest_tinybert import write_manifest
@@ -17,6 +20,7 @@ from tinybert_hf.recipes.description import describe_plan
 from tinybert_hf.recipes.fields import build
 from tinybert_hf.recipes.overrides import apply_overrides
 from tinybert_hf.recipes.plan import Plan, make_plan
+from tinybert_hf.recipes.plan_base import Size
 from tinybert_hf.recipes.schema import Recipe
 
 
@@ -32,7 +36,7 @@ def test_the_student_takes_vocabulary_padding_and_labels(work: Path, teacher: st
     assert student.id2label == {0: "negative", 1: "positive"}
     assert student.label2id == {"negative": 0, "positive": 1}
     assert student.problem_type == "single_label_classification"
-    assert [str(hidden) for hidden, _ in made.layer_maps] == ["1<-2, 2<-4", "1<-2, 2<-4"]
+    assert [str(hidden) for hidden, _ in made.layer_maps] == ["1<-2, 2<-4", "none"]
     assert not (work / "out").exists()
 
 
@@ -105,6 +109,58 @@ def test_the_student_alone_reads_as_many_rows_as_phases_of_the_first_rows(work: 
     assert made.recipe.baseline.epochs == 3 * 12 / 48 + 2
 
 
+@pytest.mark.parametrize(
+    ("overrides", "said"),
+    [
+        ({}, None),
+        ({"hidden_size": 32, "num_hidden_layers": 4, "intermediate_size": 64}, "not smaller.*not faster"),
+        ({"num_hidden_layers": 30}, "not smaller.*not faster"),
+        ({"num_hidden_layers": 15}, "smaller .*against.*and not faster"),
+        ({"max_position_embeddings": 5000}, "not smaller .*and faster"),
+    ],
+)
+def test_a_student_that_is_no_smaller_or_no_faster_is_said(
+    work: Path, teacher: str, overrides: dict[str, int], said: str | None
+) -> None:
+    """By the parameters and the matrix products of both."""
+    student = {"preset": "4l-312d", "overrides": {**STUDENT, **overrides}, "start": "random"}
+    made = plan(work, teacher, student=student, phases=[{"name": "prediction", "epochs": 1}])
+    text = describe_plan(made)
+    if said is None:
+        assert made.size_notes == ()
+        assert "M parameters against" not in text
+    else:
+        (note,) = made.size_notes
+        assert re.search(f"The student is {said}.*than its teacher", note)
+        assert f"note: {note}" in text
+        assert note in made.notes
+
+
+def test_the_work_of_layers_that_are_run_again_counts_each_time() -> None:
+    """An ALBERT has the weights of one layer and the work of all."""
+    config = tiny_models.FAMILIES["albert"]()
+    one, all_of_them = (
+        Size.of(AutoModel.from_config, type(config).from_dict({**config.to_dict(), "num_hidden_layers": layers}))
+        for layers in (1, 4)
+    )
+    assert one.parameters == all_of_them.parameters
+    assert one.flops is not None
+    assert all_of_them.flops is not None
+    assert all_of_them.flops > 3 * one.flops
+
+
+@pytest.mark.parametrize("start", ["teacher", "random"])
+def test_answers_alone_are_learnt_by_a_deeper_student(work: Path, teacher: str, start: str) -> None:
+    student = {"preset": "4l-312d", "overrides": {**STUDENT, "num_hidden_layers": 6}, "start": start}
+    made = plan(work, teacher, student=student, phases=[{"name": "prediction", "epochs": 1}])
+    assert made.layer_maps == ((LayerMap(()), LayerMap(())),)
+    assert made.start_map.teacher_layers == (1, 1, 2, 3, 3, 4)
+    assert "layer map" not in describe_plan(made)
+    started = {**student, "start": "teacher"}
+    with pytest.raises(TinyBertError, match=r"phases\.0 \(prediction\): .*teacher layer 9"):
+        plan(work, teacher, "phases.0.layer_map='1:9'", phases=[{"name": "prediction"}], student=started)
+
+
 @pytest.mark.parametrize(("rate", "alone"), [(None, 5e-4), (1e-3, 1e-3)], ids=["open", "named"])
 def test_the_student_alone_does_not_learn_at_the_rate_of_losses_between_layers(
     work: Path, teacher: str, rate: float | None, alone: float
@@ -127,7 +183,7 @@ def test_the_student_alone_does_not_learn_at_the_rate_of_losses_between_layers(
         ("data.max_length=80", r"data\.max_length: 80 tokens are more than the 64 positions of the teacher"),
         ("student.overrides.num_hidden_layers=5", r"phases\.0 \(intermediate\): .*5\s+layers and the teacher 4"),
         ("phases.0.layer_map='1:9,2:4'", r"phases\.0 \(intermediate\): .*teacher layer 9"),
-        ("phases.1.attention_layer_map=[1]", r"phases\.1 \(prediction\): .*has 1 entries"),
+        ("phases.0.attention_layer_map=[1]", r"phases\.0 \(intermediate\): .*has 1 entries"),
         ("student.overrides.num_attention_heads=3", r"student\.overrides: hidden_size 16 is not a multiple"),
         ("student.overrides.hidden_siz=3", r"student\.overrides: .*did you mean 'hidden_size'"),
         ("student.overrides.hidden_size=wide", r"student\.overrides: .*hidden_size"),

@@ -34,6 +34,19 @@ def run(folder: Path, model: str, *assignments: str, **changes: Any) -> tuple[Ru
     return run_recipe(build(Recipe, mapping), console), console.export_text()
 
 
+def test_a_run_with_a_deeper_student_that_starts_from_its_teacher(work: Path, teacher: str) -> None:
+    """Two phases without a loss between layers, one of them by the map "none"; it says what the student is not."""
+    shape = {"hidden_size": 32, "num_hidden_layers": 5, "intermediate_size": 96}
+    deep = {"preset": "4l-312d", "overrides": {**STUDENT, **shape}}
+    phases = [{"name": "joint", "layer_map": "none", "epochs": 1}, {"name": "prediction", "epochs": 2}]
+    report, printed = run(work, teacher, student=deep, phases=phases, baseline=None)
+    assert [sorted(phase["losses"]) for phase in report.phases] == [["loss", "prediction_loss"]] * 2
+    assert any("not faster" in note for note in report.notes)
+    assert printed.index("Note: The student is") < printed.index("Distilling into")
+    content = json.loads((work / "out" / "run.json").read_text())
+    assert content["notes"] == report.notes
+
+
 def test_a_run_leaves_a_student_that_opens_anywhere(work: Path, teacher: str) -> None:
     report, printed = run(work, teacher)
     assert set(report.metrics) == {"teacher", "student", "baseline"}

@@ -175,6 +175,34 @@ def test_the_shipped_recipes_fit_their_models(work: Path, translator: str) -> No
         make_plan(load_recipe("translation", {**files, **columns}))
 
 
+@pytest.mark.parametrize(
+    ("shape", "chosen", "note"),
+    [
+        ({"d_model": 512, "encoder_layers": 6, "decoder_layers": 6, "ffn": 2048}, "seq2seq-6-2-256d", None),
+        ({"d_model": 256, "encoder_layers": 3, "decoder_layers": 3, "ffn": 1024}, "seq2seq-3-1-128d", None),
+        ({"d_model": 48, "encoder_layers": 2, "decoder_layers": 1, "ffn": 64}, "seq2seq-3-1-128d", "not smaller"),
+    ],
+    ids=["large", "as tinybert finetune makes it", "smaller than every preset"],
+)
+def test_the_teacher_chooses_the_student_of_a_recipe_that_names_none(
+    work: Path, shape: dict[str, int], chosen: str, note: str | None
+) -> None:
+    inner = shape.pop("ffn")
+    size = {**shape, "encoder_ffn_dim": inner, "decoder_ffn_dim": inner}
+    model = saved(make_model(**size), work / "large")
+    files = {f"data.{part}_file": write_rows(work / f"{part}.jsonl", pairs(8)) for part in ("train", "validation")}
+    columns = {"data.source_column": "en", "data.target_column": "de", "data.max_length": 16}
+    made = make_plan(load_recipe("translation", {"teacher.model": model, **files, **columns}))
+    assert made.recipe.student.preset == chosen
+    text = describe_plan(made)
+    assert f"preset: {chosen}" in text
+    assert any(note in one for one in made.size_notes) if note else made.size_notes == ()
+    named = {"student.preset": "seq2seq-4-2-312d"}
+    own = make_plan(load_recipe("translation", {"teacher.model": model, **files, **columns, **named}))
+    assert own.recipe.student.preset == "seq2seq-4-2-312d"
+    assert (own.size_notes == ()) == (shape["d_model"] == 512)
+
+
 def test_a_translator_is_no_student_of_a_classification() -> None:
     with pytest.raises(RecipeError, match=r"seq2seq-6-2-256d is a translator"):
         load_recipe("demo", {"student.preset": "seq2seq-6-2-256d", "student.overrides": {}})

@@ -410,3 +410,35 @@ def _batch(tokenizer: Any) -> dict[str, torch.Tensor]:
     batch = tokenizer(TEXTS, text_target=[in_german(text) for text in TEXTS], padding=True, return_tensors="pt")
     batch["labels"] = batch["labels"].masked_fill(batch["labels"] == PAD, -100)
     return dict(batch)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "losses"),
+    [
+        ({"phase": "prediction"}, ("prediction_loss",)),
+        ({"phase": "joint", "layer_map": "none", "decoder_layer_map": "none"}, ("prediction_loss",)),
+        (
+            {"phase": "joint", "layer_map": "none", "decoder_layer_map": "none", "cross_attention_layer_map": "2:1"},
+            ("cross_attention_loss", "prediction_loss"),
+        ),
+        (
+            {"phase": "intermediate", "layer_map": "1:1,3:2", "decoder_layer_map": "none"},
+            ("attention_loss", "hidden_state_loss", "embedding_loss"),
+        ),
+    ],
+)
+def test_both_halves_may_be_deeper_than_the_teachers(
+    tmp_path: Path, tokenizer: Any, rows: Dataset, arguments: dict[str, Any], losses: tuple[str, ...]
+) -> None:
+    options = {"output_dir": str(tmp_path), "max_steps": 1, "per_device_train_batch_size": 8, "save_strategy": "no"}
+    trainer = Seq2SeqDistillationTrainer(
+        student(tokenizer, num_hidden_layers=3, num_decoder_layers=3),
+        teacher(tokenizer, encoder_layers=2, decoder_layers=2),
+        Seq2SeqDistillationArguments(**options, **QUIET, **arguments),
+        train_dataset=rows,
+        processing_class=tokenizer,
+    )
+    assert trainer.distillation_objective.losses == losses
+    trainer.train()
+    with pytest.raises(RecipeError, match=r'decoder_layer_map is "none".*decoder_hidden_state_loss'):
+        Phase("joint", decoder_layer_map="none", decoder_hidden_state_loss_weight=1.0)

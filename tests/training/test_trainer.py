@@ -12,7 +12,14 @@ from safetensors.torch import load_file
 from tiny_models import bert
 from transformers import AutoModelForSequenceClassification, BertTokenizer
 
-from tinybert_hf import DistillationArguments, DistillationTrainer, distillation_losses
+from tinybert_hf import (
+    DistillationArguments,
+    DistillationTrainer,
+    FinetuneSettings,
+    Phase,
+    Teachers,
+    distillation_losses,
+)
 from tinybert_hf.errors import CaptureError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.opening import PROJECTIONS_FILE
 from tinybert_hf.training import preparation
@@ -62,6 +69,95 @@ def make_trainer(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Any:
 
 def logged(trainer: Any, name: str) -> list[float]:
     return [entry[name] for entry in trainer.state.log_history if name in entry]
+
+
+@pytest.mark.parametrize("weights", [{}, {"prediction_loss_weight": 0.0, "label_loss_weight": 1.0}])
+@pytest.mark.parametrize("several", [False, True])
+def test_answers_alone_are_learnt_by_a_deeper_student(
+    make_trainer: Any, weights: dict[str, float], several: bool
+) -> None:
+    """One layer of its teachers, other widths, heads that do not divide: nothing that a layer map has to fit."""
+    one = bert(layers=1, hidden=30, heads=6, vocab_size=64)
+    teacher = Teachers([one, bert(layers=2, vocab_size=64)], layer_maps=["1:1", "2:9"]) if several else one
+    trainer = make_trainer(student=bert(layers=3, vocab_size=64), teacher=teacher, phase="prediction", **weights)
+    trainer.train()
+    assert len(logged(trainer, "loss")) == 4
+
+
+def test_none_is_no_loss_between_layers(make_trainer: Any) -> None:
+    answers = make_trainer(phase="prediction")
+    for trainer in (
+        make_trainer(phase="joint", layer_map="none"),
+        make_trainer(teacher=Teachers([bert(layers=4, hidden=32, vocab_size=64)], layer_maps=["none"]), phase="joint"),
+    ):
+        trainer.train()
+        answers = make_trainer(phase="prediction")
+        answers.train()
+        assert logged(trainer, "loss") == logged(answers, "loss")
+    attention = make_trainer(phase="joint", layer_map="none", attention_layer_map="1:4,2:2")
+    assert attention.distillation_objective.losses == ("attention_loss", "prediction_loss")
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ({"phase": "joint", "hidden_state_loss_weight": 1.0}, 'layer_map is "none".*hidden_state_loss_weight: 1'),
+        ({"phase": "prediction", "embedding_loss_weight": 0.5}, 'layer_map is "none".*embedding_loss_weight: 0.5'),
+        ({"phase": "intermediate"}, "layer_map is \"none\", and the phase 'intermediate' has no loss but"),
+    ],
+)
+def test_none_beside_a_loss_between_layers_is_refused(tmp_path: Path, arguments: dict[str, Any], message: str) -> None:
+    with pytest.raises(RecipeError, match=message):
+        DistillationArguments(str(tmp_path), layer_map="none", **QUIET, **arguments)
+    weights = {name: value for name, value in arguments.items() if name != "phase"}
+    with pytest.raises(RecipeError, match=message):
+        Phase(arguments["phase"], layer_map="none", **weights).loss_weights()
+
+
+@pytest.mark.parametrize(
+    ("phase", "named", "message"),
+    [("joint", {"attention_loss_weight": 1.0}, "attention_loss has nobody"), ("intermediate", {}, "has nobody")],
+)
+def test_none_for_every_teacher_beside_a_loss_that_is_named(
+    make_trainer: Any, phase: str, named: dict[str, float], message: str
+) -> None:
+    teacher = Teachers([bert(layers=4, hidden=32, vocab_size=64)], layer_maps=["none"])
+    with pytest.raises(TeacherError, match=message):
+        make_trainer(teacher=teacher, phase=phase, **named)
+
+
+NO_NUMBERS = [float("nan"), float("inf"), -1.0]
+"""That no setting can have; most cannot be 0 either."""
+
+
+@pytest.mark.parametrize(
+    "name", ["temperature", "learning_rate", "projection_learning_rate", "teacher_cache_limit_gb", "weight_decay"]
+)
+@pytest.mark.parametrize("value", [*NO_NUMBERS, 0.0])
+def test_numbers_that_no_training_can_have(tmp_path: Path, name: str, value: float) -> None:
+    with_zero = {"weight_decay": (FinetuneSettings, Phase, DistillationArguments), "learning_rate": ()}
+    with_zero["learning_rate"] = (DistillationArguments,)  # as TrainingArguments
+    for make, first in ((Phase, "joint"), (FinetuneSettings, 1), (DistillationArguments, str(tmp_path))):
+        further = QUIET if make is DistillationArguments else {}
+        if name not in make.__dataclass_fields__:
+            continue
+        if value == 0 and make in with_zero.get(name, ()):
+            make(first, **further, **{name: value})
+            continue
+        with pytest.raises(RecipeError, match=rf"{name} is {value}; it must be (above 0|0 or more)"):
+            make(first, **further, **{name: value})
+
+
+@pytest.mark.parametrize("loss", ["attention_loss", "prediction_loss", "label_loss"])
+@pytest.mark.parametrize("value", NO_NUMBERS)
+def test_weights_that_are_none(tmp_path: Path, loss: str, value: float) -> None:
+    for make, first in ((Phase, "joint"), (DistillationArguments, str(tmp_path))):
+        with pytest.raises(RecipeError, match=f"{loss}_weight is {value}"):
+            make(first, **(QUIET if make is DistillationArguments else {}), **{f"{loss}_weight": value})
+    for ratio in (*NO_NUMBERS, 1.0):
+        for make, first in ((Phase, "joint"), (FinetuneSettings, 1)):
+            with pytest.raises(RecipeError, match=f"warmup_ratio is {ratio}; it must be 0 or more and below 1"):
+                make(first, warmup_ratio=ratio)
 
 
 @pytest.mark.parametrize(

@@ -7,12 +7,11 @@ from dataclasses import dataclass, field, replace
 
 from tinybert_hf.benchmarking.backends import OpenedModel
 from tinybert_hf.benchmarking.contestants import Contestant
-from tinybert_hf.benchmarking.flops import forward_flops
 from tinybert_hf.benchmarking.memory import FullMemoryError, MemoryProbe, MemoryUse
 from tinybert_hf.benchmarking.report import Entry, Measurement
 from tinybert_hf.benchmarking.settings import COMPILED, EAGER, BenchmarkSettings
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.evaluation.benchmark import warm_up
+from tinybert_hf.evaluation.benchmark import forward_flops, warm_up
 from tinybert_hf.evaluation.rounds import Forward, Times, is_full_memory, timed_rounds
 from tinybert_hf.wording import counted
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import difflib
 from dataclasses import dataclass
 
-from tinybert_hf.errors import TinyBertError
+from tinybert_hf.errors import TinyBertError, check_number
 
 EAGER, COMPILED, ONNX, ONNX_INT8 = "eager", "compiled", "onnx", "onnx-int8"
 # In the order in which they are measured and shown.
@@ -63,8 +63,7 @@ class BenchmarkSettings:
         for what, number in (("thread", self.threads), ("round", self.rounds)):
             if number is not None and number < 1:
                 raise TinyBertError(f"{number} {what}s are too few; the least is 1.")
-        if not self.seconds > 0:
-            raise TinyBertError(f"{self.seconds:g} seconds are too few: no round would be run.")
+        check_number(self.seconds, "seconds", error=TinyBertError)
 
     @property
     def sizes(self) -> list[tuple[int, int]]:

@@ -21,6 +21,7 @@ from tinybert_hf.cli.options import (
     TextColumn,
     TextPairColumn,
     TokensColumn,
+    above_zero,
     data_overrides,
 )
 from tinybert_hf.cli.trained_with import trained_with
@@ -85,7 +86,9 @@ def benchmark(
     ] = None,
     seconds: Annotated[
         float,
-        typer.Option(help="Time for the rounds of each size; at least 3 rounds.", rich_help_panel=_MEASURED),
+        typer.Option(
+            callback=above_zero, help="Time for the rounds of each size; at least 3 rounds.", rich_help_panel=_MEASURED
+        ),
     ] = 10.0,
     rounds: Annotated[
         int | None,

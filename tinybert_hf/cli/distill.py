@@ -108,7 +108,8 @@ def distill(
     student: Annotated[
         str | None,
         typer.Option(
-            help="A preset (4l-312d, 6l-768d, seq2seq-6-2-256d, ...), or folder or Hub id of a TinyBERT.",
+            help="A preset (4l-312d, 6l-768d, seq2seq-6-2-256d, ...), or folder or Hub id of a TinyBERT. Translation, "
+            "not given: the first translator that is smaller and faster than the teacher.",
             rich_help_panel=_MODELS,
         ),
     ] = None,

@@ -22,6 +22,7 @@ from tinybert_hf.cli.options import (
     TextPairColumn,
     TokensColumn,
     data_overrides,
+    zero_or_more,
 )
 from tinybert_hf.cli.trained_with import trained_with
 
@@ -66,7 +67,7 @@ def export(
     allowed_loss: Annotated[
         float,
         typer.Option(
-            min=0,
+            callback=zero_or_more,
             help="Points of the metric that the export may lose. One that loses more is kept, and the exit status is "
             "3.",
             rich_help_panel="Run",

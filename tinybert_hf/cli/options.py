@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from tinybert_hf.errors import TinyBertError, check_number
+
 if TYPE_CHECKING:
     from tinybert_hf.data import DataSettings
 
@@ -19,8 +21,19 @@ _TRAINING = "Training"
 
 def above_zero(value: float | None) -> float | None:
     """Refuse what no training could do."""
-    if value is not None and not 0 < value < float("inf"):
-        raise typer.BadParameter(f"{value:g} is not a finite number above 0.")
+    return _checked(value, "a finite number above 0")
+
+
+def zero_or_more(value: float | None) -> float | None:
+    """Refuse what is no amount."""
+    return _checked(value, "a finite number of 0 or more", zero=True)
+
+
+def _checked(value: float | None, expected: str, *, zero: bool = False) -> float | None:
+    try:
+        check_number(value, "it", zero=zero)
+    except TinyBertError as error:
+        raise typer.BadParameter(f"{value:g} is not {expected}.") from error
     return value
 
 

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from tinybert_hf.cli.failures import answers_failures
-from tinybert_hf.cli.options import Cpu
+from tinybert_hf.cli.options import Cpu, zero_or_more
 from tinybert_hf.cli.translators import MaxNewTokens, Prefix, SourceLanguage, TargetLanguage, open_on_device
 
 if TYPE_CHECKING:
@@ -79,6 +79,7 @@ def pseudo_label(
     max_length_factor: Annotated[
         float,
         typer.Option(
+            callback=zero_or_more,
             help="Leave out translations this many times longer or shorter than is usual in the data (without "
             "references: than their source, in tokens); 0: any length.",
             rich_help_panel=_FILTERS,

@@ -5,6 +5,7 @@ Source:
     the beam that is nearest to the reference (sequence-level interpolation, section 3.3; here by sentence chrF).
 """
 
+import math
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -76,7 +77,7 @@ class PseudoLabelSettings:
         for name in ("beams", "shard_rows", "max_rows", "max_new_tokens"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise DataError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
-        if self.max_repeats < 0 or (self.max_length_factor != 0 and self.max_length_factor < 1):
+        if self.max_repeats < 0 or not (self.max_length_factor == 0 or 1 <= self.max_length_factor < math.inf):
             raise DataError(
                 f"max_repeats is {self.max_repeats} and max_length_factor {self.max_length_factor}; the first must be "
                 "0 (off) or more, the second 0 (off) or at least 1."

@@ -63,7 +63,9 @@ def initialize_from_teacher(
         student: a BERT-shaped encoder, no wider than the teacher; changed in place.
         teacher: BERT-shaped too (BERT, RoBERTa, ELECTRA, MiniLM, DistilBERT, ...).
         batches: tokenised example rows, some thousand tokens; labels are not used.
-        layer_map: the teacher layer that each student layer starts from.
+        layer_map: the teacher layer that each student layer starts from, in any form that `resolve_layer_map` reads. A
+            student that is deeper than its teacher starts from the same layer more than once; "none": from no layer,
+            from the embeddings alone.
         parts: "all", or "embeddings" to leave the layers and the head as they are.
 
     Returns:
@@ -78,7 +80,7 @@ def initialize_from_teacher(
         raise TeacherError(f'parts is {parts!r}; choose "all" or "embeddings".')
     ours, theirs = encoder_parts(student), encoder_parts(teacher)
     _check(student, teacher, ours, theirs, batches)
-    pairs = resolve_layer_map(layer_map, len(ours.layers), len(theirs.layers)).pairs
+    pairs = resolve_layer_map(layer_map, len(ours.layers), len(theirs.layers), repeated=True).pairs
     example = ExampleRows.of(batches)
     states = _teacher_states(example, teacher, theirs, [n for _, n in pairs])
     basis = _common_basis(states, [n for _, n in pairs], student.config.hidden_size)
@@ -87,7 +89,7 @@ def initialize_from_teacher(
     for m, n in pairs if parts == "all" else ():
         _start_layer(student, teacher, m, n, ours, theirs, example, basis, states)
         copied.append(f"layer {m} from {n}")
-    if parts == "all" and _start_head(ours, theirs, basis, states, _order_of_labels(student, teacher)):
+    if parts == "all" and pairs and _start_head(ours, theirs, basis, states, _order_of_labels(student, teacher)):
         copied.append("head")
     return StartReport(basis.kept, states["embedding_out"].shape[0], tuple(copied))
 

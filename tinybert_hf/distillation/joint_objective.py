@@ -11,21 +11,15 @@ from torch import Tensor, nn
 
 from tinybert_hf.distillation.batches import Counts
 from tinybert_hf.distillation.capture import Capture, Wanted, capture, model_inputs
-from tinybert_hf.distillation.layer_map import LayerMapSpec
-from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES
+from tinybert_hf.distillation.layer_map import MAPS_OF_LOSSES, LayerMapSpec, compares_nothing, turned_off
 from tinybert_hf.distillation.objective import Masks, Objective
 from tinybert_hf.distillation.projections import JointProjections, as_lookup
 from tinybert_hf.distillation.shapes import answers_with_spans, is_translator
-from tinybert_hf.distillation.teachers import NO_LAYERS, AnyTeacher, Teachers, shares
+from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, shares
 from tinybert_hf.errors import CaptureError, TeacherError, TinyBertError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
-
-_BETWEEN_LAYERS = (*ENCODER_LOSSES, *DECODER_LOSSES)
-# Every model has a first layer, so this map fits where no layer is compared and none has to fit.
-_ANY_MAP = "1:1"
-
 
 # What of a forward is kept layer by layer.
 _LAYERS = [field.name for field in fields(Wanted) if field.name != "answer"]
@@ -52,6 +46,7 @@ class JointObjective:
         teachers: Teachers,
         *,
         losses: Collection[str],
+        named: Collection[str] | None = None,
         layer_map: LayerMapSpec = "uniform",
         attention_layer_map: LayerMapSpec | None = None,
         **options: Any,
@@ -62,6 +57,8 @@ class JointObjective:
             student: the model that learns.
             teachers: `settled`, so that their vocabularies have been compared.
             losses: names out of LOSSES.
+            named: those of them that were asked for by name; the others are left out where every teacher has the layer
+                map "none". None: all were.
             layer_map: for teachers without a map of their own.
             attention_layer_map: likewise; None: as `layer_map`.
             **options: as for `Objective.between`.
@@ -73,24 +70,24 @@ class JointObjective:
         each = []
         for index, teacher in enumerate(teachers.models):
             own_map = teachers.layer_maps[index]
-            chosen = [name for name in losses if name not in _BETWEEN_LAYERS or not _is_none(own_map)]
             maps: dict[str, Any] = {"layer_map": layer_map, "attention_layer_map": attention_layer_map}
             if own_map is not None:
                 maps = {"layer_map": own_map}
+            off = MAPS_OF_LOSSES if compares_nothing(own_map) else turned_off(losses, {**options, **maps})
+            chosen = [name for name in losses if name not in off]
             try:
                 _check_tokens(student, teachers, index, chosen)
-                if not set(chosen) & set(_BETWEEN_LAYERS):
-                    maps = {"layer_map": _ANY_MAP}
                 each.append(Objective.between(student, teacher, losses=chosen, **maps, **options))  # type: ignore[arg-type]
             except TinyBertError as error:
                 raise type(error)(f"{teachers.name_of(index)}: {error}") from error
+        taught = [name for name in losses if any(name in objective.losses for objective in each)]
         for name in losses:
-            if not any(name in objective.losses for objective in each):
+            if name not in taught and (not taught or named is None or name in named):
                 raise TeacherError(
                     f'Every teacher has the layer map "none", so {name} has nobody to learn from. Give one of them a '
                     f"layer map, or set {name}_weight to 0."
                 )
-        return cls(tuple(losses), tuple(each), teachers.weights)
+        return cls(tuple(taught), tuple(each), teachers.weights)
 
     @property
     def needs_teacher(self) -> bool:
@@ -155,7 +152,7 @@ class JointObjective:
         ]
         parts = {}
         for name in self.losses:
-            if name in _BETWEEN_LAYERS:
+            if name in MAPS_OF_LOSSES:
                 having = [index for index, losses in enumerate(towards) if name in losses]
                 weights = shares([self.weights[index] for index in having])
                 parts[name] = torch.stack(
@@ -172,15 +169,13 @@ class JointObjective:
 AnyObjective: TypeAlias = Objective | JointObjective
 
 
-def objective_between(student: PreTrainedModel, teacher: AnyTeacher, **options: Any) -> AnyObjective:
-    """The objective towards one teacher or several; arguments as for `Objective.between`."""
+def objective_between(
+    student: PreTrainedModel, teacher: AnyTeacher, *, named: Collection[str] | None = None, **options: Any
+) -> AnyObjective:
+    """The objective towards one teacher or several; arguments as for `Objective.between`, `named` as for several."""
     if isinstance(teacher, Teachers):
-        return JointObjective.between(student, teacher, **options)
+        return JointObjective.between(student, teacher, named=named, **options)
     return Objective.between(student, teacher, **options)
-
-
-def _is_none(layer_map: LayerMapSpec | None) -> bool:
-    return isinstance(layer_map, str) and layer_map.strip().lower() == NO_LAYERS
 
 
 def _check_tokens(student: PreTrainedModel, teachers: Teachers, index: int, losses: Collection[str]) -> None:
@@ -201,7 +196,7 @@ def _check_tokens(student: PreTrainedModel, teachers: Teachers, index: int, loss
             f"{because}. Answers to questions are places among the tokens, so none of the losses can be had. Give a "
             "teacher with the student's tokenizer."
         )
-    layers = [name for name in losses if name in _BETWEEN_LAYERS]
+    layers = [name for name in losses if name in MAPS_OF_LOSSES]
     if layers:
         raise TeacherError(
             f"{because}. So {', '.join(layers)}, which compare token by token, cannot be computed; what it says "

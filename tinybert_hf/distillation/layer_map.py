@@ -3,21 +3,33 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 from tinybert_hf.errors import LayerMapError
 
 LayerMapSpec: TypeAlias = "str | Sequence[int] | Mapping[int, int] | LayerMap"
 
 STRATEGIES = ("uniform", "top", "bottom")
+NO_LAYERS = "none"
+# What each loss between layers goes by: the first of these maps that is given. Layer 0 stands in no map, but where no
+# layer is compared, the embeddings are not either.
+MAPS_OF_LOSSES = {
+    "attention_loss": ("attention_layer_map", "layer_map"),
+    "hidden_state_loss": ("layer_map",),
+    "embedding_loss": ("layer_map",),
+    "decoder_attention_loss": ("decoder_attention_layer_map", "decoder_layer_map"),
+    "cross_attention_loss": ("cross_attention_layer_map", "decoder_layer_map"),
+    "decoder_hidden_state_loss": ("decoder_layer_map",),
+}
+MAP_NAMES = tuple(dict.fromkeys(name for names in MAPS_OF_LOSSES.values() for name in names))
 
 
 @dataclass(frozen=True)
 class LayerMap:
     """Pairs of a student layer and the teacher layer that it learns, both counted from 1 (0 is the embedding
-    output)."""
+    output). Without a pair: no layer is compared."""
 
     pairs: tuple[tuple[int, int], ...]
 
@@ -32,10 +44,47 @@ class LayerMap:
         return tuple(teacher for _, teacher in self.pairs)
 
     def __str__(self) -> str:
-        return ", ".join(f"{student}<-{teacher}" for student, teacher in self.pairs)
+        return ", ".join(f"{student}<-{teacher}" for student, teacher in self.pairs) or NO_LAYERS
 
 
-def resolve_layer_map(spec: LayerMapSpec, student_layers: int, teacher_layers: int) -> LayerMap:
+NO_MAP = LayerMap(())
+
+
+def compares_nothing(spec: object) -> bool:
+    """Whether a map is "none": no layer is compared."""
+    return spec == NO_MAP or (isinstance(spec, str) and spec.strip().lower() == NO_LAYERS)
+
+
+def map_of(loss: str, maps: Mapping[str, Any]) -> tuple[str, Any]:
+    """The name and the value of the map that a loss between layers goes by.
+
+    Args:
+        loss: a name in `MAPS_OF_LOSSES`.
+        maps: by name; None, or not there: not given.
+    """
+    names = MAPS_OF_LOSSES[loss]
+    name = next((one for one in names if maps.get(one) is not None), names[-1])
+    value = maps.get(name)
+    return name, "uniform" if value is None else value
+
+
+def turned_off(losses: Iterable[str], maps: Mapping[str, Any]) -> dict[str, str]:
+    """The losses between layers whose map is "none", each with the name of that map."""
+    found = {loss: map_of(loss, maps) for loss in losses if loss in MAPS_OF_LOSSES}
+    return {loss: name for loss, (name, spec) in found.items() if compares_nothing(spec)}
+
+
+def contradiction(loss: str, name: str) -> str:
+    """The message about a loss that was asked for, and whose map says that no layer is compared."""
+    return (
+        f'{name} is "{NO_LAYERS}": no loss between layers, and {loss} is asked for. Leave {loss} out (its weight: 0 '
+        f"or none at all), or give a layer map."
+    )
+
+
+def resolve_layer_map(
+    spec: LayerMapSpec, student_layers: int, teacher_layers: int, *, repeated: bool = False
+) -> LayerMap:
     """Turn any way of writing a layer map into pairs, and check it against the two depths.
 
     Layer 0, the embedding output, always learns layer 0 through the embedding loss, so a map speaks of layers 1 and
@@ -44,9 +93,11 @@ def resolve_layer_map(spec: LayerMapSpec, student_layers: int, teacher_layers: i
     Args:
         spec: "uniform" (student layer m learns teacher layer m * N / M, rounded, halves up), "top" (the last M),
             "bottom" (the first M), a string such as "1:3,2:6" or "3,6", a list with the teacher layer of each student
-            layer, a mapping {student: teacher}, or a LayerMap.
+            layer, a mapping {student: teacher}, a LayerMap, or "none": no layer.
         student_layers: M, the student's depth.
         teacher_layers: N, the teacher's depth.
+        repeated: "uniform", "top" and "bottom" give a student that is deeper than its teacher the same teacher layer
+            more than once; else they refuse it.
 
     Returns:
         The map, ordered by student layer.
@@ -57,10 +108,12 @@ def resolve_layer_map(spec: LayerMapSpec, student_layers: int, teacher_layers: i
     Source:
         Jiao et al. 2020, TinyBERT, section 3.1 (g(m) = m * N / M) and table 4 (uniform, top, bottom).
     """
+    if compares_nothing(spec):
+        return NO_MAP
     if isinstance(spec, LayerMap):
         pairs = list(spec.pairs)
     elif isinstance(spec, str) and spec.strip().lower() in STRATEGIES:
-        return LayerMap(_strategy(spec.strip().lower(), student_layers, teacher_layers))
+        return LayerMap(_strategy(spec.strip().lower(), student_layers, teacher_layers, repeated))
     elif isinstance(spec, str):
         pairs = _parse(spec, student_layers)
     elif isinstance(spec, Mapping):
@@ -72,21 +125,28 @@ def resolve_layer_map(spec: LayerMapSpec, student_layers: int, teacher_layers: i
     return LayerMap(_checked(pairs, spec, student_layers, teacher_layers))
 
 
-_HOW = 'Write "uniform", "top", "bottom", a list of teacher layers such as [3, 6, 9, 12], or pairs such as "1:3,2:6".'
+_HOW = (
+    'Write "uniform", "top", "bottom", "none", a list of teacher layers such as [3, 6, 9, 12], or pairs such as '
+    '"1:3,2:6".'
+)
 
 
-def _strategy(name: str, student_layers: int, teacher_layers: int) -> tuple[tuple[int, int], ...]:
-    if student_layers > teacher_layers:
+def _strategy(name: str, student_layers: int, teacher_layers: int, repeated: bool) -> tuple[tuple[int, int], ...]:
+    if student_layers > teacher_layers and not repeated:
         raise LayerMapError(
             f'The layer map "{name}" needs a student that is no deeper than its teacher, but the student has '
             f"{student_layers} layers and the teacher {teacher_layers}. Take a student with at most {teacher_layers} "
-            'layers, or say which teacher layer each student layer learns, for example "1:1,2:1,3:2".'
+            'layers, or say which teacher layer each student layer learns, for example "1:1,2:1,3:2"; without a loss '
+            'between layers (phase="prediction") any depth will do.'
         )
     layers = range(1, student_layers + 1)
     if name == "uniform":
-        return tuple((m, (2 * m * teacher_layers + student_layers) // (2 * student_layers)) for m in layers)
-    offset = teacher_layers - student_layers if name == "top" else 0
-    return tuple((m, m + offset) for m in layers)
+        chosen = [(2 * m * teacher_layers + student_layers) // (2 * student_layers) for m in layers]
+    else:
+        offset = teacher_layers - student_layers if name == "top" else 0
+        chosen = [m + offset for m in layers]
+    # Of a deeper student, whose first or last layers would learn a layer that is not there.
+    return tuple((m, min(max(n, 1), teacher_layers)) for m, n in zip(layers, chosen, strict=True))
 
 
 def _parse(text: str, student_layers: int) -> list[tuple[int, int]]:

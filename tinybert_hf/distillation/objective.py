@@ -13,7 +13,16 @@ from torch import Tensor, nn
 from tinybert_hf.distillation.batches import Counts
 from tinybert_hf.distillation.bfloat16 import bfloat16_products
 from tinybert_hf.distillation.capture import NO_TARGET, AttentionRecord, Capture, Wanted, capture, model_inputs
-from tinybert_hf.distillation.layer_map import LayerMap, LayerMapSpec, resolve_layer_map
+from tinybert_hf.distillation.layer_map import (
+    MAPS_OF_LOSSES,
+    NO_MAP,
+    LayerMap,
+    LayerMapSpec,
+    contradiction,
+    map_of,
+    resolve_layer_map,
+    turned_off,
+)
 from tinybert_hf.distillation.losses import (
     DECODER_LOSSES,
     LOSSES,
@@ -30,7 +39,7 @@ from tinybert_hf.distillation.losses.attention import common_heads
 from tinybert_hf.distillation.projections import Projections, as_lookup
 from tinybert_hf.distillation.shapes import answers_with_spans, decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.teacher import label_order, problem_type_of
-from tinybert_hf.errors import CaptureError
+from tinybert_hf.errors import CaptureError, LayerMapError, check_number
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -64,7 +73,8 @@ class Objective:
 
     Attributes:
         losses: names out of LOSSES.
-        layer_map: for hidden states; of the encoders where the models have two halves.
+        layer_map: for hidden states; of the encoders where the models have two halves. Empty where no loss of
+            `losses` goes by it; so the other maps.
         attention_layer_map: for attention scores; likewise.
         decoder: the maps between the decoders; None between encoders.
         problem_type: of the prediction loss; `SPANS` where the models answer with a first and a last token.
@@ -97,12 +107,13 @@ class Objective:
         temperature: float = 1.0,
         teacher_bf16: bool | None = False,
     ) -> Objective:
-        """Resolve maps and labels for two models.
+        """Resolve labels, and the maps of the losses that are computed, for two models.
 
         Args:
             student: the model that learns.
             teacher: the model that it learns from.
-            losses: names out of LOSSES; None: all that these models have, without the label loss.
+            losses: names out of LOSSES; None: all that these models have, without the label loss and those whose map
+                is "none".
             layer_map: any form that `resolve_layer_map` reads.
             attention_layer_map: the same for attention; None: as `layer_map`.
             decoder_layer_map: the same for the decoders' hidden states.
@@ -112,32 +123,33 @@ class Objective:
             teacher_bf16: the teacher multiplies in bfloat16; None: where that is faster, see `bfloat16_products`.
 
         Raises:
-            LayerMapError: a map does not fit the two depths.
+            LayerMapError: a map does not fit the two depths, or is "none" for a loss that is named.
             TeacherError: the labels of the two models cannot be matched by name.
-            CaptureError: an unknown loss, a temperature that is not above 0, head counts that do not divide, or a
-                translator and an encoder.
+            CaptureError: an unknown loss, a temperature that is not above 0 and finite, head counts that do not
+                divide, or a translator and an encoder.
         """
         two_halves = _same_kind(student, teacher)
-        losses = _known(losses, two_halves)
-        if not temperature > 0:
-            raise CaptureError(f"The temperature must be above 0, not {temperature}.")
-        ours, theirs = encoder_shape(student.config), encoder_shape(teacher.config)
-        resolved = resolve_layer_map(layer_map, ours.layers, theirs.layers)
-        if "attention_loss" in losses:
-            common_heads(ours.heads, theirs.heads)
+        maps = {
+            "layer_map": layer_map,
+            "attention_layer_map": attention_layer_map,
+            "decoder_layer_map": decoder_layer_map,
+            "decoder_attention_layer_map": decoder_attention_layer_map,
+            "cross_attention_layer_map": cross_attention_layer_map,
+        }
+        losses = _known(losses, two_halves, maps)
+        check_number(temperature, "The temperature", error=CaptureError)
+        resolved = _resolved(student, teacher, losses, maps)
         problem_type = "single_label_classification" if two_halves else problem_type_of(student.config)
         problem_type = SPANS if answers_with_spans(student) else problem_type
         matched = "prediction_loss" in losses and not two_halves and problem_type != SPANS
         return cls(
             losses=losses,
-            layer_map=resolved,
-            attention_layer_map=(
-                resolved
-                if attention_layer_map is None
-                else resolve_layer_map(attention_layer_map, ours.layers, theirs.layers)
-            ),
-            decoder=_decoder_maps(
-                student, teacher, losses, decoder_layer_map, decoder_attention_layer_map, cross_attention_layer_map
+            layer_map=resolved.get("hidden_state_loss", NO_MAP),
+            attention_layer_map=resolved.get("attention_loss", NO_MAP),
+            decoder=DecoderMaps(
+                resolved.get("decoder_hidden_state_loss", NO_MAP),
+                resolved.get("decoder_attention_loss", NO_MAP),
+                resolved.get("cross_attention_loss", NO_MAP),
             )
             if two_halves
             else None,
@@ -425,32 +437,39 @@ def _same_kind(student: PreTrainedModel, teacher: PreTrainedModel) -> bool:
     return kinds[0]
 
 
-def _known(losses: Collection[str] | None, two_halves: bool) -> tuple[str, ...]:
+def _known(losses: Collection[str] | None, two_halves: bool, maps: Mapping[str, Any]) -> tuple[str, ...]:
     """The names in the order of LOSSES."""
+    off = turned_off(LOSSES, maps)
     if losses is None:
         losses = [name for name in LOSSES if name != "label_loss" and (two_halves or name not in DECODER_LOSSES)]
+        losses = [name for name in losses if name not in off]
     unknown = sorted(set(losses) - set(LOSSES))
     if unknown:
         raise CaptureError(f"Unknown loss {unknown[0]!r}; the losses are {', '.join(LOSSES)}.")
     misplaced = sorted(set(losses) & set(DECODER_LOSSES))
     if misplaced and not two_halves:
         raise CaptureError(f"{misplaced[0]} compares decoders, and these models have none; set its weight to 0.")
+    for name in losses:
+        if name in off:
+            raise LayerMapError(contradiction(name, off[name]))
     return tuple(name for name in LOSSES if name in losses)
 
 
-def _decoder_maps(
-    student: PreTrainedModel,
-    teacher: PreTrainedModel,
-    losses: Collection[str],
-    hidden: LayerMapSpec,
-    attention: LayerMapSpec | None,
-    cross: LayerMapSpec | None,
-) -> DecoderMaps:
-    ours, theirs = decoder_shape(student.config), decoder_shape(teacher.config)
-    if {"decoder_attention_loss", "cross_attention_loss"} & set(losses):
-        common_heads(ours.heads, theirs.heads)
-    specs = (hidden, hidden if attention is None else attention, hidden if cross is None else cross)
-    return DecoderMaps(*(resolve_layer_map(spec, ours.layers, theirs.layers) for spec in specs))
+def _resolved(
+    student: PreTrainedModel, teacher: PreTrainedModel, losses: Collection[str], maps: Mapping[str, Any]
+) -> dict[str, LayerMap]:
+    """The map of each loss between layers, of those that are computed; their heads are compared on the way."""
+    resolved = {}
+    for loss in losses:
+        if loss not in MAPS_OF_LOSSES:
+            continue
+        shape = decoder_shape if loss in DECODER_LOSSES else encoder_shape
+        ours, theirs = shape(student.config), shape(teacher.config)
+        if LOSSES[loss] is attention_loss:
+            common_heads(ours.heads, theirs.heads)
+        if loss != "embedding_loss":  # of layer 0, which stands in no map
+            resolved[loss] = resolve_layer_map(map_of(loss, maps)[1], ours.layers, theirs.layers)
+    return resolved
 
 
 def _attention(

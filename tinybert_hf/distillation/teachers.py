@@ -10,12 +10,11 @@ from torch import nn
 
 from tinybert_hf.distillation.layer_map import LayerMapSpec
 from tinybert_hf.distillation.vocabularies import different_tokens
-from tinybert_hf.errors import CaptureError, TeacherError
+from tinybert_hf.errors import CaptureError, TeacherError, check_number
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-NO_LAYERS = "none"
 AnyTeacher: TypeAlias = "PreTrainedModel | Teachers"
 
 
@@ -162,12 +161,9 @@ def shares(weights: Sequence[float]) -> tuple[float, ...]:
     """Weights with the sum 1.
 
     Raises:
-        TeacherError: one of them is not above 0.
+        TeacherError: one of them is not above 0 and finite.
     """
     for index, weight in enumerate(weights):
-        if not 0 < weight < math.inf:
-            raise TeacherError(
-                f"The weight of teachers[{index}] is {weight:g}: it has to be above 0. Leave a teacher out that is "
-                "not to count."
-            )
+        # A teacher that is not to count is left out.
+        check_number(weight, f"The weight of teachers[{index}]", error=TeacherError)
     return tuple(weight / math.fsum(weights) for weight in weights)

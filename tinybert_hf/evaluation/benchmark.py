@@ -124,6 +124,40 @@ def warm_up(forward: Forward) -> Forward:
     return forward
 
 
+def forward_flops(skeleton: "PreTrainedModel", batch_size: int, length: int) -> int | None:
+    """How much a forward computes, by its shape: nothing is run.
+
+    The floating-point operations of all matrix products, a multiplication and an addition each one: linear maps,
+    queries times keys, attention times values, pooler and head. Norms, activations, biases, the softmax and the
+    look-up of embeddings are no matrix products, are small beside them, and are left out. A translator reads and
+    writes `length` tokens.
+
+    Args:
+        skeleton: the model on the device "meta", with plain attention, so that each product shows.
+        batch_size: B.
+        length: L.
+
+    Returns:
+        The number; None where the model needs values, and not shapes alone, to be run.
+    """
+    import torch
+    from torch.utils.flop_counter import FlopCounterMode
+
+    from tinybert_hf.distillation.shapes import is_translator
+
+    ids = torch.zeros(1, length, dtype=torch.long, device="meta")
+    inputs = {"input_ids": ids}
+    if hasattr(skeleton, "config") and is_translator(skeleton):
+        inputs["decoder_input_ids"] = ids
+    counter = FlopCounterMode(display=False)
+    try:
+        with torch.no_grad(), counter:
+            skeleton(**inputs)
+    except (RuntimeError, NotImplementedError, ValueError, TypeError):
+        return None
+    return int(batch_size * counter.get_total_flops())
+
+
 @contextmanager
 def eval_mode(models: "Iterable[nn.Module]") -> Iterator[None]:
     """For the time of the block the models drop nothing out; then they are in the modes that they were in."""

@@ -82,6 +82,7 @@ translators with a deep encoder and a shallow decoder (Kasai et al. 2021), `seq2
 
 # What no model has: a number beyond these is a slip or an attack, and would fill the memory before it failed.
 _MAX_SIZE, _MAX_LABELS, _MAX_WEIGHTS = 10**7, 10**6, 10**11
+_USUAL_HEADS = 12
 
 # Settings that are not fields but that every configuration takes.
 _FURTHER_SETTINGS = ("num_labels", "attn_implementation", "output_attentions", "name_or_path", "torch_dtype")
@@ -92,13 +93,15 @@ class TinyBertConfig(BertConfig):
     """Settings of a TinyBERT: those of BERT, with the published 4-layer student as defaults.
 
     Attributes:
+        num_attention_heads: Heads of the encoder; None: 12, or the next smaller number that divides the width.
         classifier_activation: What the sequence classifier does to the pooled output. None: dropout, as BERT in
             transformers. "relu": a rectifier and no dropout, as the published TinyBERT checkpoints, whose weights
             give other logits without it.
         num_decoder_layers: Depth of the decoder of `TinyBertForSeq2Seq`; only with `is_encoder_decoder`. The fields
             above describe its encoder.
         decoder_hidden_size: Width of the decoder; None: as the encoder.
-        decoder_num_attention_heads: Heads of the decoder; None: as the encoder.
+        decoder_num_attention_heads: Heads of the decoder; None: as the encoder, or chosen likewise where those do not
+            divide its width.
         decoder_intermediate_size: Width of the decoder's feed-forward part; None: as the encoder.
         decoder_vocab_size: Size of a target vocabulary of its own; None: source and target share one.
         decoder_start_token_id: First token that the decoder reads; None: `pad_token_id`.
@@ -113,6 +116,7 @@ class TinyBertConfig(BertConfig):
     hidden_size: int = 312
     num_hidden_layers: int = 4
     intermediate_size: int = 1200
+    num_attention_heads: int | None = None  # type: ignore[assignment]  # a number once it is made
     classifier_activation: Literal["relu"] | None = None
     num_decoder_layers: int | None = None
     decoder_hidden_size: int | None = None
@@ -130,6 +134,15 @@ class TinyBertConfig(BertConfig):
                 getattr(torch, str(dtype).removeprefix("torch."), None), torch.dtype
             ):
                 raise ValueError(f"dtype is {dtype!r:.60}, which is no number format of torch.")
+        if self.num_attention_heads is None:
+            self.num_attention_heads = _heads_for(self.hidden_size)
+        own = self.decoder_hidden_size
+        if (
+            own is not None
+            and self.decoder_num_attention_heads is None
+            and not _divides(self.num_attention_heads, own)
+        ):
+            self.decoder_num_attention_heads = _heads_for(own)
         super().__post_init__(**kwargs)
 
     @property
@@ -180,7 +193,8 @@ class TinyBertConfig(BertConfig):
 
         Args:
             name: A key of `PRESETS`.
-            **overrides: Fields that differ from the preset, and `num_labels`.
+            **overrides: Fields that differ from the preset, and `num_labels`. The heads of the preset follow a width
+                of its own that they do not divide.
 
         Returns:
             The configuration.
@@ -196,7 +210,10 @@ class TinyBertConfig(BertConfig):
         for key in overrides:
             if key not in known:
                 raise ValueError(f"TinyBertConfig has no field {key!r}; did you mean {_nearest(key, known)!r}?")
-        return cls(**{**PRESETS[name], **overrides})
+        shape = {**PRESETS[name], **overrides}
+        if "num_attention_heads" not in overrides and not _divides(shape["num_attention_heads"], shape["hidden_size"]):
+            shape["num_attention_heads"] = None
+        return cls(**shape)
 
     def validate_sizes(self) -> None:
         """Refuse sizes that are not positive and shares that are not between 0 and 1."""
@@ -232,8 +249,8 @@ class TinyBertConfig(BertConfig):
 
     def validate_numbers(self) -> None:
         """Refuse numbers with which every output would be NaN, and functions that are not there."""
-        if not 0 < self.layer_norm_eps < 1:
-            raise ValueError(f"layer_norm_eps is {_number(self.layer_norm_eps)}; it must lie between 0 and 1.")
+        if not 0 < self.layer_norm_eps < math.inf:
+            raise ValueError(f"layer_norm_eps is {_number(self.layer_norm_eps)}; it must be above 0 and finite.")
         if not 0 <= self.initializer_range < math.inf:
             raise ValueError(f"initializer_range is {_number(self.initializer_range)}; it must be 0 or more.")
         if self.chunk_size_feed_forward < 0:
@@ -263,7 +280,8 @@ class TinyBertConfig(BertConfig):
 
     def validate_heads(self) -> None:
         """Refuse a width that the heads cannot share evenly."""
-        width, heads = self.hidden_size, self.num_attention_heads
+        width: int = self.hidden_size
+        heads: Any = self.num_attention_heads
         _check_heads("", width, heads)
         if self.is_encoder_decoder:
             _check_heads("decoder_", self.decoder_hidden_size or width, self.decoder_num_attention_heads or heads)
@@ -315,6 +333,16 @@ def _check_labels(count: Any, names: Any, ids: Any) -> None:
 def _weights(width: int, inner: int, layers: int) -> int:
     """Of the matrices of a stack of layers, cross-attention left out."""
     return layers * (4 * width * width + 2 * width * inner)
+
+
+def _divides(heads: Any, width: Any) -> bool:
+    """Whether heads share a width evenly; sizes that are no sizes are refused later, each with its name."""
+    return not (isinstance(heads, int) and isinstance(width, int) and heads > 0 and width > 0 and width % heads)
+
+
+def _heads_for(width: Any) -> int:
+    """12 heads, as BERT and all published students have, or the next smaller number that divides the width."""
+    return next(heads for heads in range(_USUAL_HEADS, 0, -1) if _divides(heads, width))
 
 
 def _number(value: Any) -> str:

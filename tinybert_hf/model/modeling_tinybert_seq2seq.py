@@ -7,6 +7,7 @@ This file travels with every saved checkpoint, so it imports the standard librar
 """
 
 import inspect
+from collections.abc import Callable
 from typing import Any
 
 import torch
@@ -18,13 +19,23 @@ from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
 from transformers.models.bert.modeling_bert import BertModel
 from transformers.processing_utils import Unpack
 from transformers.utils import TransformersKwargs
+from transformers.utils.deprecation import deprecate_kwarg
 from transformers.utils.generic import can_return_tuple
 
 from .configuration_tinybert import TinyBertConfig
 from .modeling_tinybert import TinyBertModel, TinyBertPreTrainedModel
 
 # transformers 5.24 renamed the keys and values of the target so far, in arguments and outputs.
-_CACHE = "cache" if "cache" in inspect.signature(BertModel.forward).parameters else "past_key_values"
+CACHE_NAME = "cache" if "cache" in inspect.signature(BertModel.forward).parameters else "past_key_values"
+
+
+def takes_old_cache_name(forward: Callable[..., Any]) -> Callable[..., Any]:
+    """As in transformers' own models: the old name of the cache still works, and says that it will go."""
+    return (
+        deprecate_kwarg("past_key_values", "5.40.0", new_name=CACHE_NAME)(forward)
+        if CACHE_NAME == "cache"
+        else forward
+    )
 
 
 class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
@@ -108,6 +119,7 @@ class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
         return shifted.masked_fill(shifted == -100, padding)
 
     @can_return_tuple
+    @takes_old_cache_name
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -162,7 +174,7 @@ class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
         further = (labels, decoder_attention_mask, decoder_position_ids, decoder_inputs_embeds)
         if decoder_input_ids is not None and self._is_plain_step(decoder_input_ids, cache, further, kwargs):
             decoded = self._plain_step(decoder_input_ids, attention_mask, cache)
-            states[_CACHE] = cache
+            states[CACHE_NAME] = cache
         else:
             outputs = self.decoder(
                 decoder_input_ids,
@@ -173,11 +185,11 @@ class TinyBertForSeq2Seq(TinyBertPreTrainedModel, GenerationMixin):
                 encoder_attention_mask=attention_mask,
                 use_cache=use_cache,
                 return_dict=True,
-                **{_CACHE: cache},
+                **{CACHE_NAME: cache},
                 **kwargs,
             )
             decoded = outputs.last_hidden_state
-            states[_CACHE] = getattr(outputs, _CACHE)
+            states[CACHE_NAME] = getattr(outputs, CACHE_NAME)
             states["decoder_hidden_states"] = outputs.hidden_states
             states["decoder_attentions"] = outputs.attentions
             states["cross_attentions"] = outputs.cross_attentions

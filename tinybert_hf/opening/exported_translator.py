@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import inspect
 from pathlib import Path
 from typing import Any
 
@@ -11,10 +10,8 @@ from torch import Tensor, nn
 from transformers import GenerationConfig, GenerationMixin, PreTrainedModel
 from transformers.cache_utils import DynamicCache, EncoderDecoderCache
 from transformers.modeling_outputs import BaseModelOutput, Seq2SeqLMOutput
-from transformers.models.bert.modeling_bert import BertModel
 
-# transformers 5.24 renamed the keys and values of the target so far.
-_CACHE = "cache" if "cache" in inspect.signature(BertModel.forward).parameters else "past_key_values"
+from tinybert_hf.model.modeling_tinybert_seq2seq import CACHE_NAME, takes_old_cache_name
 
 
 class ExportedTranslator(PreTrainedModel, GenerationMixin):
@@ -54,6 +51,7 @@ class ExportedTranslator(PreTrainedModel, GenerationMixin):
         """Return nothing: the graph keeps the output layer."""
         return None
 
+    @takes_old_cache_name
     def forward(
         self,
         input_ids: Tensor | None = None,
@@ -97,7 +95,9 @@ class ExportedTranslator(PreTrainedModel, GenerationMixin):
         for layer in range(self._depth):
             layers.update(found[f"key_{layer}"], found[f"value_{layer}"], layer)
         return Seq2SeqLMOutput(
-            logits=found["logits"], encoder_last_hidden_state=memory, **({} if use_cache is False else {_CACHE: kept})
+            logits=found["logits"],
+            encoder_last_hidden_state=memory,
+            **({} if use_cache is False else {CACHE_NAME: kept}),
         )
 
     def _kept(self, layers: Any, name: str, rows: int, heads: int, width: int) -> Any:

@@ -39,7 +39,8 @@ def describe_plan(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> str:
     for name, config in (*(("teacher", one) for one in teachers), ("student", plan.student_config)):
         lines.append(f"{name}: {config.model_type}, {_shape(config, translates)}")
     if isinstance(plan, GeneralPlan):
-        return "\n".join([*lines, *_general(plan), f"output folder: {plan.folder.path}"])
+        lines += [*_general(plan), *(f"note: {note}" for note in plan.notes)]
+        return "\n".join([*lines, f"output folder: {plan.folder.path}"])
     if not translates and plan.data.label_names:
         labels = ", ".join(str(plan.student_config.id2label[index]) for index in range(plan.student_config.num_labels))
         lines.append(f"labels: {labels} ({plan.data.problem_type})")
@@ -93,9 +94,9 @@ def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
     for index, (phase, (hidden, attention)) in enumerate(zip(plan.recipe.phases, plan.layer_maps, strict=True)):
         losses = phase.loss_weights()
         yield _phase(index, phase, losses)
-        if "prediction_loss" not in losses or len(losses) > 1:
-            other = "" if attention == hidden else f"; attention: {attention}"
-            yield f"  layer map (student<-teacher): {hidden}{other}"
+        if hidden.pairs or attention.pairs:
+            other = f"; attention: {attention}" if attention.pairs and attention != hidden else ""
+            yield f"  layer map (student<-teacher): {hidden if hidden.pairs else 'no hidden states'}{other}"
         alone = not isinstance(plan, EncoderPlan) or plan.joint is None
         if alone and phase.teacher_cache is None and "prediction_loss" in losses and set(losses) <= _OF_ANSWERS:
             if index and _notes_answers(plan.recipe.phases[index - 1], phase):

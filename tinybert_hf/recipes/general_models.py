@@ -61,7 +61,7 @@ def make_start(
         for start in range(0, count, _BATCH):
             batch = collate([blocks[number] for number in chosen[start : start + _BATCH].tolist()])
             batches.append({name: values.to(teacher.device) for name, values in batch.items()})
-        initialize_from_teacher(student, teacher, batches, plan.layer_maps[0][0])
+        initialize_from_teacher(student, teacher, batches, plan.start_map)
     return student
 
 

@@ -131,9 +131,9 @@ def _objectives(recipe: Recipe, student_config: TinyBertConfig, teachers: Teache
                 student,
                 teachers,
                 losses=tuple(phase.loss_weights()),
-                layer_map=phase.layer_map,
-                attention_layer_map=phase.attention_layer_map,
+                named=phase.named_losses,
                 temperature=phase.temperature,
+                **phase.layer_maps,
             )
             new_projections(phase.projection, student, teachers, objective)
         except TinyBertError as error:

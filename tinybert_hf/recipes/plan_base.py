@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,8 +15,11 @@ from huggingface_hub.errors import StrictDataclassError
 
 from tinybert_hf.data import TaskData
 from tinybert_hf.data.shared_rows import shared_rows_notes
+from tinybert_hf.distillation import LayerMap, resolve_layer_map
+from tinybert_hf.distillation.layer_map import compares_nothing
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 from tinybert_hf.evaluation import LOWER_IS_BETTER, metric_names
+from tinybert_hf.evaluation.benchmark import forward_flops
 from tinybert_hf.model import TinyBertConfig
 from tinybert_hf.opening import HEADS, TEXT_CLASSIFICATION, check_folder_files, open_config
 from tinybert_hf.recipes.fields import unknown_name
@@ -23,7 +28,7 @@ from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training.best_model import DISTILLATION_LOSS, no_such_metric, plain_name
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig, PreTrainedTokenizerBase
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 # Fields of TrainingArguments that the recipe says in another place, or that a run needs as they are.
 _RESERVED = (
@@ -41,6 +46,58 @@ _RESERVED = (
     "push_to_hub",
 )
 _BYTES_PER_WEIGHT = 4
+_TOKENS = 32  # of the text that two models are compared by
+
+
+@dataclass(frozen=True)
+class Size:
+    """What can be told of a model by its shape.
+
+    Attributes:
+        parameters: all of them, shared ones once.
+        flops: of the matrix products of one forward over one text of 32 tokens (a translator writes as many); None:
+            they cannot be counted.
+    """
+
+    parameters: int
+    flops: int | None
+
+    @classmethod
+    def of(cls, make: Callable[[Any], PreTrainedModel], config: PreTrainedConfig) -> Size:
+        """Of a model that is made without its weights.
+
+        Args:
+            make: of a configuration.
+            config: of the model.
+        """
+        from torch import device
+
+        config = copy.deepcopy(config)
+        config._attn_implementation = "eager"  # products of a fused attention are not counted
+        with device("meta"):
+            skeleton = make(config)
+        length = min(_TOKENS, getattr(config, "max_position_embeddings", None) or _TOKENS)
+        return cls(sum(part.numel() for part in skeleton.parameters()), forward_flops(skeleton, 1, length))
+
+    def is_below(self, other: Size) -> bool:
+        """Whether it is smaller and computes less, as far as that is known."""
+        slower = self.flops is not None and other.flops is not None and self.flops >= other.flops
+        return self.parameters < other.parameters and not slower
+
+    def compared(self, other: Size, name: str) -> str:
+        """A student that is not below its teacher, in words.
+
+        Args:
+            other: the teacher.
+            name: of the teacher.
+        """
+        sizes = f"{self.parameters / 1e6:.2f} M parameters against {other.parameters / 1e6:.2f} M"
+        found = [f"{'not smaller' if self.parameters >= other.parameters else 'smaller'} ({sizes})"]
+        if self.flops is not None and other.flops is not None:
+            work = f"{self.flops / 1e6:,.1f} MFLOP for a text of {_TOKENS} tokens against {other.flops / 1e6:,.1f}"
+            counted = "matrix products, counted by the shapes"
+            found.append(f"{'not faster' if self.flops >= other.flops else 'faster'} ({work}; {counted})")
+        return f"The student is {' and '.join(found)} than its teacher {name!r}. --student names another one."
 
 
 @dataclass(frozen=True)
@@ -66,7 +123,50 @@ class Plan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know before the run, a sentence each."""
-        return (*self.data.notes, *shared_rows_notes(self.data))
+        return (*self.data.notes, *shared_rows_notes(self.data), *self.size_notes)
+
+    @property
+    def makers(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """What makes a student, and what makes a teacher, of a configuration."""
+        raise NotImplementedError
+
+    @property
+    def teacher_configs(self) -> tuple[PreTrainedConfig, ...]:
+        """Of all teachers."""
+        return (self.teacher_config,)
+
+    @cached_property
+    def size_notes(self) -> tuple[str, ...]:
+        """A sentence about each teacher that the student is not smaller or not faster than."""
+        of_student, of_teacher = self.makers
+        names = [self.recipe.teacher.model or "made here", *(one.model for one in self.recipe.further_teachers)]
+        try:
+            student = Size.of(of_student, self.student_config)
+            teachers = [Size.of(of_teacher, config) for config in self.teacher_configs]
+        except Exception:  # a family that cannot be made without its weights: a note is not worth a run
+            return ()
+        pairs = zip(names, teachers, strict=True)
+        return tuple(student.compared(teacher, name) for name, teacher in pairs if not student.is_below(teacher))
+
+    @property
+    def starts_from_teacher(self) -> bool:
+        """Whether the student's first weights are computed from the teacher's: of encoders, unless told otherwise."""
+        student = self.recipe.student
+        return not self.recipe.is_translation and student.model is None and student.start in (None, "teacher")
+
+    @property
+    def start_map(self) -> LayerMap:
+        """The teacher layer that each student layer starts from: as the first phase's map says, whatever its losses.
+
+        A student that is deeper than its teacher starts from the same layer more than once.
+
+        Raises:
+            LayerMapError: the map does not fit.
+        """
+        given = (self.recipe.teacher.layer_map, self.recipe.phases[0].layer_map)
+        chosen = next((one for one in given if one is not None and not compares_nothing(one)), "uniform")
+        depths = self.student_config.num_hidden_layers, self.teacher_config.num_hidden_layers
+        return resolve_layer_map(chosen, *depths, repeated=True)
 
 
 def check_training_arguments(arguments: Mapping[str, Any]) -> None:
@@ -284,6 +384,26 @@ def check_length(field: str, wanted: int, **configs: PreTrainedConfig) -> None:
                 f"data.{field}: {wanted} tokens are more than the {positions} positions of the {name}; set "
                 f"data.{field}{option} to {positions} or less"
             )
+
+
+def check_start(plan: Plan) -> None:
+    """Refuse a start that cannot be taken from the teacher.
+
+    Raises:
+        TinyBertError: the student is wider, or a map does not fit.
+    """
+    if not plan.starts_from_teacher:
+        return
+    student, teacher = plan.student_config, plan.teacher_config
+    if student.hidden_size > teacher.hidden_size:
+        raise RecipeError(
+            f"student.start: the student is {student.hidden_size} wide and the teacher only {teacher.hidden_size}, so "
+            "the student cannot start from it. Take a narrower student, or student.start: random (--start random)."
+        )
+    try:
+        _ = plan.start_map
+    except TinyBertError as error:
+        raise in_phase(0, plan.recipe.phases[0].name, error) from error
 
 
 def in_phase(index: int, name: str, error: TinyBertError) -> TinyBertError:

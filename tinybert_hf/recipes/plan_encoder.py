@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -11,9 +11,10 @@ from tinybert_hf.data.augmentation import check_predicts_words
 from tinybert_hf.data.bio import marks_entities
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
+from tinybert_hf.distillation.layer_map import MAPS_OF_LOSSES, NO_MAP, compares_nothing, map_of
 from tinybert_hf.distillation.losses.attention import common_heads
+from tinybert_hf.distillation.shapes import encoder_shape
 from tinybert_hf.distillation.teacher import trained_problem_type
-from tinybert_hf.distillation.teachers import NO_LAYERS
 from tinybert_hf.errors import DataError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.evaluation import check_can_count
 from tinybert_hf.model import TinyBertConfig
@@ -24,6 +25,7 @@ from tinybert_hf.recipes.plan_base import (
     Plan,
     bytes_needed,
     check_length,
+    check_start,
     in_phase,
     made_config,
     open_encoder_config,
@@ -44,6 +46,7 @@ class EncoderPlan(Plan):
 
     Attributes:
         layer_maps: for each phase, the map of the hidden states and the map of the attention; of the first teacher.
+            Empty where no loss goes by it.
         joint: where there are several teachers, or one that does not read the student's tokens.
     """
 
@@ -51,15 +54,20 @@ class EncoderPlan(Plan):
     joint: JointTeachers | None = None
 
     @property
+    def makers(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """With the head of the task."""
+        head = HEADS[self.recipe.task]
+        return head.student_class, head.opener.from_config
+
+    @property
+    def teacher_configs(self) -> tuple[PreTrainedConfig, ...]:
+        """Of all teachers."""
+        return (self.teacher_config,) if self.joint is None else self.joint.configs
+
+    @property
     def label_order(self) -> list[int]:
         """The teacher's index of each of the student's labels."""
         return label_order(self.student_config, self.teacher_config)
-
-    @property
-    def starts_from_teacher(self) -> bool:
-        """Whether the student's first weights are computed from the teacher's."""
-        student = self.recipe.student
-        return student.model is None and student.start in (None, "teacher")
 
 
 def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
@@ -88,7 +96,7 @@ def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
     plan = EncoderPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
     for config in (teacher_config,) if joint is None else joint.configs:
         check_length("max_length", recipe.data.max_length, teacher=config, student=student_config)
-    _check_start(plan)
+    check_start(plan)
     words = recipe.augmentation
     if words is not None and words.model is not None and not words.neighbours_only:
         check_predicts_words(words.model)
@@ -177,19 +185,22 @@ def layer_maps(
         TinyBertError: a map, the heads or the widths do not fit; the message names the phase.
     """
     depths = student.num_hidden_layers, teacher.num_hidden_layers
+    own = recipe.teacher.layer_map
     maps = []
     for index, phase in enumerate(recipe.phases):
-        hidden: Any = phase.layer_map
-        attention: Any = hidden if phase.attention_layer_map is None else phase.attention_layer_map
-        if recipe.teacher.layer_map not in (None, NO_LAYERS):
-            hidden = attention = recipe.teacher.layer_map
+        losses = phase.loss_weights()
+        given = phase.layer_maps if own is None else {"layer_map": own}
         try:
-            maps.append((resolve_layer_map(hidden, *depths), resolve_layer_map(attention, *depths)))
-            losses = phase.loss_weights()
-            if "attention_loss" in losses:
-                common_heads(student.num_attention_heads, teacher.num_attention_heads)
+            resolved = {
+                loss: resolve_layer_map(map_of(loss, given)[1], *depths)
+                for loss in losses
+                if loss in MAPS_OF_LOSSES and loss != "embedding_loss" and not compares_nothing(own)
+            }
+            if "attention_loss" in resolved:
+                common_heads(encoder_shape(student).heads, encoder_shape(teacher).heads)
         except TinyBertError as error:
             raise in_phase(index, phase.name, error) from error
+        maps.append((resolved.get("hidden_state_loss", NO_MAP), resolved.get("attention_loss", NO_MAP)))
         compared = {"hidden_state_loss", "embedding_loss"} & losses.keys()
         if phase.projection == "none" and compared and student.hidden_size != teacher.hidden_size:
             raise RecipeError(
@@ -214,15 +225,6 @@ def _check_same_tokens(recipe: Recipe, joint: JointTeachers | None) -> None:
             "A teacher reads other tokens than the student, and the answers of a token classifier stand at tokens, so "
             "they cannot be compared. Take teachers and a student with one tokenizer; a student from a preset has its "
             "teacher's."
-        )
-
-
-def _check_start(plan: EncoderPlan) -> None:
-    student, teacher = plan.student_config, plan.teacher_config
-    if plan.starts_from_teacher and student.hidden_size > teacher.hidden_size:
-        raise RecipeError(
-            f"student.start: the student is {student.hidden_size} wide and the teacher only {teacher.hidden_size}, so "
-            "the student cannot start from it. Take a narrower student, or student.start: random (--start random)."
         )
 
 

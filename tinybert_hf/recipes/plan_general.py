@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,14 @@ from tinybert_hf.errors import RecipeError, TeacherError
 from tinybert_hf.model import TinyBertConfig, TinyBertForMaskedLM, TinyBertModel
 from tinybert_hf.opening import check_folder_files
 from tinybert_hf.recipes.folder import RunFolder
-from tinybert_hf.recipes.plan_base import Plan, bytes_needed, open_student_config, open_teacher_config, preset_config
+from tinybert_hf.recipes.plan_base import (
+    Plan,
+    bytes_needed,
+    check_start,
+    open_student_config,
+    open_teacher_config,
+    preset_config,
+)
 from tinybert_hf.recipes.plan_encoder import layer_maps
 from tinybert_hf.recipes.schema import GENERAL, Recipe
 from tinybert_hf.recipes.usual_settings import with_epochs
@@ -36,16 +44,17 @@ class GeneralPlan(Plan):
     validation: Sources | None
 
     @property
+    def makers(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """Encoders; the student with the head for masked tokens where a loss needs it."""
+        from transformers import AutoModel
+
+        return self.student_class, AutoModel.from_config
+
+    @property
     def corpus(self) -> CorpusSettings:
         """Of the recipe."""
         assert self.recipe.corpus is not None
         return self.recipe.corpus
-
-    @property
-    def starts_from_teacher(self) -> bool:
-        """Whether the student's first weights are computed from the teacher's."""
-        student = self.recipe.student
-        return student.model is None and student.start in (None, "teacher")
 
     @property
     def student_class(self) -> type[TinyBertModel] | type[TinyBertForMaskedLM]:
@@ -130,11 +139,7 @@ def _check_sizes(plan: GeneralPlan) -> None:
             )
     if student.num_decoder_layers is not None or student.is_encoder_decoder:
         raise RecipeError("student: a general distillation makes an encoder, and this student has a decoder")
-    if plan.starts_from_teacher and student.hidden_size > teacher.hidden_size:
-        raise RecipeError(
-            f"student.start: the student is {student.hidden_size} wide and the teacher only {teacher.hidden_size}, so "
-            "the student cannot start from it. Take a narrower student, or student.start: random (--start random)."
-        )
+    check_start(plan)
 
 
 def _weights(plan: GeneralPlan) -> int:

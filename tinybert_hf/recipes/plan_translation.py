@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -15,11 +16,12 @@ from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.vocabularies import different_tokens
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 from tinybert_hf.evaluation.translation import translates
-from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq
+from tinybert_hf.model import PRESETS, TinyBertConfig, TinyBertForSeq2Seq
 from tinybert_hf.opening import refusing
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan_base import (
     Plan,
+    Size,
     bytes_needed,
     check_length,
     first_line,
@@ -31,24 +33,15 @@ from tinybert_hf.recipes.plan_base import (
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.recipes.translators import made_translator, open_tokenizer
 from tinybert_hf.recipes.usual_settings import with_epochs
-from tinybert_hf.training import Phase
 from tinybert_hf.training.preparation import new_projections
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
-_LAYER_MAPS = (
-    "layer_map",
-    "attention_layer_map",
-    "decoder_layer_map",
-    "decoder_attention_layer_map",
-    "cross_attention_layer_map",
-)
 _LABELS_ALONE = {"label_loss"}
-_NO_LAYERS = {"label_loss", "prediction_loss"}
-# Every model has a first layer, so this map fits where no layer is compared and none has to fit.
-_ANY_MAP = "1:1"
+TRANSLATORS = tuple(name for name, shape in PRESETS.items() if shape.get("is_encoder_decoder"))
+"""Presets of students that translate, the largest first."""
 
 
 @dataclass(frozen=True)
@@ -67,9 +60,11 @@ class TranslationPlan(Plan):
     unlabelled_rows: int = 0
 
     @property
-    def phases(self) -> list[Phase]:
-        """Of the recipe; without their layer maps where no layer is compared, so that a deeper student is no fault."""
-        return [_fitting(phase) for phase in self.recipe.phases]
+    def makers(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
+        """Translators."""
+        from transformers import AutoModelForSeq2SeqLM
+
+        return TinyBertForSeq2Seq, AutoModelForSeq2SeqLM.from_config
 
     @property
     def needs_teacher(self) -> bool:
@@ -109,6 +104,7 @@ def plan_translation(recipe: Recipe, folder: RunFolder) -> TranslationPlan:
     assert data.train is not None
     teacher, tokenizer = _teacher(recipe, data.train)
     teacher_config = teacher.config
+    recipe = _with_student(recipe, teacher)
     student_config = _student_config(recipe, teacher)
     recipe = with_epochs(recipe, student_config, len(data.train))
     check_length("max_length", recipe.data.max_length, teacher=teacher_config, student=student_config)
@@ -177,6 +173,23 @@ def _weights(model: PreTrainedModel) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
+def _with_student(recipe: Recipe, teacher: PreTrainedModel) -> Recipe:
+    """The recipe with a student: where it names none, the first preset that is smaller and faster than the teacher.
+
+    Where none is, the smallest of them.
+    """
+    if recipe.student.preset is not None or recipe.student.model is not None:
+        return recipe
+    from transformers import AutoModelForSeq2SeqLM
+
+    limit = Size.of(AutoModelForSeq2SeqLM.from_config, teacher.config)
+    for preset in TRANSLATORS:
+        chosen = replace(recipe, student=replace(recipe.student, preset=preset))
+        if Size.of(TinyBertForSeq2Seq, _student_config(chosen, teacher)).is_below(limit):
+            break
+    return chosen
+
+
 def _student_config(recipe: Recipe, teacher: PreTrainedModel) -> TinyBertConfig:
     name = recipe.student.model
     if name is not None:
@@ -222,30 +235,22 @@ def _objectives(
     recipe: Recipe, student: PreTrainedModel, teacher: PreTrainedModel, different: tuple[str, ...]
 ) -> tuple[Objective | None, ...]:
     objectives: list[Objective | None] = []
-    for index, phase in enumerate(map(_fitting, recipe.phases)):
+    for index, phase in enumerate(recipe.phases):
         losses = phase.loss_weights(has_decoder=True)
         if losses.keys() == _LABELS_ALONE:
             objectives.append(None)
             continue
         if different:
             raise TeacherError(_other_tokenizer(recipe, index, [*losses.keys() - _LABELS_ALONE], different))
-        chosen = {name: getattr(phase, name) for name in _LAYER_MAPS}
         try:
             objective = Objective.between(
-                student, teacher, losses=tuple(losses), temperature=phase.temperature, **chosen
+                student, teacher, losses=tuple(losses), temperature=phase.temperature, **phase.layer_maps
             )
             new_projections(phase.projection, student, teacher, objective)
         except TinyBertError as error:
             raise in_phase(index, phase.name, error) from error
         objectives.append(objective)
     return tuple(objectives)
-
-
-def _fitting(phase: Phase) -> Phase:
-    if phase.loss_weights(has_decoder=True).keys() <= _NO_LAYERS:
-        maps: dict[str, Any] = dict.fromkeys(_LAYER_MAPS, _ANY_MAP)
-        return replace(phase, **maps)
-    return phase
 
 
 def _other_tokenizer(recipe: Recipe, index: int, losses: list[str], different: tuple[str, ...]) -> str:

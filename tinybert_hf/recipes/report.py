@@ -47,6 +47,7 @@ class RunReport:
         augmentation: rows and augmented_rows that the phases learnt from; empty where none were made.
         unlabelled_rows: further rows without labels that the phases learnt from.
         trivial: the models that know no more of the task than the counts of the labels.
+        notes: what was said before the run, of rows and models.
     """
 
     folder: str
@@ -63,6 +64,7 @@ class RunReport:
     augmentation: dict[str, Any] = field(default_factory=dict)
     unlabelled_rows: int = 0
     trivial: list[str] = field(default_factory=list)
+    notes: list[str] = field(default_factory=list)
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from functools import cached_property
 from pathlib import Path
@@ -24,7 +24,6 @@ from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER
 from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.translation_report import TranslationReport
 from tinybert_hf.recipes.translators import make_start, open_student, open_teacher, open_tokenizer, reopen_teacher
-from tinybert_hf.training import Phase
 from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
@@ -87,11 +86,6 @@ class TranslationRun(Run[TranslationPlan]):
         if labels.references:
             rows = concatenate_datasets([rows, self.plan.data.train])
         return self._tokenized(rows, self.student_tokenizer)
-
-    @property
-    def phases(self) -> Sequence[Phase]:
-        """With layer maps that fit, where no layer is compared."""
-        return self.plan.phases
 
     @property
     def phase_arguments(self) -> dict[str, Any]:
@@ -208,7 +202,6 @@ class TranslationRun(Run[TranslationPlan]):
         return TranslationReport(
             costs=costs,
             pseudo_labels=self.folder.result_of(PSEUDO_LABELS) or {},
-            notes=list(self.plan.notes),
             worst_sentences=WORST_FILE,
             **collected,
         )

@@ -66,7 +66,8 @@ class StudentSettings:
     """The TinyBERT that learns."""
 
     preset: str | None = None
-    """Name of a shape: see `tinybert_hf.model.PRESETS`."""
+    """Name of a shape: see `tinybert_hf.model.PRESETS`. None, for translation: the largest translator that is smaller
+    and faster than the teacher."""
     model: str | None = None
     """Instead of `preset`: folder or Hub id of a TinyBERT that exists, for example a generally distilled one."""
     overrides: dict[str, Any] = field(default_factory=dict)

@@ -227,4 +227,5 @@ class Run(RunBase[PlanT]):
             "warnings": [*shared_rows_notes(self.plan.data), *self.teacher_warnings(), *self.student_warnings()],
             "task": self.recipe.task,
             "trivial": self.trivial(metrics),
+            "notes": list(self.plan.notes),
         }

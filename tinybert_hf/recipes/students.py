@@ -40,10 +40,9 @@ def make_start(
         return opened
     student: PreTrainedModel = student_class(plan.student_config)
     if plan.starts_from_teacher:
-        layer_map, _ = plan.layer_maps[0]
         rows = train.shuffle(seed=plan.recipe.seed)
         batches = list(unlabelled_batches(rows, tokenizer, teacher, _START_ROWS, _START_TOKENS))
-        initialize_from_teacher(student, teacher, batches, layer_map)
+        initialize_from_teacher(student, teacher, batches, plan.start_map)
     return student
 
 

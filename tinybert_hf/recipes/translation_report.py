@@ -22,12 +22,10 @@ class TranslationReport(RunReport):
 
     Attributes:
         pseudo_labels: counts of the teacher's translations that were learned from.
-        notes: what was noted about the rows.
         worst_sentences: file in the folder with the sentences on which the student loses most.
     """
 
     pseudo_labels: dict[str, dict[str, Any]] = field(default_factory=dict)
-    notes: list[str] = field(default_factory=list)
     worst_sentences: str = ""
 
     def _last_lines(self) -> list[str]:

@@ -7,7 +7,7 @@ from dataclasses import replace
 from tinybert_hf.distillation.shapes import encoder_shape
 from tinybert_hf.model import TinyBertConfig
 from tinybert_hf.recipes.plan_base import open_student_config, preset_config
-from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.recipes.schema import Recipe, StudentSettings
 from tinybert_hf.training import Phase
 from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
 
@@ -28,14 +28,20 @@ def with_learning_rates(recipe: Recipe) -> Recipe:
     named = [phase.learning_rate for phase in recipe.phases]
     last = named[-1]
     if None in named:
-        config = preset_config(recipe, {}) if student.model is None else open_student_config(student.model)
-        width, translates = encoder_shape(config).width, recipe.is_translation
+        translates = recipe.is_translation
+        # Those of translators do not depend on the width, and a preset may not be chosen yet.
+        width = 0 if translates else _width(student, recipe)
         phases = tuple(phase.with_learning_rate(width, has_decoder=translates) for phase in recipe.phases)
         recipe = replace(recipe, phases=phases)
         last = last or Phase("prediction").usual_learning_rate(width, has_decoder=translates)
     if baseline is not None and baseline.learning_rate is None:
         recipe = replace(recipe, baseline=replace(baseline, learning_rate=last))
     return recipe
+
+
+def _width(student: StudentSettings, recipe: Recipe) -> int:
+    config = preset_config(recipe, {}) if student.model is None else open_student_config(student.model)
+    return encoder_shape(config).width
 
 
 def with_epochs(recipe: Recipe, student: TinyBertConfig, rows: int | None, further: int = 0) -> Recipe:

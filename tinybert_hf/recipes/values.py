@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data.pseudo_label_rows import BEST, NEAREST
 from tinybert_hf.distillation.projections import PROJECTIONS
 from tinybert_hf.distillation.teacher import INT8
-from tinybert_hf.errors import RecipeError
+from tinybert_hf.errors import RecipeError, check_number
 from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.values_general import check_general
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
         TranslationEvaluation,
         VocabularyPruning,
     )
-    from tinybert_hf.training import FinetuneSettings, Phase
+    from tinybert_hf.training import Phase
 
 _RESERVED_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 _LONGEST_NAME = 200
@@ -44,14 +44,12 @@ def check_values(recipe: Recipe) -> None:
     _check_name(recipe.name)
     _check_models(recipe.teacher, recipe.student)
     _check_further_teachers(recipe)
+    if recipe.student.preset is None and recipe.student.model is None and not recipe.is_translation:
+        raise RecipeError("student: set either `preset` or `model`")
     if not recipe.phases:
         raise RecipeError("phases: a run needs at least one; the usual ones are intermediate and prediction")
     for index, phase in enumerate(recipe.phases):
         _check_phase(phase, f"phases.{index}", has_decoder=recipe.is_translation)
-    if recipe.teacher.finetune is not None:
-        _check_training(recipe.teacher.finetune, "teacher.finetune")
-    if recipe.baseline is not None:
-        _check_training(recipe.baseline, "baseline")
     if not 0 <= recipe.seed < 2**32:
         raise RecipeError(f"seed: expected a whole number from 0 to {2**32 - 1}, found {recipe.seed}")
     if recipe.prune_vocabulary is not None:
@@ -99,8 +97,8 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
     _at_least(100, "teacher", teacher, "vocabulary_size")
     if teacher.dtype is not None:
         _one_of(teacher.dtype, DTYPES, "teacher.dtype")
-    if (student.preset is None) == (student.model is None):
-        raise RecipeError("student: set either `preset` or `model`" + (" and not both" if student.preset else ""))
+    if student.preset is not None and student.model is not None:
+        raise RecipeError("student: set either `preset` or `model` and not both")
     if student.preset is not None:
         _one_of(student.preset, PRESETS, "student.preset")
     if student.model is not None and student.overrides:
@@ -114,8 +112,8 @@ def _check_further_teachers(recipe: Recipe) -> None:
     for index, one in enumerate(further):
         if one.dtype is not None:
             _one_of(one.dtype, DTYPES, f"further_teachers.{index}.dtype")
-        _above_zero(f"further_teachers.{index}", one, "weight")
-    _above_zero("teacher", recipe.teacher, "weight")
+        check_number(one.weight, f"further_teachers.{index}.weight")
+    check_number(recipe.teacher.weight, "teacher.weight")
     if not further and recipe.teacher.layer_map is not None:
         raise RecipeError("teacher.layer_map: of one teacher, the phases say it (phases.0.layer_map)")
     if further and recipe.is_translation:
@@ -249,23 +247,14 @@ def _refuse_translation(recipe: Recipe) -> None:
 
 
 def _check_phase(phase: Phase, path: str, *, has_decoder: bool) -> None:
-    # What a Phase checks itself (its name, weights, temperature) was refused before.
+    # What a Phase checks itself (its name, its numbers) was refused before; it does not know the task.
     _one_of(phase.projection, PROJECTIONS, f"{path}.projection")
     _one_of(phase.projection_start, PROJECTION_STARTS, f"{path}.projection_start")
-    _check_training(phase, path)
-    _at_least(1, path, phase, "train_rows")
-    _above_zero(path, phase, "projection_learning_rate", "teacher_cache_limit_gb")
     try:
+        phase.loss_weights(has_decoder=has_decoder)
         phase.check_cache(has_decoder=has_decoder)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
-
-
-def _check_training(settings: Phase | FinetuneSettings, path: str) -> None:
-    # Epochs, learning rate and batch size have been checked where the settings were made.
-    _at_least(0, path, settings, "weight_decay", "warmup_ratio")
-    if settings.warmup_ratio >= 1:
-        raise RecipeError(f"{path}.warmup_ratio: expected a share of the steps below 1, found {settings.warmup_ratio}")
 
 
 def _one_of(value: str, known: Iterable[str], path: str) -> None:
@@ -276,12 +265,6 @@ def _one_of(value: str, known: Iterable[str], path: str) -> None:
 def _at_least(least: int, path: str, settings: Any, *names: str) -> None:
     for name in names:
         value = getattr(settings, name)
+        check_number(value, f"{path}.{name}", zero=True)
         if value is not None and value < least:
             raise RecipeError(f"{path}.{name}: expected {least} or more, found {value}")
-
-
-def _above_zero(path: str, settings: Any, *names: str) -> None:
-    for name in names:
-        value = getattr(settings, name)
-        if value is not None and value <= 0:
-            raise RecipeError(f"{path}.{name}: expected more than 0, found {value}")

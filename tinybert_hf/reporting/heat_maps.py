@@ -5,8 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from typing import Any
 
-from tinybert_hf.distillation.layer_map import resolve_layer_map
-from tinybert_hf.distillation.teachers import NO_LAYERS
+from tinybert_hf.distillation.layer_map import compares_nothing, resolve_layer_map
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.reporting.drawing import Drawing
 from tinybert_hf.training import Phase
@@ -42,7 +41,7 @@ def mapped_cells(recipe: Mapping[str, Any], half: str, students: int, teachers: 
     for settings in recipe["phases"]:
         phase = Phase(**settings)
         losses = phase.loss_weights(has_decoder=is_translation)
-        if own == NO_LAYERS:
+        if compares_nothing(own):
             continue
         for loss, field in names:
             if loss in losses:

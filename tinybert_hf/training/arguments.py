@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from transformers import Seq2SeqTrainingArguments, TrainingArguments
 
+from tinybert_hf.distillation.layer_map import NO_LAYERS, contradiction, turned_off
 from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES, LOSSES
 from tinybert_hf.distillation.projections import PROJECTIONS
-from tinybert_hf.errors import RecipeError
+from tinybert_hf.errors import RecipeError, check_number
 from tinybert_hf.training.best_model import best_by
+from tinybert_hf.training.possible_numbers import check_numbers
 
 # What a phase computes where no weight is given: Jiao et al. 2020, section 3.2; "joint" does both phases at once.
 _BETWEEN_LAYERS = tuple(ENCODER_LOSSES)
@@ -23,35 +25,50 @@ PHASE_LOSSES = {
 PROJECTION_STARTS = ("least_squares", "random")
 
 
-def resolve_loss_weights(phase: str, given: dict[str, float | None], *, has_decoder: bool = False) -> dict[str, float]:
+def resolve_loss_weights(
+    phase: str,
+    given: Mapping[str, float | None],
+    layer_maps: Mapping[str, Any] | None = None,
+    *,
+    has_decoder: bool = False,
+) -> dict[str, float]:
     """The weight of each loss that is computed.
 
     Args:
         phase: "intermediate", "prediction" or "joint".
-        given: loss name -> weight; None: 1 where the phase has that loss, else 0.
+        given: loss name -> weight; None: 1 where the phase has that loss and its map is not "none", else 0.
+        layer_maps: by name; None: as usual.
         has_decoder: the models are translators: phases with losses between layers have those between the decoders'.
 
     Returns:
         The losses with a weight above 0.
 
     Raises:
-        RecipeError: an unknown phase, a negative weight, or no loss left.
+        RecipeError: an unknown phase, a negative weight, a weight of a loss whose map is "none", or no loss left.
     """
     if phase not in PHASE_LOSSES:
         raise RecipeError(f"Unknown phase {phase!r}; choose one of {', '.join(PHASE_LOSSES)}.")
     usual = PHASE_LOSSES[phase]
     if has_decoder and phase != "prediction":
         usual = (*usual, *DECODER_LOSSES)
+    off = turned_off(usual, layer_maps or {})
+    usual = tuple(name for name in usual if name not in off)
     weights = {}
     for name, weight in given.items():
+        check_number(weight, f"{name}_weight", zero=True)
         value = float(name in usual) if weight is None else float(weight)
-        if not 0 <= value < float("inf"):
-            raise RecipeError(f"{name}_weight is {weight}; a weight is 0 (not computed) or above.")
         if value > 0:
             weights[name] = value
     misplaced = sorted(set(weights) & set(DECODER_LOSSES))
     if misplaced and not has_decoder:
         raise RecipeError(f"{misplaced[0]}_weight is for translators; an encoder has no decoder. Leave it out.")
+    for name, map_name in turned_off(weights, layer_maps or {}).items():
+        raise RecipeError(contradiction(f"{name} ({name}_weight: {given[name]})", map_name))
+    if not weights and off:
+        raise RecipeError(
+            f'{next(iter(off.values()))} is "{NO_LAYERS}", and the phase {phase!r} has no loss but those between '
+            'layers, so there is nothing to learn. Take the phase "prediction" or "joint", or give a layer map.'
+        )
     if not weights:
         raise RecipeError(f"Every loss of the phase {phase!r} has weight 0, so there is nothing to learn.")
     return weights
@@ -99,7 +116,7 @@ class DistillationArguments(TrainingArguments):
             others.
         label_loss_weight: of the student's loss on the labels themselves; no phase has it unless a weight is given.
         temperature: of the prediction loss.
-        layer_map: "uniform", "top", "bottom", or "1:3,2:6".
+        layer_map: "uniform", "top", "bottom", "1:3,2:6", or "none": no loss between layers.
         attention_layer_map: the map for attention scores; None: as `layer_map`.
         projection: "per_layer", "shared", or "none" where the widths agree.
         projection_start: "least_squares" (solved on the first rows) or "random".
@@ -125,7 +142,7 @@ class DistillationArguments(TrainingArguments):
     prediction_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
     label_loss_weight: float | None = field(default=None, metadata={"help": "None: not computed"})
     temperature: float = field(default=1.0, metadata={"help": "softens the predictions of both models"})
-    layer_map: str = field(default="uniform", metadata={"help": 'uniform, top, bottom or pairs "1:3,2:6"'})
+    layer_map: str = field(default="uniform", metadata={"help": 'uniform, top, bottom, none or pairs "1:3,2:6"'})
     attention_layer_map: str | None = field(default=None, metadata={"help": "None: as layer_map"})
     projection: str = field(default="per_layer", metadata={"help": "per_layer, shared or none"})
     projection_start: str = field(default="least_squares", metadata={"help": "least_squares or random"})
@@ -144,8 +161,7 @@ class DistillationArguments(TrainingArguments):
         if self.load_best_model_at_end or self.save_strategy == "best":
             self.metric_for_best_model = best_by(losses, given)
         super().__post_init__()
-        if not self.temperature > 0:
-            raise RecipeError(f"temperature is {self.temperature}; it must be above 0.")
+        check_numbers(self, rate_may_be_zero=True)
         if self.label_smoothing_factor:
             raise RecipeError(
                 f"label_smoothing_factor is {self.label_smoothing_factor}, and distillation has no use for it: the "
@@ -164,7 +180,12 @@ class DistillationArguments(TrainingArguments):
     def loss_weights(self) -> dict[str, float]:
         """The losses that are computed, with their weights."""
         given: dict[str, Any] = {name: getattr(self, f"{name}_weight", None) for name in LOSSES}
-        return resolve_loss_weights(self.phase, given, has_decoder=self.has_decoder)
+        return resolve_loss_weights(self.phase, given, self.layer_maps, has_decoder=self.has_decoder)
+
+    @property
+    def named_losses(self) -> tuple[str, ...]:
+        """The losses that were given a weight, and are not only those of the phase."""
+        return tuple(name for name in LOSSES if getattr(self, f"{name}_weight", None))
 
     @property
     def layer_maps(self) -> dict[str, Any]:

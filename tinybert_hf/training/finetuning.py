@@ -17,7 +17,7 @@ from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.best_model import matching_strategies
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
-from tinybert_hf.training.possible_numbers import check_number, known_epochs
+from tinybert_hf.training.possible_numbers import check_numbers, known_epochs
 from tinybert_hf.training.usual_epochs import Readings, count_rows
 from tinybert_hf.training.word_collation import collator_for, labels_tokens
 
@@ -44,8 +44,7 @@ class FinetuneSettings:
     """A schedule of transformers: linear, cosine, constant, constant_with_warmup, ..."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "learning_rate", "batch_size"):
-            check_number(getattr(self, name), name)
+        check_numbers(self)
 
     def with_epochs(self, rows: int | None, *, has_decoder: bool = False) -> FinetuneSettings:
         """The settings, their epochs filled in where they name none.

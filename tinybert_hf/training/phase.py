@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
+from tinybert_hf.distillation.layer_map import MAP_NAMES
 from tinybert_hf.distillation.losses import LOSSES
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.training.arguments import (
@@ -17,7 +18,7 @@ from tinybert_hf.training.arguments import (
 )
 from tinybert_hf.training.best_model import DISTILLATION_LOSS, learns_answers, plain_name, refused_arguments
 from tinybert_hf.training.finetuning import common_arguments
-from tinybert_hf.training.possible_numbers import check_number, known_epochs
+from tinybert_hf.training.possible_numbers import check_numbers, known_epochs
 from tinybert_hf.training.usual_epochs import Readings
 
 NARROW = 192
@@ -76,7 +77,8 @@ class Phase:
     temperature: float = 1.0
     """Of the prediction loss; above 1 the teacher's answers are softer."""
     layer_map: str | list[int] = "uniform"
-    """Which teacher layer each student layer learns: uniform, top, bottom, a list, or pairs such as 1:3,2:6."""
+    """Which teacher layer each student layer learns: uniform, top, bottom, a list, or pairs such as 1:3,2:6; none: no
+    loss between layers."""
     attention_layer_map: str | list[int] | None = None
     """For the attention loss; None: as layer_map."""
     decoder_layer_map: str | list[int] = "uniform"
@@ -107,8 +109,7 @@ class Phase:
     """By how much the metric has to get better to count. None: by anything."""
 
     def __post_init__(self) -> None:
-        for name in ("epochs", "learning_rate", "batch_size", "gradient_accumulation_steps", "temperature"):
-            check_number(getattr(self, name), f"Phase {self.name!r}: {name}")
+        check_numbers(self, of=f"Phase {self.name!r}: ")
         self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
         patience, threshold = self.early_stopping_patience, self.early_stopping_threshold
         if patience is not None and patience < 1:
@@ -194,10 +195,21 @@ class Phase:
             Name -> weight, of those above 0.
 
         Raises:
-            RecipeError: a weight that is none, no loss left, or a decoder's loss between encoders.
+            RecipeError: a weight that is none or whose layer map is, no loss left, or a decoder's loss between
+                encoders.
         """
         given = {name: getattr(self, f"{name}_weight") for name in LOSSES}
-        return resolve_loss_weights(self.name, given, has_decoder=has_decoder)
+        return resolve_loss_weights(self.name, given, self.layer_maps, has_decoder=has_decoder)
+
+    @property
+    def named_losses(self) -> tuple[str, ...]:
+        """The losses that were given a weight, and are not only those of the phase."""
+        return tuple(name for name in LOSSES if getattr(self, f"{name}_weight"))
+
+    @property
+    def layer_maps(self) -> dict[str, Any]:
+        """The layer maps, by the names that `Objective.between` has for them."""
+        return {name: getattr(self, name) for name in MAP_NAMES}
 
     def arguments(
         self,

@@ -21,13 +21,9 @@ from tinybert_hf.training.preparation import new_projections
 def _projections_of(student: PreTrainedModel, teacher: AnyTeacher, phase: Phase) -> AnyProjections:
     """New projections as this phase makes them."""
     has_decoder = is_translator(student)
-    names = ("layer_map", "decoder_layer_map")
-    objective = objective_between(
-        student,
-        teacher,
-        losses=tuple(phase.loss_weights(has_decoder=has_decoder)),
-        **{name: getattr(phase, name) for name in names},
-    )
+    losses = tuple(phase.loss_weights(has_decoder=has_decoder))
+    named = phase.named_losses
+    objective = objective_between(student, teacher, losses=losses, named=named, **phase.layer_maps)
     return new_projections(phase.projection, student, teacher, objective)
 
 

@@ -2,29 +2,40 @@
 
 from __future__ import annotations
 
-import math
-from numbers import Real
 from typing import Any
 
-from tinybert_hf.errors import RecipeError
+from tinybert_hf.distillation.losses import LOSSES
+from tinybert_hf.errors import RecipeError, check_number
+
+_ABOVE_ZERO = (
+    "epochs",
+    "batch_size",
+    "gradient_accumulation_steps",
+    "projection_learning_rate",
+    "temperature",
+    "teacher_cache_limit_gb",
+    "train_rows",
+)
+_ZERO_OR_MORE = ("weight_decay", "num_train_epochs", "warmup_steps", *(f"{name}_weight" for name in LOSSES))
 
 
-def check_number(value: Any, what: str) -> None:
-    """Refuse a number that no training can have; None is left open.
+def check_numbers(settings: Any, *, of: str = "", rate_may_be_zero: bool = False) -> None:
+    """Refuse settings of a training with a number that none can have, whichever of these fields they have.
 
     Args:
-        value: above 0.
-        what: it is, for the message.
+        settings: a phase, a fine-tuning, or arguments of a trainer.
+        of: whose they are, in front of each name in a message.
+        rate_may_be_zero: a learning rate of 0 is allowed, as transformers allows it.
 
     Raises:
-        RecipeError: it is no number, not above 0 or not finite.
+        RecipeError: naming the field.
     """
-    if value is None:
-        return
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise RecipeError(f"{what} is {value!r}; it must be a number above 0.")
-    if not 0 < float(value) < math.inf:
-        raise RecipeError(f"{what} is {value}; it must be above 0" + (", and finite." if value == math.inf else "."))
+    for name in _ABOVE_ZERO:
+        check_number(getattr(settings, name, None), of + name)
+    for name in _ZERO_OR_MORE:
+        check_number(getattr(settings, name, None), of + name, zero=True)
+    check_number(getattr(settings, "learning_rate", None), f"{of}learning_rate", zero=rate_may_be_zero)
+    check_number(getattr(settings, "warmup_ratio", None), f"{of}warmup_ratio", zero=True, below=1.0)
 
 
 def known_epochs(epochs: float | None) -> float:

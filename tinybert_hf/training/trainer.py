@@ -142,6 +142,7 @@ class DistillationTrainer(ResumableTrainer):
             student,
             self.teacher,
             losses=tuple(args.loss_weights),
+            named=args.named_losses,
             temperature=args.temperature,
             teacher_bf16=args.teacher_bf16,
             **args.layer_maps,

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tinybert_hf.distillation.losses.prediction import mean_of_answers
-from tinybert_hf.errors import CaptureError
+from tinybert_hf.errors import CaptureError, check_number
 
 SPANS = "question-answering"
 """Takes the place of a problem type where the logits are those of start and end."""
@@ -35,19 +35,20 @@ def span_prediction_loss(
         teachers: the same shape, without gradient; several count as one that gives the weighted mean of their
             probabilities.
         mask: (B, L), true at real tokens.
-        temperature: above 0; larger is softer. As published, without the factor temperature^2.
+        temperature: above 0 and finite; larger is softer. As published, without the factor temperature^2.
         teacher_weights: of each teacher, with the sum 1.
         row_count: number of rows to divide by; None: those of this batch.
 
     Returns:
-        Scalar in nats, averaged over rows.
+        Scalar in nats, averaged over rows; a row without tokens gives 0.
 
     Raises:
-        CaptureError: the logits have different shapes.
+        CaptureError: the logits have different shapes, or the temperature is none.
 
     Source:
         Jiao et al. 2020, TinyBERT, equation 10, for each of the two distributions.
     """
+    check_number(temperature, "The temperature", error=CaptureError)
     for one in teachers:
         if student.shape != one.shape:
             raise CaptureError(
@@ -58,6 +59,8 @@ def span_prediction_loss(
         aims = [_over_positions(one, mask, temperature).softmax(-1) for one in teachers]
         aim = aims[0] if len(aims) == 1 else mean_of_answers(aims, teacher_weights)
         each = -(aim * _over_positions(student, mask, temperature).log_softmax(-1)).sum(-1)
+        # A row without tokens has no place to answer at, where two even distributions would differ by log L.
+        each = each.masked_fill(~mask.bool().any(-1, keepdim=True), 0.0)
         return each.mean(-1).sum() / (student.shape[0] if row_count is None else row_count)
 
 
@@ -74,12 +77,13 @@ def span_label_loss(
         row_count: number of rows to divide by; None: those of this batch.
 
     Returns:
-        Scalar in nats, averaged over rows.
+        Scalar in nats, averaged over rows; a row without tokens gives 0.
     """
     with torch.autocast(student.device.type, enabled=False):
         logits = _over_positions(student, mask, 1.0)
         length = logits.shape[-1]
-        aims = positions.clamp(max=length).flatten()
+        empty = ~mask.bool().any(-1, keepdim=True)
+        aims = positions.clamp(max=length).masked_fill(empty, length).flatten()
         total = F.cross_entropy(logits.flatten(0, 1), aims, ignore_index=length, reduction="sum") / 2
     return total / (student.shape[0] if row_count is None else row_count)
 
