@@ -15,7 +15,7 @@ MAX_LINE_BYTES = 64 << 20
 # Text packs 3 to 20 times, the same few sentences over and over 40 times, one row again and again 250 to 350 times.
 # The rule holds for every packed format: .gz here, and what a Parquet file holds for each of its bytes.
 MOST_UNPACKED = 100
-UNPACKED_ANYWAY = 64 << 20
+UNPACKED_ANYWAY = 32 << 20
 _PIECE = 1 << 18
 _MARKS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
