@@ -51,7 +51,11 @@ def _read(handle: IO[bytes], source: str, columns: Sequence[str], usual: str) ->
     lines = _Lines(handle, source)
     separator = _separator(lines, source, columns, usual)
     rows = _Rows(lines, source, separator)
-    found = rows.unquoted() if separator == "\t" else rows.quoted()
+    # A header of which every name is quoted was written by a tool that quotes.
+    first = next(lines, "").rstrip("\r\n")
+    lines.push_back(first)
+    is_quoted = separator != "\t" or all(map(_QUOTED.fullmatch, first.split(separator)))
+    found = rows.quoted() if is_quoted else rows.unquoted()
     start, cells = next(found, (1, []))
     if not cells:
         return
@@ -201,12 +205,14 @@ class _Doubt(NamedTuple):
         last: its last line.
         column: where it stands.
         breaks: for each line break in it, the cells that stand before and behind it, with their columns.
+        is_whole: each of its lines has as many cells as the header, none of them empty.
     """
 
     first: int
     last: int
     column: int
     breaks: list[list[tuple[int, str]]]
+    is_whole: bool
 
 
 class _Rows:
@@ -247,34 +253,34 @@ class _Rows:
             text = line.rstrip("\r\n")
             number = lines.number
             lines.row = [line]
-            if "\r" in text:
-                raise DataError(
-                    f"{self._source}, line {number}: a carriage return (\\r) within a line. Lines end with \\n or "
-                    "\\r\\n; remove it, or save the file with such line ends."
-                )
-            if '"' not in text:
-                if not text.isspace() and text:
-                    yield number, text.split(separator)
-                continue
             cells = text.split(separator)
-            is_open = any(cell.startswith('"') and not _QUOTED.fullmatch(cell) for cell in cells)
-            plain = [cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell for cell in cells]
+            is_open = False
+            plain = cells
+            if '"' in text:
+                is_open = any(cell.startswith('"') and not _QUOTED.fullmatch(cell) for cell in cells)
+                plain = [cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell for cell in cells]
             if self.header is None or self.header.fits(plain):
+                if "\r" in text and any("\r" in cell and not _QUOTED.fullmatch(cell) for cell in cells):
+                    raise DataError(
+                        f"{self._source}, line {number}: a carriage return (\\r) within a line. Lines end with \\n or "
+                        "\\r\\n; remove it, or save the file with such line ends."
+                    )
                 opened = number if is_open else opened
-                inner = number if plain == cells else inner
+                inner = number if plain == cells and '"' in text else inner
                 if is_open and quoted:
                     raise DataError(
                         f"{self._source}, line {number}: a quotation mark opens a cell and does not close it, but "
                         f"line {quoted} is right only if such marks hold a cell together. Quote every text that holds "
                         'tabs, line breaks or quotation marks, and double these (""), or none.'
                     )
-                yield number, plain
+                if any(map(str.strip, cells)):
+                    yield number, plain
                 continue
             whole = self._quoted_row(line) if is_open and not opened else None
             if whole is not None and self.header.fits(whole) and not (inner and lines.number > number):
                 quoted = number
                 yield number, whole
-            else:
+            elif text.strip():
                 yield number, cells  # too many or too few, which is said with the header
 
     def _quoted_row(self, line: str) -> list[str] | None:
@@ -310,7 +316,8 @@ class _Rows:
                 return  # no row could end or begin there
             ends = list(enumerate(before[len(before) - behind :], start=column + 1))
             breaks.append([*ends, *enumerate(after[:column])])
-        self.doubts.append(_Doubt(first, self._lines.number, column, breaks))
+        is_whole = all(len(part) == len(cells) and all(map(str.strip, part)) for part in parts)
+        self.doubts.append(_Doubt(first, self._lines.number, column, breaks, is_whole))
 
 
 class _RowEnds:
@@ -321,6 +328,7 @@ class _RowEnds:
         self._values: list[set[str]] = [set() for _ in header.cells]
         self._are_numbers = [True for _ in header.cells]
         self._open: list[_Doubt] = []
+        self._rows = 0
 
     def look_at(self, rows: list[list[str]], doubts: list[_Doubt]) -> None:
         """Learns from rows, and refuses a quoted text of which every line ends and begins like a row of its own.
@@ -338,7 +346,22 @@ class _RowEnds:
                     'like a row of its own. Remove the mark that has no partner, or double the marks (""). If it is '
                     "one text, give the rows as .jsonl."
                 )
+        self._rows += len(rows)
+        for doubt in doubts:
+            if doubt.is_whole and not any(self._tells(column) for column, _ in doubt.breaks[0]):
+                warnings.warn(
+                    f"{self._source}, line {doubt.first}: a quoted text ends in line {doubt.last}, and each line of "
+                    f"it has as many cells as the header ({len(self._values)}). If they are rows of their own, a "
+                    'quotation mark has no partner: remove it, or double it ("").',
+                    FileFormatWarning,
+                    stacklevel=2,
+                )
         self._open += doubts[: _MOST_DOUBTS - len(self._open)]
+
+    def _tells(self, column: int) -> bool:
+        """Whether the cells of a column are known by what they are: numbers, or a few that come again."""
+        values = len(self._values[column])
+        return self._are_numbers[column] or (values <= _MOST_VALUES and 2 * values < self._rows)
 
     def _learn(self, column: int, found: set[str]) -> bool:
         """Whether the column tells something new; nothing, once it is known to be free text."""
