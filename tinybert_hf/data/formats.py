@@ -11,15 +11,13 @@ from collections.abc import Iterator, Sequence
 from itertools import repeat
 from typing import IO, Any, NamedTuple
 
-from tinybert_hf.data.lines import MAX_LINE_BYTES, line_blocks
+from tinybert_hf.data.lines import MAX_LINE_BYTES, line_blocks, text_blocks
 from tinybert_hf.errors import DataError
 
 # A whole file that is one object, such as SQuAD's; the largest that are published have 42 MB.
 _MAX_OBJECT_BYTES = 256 << 20
 _PIECE = 1 << 18
 _ROWS_AT_ONCE = 1000  # of a list
-# Few, so that a line that is not plain holds up few others, and the collector of cycles has little to walk over.
-_LINES_AT_ONCE = 64
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -54,53 +52,46 @@ _scan_pairs = json.JSONDecoder(object_pairs_hook=tuple).scan_once
 
 def read_json_lines(handle: IO[bytes], source: str, columns: Sequence[str] = ()) -> Iterator[Block]:
     """One JSON object per line; blank lines are skipped."""
-    for first, block in line_blocks(handle, source):
-        lines = [line.rstrip("\r") for line in block] if block[0].endswith("\r") else block
-        rows: list[dict[str, Any]] = []
-        numbers: list[int] = []
-        for start in range(0, len(lines), _LINES_AT_ONCE):
-            some, number = lines[start : start + _LINES_AT_ONCE], first + start
-            found = _plain_rows(some) or _sound_rows(some)
-            if found is not None:
-                rows += found
-                numbers += range(number, number + len(some))
-                continue
-            for at, line in enumerate(some, number):
-                if line.strip():
-                    rows.append(_row(line, source, at))
-                    numbers.append(at)
-        if rows:
-            yield Block(numbers, rows)
+    for number, text in text_blocks(handle, source):
+        rows = _plain_rows(text) or _sound_rows(text)
+        if rows is not None:
+            yield Block(range(number, number + len(rows)), rows)
+            continue
+        lines = [(at, line) for at, line in enumerate(text.split("\n"), number) if line.strip()]
+        if lines:
+            yield Block([at for at, _ in lines], [_row(line, source, at) for at, line in lines])
 
 
-def _plain_rows(lines: list[str]) -> list[dict[str, Any]] | None:
+def _plain_rows(text: str) -> list[dict[str, Any]] | None:
     """The rows of lines of which each is one object without another in it; None where that cannot be seen at once.
 
     As many braces as lines, and one at the start of each: so no line holds two objects or a part of one, and what is
     between two braces is one line, whatever it is read together with.
     """
-    text = f"[{','.join(lines)}]"
-    if text.count("{") != len(lines) or not all(map(str.startswith, lines, repeat("{"))):
+    feeds = text.count("\n")
+    if text.count("{") != feeds + 1 or text.count("\n{") != feeds or text[:1] != "{":
         return None
+    whole = f"[{text.replace(chr(10), ',')}]"
     colons = text.count(":")
     try:
-        if colons % len(lines) == 0:  # none in a text, most likely
-            rows, end = _scan_fast(text, 0)
-            kinds = set(map(type, rows))
+        if colons % (feeds + 1) == 0:  # none in a text, most likely
+            rows, end = _scan_fast(whole, 0)
+            sound = end == len(whole) and len(rows) == feeds + 1 and set(map(type, rows)) == {dict}
             # No more colons than names that were found, so none was found twice.
-            if end == len(text) and len(rows) == len(lines) and kinds == {dict} and sum(map(len, rows)) == colons:
+            if sound and sum(map(len, rows)) == colons:
                 return rows  # type: ignore[no-any-return]
-        pairs, end = _scan_pairs(text, 0)
+        pairs, end = _scan_pairs(whole, 0)
     except (ValueError, RecursionError, StopIteration):
         return None
-    if end != len(text) or len(pairs) != len(lines) or set(map(type, pairs)) != {tuple}:
+    if end != len(whole) or len(pairs) != feeds + 1 or set(map(type, pairs)) != {tuple}:
         return None
     rows = list(map(dict, pairs))
     return rows if list(map(len, rows)) == list(map(len, pairs)) else None
 
 
-def _sound_rows(lines: list[str]) -> list[dict[str, Any]] | None:
+def _sound_rows(text: str) -> list[dict[str, Any]] | None:
     """The rows of lines of which each is one object; None where one is not, or has white space around it."""
+    lines = [line.rstrip("\r") for line in text.split("\n")]
     try:
         found = list(map(_scan, lines, repeat(0)))  # a blank line ends it
     except (ValueError, RecursionError):

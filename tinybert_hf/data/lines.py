@@ -16,7 +16,8 @@ MAX_LINE_BYTES = 64 << 20
 # The rule holds for every packed format: .gz here, and what a Parquet file holds for each of its bytes.
 MOST_UNPACKED = 100
 UNPACKED_ANYWAY = 32 << 20
-_PIECE = 1 << 18
+# Some hundred lines: a line that a reader has to look at by itself holds up few others.
+_PIECE = 1 << 15
 _MARKS = {codecs.BOM_UTF16_LE: "UTF-16", codecs.BOM_UTF16_BE: "UTF-16"}
 
 
@@ -86,15 +87,15 @@ def reading(path: str) -> Iterator[IO[bytes]]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def line_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, list[str]]]:
-    """Yields the lines of a UTF-8 file in blocks, without the line feeds that part them.
+def text_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, str]]:
+    """Yields a UTF-8 file in blocks of whole lines, without the last line feed.
 
     Args:
         handle: a file or a terminal: a block is what is there.
         source: what messages call it.
 
     Yields:
-        The number of the first line of the block, counted from 1, and its lines.
+        The number of the first line of the block, counted from 1, and the lines.
 
     Raises:
         DataError: a line that is not UTF-8, or longer than any example.
@@ -115,19 +116,32 @@ def line_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, list[str]
                     f"{source}, line {number}: longer than {MAX_LINE_BYTES >> 20} MB. Split or remove the row."
                 )
             continue
-        lines = _decode(b"".join([*unfinished, piece[:cut]]), source, number).split("\n")
+        text = _decode(b"".join([*unfinished, piece[:cut]]), source, number)
         unfinished, held = [piece[cut + 1 :]], len(piece) - cut - 1
-        yield number, lines
-        number += len(lines)
+        yield number, text
+        number += text.count("\n") + 1
     if held:
-        yield number, [_decode(b"".join(unfinished), source, number)]
+        yield number, _decode(b"".join(unfinished), source, number)
+
+
+def line_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, list[str]]]:
+    """Yields the lines of a UTF-8 file in blocks, without line feeds.
+
+    Yields:
+        The number of the first line of the block, counted from 1, and its lines.
+
+    Raises:
+        DataError: as `text_blocks`.
+    """
+    for number, text in text_blocks(handle, source):
+        yield number, text.split("\n")
 
 
 def text_lines(handle: IO[bytes], source: str) -> Iterator[tuple[int, str]]:
     """Yields the lines of a UTF-8 file one by one, with their numbers, counted from 1.
 
     Raises:
-        DataError: as `line_blocks`.
+        DataError: as `text_blocks`.
     """
     for number, lines in line_blocks(handle, source):
         yield from enumerate(lines, start=number)
