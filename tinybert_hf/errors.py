@@ -1,4 +1,4 @@
-"""The errors that this package raises on purpose, and its one warning: what was wrong, where, and what to do.
+"""The errors that this package raises on purpose, and its warnings: what was wrong, where, and what to do.
 
 Beside them the one check of numbers, which every room may ask.
 """
@@ -42,6 +42,10 @@ class RecipeError(TinyBertError):
 
 class OutputFolderError(TinyBertError):
     """The output folder holds something else, or cannot be written."""
+
+
+class FileFormatWarning(UserWarning):
+    """A file is not quite what its name says, and is read as what it is."""
 
 
 class ChangedFilesWarning(UserWarning):

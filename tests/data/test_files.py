@@ -1,13 +1,24 @@
 """Reading files: every format gives the same rows, and every broken file says where it is broken."""
 
+import csv
 import gzip
 import json
+import tracemalloc
+import warnings
+from collections import deque
+from itertools import count
+from pathlib import Path
+from random import Random
 
 import pytest
 
-from tinybert_hf.data.files import read_file
+from tinybert_hf.data import formats, lines, parquet
+from tinybert_hf.data.corpus import CorpusSettings
+from tinybert_hf.data.corpus.lines import file_lines, hub_lines
+from tinybert_hf.data.files import read_file, read_whole_file, rows_from_dataset, stream_file, stream_lines
+from tinybert_hf.data.formats import _without_doubles, read_json_lines
 from tinybert_hf.data.raw_rows import check_texts
-from tinybert_hf.errors import DataError
+from tinybert_hf.errors import DataError, FileFormatWarning
 
 ROWS = [
     {"text": 'a "fine" film, truly', "label": "good"},
@@ -168,3 +179,340 @@ def test_bad_texts_name_their_row(write, value, problem):
 def test_empty_csv_cell_is_a_missing_text(write):
     with pytest.raises(DataError, match=r"row 2 \(line 3\).*missing"):
         check_texts(read_file(write("rows.csv", "text,label\na,1\n,0\n"), COLUMNS), "text")
+
+
+# What is no table as its name says
+
+
+@pytest.mark.parametrize(
+    ("name", "separator", "word"),
+    [("a.csv", ";", "semicolons"), ("a.csv", "\t", "tabs"), ("a.csv", "|", "vertical bars"), ("a.tsv", ",", "commas")],
+)
+def test_another_separator_is_seen_in_the_header_and_said(write, name, separator, word):
+    text = f"text{separator}label\nfine: well,; done{separator}1\nbad{separator}0\n".replace(
+        ",;", "" if separator in ",;" else ",;"
+    )
+    with pytest.warns(FileFormatWarning, match=f"separated by {word}"):
+        rows = read_file(write(name, text), COLUMNS)
+    assert rows.columns["label"] == ["1", "0"]
+    assert rows.columns["text"][1] == "bad"
+
+
+def test_the_usual_separator_stays_where_it_makes_the_columns(write):
+    rows = read_file(write("a.csv", "text,a|b;c,label\nfine,x;y|z,1\n"), COLUMNS)
+    assert rows.columns == {"text": ["fine"], "label": ["1"]}
+    assert read_file(write("b.csv", "a;b\nc;d\n"), ["a;b"]).columns == {"a;b": ["c;d"]}  # one column of that name
+    with pytest.warns(FileFormatWarning), pytest.raises(DataError, match="Columns there: sentence, label"):
+        read_file(write("c.csv", "sentence;label\nfine;1\n"), COLUMNS)
+
+
+@pytest.mark.parametrize("ending", ["\n", "\r\n"])
+def test_the_line_by_which_a_spreadsheet_names_its_separator(write, ending):
+    rows = read_file(write("a.csv", ending.join(["sep=;", "text;label", "a, b;1", ""])), COLUMNS)
+    assert (rows.columns, rows.lines) == ({"text": ["a, b"], "label": ["1"]}, [3])
+
+
+def test_empty_columns_of_a_spreadsheet_are_left_out(write):
+    rows = read_file(write("a.csv", "text,label,,\na,1,,\nb,0\n,,,\nc,1,,,,\n"), COLUMNS)
+    assert (rows.columns, rows.lines) == ({"text": ["a", "b", "c"], "label": ["1", "0", "1"]}, [2, 3, 5])
+    assert list(read_whole_file(write("b.tsv", "text\t\tlabel\t\na\t\t1\t\n")).columns) == ["text", "label"]
+    # Row numbers, as pandas writes them, stand in a first column without a name.
+    numbered = read_whole_file(write("c.csv", ",text,label\n0,a,1\n1,b,0\n"))
+    assert numbered.columns == {"": ["0", "1"], "text": ["a", "b"], "label": ["1", "0"]}
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "words"),
+    [
+        # More cells than the header has are an unquoted separator, unless they are empty.
+        ("a.csv", "text,label,,\na,1,,\nwell, done,1,\n", ["line 3", "4 columns", "2 (text, label)"]),
+        ("a.csv", "text,,label\na,,1\nb,c,0\n", ["line 3", "'c' stands in column 2", "no name"]),
+        # No header: what to write, and where.
+        (
+            "a.tsv",
+            "ab1\t1\t\tShe sleeps.\nab1\t0\t*\tSleeps she.\n",
+            ["no header", "'She sleeps.'", "4 columns", "tabs"],
+        ),
+        ("a.csv", '"3","Bears claw back","x"\n"4","y","z"\n', ["no header", "'3'", "3 columns", "commas"]),
+        ("a.tsv", "0\t0\tThe film of the year was fine.\n1\t1\ty\n", ["no header"]),
+        # Ragged rows of an unquoted file do not melt into one.
+        ("a.tsv", 'text\tlabel\n"He left\t0\nWhat\textra\t1\nshe said "\t1\n', ["line 3", "3 columns"]),
+        ("a.tsv", 'text\tlabel\nhe said "no\t0\n"He left\textra\t0\nshe said "\t1\n', ["line 3", "3 columns"]),
+        ("a.tsv", 'text\tlabel\nfine\t0\n"He left\textra\t0\nshe said "\t1\n', ["line 3", "ends in line 4"]),
+        ("a.tsv", 'text\tlabel\n"two\nlines"\t1\n"He left\t0\n', ["line 4", "line 2 is right only if"]),
+        ("a.tsv", 'text\tlabel\n"never closed\textra\t1\nfine\t0\n', ["line 2", "3 columns"]),
+        # Nor do those of a CSV file with a mark too many.
+        ("a.csv", 'text,label\n"He left,0\nWhat,1\nshe said ",1\nfine,0\n', ["line 2", "'text'", "ends in line 4"]),
+        ("a.csv", 'text,label\n"He left,neg\nWhat,pos\nshe said ",pos\nfine,neg\n', ["line 2", "ends in line 4"]),
+        ("a.csv", 'label,text\n0,"He left\n1,What\n1,she said "\n0,fine\n', ["line 2", "ends in line 4"]),
+        (
+            "a.csv",
+            'id,text,label\n1,"He left,0\n2,What, so,1\n3,she said ",1\n4,fine,0\n',
+            ["line 2", "ends in line 4"],
+        ),
+        ("a.csv", 'text,label\nhe said "no, never",1\n', ["line 2", "3 columns"]),
+        ("a.csv", 'text,label\n"He" said,1\n', ["line 2", "quotation mark"]),
+        ("a.csv", "text,label\nfi\rne,1\n", ["line 2", r"carriage return (\r)"]),
+        ("a.tsv", "text\tlabel\rfine\t1\r", ["line 1", r"carriage return (\r)"]),
+        # Encodings of spreadsheets.
+        ("a.csv", "text,label\nfine,1\n".encode("utf-16"), ["UTF-16", "iconv"]),
+        ("a.tsv", "text\tlabel\nfine\t1\n".encode("utf-16-le"), ["line 1", "zero byte", "UTF-16"]),
+        ("a.jsonl", '{"text": "a"}'.encode("utf-16"), ["UTF-16", "iconv"]),
+        # A list that is read piece by piece.
+        ("a.json", '[{"text": "a"},\n {"text": "b"', ["line 2 column 14", "not valid JSON"]),
+        ("a.json", '[{"text": "a"}]\n x', ["line 2 column 2", "Extra data"]),
+        ("a.json", '[{"text": "a"},\n {"text": "a", "text": "b"}]', ["line 2", "'text' stands there twice"]),
+        ("a.json", b'[{"text": "a"},\n\n {"text": "\xe9"}]', ["line 3", "0xe9", "UTF-8"]),
+    ],
+)
+def test_tables_that_would_mean_something_else(write, name, data, words):
+    path = write(name, data)
+    with pytest.raises(DataError) as caught:
+        read_file(path, COLUMNS)
+    for word in [path, *words]:
+        assert word in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("name", "data", "texts"),
+    [
+        (
+            "a.csv",
+            'text,label\n"Dear John,\nI left.\nBye, Mary",1\nfine,0\n',
+            ["Dear John,\nI left.\nBye, Mary", "fine"],
+        ),
+        ("a.csv", 'text,label\n"Hello, friend\nI left",1\nfine,0\n', ["Hello, friend\nI left", "fine"]),
+        ("a.csv", 'text,label\n"two\n\nparagraphs",1\n', ["two\n\nparagraphs"]),
+        ("a.csv", 'text,label\nhe said "yes",1\n', ['he said "yes"']),
+        ("a.tsv", 'text\tlabel\n"a\tb"\t0\n"x ""y"""\t1\n', ["a\tb", 'x "y"']),
+        ("a.tsv", 'text\tlabel\r\n"two\r\nlines"\t1\r\nfine\t0\r\n', ["two\r\nlines", "fine"]),
+        ("a.tsv", 'text\tlabel\n5" pipe\t0\n"six" or so\t1\n', ['5" pipe', '"six" or so']),
+        ("a.csv", b'\xef\xbb\xbf"text","label"\nfine,1\n', ["fine"]),
+    ],
+)
+def test_tables_that_are_right(write, name, data, texts):
+    assert read_file(write(name, data), COLUMNS).columns["text"] == texts
+
+
+def test_marks_that_may_have_no_partner_are_said_where_no_column_tells(write):
+    path = write("a.csv", 'en,de\n"He left,Er ging\nfine,gut\nshe said ",sagte sie\nwell,nun\n')
+    with pytest.warns(FileFormatWarning, match="line 2: a quoted text ends in line 4"):
+        assert len(read_file(path, ["en", "de"])) == 2
+
+
+def test_csv_of_any_cells_comes_back(write, tmp_path):
+    """What Python's own writer quotes is read as it was, whatever the cells hold."""
+    random = Random(0)
+    for case in range(60):
+        separator = random.choice(",\t")
+        cells = ["".join(random.choices('ab "\n,\t;|\r', k=random.randint(1, 8))) + "." for _ in range(24)]
+        with (tmp_path / "a.csv").open("w", newline="") as file:
+            writer = csv.writer(file, delimiter=separator, quoting=csv.QUOTE_ALL, lineterminator="\n")
+            writer.writerow(["text", "label"])
+            writer.writerows([cell, index % 3] for index, cell in enumerate(cells))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", FileFormatWarning)
+            assert read_file(str(tmp_path / "a.csv"), COLUMNS).columns["text"] == cells, case
+
+
+# JSON: the way of all lines together is that of each line
+
+
+def _lines_one_by_one(data: bytes) -> list[tuple[int, dict]] | str:
+    rows = []
+    try:
+        for number, line in enumerate(data.decode("utf-8").split("\n"), start=1):
+            if line.strip():
+                row = json.loads(line, object_pairs_hook=_without_doubles)
+                if not isinstance(row, dict):
+                    return f"line {number}:"
+                rows.append((number, row))
+    except (ValueError, RecursionError):
+        return f"line {number}:"
+    return rows
+
+
+def test_many_lines_at_once_are_each_line_alone(write):
+    good = [
+        '{"text": "a fine film", "label": 1}', '{"text": "a: b", "label": 1}', '{"text": "{", "label": "\\u00e9"}',
+        '{"label": {"a": [1, {"b": null}]}, "text": ""}', '{"text" : "\\"", "label": NaN}', '{"t": "ü", "a": -0.5e3}',
+        '  {"text": "a", "label": 1} ', "", "{}", '{"text": "\\ud800", "label": true}', '{"text": "a", "label": 1}\r',
+    ]  # fmt: skip
+    bad = [
+        '{"text": "a"}, {"text": "b"}', '{"text": "a"}, 5', '{"text": [1', '{"b": 2}]}', '{"text": 1, "text": 2}',
+        '{"text": 1, "text" :2}', '{"c":{"a":1,"a":2}}', "[1]", "{", "}", "5", '{"text": "\t"}', '{"a": 01}', "{}{}",
+        '{"a":1}x', '{"a":1,}', '"a"', "[" * 100_000, f'{{"a": {"1" * 5000}}}',
+    ]  # fmt: skip
+    random = Random(0)
+    for case in range(250):
+        lines = random.choices(good[:2] if case % 2 else good, k=random.randint(1, 150))
+        for _ in range(random.choice((0, 0, 1, 2, 3))):
+            lines.insert(random.randint(0, len(lines)), random.choice(bad))
+        data = "\n".join(lines).encode()
+        if not data.strip():
+            continue
+        expected = _lines_one_by_one(data)
+        with Path(write("a.jsonl", data)).open("rb") as handle:
+            if isinstance(expected, str):
+                with pytest.raises(DataError, match=f"a.jsonl, {expected}"):
+                    list(read_json_lines(handle, "a.jsonl"))
+                continue
+            blocks = list(read_json_lines(handle, "a.jsonl"))
+        found = [pair for block in blocks for pair in zip(block.lines, block.rows, strict=True)]
+        assert repr(found) == repr(expected), case
+
+
+@pytest.mark.parametrize("piece", [1, 7, 64, 1 << 18])
+def test_a_list_is_read_in_pieces_of_any_size(write, monkeypatch, piece):
+    rows = [{"text": 'a "ü" \\ [{,' + "x" * index, "label": [index, {"a": None}]} for index in range(40)]
+    monkeypatch.setattr(formats, "_PIECE", piece)
+    for indent in (None, 2):
+        text = " \n" + json.dumps(rows, indent=indent, ensure_ascii=False) + "\n "
+        assert read_file(write("a.json", text), COLUMNS).columns["label"] == [row["label"] for row in rows]
+        with pytest.raises(DataError, match="not valid JSON"):
+            read_file(write("b.json", text.rstrip()[:-1]), COLUMNS)
+    with pytest.raises(DataError, match=r"line 3 column 12: not valid JSON"):
+        read_file(write("c.json", '[{"text": "a"},\n\n  {"text": x}]'), COLUMNS)
+
+
+@pytest.mark.parametrize("piece", [1, 5, 1 << 18])
+def test_lines_in_pieces_of_any_size(write, monkeypatch, piece):
+    monkeypatch.setattr(lines, "_PIECE", piece)
+    path = write("a.txt", "eins\r\nzwei ü\n\ndrei".encode())
+    assert list(stream_lines(path)) == [(1, "eins\r"), (2, "zwei ü"), (3, ""), (4, "drei")]
+    with pytest.raises(DataError, match="line 3: byte 0xff"):
+        list(stream_lines(write("b.txt", b"eins\nzwei\n\xff\n")))
+
+
+# What would fill the memory
+
+
+def _peak_of(work) -> int:
+    tracemalloc.start()
+    try:
+        work()
+        return tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+
+
+BOMBS = {
+    ".jsonl": b'{"text": "a", "label": 0}\n{"text": "b", "label": 1}\n',
+    ".json": b'{"text": "a", "label": 0},\n',
+    ".csv": b"a,0\n",
+    ".tsv": b"a\t0\n",
+}
+
+
+@pytest.mark.parametrize("suffix", BOMBS)
+def test_what_unpacks_without_end_is_refused_before_a_row_is_made(tmp_path, monkeypatch, suffix):
+    monkeypatch.setattr(lines, "UNPACKED_ANYWAY", 1 << 20)
+    start = {".json": b"[", ".csv": b"text,label\n", ".tsv": b"text\tlabel\n"}.get(suffix, b"")
+    path = tmp_path / f"rows{suffix}.gz"
+    path.write_bytes(gzip.compress(start + BOMBS[suffix] * (20_000_000 // len(BOMBS[suffix]))))
+
+    def read() -> None:
+        with pytest.raises(DataError, match="unpacks to more than 100 times"):
+            read_file(str(path), COLUMNS)
+
+    assert _peak_of(read) < 2 << 20
+
+
+def test_a_gzip_file_that_understates_what_it_holds_is_stopped(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "UNPACKED_ANYWAY", 1 << 20)
+    path = tmp_path / "a.txt.gz"
+    parts = [gzip.compress(b"a fine film\n" * 100_000)] * 50
+    path.write_bytes(b"".join([*parts, gzip.compress(b"end")]))  # the last part says how much there is
+    read = count()
+    with pytest.raises(DataError, match="unpacks to more than 100 times"):
+        deque(zip(read, stream_lines(str(path)), strict=False), maxlen=0)
+    assert 50_000 < next(read) < 2_000_000
+
+
+def test_a_gzip_file_of_text_is_no_bomb(tmp_path, monkeypatch):
+    monkeypatch.setattr(lines, "UNPACKED_ANYWAY", 1 << 16)
+    random = Random(0)
+    text = "\n".join(json.dumps({"text": " ".join(random.choices("abcdefgh", k=9)), "label": 1}) for _ in range(4000))
+    path = tmp_path / "rows.jsonl.gz"
+    path.write_bytes(gzip.compress(text.encode()))
+    assert len(read_file(str(path), COLUMNS)) == 4000
+
+
+def _parquet(path, columns, **options):
+    import pyarrow
+    import pyarrow.parquet
+
+    pyarrow.parquet.write_table(pyarrow.table(columns), path, compression="zstd", **options)
+    return str(path)
+
+
+@pytest.mark.parametrize("kind", ["rows", "texts", "cell", "dictionary", "lists"])
+@pytest.mark.parametrize("packed", ["", ".gz"])
+def test_parquet_that_holds_one_value_over_and_over_is_refused(tmp_path, monkeypatch, kind, packed):
+    import pyarrow
+
+    monkeypatch.setattr(lines, "UNPACKED_ANYWAY", 1 << 20)
+    columns = {
+        "rows": {"text": ["a"] * 60_000, "label": [1] * 60_000},
+        "texts": {"text": ["the same text " * 400] * 2000, "label": [1] * 2000},
+        "cell": {"text": ["a" * (3 << 20)], "label": [1]},
+        "dictionary": {
+            "text": pyarrow.DictionaryArray.from_arrays(pyarrow.array([0] * 2000), ["a" * (1 << 18)]),
+            "label": [1] * 2000,
+        },
+        "lists": {"text": [["a"] * 1000] * 50, "label": [[0] * 1000] * 50},
+    }[kind]
+    path = _parquet(tmp_path / "rows.parquet", columns)
+    if packed:
+        (tmp_path / "rows.parquet.gz").write_bytes(gzip.compress(Path(path).read_bytes()))
+        path += packed
+
+    def read() -> None:
+        with pytest.raises(DataError, match="fill more than 100 times the size of the file"):
+            read_file(path, COLUMNS)
+
+    assert _peak_of(read) < 8 << 20
+
+
+def test_parquet_of_rows_is_read_in_parts_and_only_its_columns(tmp_path, monkeypatch):
+    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", 128)
+    monkeypatch.setattr(parquet, "_BATCH_BYTES", 1 << 12)
+    random = Random(0)
+    texts = [" ".join(random.choices("abcdefgh", k=40)) if index % 7 else None for index in range(2000)]
+    others = ["unread " * 10_000] * 2000  # would be refused, were it read
+    path = _parquet(tmp_path / "a.parquet", {"text": texts, "others": others, "label": list(range(2000))})
+    rows = read_file(path, COLUMNS)
+    assert rows.columns == {"text": texts, "label": list(range(2000))}
+    assert rows.place(1999) == f"{path}, row 2000"
+    assert [line for line, _ in stream_file(path, COLUMNS)] == list(range(1, 2001))
+    assert read_file(path, COLUMNS, max_rows=150).columns["text"] == texts[:150]
+    with pytest.raises(DataError, match="fill more than"):
+        read_file(path, ["others"])
+    monkeypatch.setattr(parquet, "MAX_LINE_BYTES", 50)
+    with pytest.raises(DataError, match="rows 1 to 100: a value of more than"):
+        read_file(path, COLUMNS)
+
+
+def test_a_column_that_datasets_has_read_as_json_is_refused(tmp_path, write):
+    from datasets import Dataset, load_dataset
+
+    source = write("a.jsonl", '{"text": "fine", "label": 1}\n{"text": "12", "label": 0}\n{"text": 5, "label": 0}\n')
+    loaded = load_dataset("json", data_files=source, split="train", cache_dir=str(tmp_path / "cache"))
+    if type(loaded.features["text"]).__name__ != "Json":
+        pytest.skip("this version of datasets refuses mixed columns itself")
+    loaded.to_parquet(tmp_path / "a.parquet")
+    path = str(tmp_path / "a.parquet")
+    for read in (
+        lambda: rows_from_dataset(loaded, "a.parquet", COLUMNS, None),
+        lambda: read_file(path, COLUMNS),
+        lambda: list(stream_file(path, COLUMNS)),
+        lambda: list(file_lines(path, CorpusSettings(files=(path,)))),
+        lambda: list(hub_lines(loaded, "a.parquet", CorpusSettings(dataset="a.parquet"))),
+    ):
+        with pytest.raises(DataError, match=r"a\.parquet, row 2, column 'text': 12, of type int.* mixed"):
+            read()
+    # The file itself says which row is no text.
+    with pytest.raises(DataError, match=r"a\.jsonl, row 3, column 'text': the text is 5, of type int"):
+        check_texts(read_file(source, COLUMNS), "text")
+    objects = Dataset.from_dict({"text": ["a"], "label": [[{"b": 1}, {"c": "x"}]]}, on_mixed_types="use_json")
+    assert rows_from_dataset(objects, "x", COLUMNS, None).columns["label"] == [[{"b": 1}, {"c": "x"}]]

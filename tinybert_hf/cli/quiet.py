@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from tinybert_hf.errors import ChangedFilesWarning
+from tinybert_hf.errors import ChangedFilesWarning, FileFormatWarning
 
 # Figures that a reader of the screen does not need; they stay in the logs that report_to writes.
 _LEFT_OUT = ("grad_norm", "total_flos", "runtime", "samples_per_second", "steps_per_second", "train_loss", "eval_loss")
@@ -37,8 +37,9 @@ def quiet_libraries() -> None:
     for name in ("httpx", "httpx2", "huggingface_hub", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    warnings.filterwarnings("default", category=ChangedFilesWarning)
-    warnings.showwarning = _say_changes
+    for category in (ChangedFilesWarning, FileFormatWarning):
+        warnings.filterwarnings("default", category=category)
+    warnings.showwarning = _say_once
     _said.clear()
     if sys.stderr.isatty():
         trainer.DEFAULT_PROGRESS_CALLBACK = _readable_bar()
@@ -50,8 +51,8 @@ def quiet_libraries() -> None:
     trainer.PrinterCallback = _lines_only()
 
 
-def _say_changes(message: Warning | str, *args: Any, **kwargs: Any) -> None:
-    """Each once: a folder is looked at in the plan and when it is opened."""
+def _say_once(message: Warning | str, *args: Any, **kwargs: Any) -> None:
+    """Each once: a folder or a file is looked at in the plan and when it is opened."""
     if str(message) not in _said:
         _said.add(str(message))
         print(f"note: {message}", file=sys.stderr)

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-import gzip
 import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
-from typing import IO, cast
+from typing import IO
 
 import typer
 
@@ -64,18 +63,17 @@ def _column(file: str, column: str) -> list[str]:
 
 
 def _lines_of_file(file: str) -> list[str]:
+    from tinybert_hf.data.lines import reading
+
     if Path(file).is_dir():
         raise DataError(f"{file} is a folder. Give a file with a text a line, or a table.")
-    try:
-        with cast("IO[bytes]", gzip.open(file) if file.lower().endswith(".gz") else Path(file).open("rb")) as handle:
-            return list(_lines(handle, file))
-    except FileNotFoundError:
-        raise DataError(f"{file} does not exist (looked from {Path.cwd()}).") from None
-    except (EOFError, gzip.BadGzipFile) as error:
-        raise DataError(f"{file} is not a whole gzip file ({error}). Make or download it again.") from error
+    if not Path(file).exists():
+        raise DataError(f"{file} does not exist (looked from {Path.cwd()}).")
+    with reading(file) as handle:
+        return list(_lines(handle, file))
 
 
 def _lines(handle: IO[bytes], name: str) -> Iterator[str]:
-    from tinybert_hf.data.formats import text_lines
+    from tinybert_hf.data.lines import text_lines
 
     return (line.rstrip("\r\n") for _, line in text_lines(handle, name))

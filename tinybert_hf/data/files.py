@@ -1,29 +1,58 @@
 """Reads one file of rows, or says why it cannot be read."""
 
 import difflib
-import gzip
-import zlib
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import IO, TYPE_CHECKING, cast
+from typing import IO, TYPE_CHECKING, Any
 
-from tinybert_hf.data.formats import Row, read_csv, read_json, read_json_lines, read_tsv, text_lines
+from tinybert_hf.data.delimited import read_csv, read_tsv
+from tinybert_hf.data.formats import Block, read_json, read_json_lines
+from tinybert_hf.data.lines import reading, text_lines
+from tinybert_hf.data.parquet import (
+    class_names_of,
+    parquet_class_names,
+    parquet_columns,
+    read_parquet,
+    refuse_changed_values,
+)
 from tinybert_hf.data.raw_rows import RawRows, check_columns
 from tinybert_hf.errors import DataError
 
 if TYPE_CHECKING:
     from datasets import Dataset
 
-READERS: dict[str, Callable[[IO[bytes], str], Iterator[Row]]] = {
+READERS: dict[str, Callable[[IO[bytes], str, Sequence[str]], Iterator[Block]]] = {
     ".jsonl": read_json_lines,
     ".ndjson": read_json_lines,
     ".json": read_json,
     ".csv": read_csv,
     ".tsv": read_tsv,
+    ".parquet": read_parquet,
 }
-# Text packs 3 to 20 times, rows of one sentence 200 times, and nothing but zeros 1,000 times.
-_MOST_PACKED, _UNPACKED_ANYWAY = 300, 256 << 20
-SUFFIXES = (*READERS, ".parquet")
+SUFFIXES = tuple(READERS)
+
+
+def read_blocks(path: str, columns: Sequence[str] = ()) -> Iterator[Block]:
+    """Reads a file of rows in blocks, so that a file larger than the memory can be read.
+
+    Args:
+        path: a file with one of `SUFFIXES`, or one of them with .gz behind it.
+        columns: the columns that have to be in each row; of Parquet no others are read.
+
+    Raises:
+        DataError: the file is missing, a folder, of an unknown kind, empty, broken, or lacks a column; or so little
+            of it unpacks to so much that it is no text.
+    """
+    suffix = checked_suffix(Path(path))
+    size = Path(path).stat().st_size
+    is_first = True
+    with reading(path) as handle:
+        packed: Any = getattr(handle, "fileobj", None) or handle  # of a gzip file the packed bytes count
+        for block in READERS[suffix](handle, path, columns):
+            if is_first:
+                check_columns(path, columns, block.rows[0])
+                is_first = False
+            yield block if block.share else block._replace(share=min(1.0, packed.tell() / size))
 
 
 def read_file(path: str, columns: Sequence[str], max_rows: int | None = None) -> RawRows:
@@ -31,69 +60,76 @@ def read_file(path: str, columns: Sequence[str], max_rows: int | None = None) ->
 
     Args:
         path: a file with one of `SUFFIXES`, or one of them with .gz behind it.
-        columns: the columns to keep.
+        columns: the columns to keep; the last is the label column.
         max_rows: stop after this many rows.
 
     Returns:
-        The rows, with the line of each where the format has lines.
+        The rows, with the line of each.
 
     Raises:
-        DataError: the file is missing, a folder, of an unknown kind, empty, broken, or lacks a column.
+        DataError: as `read_blocks`; or there are no rows.
     """
+    kept = RawRows(path, {column: [] for column in columns})
+    for block in read_blocks(path, columns):
+        for column, values in kept.columns.items():
+            values += _values(block, column, path)
+        kept.lines += block.lines
+        if max_rows is not None and len(kept.lines) >= max_rows:
+            del kept.lines[max_rows:]
+            for values in kept.columns.values():
+                del values[max_rows:]
+            break
+    if not kept.lines:
+        raise DataError(f"{path} has no rows.")
     suffix = checked_suffix(Path(path))
-    try:
-        with open_file(path) as handle:
-            if suffix == ".parquet":
-                return _read_parquet(handle, path, columns, max_rows)
-            rows = _collect(READERS[suffix](handle, path), path, columns, max_rows)
-            rows.is_text = suffix in (".csv", ".tsv")
-            return rows
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is not a whole gzip file ({error}). Make or download it again.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    kept.is_text = suffix in (".csv", ".tsv")
+    if suffix == ".parquet" and columns:
+        with reading(path) as handle:
+            kept.class_names = parquet_class_names(handle, path, columns[-1])
+    return kept
 
 
-def stream_file(path: str, columns: Sequence[str]) -> Iterator[Row]:
-    """Reads columns of a file a row at a time, so that a file larger than the memory can be read.
+def stream_file(path: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Reads columns of a file a row at a time.
 
     Args:
-        path: as for `read_file`.
+        path: as for `read_blocks`.
         columns: the columns that have to be there.
 
     Returns:
         The line or number of each row, and the row.
 
     Raises:
-        DataError: as `read_file`.
+        DataError: as `read_blocks`.
     """
-    suffix = checked_suffix(Path(path))
-    try:
-        with open_file(path) as handle:
-            rows = _parquet_rows(handle, path, columns) if suffix == ".parquet" else READERS[suffix](handle, path)
-            for line, row in rows:
-                check_columns(path, columns, row)
-                yield line, row
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is not a whole gzip file ({error}). Make or download it again.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    for block in read_blocks(path, columns):
+        for line, row in zip(block.lines, block.rows, strict=True):
+            check_columns(path, columns, row)
+            yield line, row
 
 
 def stream_lines(path: str) -> Iterator[tuple[int, str]]:
-    """Reads the lines of a text file, .txt or .txt.gz, one at a time.
+    """Reads the lines of a text file, .txt or .txt.gz, one at a time, without the line feeds.
 
     Raises:
         DataError: the file is missing, a folder, empty, broken, not UTF-8, or has a line of more than 64 MB.
     """
     checked_suffix(Path(path), (".txt", *SUFFIXES))
-    try:
-        with open_file(path) as handle:
-            yield from text_lines(handle, path)
-    except (EOFError, zlib.error, gzip.BadGzipFile) as error:
-        raise DataError(f"{path} is not a whole gzip file ({error}). Make or download it again.") from error
-    except OSError as error:
-        raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
+    with reading(path) as handle:
+        yield from text_lines(handle, path)
+
+
+def file_columns(path: str) -> list[str]:
+    """The columns of a file: those of its first row; none where there is no row.
+
+    Raises:
+        DataError: as for `read_blocks`.
+    """
+    if checked_suffix(Path(path)) == ".parquet":
+        with reading(path) as handle:
+            return parquet_columns(handle, path)
+    first = next(read_blocks(path), None)
+    return [] if first is None else list(first.rows[0])
 
 
 def read_whole_file(path: str, max_rows: int | None = None) -> RawRows:
@@ -106,15 +142,7 @@ def read_whole_file(path: str, max_rows: int | None = None) -> RawRows:
     Raises:
         DataError: as for `read_file`.
     """
-    suffix = checked_suffix(Path(path))
-    with open_file(path) as handle:
-        if suffix == ".parquet":
-            import pyarrow.parquet  # type: ignore[import-untyped]
-
-            names = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(handle, mode="r")).schema_arrow.names
-        else:
-            names = list(next(READERS[suffix](handle, path), (0, {}))[1])
-    return read_file(path, names, max_rows)
+    return read_file(path, file_columns(path), max_rows)
 
 
 def rows_from_dataset(dataset: "Dataset", source: str, columns: Sequence[str], max_rows: int | None) -> RawRows:
@@ -127,7 +155,7 @@ def rows_from_dataset(dataset: "Dataset", source: str, columns: Sequence[str], m
         max_rows: keep only the first rows.
 
     Raises:
-        DataError: no rows, or a column is missing.
+        DataError: no rows, a column is missing, or its texts were changed as `datasets` read them.
     """
     check_columns(source, columns, dataset.column_names)
     if dataset.num_rows == 0:
@@ -135,10 +163,10 @@ def rows_from_dataset(dataset: "Dataset", source: str, columns: Sequence[str], m
     kept = dataset.select_columns(list(columns))
     if max_rows is not None:
         kept = kept.select(range(min(max_rows, kept.num_rows)))
-    label = kept.features[columns[-1]]
-    names = getattr(getattr(label, "feature", label), "names", None)
     values = {column: list(kept.with_format(None)[column]) for column in columns}
-    return RawRows(source, values, class_names=tuple(names) if names else None)
+    for column in columns:
+        refuse_changed_values(source, column, kept.features[column], values[column])
+    return RawRows(source, values, class_names=class_names_of(kept.features[columns[-1]]))
 
 
 def checked_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
@@ -169,71 +197,9 @@ def checked_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
     return suffix
 
 
-class _Unpacked(gzip.GzipFile):
-    """A gzip file that may not grow without bound: a few kilobytes can hold gigabytes of one letter."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path, "rb")
-        self._most = max(_UNPACKED_ANYWAY, _MOST_PACKED * Path(path).stat().st_size)
-
-    def readline(self, size: int | None = -1) -> bytes:
-        line = super().readline(size)
-        if self.tell() > self._most:
-            raise DataError(
-                f"{self.name} unpacks to more than {_MOST_PACKED} times its size, as no text does. If it is right, "
-                "unpack it yourself and give the unpacked file."
-            )
-        return line
-
-
-def open_file(path: str) -> IO[bytes]:
-    """Opens a file; one that ends in .gz gives its content, which may not grow without bound."""
-    return cast("IO[bytes]", _Unpacked(path) if path.lower().endswith(".gz") else Path(path).open("rb"))
-
-
-def _collect(rows: Iterable[Row], source: str, columns: Sequence[str], max_rows: int | None) -> RawRows:
-    kept = RawRows(source, {column: [] for column in columns})
-    for line, row in rows:
-        if not kept.lines:
-            check_columns(source, columns, row)
-        for column, values in kept.columns.items():
-            if column not in row:
-                raise DataError(f"{source}, line {line}: no column {column!r}, only {', '.join(row) or 'none'}.")
-            values.append(row[column])
-        kept.lines.append(line)
-        if len(kept.lines) == max_rows:
-            break
-    if not kept.lines:
-        raise DataError(f"{source} has no rows.")
-    return kept
-
-
-def _read_parquet(handle: IO[bytes], path: str, columns: Sequence[str], max_rows: int | None) -> RawRows:
-    import pyarrow  # type: ignore[import-untyped]
-    import pyarrow.parquet  # type: ignore[import-untyped]
-    from datasets import Dataset
-    from datasets.table import InMemoryTable
-
+def _values(block: Block, column: str, source: str) -> list[Any]:
     try:
-        file = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(handle, mode="r"))
-        check_columns(path, columns, file.schema_arrow.names)
-        table = file.read(columns=list(columns))
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not a readable parquet file ({str(error).splitlines()[0]}).") from error
-    return rows_from_dataset(Dataset(InMemoryTable(table)), path, columns, max_rows)
-
-
-def _parquet_rows(handle: IO[bytes], path: str, columns: Sequence[str]) -> Iterator[Row]:
-    import pyarrow
-    import pyarrow.parquet
-
-    try:
-        file = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(handle, mode="r"))
-        check_columns(path, columns, file.schema_arrow.names)
-        number = 0
-        for batch in file.iter_batches(batch_size=1024, columns=list(columns) or None):
-            for row in batch.to_pylist():
-                number += 1
-                yield number, row
-    except (pyarrow.ArrowException, UnicodeDecodeError) as error:
-        raise DataError(f"{path} is not a readable parquet file ({str(error).splitlines()[0]}).") from error
+        return [row[column] for row in block.rows]
+    except KeyError:
+        line, row = next((line, row) for line, row in zip(block.lines, block.rows, strict=True) if column not in row)
+        raise DataError(f"{source}, line {line}: no column {column!r}, only {', '.join(row) or 'none'}.") from None

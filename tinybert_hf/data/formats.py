@@ -1,106 +1,38 @@
-"""One reader per file format. Each yields (line, row), row being column name -> value.
+"""JSON: one object a line, a list of objects, or one object. Every reader yields blocks of rows, with their places.
 
-The JSON and CSV readers of `datasets` guess a type per column and then speak of Arrow casts; reading the lines here
-keeps every value as written and knows the line of a mistake.
+The JSON reader of `datasets` guesses a type per column and then speaks of Arrow casts; reading the lines here keeps
+every value as written and knows the line of a mistake.
 """
 
-import csv
+import codecs
 import json
 import re
-from collections.abc import Iterator
-from typing import IO, Any
+from collections.abc import Iterator, Sequence
+from itertools import repeat
+from typing import IO, Any, NamedTuple
 
+from tinybert_hf.data.lines import MAX_LINE_BYTES, line_blocks, text_blocks
 from tinybert_hf.errors import DataError
-from tinybert_hf.wording import counted
 
-Row = tuple[int, dict[str, Any]]
-_QUOTED = re.compile(r'"(?:[^"]|"")*"')
-
-
-# A text of so many bytes is no example, and a few kilobytes of gzip can hold a line that fills the memory.
-MAX_LINE_BYTES = 64 << 20
+# A whole file that is one object, such as SQuAD's; the largest that are published have 42 MB.
+_MAX_OBJECT_BYTES = 256 << 20
+_PIECE = 1 << 18
+_ROWS_AT_ONCE = 1000  # of a list
+_SPACE = re.compile(r"[ \t\n\r]*")
 
 
-def text_lines(handle: IO[bytes], source: str) -> Iterator[tuple[int, str]]:
-    """Yields the lines of a UTF-8 file, counted from 1.
+class Block(NamedTuple):
+    """Some rows of a file.
 
-    Raises:
-        DataError: a line that is not UTF-8, or longer than any example.
+    Attributes:
+        lines: line of each row, or its number where the format has no lines.
+        rows: column -> value, of each.
+        share: of the file that has been read.
     """
-    number = 0
-    while raw := handle.readline(MAX_LINE_BYTES + 1):
-        number += 1
-        if len(raw) > MAX_LINE_BYTES:
-            raise DataError(
-                f"{source}, line {number}: longer than {MAX_LINE_BYTES >> 20} MB. Split or remove the row."
-            )
-        try:
-            yield number, raw.decode("utf-8-sig" if number == 1 else "utf-8")
-        except UnicodeDecodeError as error:
-            raise DataError(
-                f"{source}, line {number}: byte {raw[error.start]:#04x} is not UTF-8. Save the file as UTF-8."
-            ) from error
 
-
-def read_json_lines(handle: IO[bytes], source: str) -> Iterator[Row]:
-    """One JSON object per line; blank lines are skipped."""
-    for number, line in text_lines(handle, source):
-        if not line.strip():
-            continue
-        try:
-            row = json.loads(line, object_pairs_hook=_without_doubles)
-        except (ValueError, RecursionError) as error:
-            raise DataError(
-                f"{source}, line {number}: not valid JSON ({error}). Each line must be one object, "
-                'such as {"text": "a fine film", "label": 1}.'
-            ) from error
-        if not isinstance(row, dict):
-            raise DataError(
-                f"{source}, line {number}: a JSON object with columns was expected, got {line.strip():.60}"
-            )
-        yield number, row
-
-
-def read_json(handle: IO[bytes], source: str) -> Iterator[Row]:
-    """A JSON list of objects, or one object per line as many tools write it under this suffix too, or over many."""
-    start = handle.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
-    handle.seek(0)
-    if start != b"[":
-        whole = _object_over_lines(handle, source) if start == b"{" else None
-        if whole is not None:
-            yield 1, whole
-            return
-        handle.seek(0)
-        yield from read_json_lines(handle, source)
-        return
-    try:
-        text = "".join(line for _, line in text_lines(handle, source))
-        rows = json.loads(text, object_pairs_hook=_without_doubles)
-    except (ValueError, RecursionError) as error:
-        if isinstance(error, DataError):
-            raise
-        raise DataError(f"{source}: not valid JSON ({error}).") from error
-    for number, row in enumerate(rows, start=1):
-        if not isinstance(row, dict):
-            raise DataError(f"{source}, row {number}: a JSON object with columns was expected, got {row!r:.60}")
-        yield number, row
-
-
-def _object_over_lines(handle: IO[bytes], source: str) -> dict[str, Any] | None:
-    """The one object of a file in which it is spread over lines; None where lines are objects, or nothing is."""
-    lines = (line for _, line in text_lines(handle, source))
-    first = next((line for line in lines if line.strip()), "")
-    try:
-        json.loads(first)
-    except (ValueError, RecursionError):
-        try:
-            row = json.loads("".join([first, *lines]), object_pairs_hook=_without_doubles)
-        except (ValueError, RecursionError) as error:
-            if isinstance(error, DataError):
-                raise
-            return None  # the reader of lines says where it is broken
-        return row if isinstance(row, dict) else None
-    return None
+    lines: Sequence[int]
+    rows: list[dict[str, Any]]
+    share: float = 0.0
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -113,60 +45,215 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return row
 
 
-def _checked_row(header: list[str], cells: list[str], source: str, line: int) -> Row:
-    if len(cells) != len(header):
-        raise DataError(
-            f"{source}, line {line}: {counted(len(cells), 'column')}, but the header has {len(header)} "
-            f"({', '.join(header)}). Quote a text that holds the separator."
-        )
-    return line, dict(zip(header, cells, strict=True))
+_scan = json.JSONDecoder(object_pairs_hook=_without_doubles).scan_once
+_scan_fast = json.JSONDecoder().scan_once
+_scan_pairs = json.JSONDecoder(object_pairs_hook=tuple).scan_once
 
 
-def _checked_header(cells: list[str], source: str, line: int) -> list[str]:
-    header = [cell.strip() for cell in cells]
-    twice = next((name for name in header if header.count(name) > 1), None)
-    if twice is not None:
-        raise DataError(f"{source}, line {line}: two columns are called {twice!r:.60}. Rename or remove one.")
-    return header
+def read_json_lines(handle: IO[bytes], source: str, columns: Sequence[str] = ()) -> Iterator[Block]:
+    """One JSON object per line; blank lines are skipped."""
+    for number, text in text_blocks(handle, source):
+        rows = _plain_rows(text) or _sound_rows(text)
+        if rows is not None:
+            yield Block(range(number, number + len(rows)), rows)
+            continue
+        lines = [(at, line) for at, line in enumerate(text.split("\n"), number) if line.strip()]
+        if lines:
+            yield Block([at for at, _ in lines], [_row(line, source, at) for at, line in lines])
 
 
-def read_csv(handle: IO[bytes], source: str, delimiter: str = ",") -> Iterator[Row]:
-    """Comma-separated values with a header; every value stays text."""
-    limit = csv.field_size_limit(2**31 - 1)
-    reader = csv.reader((line for _, line in text_lines(handle, source)), delimiter=delimiter, strict=True)
-    header: list[str] | None = None
-    start = 1
-    try:
-        for cells in reader:
-            if cells and header is None:
-                header = _checked_header(cells, source, start)
-            elif cells and header is not None:
-                yield _checked_row(header, cells, source, start)
-            start = reader.line_num + 1
-    except csv.Error as error:
-        raise DataError(f"{source}, line {start}: not valid CSV ({error}). Is a quotation mark unpaired?") from error
-    finally:
-        csv.field_size_limit(limit)
+def _plain_rows(text: str) -> list[dict[str, Any]] | None:
+    """The rows of lines of which each is one object without another in it; None where that cannot be seen at once.
 
-
-def read_tsv(handle: IO[bytes], source: str) -> Iterator[Row]:
-    """Tab-separated values with a header, quoted or not.
-
-    Many published .tsv files do not quote, and hold single quotation marks; others are quoted as CSV. So every line is
-    taken as it stands, unless the number of columns then goes wrong: that file is read as quoted.
+    As many braces as lines, and one at the start of each: so no line holds two objects or a part of one, and what is
+    between two braces is one line, whatever it is read together with.
     """
-    rows = list(_unquoted_rows(handle, source))
-    if len({len(cells) for _, cells in rows}) > 1:
-        handle.seek(0)
-        yield from read_csv(handle, source, delimiter="\t")
+    feeds = text.count("\n")
+    if text.count("{") != feeds + 1 or text.count("\n{") != feeds or text[:1] != "{":
+        return None
+    whole = f"[{text.replace(chr(10), ',')}]"
+    colons = text.count(":")
+    try:
+        if colons % (feeds + 1) == 0:  # none in a text, most likely
+            rows, end = _scan_fast(whole, 0)
+            sound = end == len(whole) and len(rows) == feeds + 1 and set(map(type, rows)) == {dict}
+            # No more colons than names that were found, so none was found twice.
+            if sound and sum(map(len, rows)) == colons:
+                return rows  # type: ignore[no-any-return]
+        pairs, end = _scan_pairs(whole, 0)
+    except (ValueError, RecursionError, StopIteration):
+        return None
+    if end != len(whole) or len(pairs) != feeds + 1 or set(map(type, pairs)) != {tuple}:
+        return None
+    rows = list(map(dict, pairs))
+    return rows if list(map(len, rows)) == list(map(len, pairs)) else None
+
+
+def _sound_rows(text: str) -> list[dict[str, Any]] | None:
+    """The rows of lines of which each is one object; None where one is not, or has white space around it."""
+    lines = [line.rstrip("\r") for line in text.split("\n")]
+    try:
+        found = list(map(_scan, lines, repeat(0)))  # a blank line ends it
+    except (ValueError, RecursionError):
+        return None
+    rows = [row for row, _ in found]
+    whole = [end for _, end in found] == list(map(len, lines)) and all(type(row) is dict for row in rows)
+    return rows if whole else None
+
+
+def _row(line: str, source: str, number: int) -> dict[str, Any]:
+    try:
+        row = json.loads(line, object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError) as error:
+        raise DataError(
+            f"{source}, line {number}: not valid JSON ({error}). Each line must be one object, "
+            'such as {"text": "a fine film", "label": 1}.'
+        ) from error
+    if not isinstance(row, dict):
+        raise DataError(f"{source}, line {number}: a JSON object with columns was expected, got {line.strip():.60}")
+    return row
+
+
+def read_json(handle: IO[bytes], source: str, columns: Sequence[str] = ()) -> Iterator[Block]:
+    """A JSON list of objects, or one object per line as many tools write it under this suffix too, or over many."""
+    start = handle.read(1024).lstrip(b"\xef\xbb\xbf \t\r\n")[:1]
+    handle.seek(0)
+    if start == b"[":
+        yield from _list_rows(handle, source)
         return
-    header = _checked_header(rows[0][1], source, rows[0][0]) if rows else []
-    for line, cells in rows[1:]:
-        yield _checked_row(header, cells, source, line)
+    whole = _object_over_lines(handle, source) if start == b"{" else None
+    if whole is not None:
+        yield Block([1], [whole])
+        return
+    handle.seek(0)
+    yield from read_json_lines(handle, source)
 
 
-def _unquoted_rows(handle: IO[bytes], source: str) -> Iterator[tuple[int, list[str]]]:
-    for number, line in text_lines(handle, source):
-        if line.strip():
-            cells = line.rstrip("\r\n").split("\t")
-            yield number, [cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell for cell in cells]
+def _object_over_lines(handle: IO[bytes], source: str) -> dict[str, Any] | None:
+    """The one object of a file in which it is spread over lines; None where lines are objects, or nothing is."""
+    blocks = line_blocks(handle, source)
+    text, first, size = [], "", 0
+    for _, lines in blocks:
+        if not first:
+            first = next((line for line in lines if line.strip()), "")
+            try:
+                json.loads(first)
+            except (ValueError, RecursionError):
+                pass
+            else:
+                return None
+        text += lines
+        size += sum(map(len, lines))
+        if size > _MAX_OBJECT_BYTES:
+            return None  # the reader of lines says what is wrong with the first one
+    try:
+        row = json.loads("\n".join(text), object_pairs_hook=_without_doubles)
+    except (ValueError, RecursionError):
+        return None  # the reader of lines says where it is broken
+    return row if isinstance(row, dict) else None
+
+
+class _Window:
+    """The part of a long text that is being read, and where in the whole it stands."""
+
+    def __init__(self, handle: IO[bytes]) -> None:
+        self._handle = handle
+        self._decode = codecs.getincrementaldecoder("utf-8-sig")().decode
+        self._line, self._column = 1, 1
+        self.text, self.place, self.is_last = "", 0, False
+
+    def widen(self) -> None:
+        """Forgets what has been read, and reads on: more, the longer that is which cannot be read yet."""
+        done = self.text[: self.place]
+        feeds = done.count("\n")
+        self._line += feeds
+        self._column = len(done) - done.rfind("\n") if feeds else self._column + len(done)
+        rest = self.text[self.place :]
+        data = self._handle.read(max(_PIECE, len(rest)))
+        self.is_last = not data
+        self.text, self.place = rest + self._decode(data, final=self.is_last), 0
+
+    @property
+    def line_of_end(self) -> int:
+        """The line in which the window ends."""
+        return self._line + self.text.count("\n")
+
+    def where(self, place: int) -> str:
+        """Line and column of a place in the text."""
+        feeds = self.text.count("\n", 0, place)
+        column = place - self.text.rfind("\n", 0, place) if feeds else self._column + place
+        return f"line {self._line + feeds} column {column}"
+
+    def next(self) -> str:
+        """The next character that is no white space; empty at the end of the file."""
+        while True:
+            self.place = _SPACE.match(self.text, self.place).end()  # type: ignore[union-attr]
+            if self.place < len(self.text) or self.is_last:
+                return self.text[self.place : self.place + 1]
+            self.widen()
+
+
+def _list_rows(handle: IO[bytes], source: str) -> Iterator[Block]:
+    """The objects of a JSON list, one after the other, so that a list of any length can be read."""
+    window = _Window(handle)
+    number, rows = 0, []
+    try:
+        window.next()
+        window.place += 1  # the bracket
+        if window.next() == "]":
+            window.place += 1
+        else:
+            while True:
+                row = _next_value(window, source, number + len(rows) + 1)
+                if type(row) is not dict:
+                    at = number + len(rows) + 1
+                    raise DataError(f"{source}, row {at}: a JSON object with columns was expected, got {row!r:.60}")
+                rows.append(row)
+                if len(rows) == _ROWS_AT_ONCE:
+                    yield Block(range(number + 1, number + 1 + len(rows)), rows)
+                    number, rows = number + len(rows), []
+                mark = window.next()
+                if mark not in (",", "]"):
+                    raise _NotJson("Expecting ',' delimiter", window.place)
+                window.place += 1
+                if mark == "]":
+                    break
+                window.next()
+        if window.next():
+            raise _NotJson("Extra data", window.place)
+    except _NotJson as error:
+        problem, place = error.args
+        raise DataError(f"{source}, {window.where(place)}: not valid JSON ({problem}).") from error
+    except UnicodeDecodeError as error:
+        line = window.line_of_end + error.object.count(10, 0, error.start)
+        raise DataError(
+            f"{source}, line {line}: byte {error.object[error.start]:#04x} is not UTF-8. Save the file as UTF-8."
+        ) from error
+    if rows:
+        yield Block(range(number + 1, number + 1 + len(rows)), rows)
+
+
+class _NotJson(Exception):
+    """What is wrong, and the place in the window."""
+
+
+def _next_value(window: _Window, source: str, number: int) -> Any:
+    while True:
+        try:
+            value, end = _scan(window.text, window.place)
+        except StopIteration as error:
+            problem, place = "Expecting value", int(error.value)
+        except json.JSONDecodeError as error:
+            problem, place = error.msg, error.pos
+        except (ValueError, RecursionError) as error:
+            raise _NotJson(str(error), window.place) from error
+        else:
+            window.place = end
+            return value
+        # A value that goes on behind the window ends with it, or is a text of which the end cannot be seen.
+        may_go_on = problem.startswith("Unterminated") or place > len(window.text) - 16
+        if window.is_last or not may_go_on:
+            raise _NotJson(problem, place)
+        if len(window.text) - window.place > MAX_LINE_BYTES:
+            raise DataError(f"{source}, row {number}: longer than {MAX_LINE_BYTES >> 20} MB. Split or remove the row.")
+        window.widen()

@@ -3,10 +3,9 @@
 import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import islice
 
 from tinybert_hf.data.columns import OBVIOUS_COLUMNS
-from tinybert_hf.data.files import SUFFIXES, stream_file, stream_lines
+from tinybert_hf.data.files import SUFFIXES, file_columns, stream_file, stream_lines
 from tinybert_hf.data.raw_rows import columns_named_by
 from tinybert_hf.errors import DataError
 
@@ -90,8 +89,8 @@ def _texts_of(file: str, columns: Sequence[str]) -> Iterator[str]:
 
 def _obvious_column(file: str) -> str:
     names = OBVIOUS_COLUMNS["text_column"]
-    row = next((row for _, row in islice(stream_file(file, ()), 1)), {})
-    return next((name for name in names if name in row), names[0])
+    there = file_columns(file)
+    return next((name for name in names if name in there), names[0])
 
 
 def _checked(text: str, place: str) -> str:

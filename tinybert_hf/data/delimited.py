@@ -1,0 +1,398 @@
+"""CSV and TSV: a header, and rows of cells that stay text."""
+
+import csv
+import re
+import warnings
+from collections.abc import Iterator, Sequence
+from itertools import chain, islice, pairwise
+from typing import IO, Any, NamedTuple
+
+from tinybert_hf.data.formats import Block
+from tinybert_hf.data.lines import line_blocks
+from tinybert_hf.errors import DataError, FileFormatWarning
+from tinybert_hf.wording import counted
+
+# Characters of one quoted cell: a quotation mark that is never closed would take in the rest of the file.
+MAX_CELL = 16 << 20
+_QUOTED = re.compile(r'"(?:[^"]|"")*"')
+_NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
+_SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
+_ROWS_AT_ONCE = 1000
+# A column with more different values than this says nothing about where a row ends.
+_MOST_VALUES = 64
+_MOST_DOUBTS = 1000
+
+Cells = tuple[int, list[str]]
+
+
+def read_csv(handle: IO[bytes], source: str, columns: Sequence[str] = ()) -> Iterator[Block]:
+    """Comma-separated values with a header; every value stays text."""
+    limit = csv.field_size_limit(MAX_CELL)
+    try:
+        yield from _read(handle, source, columns, ",")
+    finally:
+        csv.field_size_limit(limit)
+
+
+def read_tsv(handle: IO[bytes], source: str, columns: Sequence[str] = ()) -> Iterator[Block]:
+    """Tab-separated values with a header; every value stays text.
+
+    Many published .tsv files do not quote, and hold single quotation marks; others are quoted as CSV. So a line with
+    as many cells as the header is a row as it stands, and any other has to begin a row that is quoted throughout.
+    """
+    limit = csv.field_size_limit(MAX_CELL)
+    try:
+        yield from _read(handle, source, columns, "\t")
+    finally:
+        csv.field_size_limit(limit)
+
+
+def _read(handle: IO[bytes], source: str, columns: Sequence[str], usual: str) -> Iterator[Block]:
+    lines = _Lines(handle, source)
+    separator = _separator(lines, source, columns, usual)
+    rows = _Rows(lines, source, separator)
+    # A header of which every name is quoted was written by a tool that quotes.
+    first = next(lines, "").rstrip("\r\n")
+    lines.push_back(first)
+    is_quoted = separator != "\t" or all(map(_QUOTED.fullmatch, first.split(separator)))
+    found = rows.quoted() if is_quoted else rows.unquoted()
+    start, cells = next(found, (1, []))
+    if not cells:
+        return
+    header = rows.header = _Header(cells, source, start, separator, columns)
+    ends = _RowEnds(header, source)
+    while kept := list(islice(found, _ROWS_AT_ONCE)):
+        values = header.rows(kept)
+        ends.look_at([cells for _, cells in kept], rows.doubts)
+        rows.doubts = []
+        yield Block([line for line, _ in kept], values)
+
+
+class _Lines:
+    """The lines of a file, and those of the row that is being read.
+
+    Attributes:
+        number: of the line that was given last.
+        row: the lines since the last row.
+    """
+
+    def __init__(self, handle: IO[bytes], source: str) -> None:
+        self._blocks = line_blocks(handle, source)
+        self._source = source
+        self._left: Iterator[str] = iter(())
+        self.number = 0
+        self.row: list[str] = []
+
+    def __iter__(self) -> Iterator[str]:
+        return self
+
+    def __next__(self) -> str:
+        line = next(self._left, None)
+        while line is None:
+            self._left = iter(next(self._blocks)[1])
+            line = next(self._left, None)
+        self.number += 1
+        self.row.append(line)
+        if "\0" in line:
+            raise DataError(
+                f"{self._source}, line {self.number}: a zero byte, so this is no text in UTF-8 (UTF-16, as Excel "
+                "writes it, or a binary file). Save the file as UTF-8."
+            )
+        return line + "\n"
+
+    def push_back(self, line: str) -> None:
+        """Gives a line once more."""
+        self._left = chain([line], self._left)
+        self.number -= 1
+        self.row = []
+
+
+def _separator(lines: _Lines, source: str, columns: Sequence[str], usual: str) -> str:
+    """What stands between the cells, from the header: the usual one, unless only another one makes the columns."""
+    for line in lines:
+        if not line.strip():
+            continue
+        said = re.fullmatch(r'"?sep=(.)"?,*\s*', line)
+        if said is not None:  # the first line by which Excel tells itself; it is no row
+            lines.row = []
+            return said[1]
+        lines.push_back(line.rstrip("\n"))
+        found = {one: [cell.strip().strip('"').strip() for cell in line.split(one)] for one in _SEPARATORS}
+        has_columns = [one for one in (usual, *found) if columns and set(columns) <= set(found[one])]
+        best = has_columns[0] if has_columns else max((usual, *found), key=lambda one: len(found[one]))
+        if best != usual and (has_columns or len(found[usual]) == 1) and len(found[best]) > 1:
+            warnings.warn(
+                f"{source}: its header is separated by {_SEPARATORS[best]}, not by {_SEPARATORS[usual]} as its name "
+                f"says, so it is read with {_SEPARATORS[best]}.",
+                FileFormatWarning,
+                stacklevel=2,
+            )
+            return best
+        return usual
+    return usual
+
+
+class _Header:
+    """The names of the columns.
+
+    Attributes:
+        cells: the names as they stand, those of the empty columns at the end left out.
+    """
+
+    def __init__(self, cells: list[str], source: str, line: int, separator: str, columns: Sequence[str]) -> None:
+        self._source = source
+        self.cells = [cell.strip() for cell in cells]
+        while self.cells and not self.cells[-1]:
+            self.cells.pop()
+        # The first column may lack a name: tools write the numbers of the rows there.
+        self._unnamed = [place for place, name in enumerate(self.cells) if place and not name]
+        named = [name for place, name in enumerate(self.cells) if place not in self._unnamed]
+        twice = next((name for name in named if named.count(name) > 1), None)
+        absent = [name for name in columns if name not in named]
+        if absent and _looks_like_row(self.cells):
+            shown = ", ".join(f"column{place}" for place in range(1, len(cells) + 1))
+            raise DataError(
+                f"{source} has no header: its first line is a row ({', '.join(map(repr, self.cells)):.200}), and "
+                f"{counted(len(cells), 'column has', 'columns have')} no names, so {absent[0]!r} is not found. "
+                f"Write a first line with a name for each column ({shown}; {', '.join(map(repr, columns))} where they "
+                f"are), separated by {_SEPARATORS.get(separator, repr(separator))}."
+            )
+        if twice is not None:
+            raise DataError(f"{source}, line {line}: two columns are called {twice!r:.60}. Rename or remove one.")
+
+    def fits(self, cells: list[str]) -> bool:
+        """Whether a row has a cell for each column; a spreadsheet's empty ones behind them do not count."""
+        width = len(self.cells)
+        return len(cells) == width or (len(cells) > width and not any(map(str.strip, cells[width:])))
+
+    def rows(self, found: list[Cells]) -> list[dict[str, Any]]:
+        """The rows by column; a column without a name is empty, and left out."""
+        width = len(self.cells)
+        if self._unnamed or any(len(cells) != width for _, cells in found):
+            found = [(line, self._checked(line, cells)) for line, cells in found]
+        rows = [dict(zip(self.cells, cells, strict=True)) for _, cells in found]
+        if self._unnamed and self.cells[0]:
+            for row in rows:
+                del row[""]
+        return rows
+
+    def _checked(self, line: int, cells: list[str]) -> list[str]:
+        width = len(self.cells)
+        if not self.fits(cells):
+            raise DataError(
+                f"{self._source}, line {line}: {counted(len(cells), 'column')}, but the header has {width} "
+                f"({', '.join(self.cells)}). Quote a text that holds the separator."
+            )
+        for place in self._unnamed:
+            if cells[place].strip():
+                raise DataError(
+                    f"{self._source}, line {line}: {cells[place]!r:.60} stands in column {place + 1}, which has no "
+                    "name in the header. Name the column, or quote a text that holds the separator."
+                )
+        return cells[:width]
+
+
+def _looks_like_row(cells: list[str]) -> bool:
+    """Whether a header is none: names are short, each another, and no numbers."""
+    return any(_NUMBER.fullmatch(cell) or len(cell.split()) > 4 or len(cell) > 40 for cell in cells)
+
+
+class _Doubt(NamedTuple):
+    """A quoted cell of several lines, in which each line may be a row of its own.
+
+    Attributes:
+        first: its first line.
+        last: its last line.
+        column: where it stands.
+        breaks: for each line break in it, the cells that stand before and behind it, with their columns.
+        is_whole: each of its lines has as many cells as the header, none of them empty.
+    """
+
+    first: int
+    last: int
+    column: int
+    breaks: list[list[tuple[int, str]]]
+    is_whole: bool
+
+
+class _Rows:
+    """The cells of each row, and the line in which it begins; the first row is the header.
+
+    Attributes:
+        header: None until it has been read.
+        doubts: of the rows that have been read.
+    """
+
+    def __init__(self, lines: _Lines, source: str, separator: str) -> None:
+        self._lines, self._source, self._separator = lines, source, separator
+        self.header: _Header | None = None
+        self.doubts: list[_Doubt] = []
+
+    def quoted(self) -> Iterator[Cells]:
+        """As CSV has it: a cell that holds separators, line breaks or quotation marks is quoted."""
+        lines = self._lines
+        start = lines.number + 1
+        try:
+            for cells in csv.reader(lines, delimiter=self._separator, strict=True):
+                count = len(lines.row)
+                start = lines.number - count + 1
+                if count > 1:
+                    self._doubt(cells, start)
+                lines.row = []
+                if any(cells):
+                    yield start, cells
+                start = lines.number + 1
+        except csv.Error as error:
+            raise DataError(f"{self._source}, line {start}: not valid CSV ({error}). {_csv_advice(error)}") from error
+
+    def unquoted(self) -> Iterator[Cells]:
+        """Every line is a row, unless it has not as many cells as the header and begins one that is quoted."""
+        lines, separator = self._lines, self._separator
+        opened, inner, quoted = 0, 0, 0  # lines: a mark opens a cell and closes none, stands within one, was obeyed
+        for line in lines:
+            text = line.rstrip("\r\n")
+            number = lines.number
+            lines.row = [line]
+            cells = text.split(separator)
+            is_open = False
+            plain = cells
+            if '"' in text:
+                is_open = any(cell.startswith('"') and not _QUOTED.fullmatch(cell) for cell in cells)
+                plain = [cell[1:-1].replace('""', '"') if _QUOTED.fullmatch(cell) else cell for cell in cells]
+            if self.header is None or self.header.fits(plain):
+                if "\r" in text and any("\r" in cell and not _QUOTED.fullmatch(cell) for cell in cells):
+                    raise DataError(
+                        f"{self._source}, line {number}: a carriage return (\\r) within a line. Lines end with \\n or "
+                        "\\r\\n; remove it, or save the file with such line ends."
+                    )
+                opened = number if is_open else opened
+                inner = number if plain == cells and '"' in text else inner
+                if is_open and quoted:
+                    raise DataError(
+                        f"{self._source}, line {number}: a quotation mark opens a cell and does not close it, but "
+                        f"line {quoted} is right only if such marks hold a cell together. Quote every text that holds "
+                        'tabs, line breaks or quotation marks, and double these (""), or none.'
+                    )
+                if any(map(str.strip, cells)):
+                    yield number, plain
+                continue
+            whole = self._quoted_row(line) if is_open and not opened else None
+            if whole is not None and self.header.fits(whole) and not (inner and lines.number > number):
+                quoted = number
+                yield number, whole
+            elif text.strip():
+                yield number, cells  # too many or too few, which is said with the header
+
+    def _quoted_row(self, line: str) -> list[str] | None:
+        """The cells of a row that begins with a line and goes on until its marks are paired; None if it is broken."""
+        lines, size, marks = [line], len(line), line.count('"')
+        first = self._lines.number
+        while marks % 2 and size < MAX_CELL:
+            further = next(self._lines, None)
+            if further is None:
+                return None
+            lines.append(further)
+            size, marks = size + len(further), marks + further.count('"')
+        try:
+            (cells,) = csv.reader(lines, delimiter=self._separator, strict=True)
+        except (csv.Error, ValueError):
+            return None
+        if len(lines) > 1:
+            self._doubt(cells, first)
+        self._lines.row = []
+        return cells
+
+    def _doubt(self, cells: list[str], first: int) -> None:
+        """Notes a row of several lines, to be looked at once it is known what the other rows end with."""
+        within = [column for column, cell in enumerate(cells) if "\n" in cell]
+        lines = [line.rstrip("\r\n") for line in self._lines.row if line.strip()]
+        if len(within) != 1 or len(cells) < 2 or len(lines) < 2:
+            return
+        column, behind = within[0], len(cells) - 1 - within[0]
+        parts = [[cell.strip('"') for cell in line.split(self._separator)] for line in lines]
+        breaks = []
+        for before, after in pairwise(parts):
+            if len(before) <= behind or len(after) <= column:
+                return  # no row could end or begin there
+            ends = list(enumerate(before[len(before) - behind :], start=column + 1))
+            breaks.append([*ends, *enumerate(after[:column])])
+        is_whole = all(len(part) == len(cells) and all(map(str.strip, part)) for part in parts)
+        self.doubts.append(_Doubt(first, self._lines.number, column, breaks, is_whole))
+
+
+class _RowEnds:
+    """What the cells of each column look like, by which the end of a row is known."""
+
+    def __init__(self, header: _Header, source: str) -> None:
+        self._header, self._source = header, source
+        self._values: list[set[str]] = [set() for _ in header.cells]
+        self._are_numbers = [True for _ in header.cells]
+        self._open: list[_Doubt] = []
+        self._rows = 0
+
+    def look_at(self, rows: list[list[str]], doubts: list[_Doubt]) -> None:
+        """Learns from rows, and refuses a quoted text of which every line ends and begins like a row of its own.
+
+        Args:
+            rows: the cells of each.
+            doubts: about some of them; those that later rows may confirm are kept.
+        """
+        news = [self._learn(column, {row[column] for row in rows}) for column in range(len(self._values))]
+        for doubt in [*self._open, *doubts] if any(news) else doubts:
+            if all(any(cell for _, cell in one) and self._are_usual(one) for one in doubt.breaks):
+                raise DataError(
+                    f"{self._source}, line {doubt.first}: a quotation mark opens a text in column "
+                    f"{self._header.cells[doubt.column]!r} that ends in line {doubt.last}, and each line of it looks "
+                    'like a row of its own. Remove the mark that has no partner, or double the marks (""). If it is '
+                    "one text, give the rows as .jsonl."
+                )
+        self._rows += len(rows)
+        for doubt in doubts:
+            if doubt.is_whole and not any(self._tells(column) for column, _ in doubt.breaks[0]):
+                warnings.warn(
+                    f"{self._source}, line {doubt.first}: a quoted text ends in line {doubt.last}, and each line of "
+                    f"it has as many cells as the header ({len(self._values)}). If they are rows of their own, a "
+                    'quotation mark has no partner: remove it, or double it ("").',
+                    FileFormatWarning,
+                    stacklevel=2,
+                )
+        self._open += doubts[: _MOST_DOUBTS - len(self._open)]
+
+    def _tells(self, column: int) -> bool:
+        """Whether the cells of a column are known by what they are: numbers, or a few that come again."""
+        values = len(self._values[column])
+        return self._are_numbers[column] or (values <= _MOST_VALUES and 2 * values < self._rows)
+
+    def _learn(self, column: int, found: set[str]) -> bool:
+        """Whether the column tells something new; nothing, once it is known to be free text."""
+        values = self._values[column]
+        if len(values) > _MOST_VALUES and not self._are_numbers[column]:
+            return False
+        before = len(values), self._are_numbers[column]
+        self._are_numbers[column] = self._are_numbers[column] and all(map(_NUMBER.fullmatch, found))
+        if len(values) <= _MOST_VALUES:
+            values |= found
+        return before != (len(values), self._are_numbers[column])
+
+    def _are_usual(self, cells: list[tuple[int, str]]) -> bool:
+        """Whether each cell is one that its column has elsewhere, as far as the column tells anything."""
+        tells = False
+        for column, cell in cells:
+            if self._are_numbers[column]:
+                if _NUMBER.fullmatch(cell) is None:
+                    return False
+            elif len(self._values[column]) <= _MOST_VALUES:
+                if cell not in self._values[column]:
+                    return False
+            else:
+                continue
+            tells = True
+        return tells
+
+
+def _csv_advice(error: csv.Error) -> str:
+    if "new-line character" in str(error):
+        return r"A carriage return (\r) within a line: lines end with \n or \r\n. Remove it, or quote its text."
+    if "field limit" in str(error):
+        return f"A text of more than {MAX_CELL:,} characters: is a quotation mark unpaired?"
+    return "Is a quotation mark unpaired?"
