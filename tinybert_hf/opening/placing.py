@@ -10,6 +10,7 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.opening.input_limits import with_fitting_settings
 
 
 def put_in_place(
@@ -19,7 +20,7 @@ def put_in_place(
 
     Args:
         model: with `save_pretrained`.
-        processing_class: the tokenizer, or None.
+        processing_class: the tokenizer, or None; it is saved with settings that fit the model.
         target: a folder that does not exist yet, or is empty.
         further: safetensors files that belong to the model, by name.
     """
@@ -28,7 +29,7 @@ def put_in_place(
     shutil.rmtree(beside, ignore_errors=True)
     model.save_pretrained(beside)
     if processing_class is not None:
-        processing_class.save_pretrained(beside)
+        with_fitting_settings(processing_class, model).save_pretrained(beside)
     for name, tensors in (further or {}).items():
         save_file(dict(tensors), beside / name)
     write_manifest(beside)

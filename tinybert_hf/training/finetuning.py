@@ -12,7 +12,8 @@ import torch
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, TrainingArguments
 
 from tinybert_hf.distillation.shapes import is_translator
-from tinybert_hf.opening import put_in_place
+from tinybert_hf.opening import put_in_place, with_fitting_settings
+from tinybert_hf.opening.input_limits import without_unread_segments
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
 from tinybert_hf.training.possible_numbers import check_number, known_epochs
@@ -82,6 +83,7 @@ class FinetuneTrainer(ResumableTrainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """As in transformers; a mean over the labels of its own batch becomes its share of the accumulated batch's."""
+        inputs = dict(without_unread_segments(self.accelerator.unwrap_model(model), inputs))
         if not self._mean_over_tokens or num_items_in_batch is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         tokens = (inputs["labels"] != -100).sum()
@@ -149,6 +151,7 @@ def finetune(
     target = Path(output_dir)
     work = target.parent / f".{target.name}.training"
     settings = settings.with_epochs(count_rows(train_dataset), has_decoder=is_translator(model))
+    processing_class = with_fitting_settings(processing_class, model)
     args = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.known_epochs,

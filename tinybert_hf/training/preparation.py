@@ -20,6 +20,7 @@ from tinybert_hf.distillation.projections import AnyProjections, JointProjection
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
 from tinybert_hf.distillation.teachers import AnyTeacher, each_teacher
 from tinybert_hf.errors import DataError
+from tinybert_hf.training.model_checks import check_rows
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -87,6 +88,7 @@ def _batches_to_fit_on(trainer: DistillationTrainer) -> Iterator[dict[str, Any]]
         batches = [chosen[i : i + PROJECTION_BATCH] for i in range(0, len(chosen), PROJECTION_BATCH)]
         collated = [_collated(trainer, batch) for batch in batches]
     for batch in collated:
+        check_rows(trainer.student, trainer.teacher, batch, trainer.processing_class)
         yield trainer._prepare_inputs(batch)
 
 

@@ -23,7 +23,7 @@ from tinybert_hf.distillation.joint_objective import objective_between
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher, settled
 from tinybert_hf.errors import OutputFolderError, TinyBertError
-from tinybert_hf.opening import PROJECTIONS_FILE
+from tinybert_hf.opening import PROJECTIONS_FILE, with_fitting_settings
 from tinybert_hf.training.answer_record import AnswerRecord
 from tinybert_hf.training.arguments import DistillationArguments
 from tinybert_hf.training.base import ResumableTrainer
@@ -32,7 +32,7 @@ from tinybert_hf.training.compilation import compiled
 from tinybert_hf.training.distillation_model import DistillationModel
 from tinybert_hf.training.loss_curve import LossCurve
 from tinybert_hf.training.model_card import write_model_card
-from tinybert_hf.training.model_checks import check_cache, check_kind, check_vocabularies
+from tinybert_hf.training.model_checks import check_cache, check_kind, check_rows, check_vocabularies
 from tinybert_hf.training.own_tokens import OwnTokensCollator, own_inputs
 from tinybert_hf.training.preparation import (
     example_rows,
@@ -101,6 +101,9 @@ class DistillationTrainer(ResumableTrainer):
         self.args = args
         self.model_init = model_init
         self.teacher = settled(teacher, kwargs.get("processing_class"))
+        if kwargs.get("processing_class") is not None and model is not None:
+            # Padding, and what is saved with the student.
+            kwargs["processing_class"] = with_fitting_settings(kwargs["processing_class"], model)
         self.processing_class = kwargs.get("processing_class")
         check_cache(self.teacher, args)
         if kwargs.get("data_collator") is None:
@@ -173,8 +176,9 @@ class DistillationTrainer(ResumableTrainer):
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """Train, or go on from a checkpoint; see transformers' Trainer.
 
-        Before the first step one small batch runs through both models: what cannot be captured raises here, and
-        parameters that no loss reaches (the head, in the intermediate phase) are left out of training.
+        Before the first step one small batch is looked at, whether its numbers lie within the tables of both models,
+        and runs through them: what cannot be captured raises here, and parameters that no loss reaches (the head, in
+        the intermediate phase) are left out of training.
 
         Args:
             resume_from_checkpoint: folder of a checkpoint, or True: the newest whole one of `args.output_dir`.
@@ -185,6 +189,7 @@ class DistillationTrainer(ResumableTrainer):
 
         Raises:
             CaptureError: something cannot be taken from a model.
+            DataError: rows with tokens, positions or segments that a model does not have, or padded before the text.
             TinyBertError: as ResumableTrainer; or a teacher cache that cannot be used, with the reason.
         """
         if self.model_init is not None:
@@ -192,6 +197,7 @@ class DistillationTrainer(ResumableTrainer):
         self.loss_curve = LossCurve()
         self.place_teacher()
         examples = example_rows(self, rows=8)
+        check_rows(self.student, self.teacher, examples, self.processing_class)
         self._cache = open_teacher_cache(self, examples) if self.args.teacher_cache is not None else None
         self._answers = AnswerRecord.of(self, examples, self.answers_for) if self.answers_for is not None else None
         batch = self._prepare_inputs(examples)
