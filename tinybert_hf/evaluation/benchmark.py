@@ -50,7 +50,7 @@ def measure_costs(
     Args:
         models: name -> model, each on its own device; modes are left as they were.
         batch_size: rows of one forward.
-        length: tokens of each row.
+        length: tokens of each row; fewer where a model has fewer positions.
         rounds: timed forwards of each model, after some that are not timed.
 
     Returns:
@@ -58,7 +58,10 @@ def measure_costs(
     """
     import torch
 
+    from tinybert_hf.opening import limits_of
+
     times: dict[str, list[float]] = {name: [] for name in models}
+    length = min([length, *(one for one in (limits_of(model).positions for model in models.values()) if one)])
     with eval_mode(models.values()), torch.inference_mode():
         inputs = {
             name: random_inputs(model.config, batch_size, length, model.device) for name, model in models.items()

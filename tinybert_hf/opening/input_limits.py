@@ -19,6 +19,7 @@ _POSITION_TABLES = ("position_embeddings", "char_position_embeddings", "embed_po
 _PROBE = "A film, 1 2 3."
 _SHOWN = 4
 _TARGET = "of the target "
+_POOLS = "ForSequenceClassification"
 _NO_LABEL = -100  # of padding
 
 
@@ -34,7 +35,7 @@ class InputLimits:
         made_for: tokens of a text that the configuration speaks of where there is no table: longer ones run, though
             the model may not have learnt them.
         target_made_for: the same of the target.
-        skips_padding: padding takes no position, as in RoBERTa and its kin.
+        no_place: the token id that takes no position, which is that of padding in RoBERTa and its kin.
         segments: rows of the segment embeddings; 0: the model takes no segment ids.
         pads_left: its head looks at the last place, so padding has to stand before the text (XLNet).
     """
@@ -45,7 +46,7 @@ class InputLimits:
     target_positions: int | None = None
     made_for: int | None = None
     target_made_for: int | None = None
-    skips_padding: bool = False
+    no_place: int | None = None
     segments: int | None = None
     pads_left: bool = False
 
@@ -73,15 +74,15 @@ def limits_of(model: Any) -> InputLimits:
     two_halves = bool(getattr(config, "is_encoder_decoder", False)) and hasattr(network, "get_decoder")
     encoder = network.get_encoder() if two_halves else network
     decoder = network.get_decoder() if two_halves else None
-    positions, offset, skips_padding = _positions(encoder, config)
+    positions, first, no_place = _positions(encoder, config)
     return InputLimits(
         tokens=_rows(_embeddings(encoder)) or _rows(_embeddings(network)),
         target_tokens=_rows(_embeddings(decoder)) if two_halves else None,
-        positions=None if positions is None else positions - offset,
+        positions=None if positions is None else positions - first,
         target_positions=_target_positions(decoder, config),
         made_for=_made_for(config, "encoder"),
         target_made_for=_made_for(config, "decoder") if two_halves else None,
-        skips_padding=skips_padding,
+        no_place=no_place,
         segments=_segments(network, config),
         pads_left=getattr(config, "summary_type", None) == "last",
     )
@@ -236,7 +237,7 @@ def check_tokens(
         beyond = sorted(index for index in ids if not 0 <= index < rows)
         if beyond:
             named = [(names.get(one), one) for one in beyond]
-            raise kind(_no_embedding(whose, rows, side, named, advice, "its tokenizer gives"))
+            raise kind(_no_embedding(whose, rows, side, named, max(ids) + 1, advice, "the tokenizer gives"))
 
 
 def check_ids(
@@ -267,7 +268,7 @@ def check_ids(
     if rows is not None and beyond:
         named = {index: str(name) for name, index in tokenizer.get_vocab().items()} if tokenizer is not None else {}
         named_ids = [(named.get(index), index) for index in beyond]
-        raise kind(_no_embedding(whose, rows, side, named_ids, None, "the rows hold"))
+        raise kind(_no_embedding(whose, rows, side, named_ids, max([*named, *beyond]) + 1, None, "the rows hold"))
 
 
 def check_length(
@@ -325,9 +326,7 @@ def check_batch(
     if limits.target_tokens is not None and "labels" in batch:
         labels = batch["labels"]
         check_ids(labels[labels != _NO_LABEL].unique().tolist(), limits, whose, kind, target=True)
-    length = ids.shape[1]
-    if limits.skips_padding and mask is not None and mask.ndim == 2:
-        length = int(mask.sum(1).max())
+    length = ids.shape[1] if limits.no_place is None else int((ids != limits.no_place).sum(1).max())
     if limits.positions is not None and length > limits.positions:
         raise kind(
             f"{whose} has {limits.positions} positions, and a row of the training set has {length} tokens. Tokenise "
@@ -339,28 +338,41 @@ def check_batch(
             f"segment id {int(segments.max())}. Remove the column {SEGMENTS}, or tokenise the rows with the tokenizer "
             "of this model."
         )
-    if mask is not None and mask.ndim == 2 and not limits.pads_left and bool(((mask[:, 0] == 0) & mask.any(1)).any()):
+    _check_side(model, mask, limits.pads_left, whose, kind)
+
+
+def _check_side(model: Any, mask: Any, pads_left: bool, whose: str, kind: type[TinyBertError]) -> None:
+    """Refuse rows that are padded on the side that a head looks at, or that shifts the places of their tokens."""
+    if mask is None or mask.ndim != 2 or (pads_left and not type(model).__name__.endswith(_POOLS)):
+        return
+    place, behind, side = (-1, "behind", "left") if pads_left else (0, "before", "right")
+    if bool(((mask[:, place] == 0) & mask.any(1)).any()):
         raise kind(
-            f"{whose} looks at the first place of a row, and the rows are padded before their tokens, so its answer "
-            'would depend on the other rows of a batch. Set tokenizer.padding_side = "right" in the collator.'
+            f"{whose} looks at the {'last' if pads_left else 'first'} place of a row, and the rows are padded "
+            f"{behind} their tokens, so its answers would depend on the other rows of a batch. Set "
+            f'tokenizer.padding_side = "{side}" for the collator.'
         )
 
 
 def _no_embedding(
-    whose: str, rows: int, side: str, beyond: Sequence[tuple[str | None, int]], advice: str | None, who_gives: str
+    whose: str,
+    rows: int,
+    side: str,
+    beyond: Sequence[tuple[str | None, int]],
+    wanted: int,
+    advice: str | None,
+    who_gives: str,
 ) -> str:
-    """The one sentence about tokens without an embedding."""
+    """The one sentence about tokens without an embedding; `wanted` rows would hold them all."""
     shown = ", ".join(f"{index}" if name is None else f"{name!r} ({index})" for name, index in beyond[:_SHOWN])
     more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
-    if advice is None:
-        size = max(index for _, index in beyond) + 1
-        advice = (
-            f"Give the model an embedding for each with model.resize_token_embeddings({size}), train it with them and "
-            "save it again; or take the tokenizer that the model was trained with."
-        )
     return (
         f"{whose} embeds {rows} tokens {side}(ids 0 to {rows - 1}), and {who_gives} {len(beyond)} without an "
-        f"embedding: {shown}{more}. {advice}"
+        f"embedding: {shown}{more}. "
+    ) + (
+        advice
+        or f"Give the model an embedding for each with model.resize_token_embeddings({wanted}), train it with them "
+        "and save it again; or take the tokenizer that the model was trained with."
     )
 
 
@@ -397,8 +409,8 @@ def _rows(table: Any) -> int | None:
     return int(weight.shape[0]) if weight is not None and weight.ndim == 2 else None
 
 
-def _positions(part: Any, config: Any) -> tuple[int | None, int, bool]:
-    """Rows of the table of positions, the first that is read, and whether padding is passed over."""
+def _positions(part: Any, config: Any) -> tuple[int | None, int, int | None]:
+    """Rows of the table of positions, the first that is read, and the token id that is passed over."""
     for name, table in part.named_modules():
         if name.rpartition(".")[2] not in _POSITION_TABLES:
             continue
@@ -407,11 +419,11 @@ def _positions(part: Any, config: Any) -> tuple[int | None, int, bool]:
         if rows is None or hasattr(table, "make_weights") or hasattr(table, "make_weight"):
             continue
         if getattr(table, "padding_idx", None) is not None:
-            return rows, first, True
+            return rows, first, int(table.padding_idx)
         # Some tables begin with rows that are never read, and only the configuration tells it.
         said = getattr(config, "max_position_embeddings", None)
-        return (rows if not said or first else min(rows, said)), first, False
-    return None, 0, False
+        return (rows if not said or first else min(rows, said)), first, None
+    return None, 0, None
 
 
 def _target_positions(decoder: Any, config: Any) -> int | None:
@@ -428,7 +440,7 @@ def _made_for(config: Any, half: str) -> int | None:
 
 
 def _segments(network: Any, config: Any) -> int | None:
-    if SEGMENTS not in inspect.signature(network.forward).parameters:
+    if SEGMENTS not in inspect.signature(type(network).forward).parameters:
         return 0
     size = getattr(config, "type_vocab_size", None)
     return size if isinstance(size, int) and size > 0 else None  # no table: segments that are given are passed over

@@ -110,7 +110,7 @@ def _always(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[i
     """Ids that stay whatever the corpus holds."""
     known = set(tokenizer.get_vocab().values())
     always = (special_ids(tokenizer) | ids_of_settings(model)) & known
-    if limits_of(model).skips_padding:  # the padding token's id says where positions begin: it must not change
+    if limits_of(model).no_place is not None:  # the padding token's id says where positions begin: it must not change
         always |= {index for index in range(model.config.pad_token_id + 1) if index in known}
     return always
 

@@ -12,11 +12,13 @@ import torch
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, TrainingArguments
 
 from tinybert_hf.distillation.shapes import is_translator
-from tinybert_hf.opening import put_in_place, with_fitting_settings
+from tinybert_hf.errors import DataError
+from tinybert_hf.opening import check_batch, put_in_place, with_fitting_settings
 from tinybert_hf.opening.input_limits import without_unread_segments
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
 from tinybert_hf.training.possible_numbers import check_number, known_epochs
+from tinybert_hf.training.preparation import example_rows
 from tinybert_hf.training.usual_epochs import Readings, count_rows
 from tinybert_hf.training.word_collation import collator_for, labels_tokens
 
@@ -83,7 +85,7 @@ class FinetuneTrainer(ResumableTrainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """As in transformers; a mean over the labels of its own batch becomes its share of the accumulated batch's."""
-        inputs = dict(without_unread_segments(self.accelerator.unwrap_model(model), inputs))
+        inputs = dict(without_unread_segments(self.model, inputs))
         if not self._mean_over_tokens or num_items_in_batch is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         tokens = (inputs["labels"] != -100).sum()
@@ -146,6 +148,7 @@ def finetune(
 
     Raises:
         TinyBertError: a loss, gradient or weight that is not finite; no checkpoint that is whole.
+        DataError: first rows with tokens, positions or segments that the model does not have.
         OutputFolderError: a checkpoint or the folder could not be written.
     """
     target = Path(output_dir)
@@ -173,6 +176,7 @@ def finetune(
         if is_translator(model)
         else collator_for(model, processing_class),
     )
+    check_batch(model, example_rows(trainer, rows=8), "The model", DataError, processing_class)
     checkpoint = complete_checkpoint(work)
     if announce is not None and checkpoint is not None:
         announce(step_of(checkpoint))

@@ -72,7 +72,7 @@ def _check_sizes(student: PreTrainedModel, teacher: PreTrainedModel, tokenizer: 
             check_tokens(tokenizer, model, f"The {whose}", TeacherError, advice)
     limits = {"student": limits_of(student), "teacher": limits_of(teacher)}
     halves = [] if known else [("", {whose: one.tokens for whose, one in limits.items()})]
-    if is_translator(student):
+    if is_translator(student) and is_translator(teacher):
         halves.append((" of the target", {whose: one.target_tokens for whose, one in limits.items()}))
     for which, sizes in halves:
         if sizes["student"] != sizes["teacher"]:

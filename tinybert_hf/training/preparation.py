@@ -23,7 +23,7 @@ from tinybert_hf.errors import DataError
 from tinybert_hf.training.model_checks import check_rows
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, Trainer
 
     from tinybert_hf.training.distillation_model import DistillationModel
     from tinybert_hf.training.trainer import DistillationTrainer
@@ -46,7 +46,7 @@ def unchanged_randomness() -> Iterator[None]:
             np.random.set_state(numpy_state)
 
 
-def example_rows(trainer: DistillationTrainer, rows: int) -> dict[str, Any]:
+def example_rows(trainer: Trainer, rows: int) -> dict[str, Any]:
     """A collated batch of the first rows of the training set.
 
     Raises:
@@ -59,7 +59,7 @@ def example_rows(trainer: DistillationTrainer, rows: int) -> dict[str, Any]:
         return _collated(trainer, chosen)
 
 
-def _rows(trainer: DistillationTrainer, rows: int, start: int) -> list[Any]:
+def _rows(trainer: Trainer, rows: int, start: int) -> list[Any]:
     dataset = trainer.train_dataset
     if dataset is None:
         raise DataError("There is no training set: give train_dataset to the trainer.")
@@ -68,7 +68,7 @@ def _rows(trainer: DistillationTrainer, rows: int, start: int) -> list[Any]:
     return list(islice(iter(dataset), start, start + rows))
 
 
-def _collated(trainer: DistillationTrainer, rows: list[Any]) -> dict[str, Any]:
+def _collated(trainer: Trainer, rows: list[Any]) -> dict[str, Any]:
     batch: dict[str, Any] = trainer._get_collator_with_removed_columns(trainer.data_collator)(rows)
     return batch
 

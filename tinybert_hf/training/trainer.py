@@ -101,9 +101,8 @@ class DistillationTrainer(ResumableTrainer):
         self.args = args
         self.model_init = model_init
         self.teacher = settled(teacher, kwargs.get("processing_class"))
-        if kwargs.get("processing_class") is not None and model is not None:
-            # Padding, and what is saved with the student.
-            kwargs["processing_class"] = with_fitting_settings(kwargs["processing_class"], model)
+        if model is not None:  # what pads, and is saved with the student
+            kwargs["processing_class"] = with_fitting_settings(kwargs.get("processing_class"), model)
         self.processing_class = kwargs.get("processing_class")
         check_cache(self.teacher, args)
         if kwargs.get("data_collator") is None:
@@ -111,6 +110,7 @@ class DistillationTrainer(ResumableTrainer):
         if model_init is not None:
             set_seed(args.seed)
             model = super().call_model_init()
+            kwargs["processing_class"] = with_fitting_settings(self.processing_class, model)
         super().__init__(self._wrap(cast(PreTrainedModel, model), projections), args, **kwargs)
         self.model_init = model_init
         if self.args.n_gpu > 1:
