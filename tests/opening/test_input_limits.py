@@ -127,9 +127,7 @@ def test_a_model_without_a_table_of_positions_is_not_refused(family: str, fields
 def test_a_length_beyond_the_positions_is_refused_with_the_one_that_works() -> None:
     roberta = CONFIG_MAPPING["xlm-roberta"](**{**ENCODER, "max_position_embeddings": 66})
     check_length("max_length", 64, model=roberta)
-    with pytest.raises(
-        DataError, match=r"65 tokens.* the 64 positions of the teacher; .*--max-length.*64"
-    ):
+    with pytest.raises(DataError, match=r"65 tokens.* the 64 positions of the teacher; .*--max-length.*64"):
         check_length("max_length", 65, DataError, option="--max-length", student=BertConfig(), teacher=roberta)
 
 
