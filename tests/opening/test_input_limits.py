@@ -268,7 +268,7 @@ def test_padding_takes_no_position_of_a_roberta() -> None:
     padded = batch_of([18, 4], padded_to=24)  # padded to a multiple of 8 with token 1, which is its padding
     model(**padded)
     check_batch(model, padded, "m")
-    with pytest.raises(TinyBertError, match="18 positions, and a row of the training set has 19"):
+    with pytest.raises(TinyBertError, match="18 positions, and a row has 19"):
         check_batch(model, batch_of([19, 4], padded_to=24), "m")
 
 

@@ -12,7 +12,15 @@ from tinybert_hf.distillation.capture import logits_of
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config, open_model
 from tinybert_hf.evaluation.task_metrics import metrics_of, task_metrics
-from tinybert_hf.opening import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, task_of, with_fitting_settings
+from tinybert_hf.opening import (
+    HEADS,
+    QUESTION_ANSWERING,
+    TEXT_CLASSIFICATION,
+    check_batch,
+    limits_of,
+    task_of,
+    with_fitting_settings,
+)
 from tinybert_hf.opening.input_limits import without_unread_segments
 
 if TYPE_CHECKING:
@@ -55,6 +63,9 @@ def predicted_logits(model: "PreTrainedModel", dataset: "Dataset", processing_cl
         An array (rows, labels), in the order of the rows. Of a model that answers at each token a list of arrays
         (tokens of the row, labels), without the padding; of one that answers questions the two labels are start and
         end.
+
+    Raises:
+        DataError: rows with tokens, positions or segments that the model does not have.
     """
     import numpy as np
     import torch
@@ -63,10 +74,12 @@ def predicted_logits(model: "PreTrainedModel", dataset: "Dataset", processing_cl
     logits: list[Any] = []  # one a row
     was_training = model.training
     model.eval()
-    padding = with_fitting_settings(processing_class, model)
+    limits = limits_of(model)
+    padding = with_fitting_settings(processing_class, limits)
     try:
         with torch.inference_mode():
             for rows, batch in _batches(dataset, padding, batch_size):
+                check_batch(limits, batch, f"The {type(model).__name__}", DataError)
                 taken = without_unread_segments(model, batch)
                 output = model(**{name: tensor.to(model.device) for name, tensor in taken.items()})
                 said = _answers(model, output).float().cpu().numpy()

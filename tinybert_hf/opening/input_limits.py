@@ -309,7 +309,7 @@ def check_batch(
     """Refuse a batch with numbers that a model's tables do not hold, before the model reads it.
 
     Args:
-        model: that is to read it.
+        model: that is to read it, or its limits.
         batch: tensors by name, `input_ids` (B, L) among them; what is there of the rest is looked at too.
         whose: the model, at the beginning of a sentence.
         kind: the error.
@@ -318,7 +318,7 @@ def check_batch(
     Raises:
         TinyBertError: of that kind: what is beyond which table, and what to do.
     """
-    limits = limits_of(model)
+    limits = model if isinstance(model, InputLimits) else limits_of(model)
     ids, mask, segments = (batch.get(name) for name in ("input_ids", "attention_mask", SEGMENTS))
     if ids is None or ids.ndim != 2 or not ids.numel():
         return
@@ -329,10 +329,11 @@ def check_batch(
     length = ids.shape[1] if limits.no_place is None else int((ids != limits.no_place).sum(1).max())
     if limits.positions is not None and length > limits.positions:
         raise kind(
-            f"{whose} has {limits.positions} positions, and a row of the training set has {length} tokens. Tokenise "
+            f"{whose} has {limits.positions} positions, and a row has {length} tokens. Tokenise "
             f"the rows with truncation=True, max_length={limits.positions}."
         )
-    if segments is not None and limits.segments and reads_segments(model) and int(segments.max()) >= limits.segments:
+    # A model with one segment is given none.
+    if segments is not None and (limits.segments or 0) > 1 and int(segments.max()) >= (limits.segments or 0):
         raise kind(
             f"{whose} knows {limits.segments} segments (type_vocab_size of its configuration), and the rows have the "
             f"segment id {int(segments.max())}. Remove the column {SEGMENTS}, or tokenise the rows with the tokenizer "
