@@ -239,6 +239,17 @@ def test_what_is_saved_fits_too(tiny_tokenizer: BertTokenizer, tmp_path: Path) -
     assert with_fitting_settings(None, config) is None
 
 
+def test_padding_and_truncation_of_tokenizer_json_are_kept(tiny_tokenizer: BertTokenizer, tmp_path: Path) -> None:
+    """A call of a tokenizer takes them away, and other programs read them; the side alone follows the model."""
+    tokenizer = BertTokenizer(vocab=tiny_tokenizer.get_vocab(), padding_side="left", model_max_length=64)
+    tokenizer.backend_tokenizer.enable_truncation(12)
+    tokenizer.backend_tokenizer.enable_padding(direction="left", length=16)
+    fit_tokenizer(tokenizer, BertConfig(**ENCODER), "m").save_pretrained(tmp_path)
+    saved = Tokenizer.from_file(str(tmp_path / "tokenizer.json"))
+    assert saved.truncation["max_length"] == 12
+    assert (saved.padding["length"], saved.padding["direction"]) == (16, "right")
+
+
 def case(change: Callable[[dict[str, Any]], Any], *words: str) -> Any:
     return change, words
 

@@ -7,7 +7,8 @@ in the segment embeddings. A number beyond a table is an IndexError in the middl
 from __future__ import annotations
 
 import inspect
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
@@ -145,7 +146,8 @@ def fit_tokenizer(
     check_tokens(tokenizer, limits, whose, kind, advice)
     fitted = with_fitting_settings(tokenizer, limits)
     if limits.segments and SEGMENTS in fitted.model_input_names:
-        given = fitted(_PROBE, _PROBE).get(SEGMENTS, [0])
+        with _as_it_was(tokenizer):
+            given = fitted(_PROBE, _PROBE).get(SEGMENTS, [0])
         if max(given) >= limits.segments:
             raise kind(
                 f"{whose} knows {limits.segments} segments (type_vocab_size of config.json), and its tokenizer gives "
@@ -185,9 +187,12 @@ def with_fitting_settings(tokenizer: Any, model: Any) -> Any:
     # A copy that shares the vocabulary: copy.copy would read some tokenizers from their files anew.
     fitted = object.__new__(type(tokenizer))
     fitted.__dict__.update(tokenizer.__dict__)
-    fitted.init_kwargs = {**tokenizer.init_kwargs, **settings}  # what is saved
+    fitted.init_kwargs = {**getattr(tokenizer, "init_kwargs", {}), **settings}  # what is saved
     for name, value in settings.items():
         setattr(fitted, name, value)
+    for backend in _backends(tokenizer) if "padding_side" in settings else ():
+        if backend.padding is not None:  # it stands in tokenizer.json, which other programs read
+            backend.enable_padding(**{**backend.padding, "direction": side})
     return fitted
 
 
@@ -232,7 +237,8 @@ def check_tokens(
             continue
         # The ids around a text come from another part of tokenizer.json than the vocabulary.
         names = {index: str(token) for token, index in tokens.items()}
-        around = tokenizer(**probe)["input_ids"]
+        with _as_it_was(tokenizer):
+            around = tokenizer(**probe)["input_ids"]
         ids = {*names, *around, *([] if tokenizer.pad_token_id is None else [tokenizer.pad_token_id])}
         beyond = sorted(index for index in ids if not 0 <= index < rows)
         if beyond:
@@ -375,6 +381,22 @@ def _no_embedding(
         or f"Give the model an embedding for each with model.resize_token_embeddings({wanted}), train it with them "
         "and save it again; or take the tokenizer that the model was trained with."
     )
+
+
+@contextmanager
+def _as_it_was(tokenizer: Any) -> Iterator[None]:
+    """Around a call of a tokenizer, which would change the padding and truncation that are saved with it."""
+    kept = [(backend, backend.truncation, backend.padding) for backend in _backends(tokenizer)]
+    yield
+    for backend, truncation, padding in kept:
+        backend.no_truncation() if truncation is None else backend.enable_truncation(**truncation)
+        backend.no_padding() if padding is None else backend.enable_padding(**padding)
+
+
+def _backends(tokenizer: Any) -> list[Any]:
+    """What a fast tokenizer is made of: one, or one for each side of a translation."""
+    both = (getattr(tokenizer, name, None) for name in ("_tokenizer", "_target_tokenizer"))
+    return [one for one in both if hasattr(one, "enable_padding")]
 
 
 def _check_names(tokenizer: Any, model: Any, whose: str, kind: type[TinyBertError]) -> None:
