@@ -228,8 +228,7 @@ def check_tokens(
             "(tokenizer.json) into the same folder."
         )
     target = _target_vocabulary(tokenizer)
-    both = limits.tokens if limits.target_tokens is None else min(limits.tokens or 0, limits.target_tokens)
-    sides = [("", vocabulary, limits.tokens if target is not None else both, {"text": _PROBE})]
+    sides = [("", vocabulary, limits.tokens, {"text": _PROBE})]
     if target is not None:
         sides.append((_TARGET, target, limits.target_tokens, {"text_target": _PROBE}))
     for side, tokens, rows, probe in sides:
