@@ -35,6 +35,7 @@ TESTS_OF_TRAINER, TESTS_OF_RESUME = "tests/training/test_trainer.py", "tests/tra
 TESTS_OF_ORIGIN, TESTS_OF_BEST = "tests/training/test_origin.py", "tests/training/test_best_model.py"
 TESTS_OF_CACHE = "tests/training/test_teacher_cache.py"
 TESTS_OF_CARDS, TESTS_OF_SPEED = "tests/cards", "tests/evaluation/test_benchmark.py tests/evaluation/test_rounds.py"
+LIMITS, TESTS_OF_LIMITS = "opening/input_limits.py", "tests/opening/test_input_limits.py"
 TESTS_OF_PROCESSES, TESTS_OF_MODEL = "tests/training/test_two_processes.py", "tests/model"
 VALUES, NAMES, TEACHER = "data/label_values.py", "data/label_names.py", "distillation/teacher.py"
 TESTS_OF_LABELS = "tests/data/test_labels.py"
@@ -185,4 +186,16 @@ FAULTS = (
     Fault("classes that nobody has count in macro F1", "evaluation/scores.py", 'predictions, average="macro", zero_division=0)\n    classes', 'predictions, labels=range(num_labels), average="macro", zero_division=0)\n    classes', "tests/evaluation/test_metrics.py"),
     Fault("short translations know nothing", "evaluation/useless_figures.py", "or chrf >= NOTHING_LIKE_IT", "or False", "tests/evaluation/test_useless_figures.py"),
     Fault("a word twice shifts the vectors", "data/augmentation/glove.py", "reason = _TWICE if word in seen else None", "reason = None", "tests/data/augmentation/test_neighbours.py"),
+    # What a tokenizer gives, and the tables of a model
+    Fault("RoBERTa's positions begin at the first row", LIMITS, "if padding is None else int(padding) + 1", "if padding is None else 0", TESTS_OF_LIMITS),
+    Fault("a length above the model's is kept", LIMITS, "tokenizer.model_max_length > limits.positions", "tokenizer.model_max_length > 10**6", TESTS_OF_LIMITS),
+    Fault("segments for a model that has one", LIMITS, "limits.segments in (0, 1)", "limits.segments == 0", TESTS_OF_LIMITS),
+    Fault("padding stays on the side that the head looks at", LIMITS, 'side = "left" if limits.pads_left else "right"', "side = tokenizer.padding_side", TESTS_OF_LIMITS),
+    Fault("tokens are counted, and their ids not looked at", LIMITS, "sorted(index for index in ids if not 0 <= index < rows)\n        if beyond:\n            named", "[rows] * (len(ids) > rows)\n        if beyond:\n            named", TESTS_OF_LIMITS),
+    Fault("a tokenizer's settings are changed, and not what is saved", LIMITS, "{**tokenizer.init_kwargs, **settings}", "{**tokenizer.init_kwargs}", TESTS_OF_LIMITS),
+    Fault("padding takes positions of a RoBERTa", LIMITS, "ids.shape[1] if limits.no_place is None else", "ids.shape[1] if True else", TESTS_OF_LIMITS),
+    Fault("one segment's student is given the teacher's two", CAPTURE, "without_unread_segments(model, batch).items()", "batch.items()", TESTS_OF_TRAINER),
+    Fault("rows are not looked at before training", TRAINER, "check_rows(self.student, self.teacher, examples, self.processing_class)", "pass", TESTS_OF_TRAINER),
+    Fault("the batch size changes a figure", "evaluation/checkpoint.py", "padding = with_fitting_settings(processing_class, limits)", "padding = processing_class", "tests/evaluation/test_checkpoint.py"),
+    Fault("the saved tokenizer is the teacher's, whatever the student has", "recipes/stages.py", "with_fitting_settings(self.student_tokenizer, student)", "self.student_tokenizer", "tests/cli/test_input_limits.py"),
 )  # fmt: skip

@@ -9,14 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import torch
-from tiny_models import FAMILIES, make
 from tiny_translator import in_german, save_translator
 from transformers import pipeline
 
 from tinybert_hf.demonstration import EmptyTextError, compare, open_contest
 from tinybert_hf.demonstration.answers import Answer, chosen_labels, measure
-from tinybert_hf.demonstration.contestants import _limit
 
 TEXT, PAIR = "the film was very good", "a dull plot"
 Save = Callable[..., str]
@@ -89,23 +86,6 @@ def test_a_long_text_is_cut_and_said_to_be(save_student: Save) -> None:
     assert fits.scores == pytest.approx([oracle["negative"], oracle["positive"]], abs=1e-6)
     assert long.scores == pytest.approx(fits.scores)
     assert longer.scores == pytest.approx(fits.scores)
-
-
-def test_roberta_reads_fewer_tokens_than_it_has_positions(tiny_tokenizer: Any) -> None:
-    model = make(FAMILIES["roberta"]())
-    tokenizer = type("Any", (), {"model_max_length": 10**30})()
-    limit = _limit(model, tokenizer)
-    assert limit is not None
-    with torch.inference_mode():
-        model(input_ids=torch.full((1, limit), 5))
-        with pytest.raises((IndexError, RuntimeError)):
-            model(input_ids=torch.full((1, limit + 1), 5))
-    assert _limit(make(FAMILIES["bert"]()), replace_length(tokenizer, 50)) == 50
-
-
-def replace_length(tokenizer: Any, length: int) -> Any:
-    """A tokenizer of another length."""
-    return type("Any", (), {"model_max_length": length})()
 
 
 @pytest.mark.parametrize(("text", "pair"), [("", ""), (" \n", None), (TEXT, ""), ("", PAIR), (None, None)])

@@ -20,9 +20,12 @@ def student_of(**overrides: object) -> TinyBertForSequenceClassification:
     return TinyBertForSequenceClassification(config).eval()
 
 
-@pytest.mark.parametrize("family", ["bert", "roberta"])
-def test_a_student_of_the_same_shape_becomes_its_teacher(family: str) -> None:
-    teacher = make(FAMILIES[family]())
+@pytest.mark.parametrize(("family", "padding"), [("bert", 0), ("roberta", 1), ("roberta", 3)])
+def test_a_student_of_the_same_shape_becomes_its_teacher(family: str, padding: int) -> None:
+    """A RoBERTa's first position is the row behind the number of its padding token."""
+    config = FAMILIES[family]()
+    config.pad_token_id = padding
+    teacher = make(config)
     student = student_of(layer_norm_eps=teacher.config.layer_norm_eps, pad_token_id=teacher.config.pad_token_id)
     report = initialize_from_teacher(student, teacher, EXAMPLE)
     with torch.no_grad():

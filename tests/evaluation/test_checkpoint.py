@@ -4,14 +4,16 @@ import json
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from transformers import BertConfig, BertForSequenceClassification, EvalPrediction
+from datasets import Dataset
+from transformers import BertConfig, BertForSequenceClassification, BertTokenizer, EvalPrediction
 
 from tinybert_hf import TinyBertForMaskedLM, TinyBertForSequenceClassification
 from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.errors import DataError, TinyBertError
-from tinybert_hf.evaluation import evaluate_checkpoint, evaluate_model, metrics_for
+from tinybert_hf.evaluation import evaluate_checkpoint, evaluate_model, metrics_for, predicted_logits
 
 SINGLE = "single_label_classification"
 WORDS = ["the film", "a very dull plot , but", "is not good", "bad", "and the plot was very very bright .", "dull ."]
@@ -67,7 +69,7 @@ def test_mode_is_restored_after_a_fault(model, tiny_tokenizer, settings):
     data = TASKS["text-classification"].load(settings, need_train=False, label_names=("neg", "pos"))
     dataset = TASKS["text-classification"].tokenize(data.validation, tiny_tokenizer, settings)
     model.train()
-    with pytest.raises(IndexError):
+    with pytest.raises(DataError, match=r"embeds 64 tokens.*the rows hold 1 without an embedding: 10000\."):
         evaluate_model(model, dataset.map(lambda row: {"input_ids": [10_000] * row["length"]}), tiny_tokenizer, SINGLE)
     assert model.training
 
@@ -91,6 +93,24 @@ def test_regression_is_known_from_the_model(tmp_path, tiny_config, tiny_tokenize
     path.write_text("text,label\nthe film,1\ngood,2\nbad,4\n")
     scores = evaluate_checkpoint(str(tmp_path / "model"), DataSettings(validation_file=str(path)))
     assert set(scores) == {"pearson", "spearman", "mse"}
+
+
+@pytest.mark.parametrize("side", ["left", "right"])
+def test_the_batch_size_changes_no_answer_whatever_side_the_tokenizer_pads(model, tiny_tokenizer, rows, side):
+    tokenizer = BertTokenizer(vocab=tiny_tokenizer.get_vocab(), padding_side=side, model_max_length=64)
+    ids = tokenizer([row["text"] for row in rows])
+    expected = torch.cat([model.eval()(torch.tensor([one])).logits for one in ids["input_ids"]]).detach().numpy()
+    for size in (1, 7, 64):
+        found = predicted_logits(model, Dataset.from_dict(dict(ids)), tokenizer, size)
+        assert np.abs(found - expected).max() < 1e-5
+
+
+def test_a_model_of_one_segment_answers_as_if_there_were_none(tiny_config, tiny_tokenizer):
+    one = TinyBertForSequenceClassification(tiny_config(type_vocab_size=1)).eval()
+    ids = tiny_tokenizer(["the film", "a plot"], ["was good", "is dull"])
+    plain = {name: values for name, values in ids.items() if name != "token_type_ids"}
+    given, expected = (predicted_logits(one, Dataset.from_dict(dict(each)), tiny_tokenizer) for each in (ids, plain))
+    assert np.array_equal(given, expected)
 
 
 class TestRefused:
@@ -123,13 +143,13 @@ class TestRefused:
         # transformers makes an empty one, which reads every word as unknown.
         for file in Path(checkpoint).glob("token*"):
             file.unlink()
-        with pytest.raises(TinyBertError, match="has no tokenizer"):
+        with pytest.raises(TinyBertError, match="comes without a tokenizer"):
             evaluate_checkpoint(checkpoint, settings)
 
     def test_empty_tokenizer(self, tmp_path, settings):
         config = BertConfig(vocab_size=30, hidden_size=16, num_hidden_layers=1, num_attention_heads=2)
         BertForSequenceClassification(config).save_pretrained(tmp_path / "bert")
-        with pytest.raises(TinyBertError, match="has no tokenizer: only 5 special tokens"):
+        with pytest.raises(TinyBertError, match="comes without a tokenizer: only 5 special tokens"):
             evaluate_checkpoint(str(tmp_path / "bert"), settings)
 
     def test_broken_weights(self, checkpoint, settings):

@@ -155,7 +155,7 @@ def test_bad_input(saved: Path, corpus_file: Path, tmp_path: Path) -> None:
     refused(prune(saved, "--corpus", tmp_path / "empty.txt", "--output-dir", out), "there is no text in it")
     for file in saved.glob("tokenizer*"):
         file.unlink()
-    refused(prune(saved, *usual), "has no tokenizer")
+    refused(prune(saved, *usual), "comes without a tokenizer")
     assert not out.exists()
 
 

@@ -261,7 +261,7 @@ def test_padding_at_the_left_and_streams_are_refused(make: Any, tiny_tokenizer: 
     tiny_tokenizer = type(tiny_tokenizer)(vocab=tiny_tokenizer.get_vocab(), padding_side="left")
     from transformers import DataCollatorWithPadding
 
-    with pytest.raises(DataError, match="real tokens stand first"):
+    with pytest.raises(DataError, match="padded before their tokens"):
         make("cache", collator=DataCollatorWithPadding(tiny_tokenizer)).train()
     with pytest.raises(DataError, match="not a stream"):
         make("cache", data=many_rows(8).to_iterable_dataset(), max_steps=2).train()

@@ -10,7 +10,7 @@ import torch
 from datasets import Dataset
 from safetensors.torch import load_file
 from tiny_models import bert
-from transformers import AutoModelForSequenceClassification, BertTokenizer
+from transformers import AutoModelForSequenceClassification, BertTokenizer, DataCollatorWithPadding
 
 from tinybert_hf import (
     DistillationArguments,
@@ -20,7 +20,7 @@ from tinybert_hf import (
     Teachers,
     distillation_losses,
 )
-from tinybert_hf.errors import CaptureError, RecipeError, TeacherError, TinyBertError
+from tinybert_hf.errors import CaptureError, DataError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.opening import PROJECTIONS_FILE
 from tinybert_hf.training import preparation
 from tinybert_hf.training.base import LengthGroupedSampler
@@ -50,6 +50,7 @@ def make_trainer(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Any:
         teacher: Any = None,
         data: Dataset | None = None,
         model_init: Any = None,
+        tokenizer: Any = None,
         **arguments: Any,
     ) -> Any:
         options = {"output_dir": str(tmp_path / "out"), "per_device_train_batch_size": 8, "max_steps": 4, **QUIET}
@@ -60,7 +61,7 @@ def make_trainer(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Any:
             DistillationArguments(**options),
             train_dataset=data or rows(),
             eval_dataset=rows(9, seed=1),
-            processing_class=tiny_tokenizer,
+            processing_class=tokenizer or tiny_tokenizer,
             model_init=model_init,
         )
 
@@ -435,7 +436,7 @@ def test_a_loss_that_is_not_finite_stops_the_run(make_trainer: Any) -> None:
 def test_what_does_not_fit_is_refused_before_training(make_trainer: Any) -> None:
     from tiny_models import UNFIT, make
 
-    with pytest.raises(TeacherError, match="The tokenizer has 25 tokens, but the teacher embeds 20"):
+    with pytest.raises(TeacherError, match=r"The teacher embeds 20 tokens.*5 without an embedding: .*'##s' \(21\)"):
         make_trainer(teacher=bert(layers=4, vocab_size=20))
     with pytest.raises(RecipeError, match="Unknown phase"):
         make_trainer(phase="final")
@@ -457,3 +458,55 @@ def test_arguments_can_be_read_back(tmp_path: Path) -> None:
     arguments = DistillationArguments(str(tmp_path), phase="intermediate", layer_map="1:2", **QUIET)
     assert json.loads(arguments.to_json_string())["layer_map"] == "1:2"
     assert arguments.loss_weights == {"attention_loss": 1.0, "hidden_state_loss": 1.0, "embedding_loss": 1.0}
+
+
+def test_rows_beyond_a_table_are_refused_before_a_model_reads_them(make_trainer: Any) -> None:
+    def refused(words: str, **parts: Any) -> None:
+        trainer = make_trainer(**{"data": changed(), **parts})
+        for model in (trainer.student, trainer.teacher):
+            model.register_forward_pre_hook(lambda *_: pytest.fail("a model has read the rows"))
+        with pytest.raises(DataError, match=words):
+            trainer.train()
+
+    def changed(**columns: Any) -> Dataset:
+        data = rows(9)
+        for name, value in columns.items():
+            data = data.remove_columns(name).add_column(name, [value, *data[name][1:]])
+        return data
+
+    first = rows(9)["input_ids"][0]
+    beyond = [*first[:-1], 70]
+    refused(r"^The student embeds 64 tokens.*the rows hold 1 without.*: 70\.", data=changed(input_ids=beyond))
+    refused(r"^The teacher embeds 64 tokens.*: 70\.", data=changed(input_ids=beyond), student=bert(vocab_size=80))
+    short = bert(layers=4, hidden=32, vocab_size=64, max_position_embeddings=5)
+    refused(r"^The teacher has 5 positions.*max_length=5", teacher=short)
+    refused(r"^The student knows 2 segments", data=changed(token_type_ids=[2] * len(first)))
+
+
+def test_a_student_of_one_segment_learns_beside_a_teacher_of_two(make_trainer: Any) -> None:
+    data = rows()
+    data = data.remove_columns("token_type_ids").add_column(
+        "token_type_ids", [[1] * len(r) for r in data["input_ids"]]
+    )
+    trainer = make_trainer(student=bert(vocab_size=64, type_vocab_size=1), data=data)
+    seen: dict[str, Any] = {}
+    trainer.teacher.register_forward_pre_hook(lambda _m, _a, kwargs: seen.update(kwargs), with_kwargs=True)
+    trainer.train()
+    assert bool(seen["token_type_ids"].any())
+    assert "token_type_ids" not in trainer.processing_class("the film", "the plot")
+
+
+def test_rows_are_padded_on_the_right_whatever_the_tokenizer_says(make_trainer: Any, tiny_tokenizer: Any) -> None:
+    losses = []
+    for side in ("right", "left"):
+        tokenizer = BertTokenizer(vocab=tiny_tokenizer.get_vocab(), padding_side=side)
+        trainer = make_trainer(tokenizer=tokenizer, phase="prediction")
+        trainer.train()
+        losses.append(logged(trainer, "loss"))
+        assert trainer.processing_class.padding_side == "right"
+    assert losses[0] == losses[1]
+    # A collator of one's own is not changed: what it makes is looked at.
+    trainer = make_trainer(tokenizer=tiny_tokenizer)
+    trainer.data_collator = DataCollatorWithPadding(tokenizer)
+    with pytest.raises(DataError, match=r'padded before their tokens.*padding_side = "right"'):
+        trainer.train()

@@ -67,9 +67,9 @@ class Contestant:
     @cached_property
     def longest(self) -> int | None:
         """Tokens that it can read; None where nothing limits it."""
-        from tinybert_hf.data.augmentation.models import positions_of
+        from tinybert_hf.opening import limits_of
 
-        limits = [one for one in (positions_of(self.skeleton), self.limit) if one is not None]
+        limits = [one for one in (limits_of(self.skeleton).positions, self.limit) if one is not None]
         return min(limits, default=None)
 
     def open(self) -> PreTrainedModel:

@@ -86,6 +86,7 @@ def evaluate(
     from tinybert_hf.cli.quiet import quiet_libraries
     from tinybert_hf.cli.validation_rows import validation_settings
     from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator, task_of_checkpoint
+    from tinybert_hf.opening import check_length, open_config
 
     quiet_libraries()
     given = data_overrides(
@@ -105,6 +106,8 @@ def evaluate(
     with opens_models(model):
         known = trained_with(model)
         task = None if holds_translator(model) else task_of_checkpoint(model)
+        if max_length is not None:
+            check_length("max_length", max_length, option="--max-length", model=open_config(model))
         metrics = evaluate_any_checkpoint(
             model,
             validation_settings(task, known, given),

@@ -121,7 +121,7 @@ def finetune(
     from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
     from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
     from tinybert_hf.evaluation import holds_translator
-    from tinybert_hf.opening import TEXT_CLASSIFICATION
+    from tinybert_hf.opening import TEXT_CLASSIFICATION, check_length, open_config
     from tinybert_hf.recipes.finetuning import finetune_pretrained, finetune_translator
     from tinybert_hf.training import FinetuneSettings
 
@@ -156,6 +156,8 @@ def finetune(
             metrics = finetune_translator(model, DataSettings(**given), settings, output_dir, **more)
         else:
             assert model is not None
+            if max_length is not None:
+                check_length("max_length", max_length, option="--max-length", model=open_config(model))
             if head == QUESTION_ANSWERING:
                 given = {"max_length": QUESTION_ANSWERING_LENGTH, **given}
             data = DataSettings(**given)

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.conversion.source import Source
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.opening import refusing
+from tinybert_hf.opening import check_tokens, refusing
 from tinybert_hf.opening.json_files import read_object
 from tinybert_hf.opening.tokenizers import check_tokenizer_files
 
@@ -61,12 +61,7 @@ def open_vocabulary(
             f"The vocabulary of {folder} lacks {', '.join(absent) or 'words'}: it is not a BERT's. "
             "Put the vocabulary of this model into the folder."
         )
-    largest = max(vocabulary.values())
-    if largest >= config.vocab_size:
-        raise TinyBertError(
-            f"The vocabulary of {folder} has ids up to {largest}, but the model embeds {config.vocab_size} tokens "
-            "(vocab_size of config.json). One of the two belongs to another model."
-        )
+    check_tokens(tokenizer, config, str(folder))
     return tokenizer
 
 

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, overload
 
 from tinybert_hf.errors import TeacherError
+from tinybert_hf.opening import check_ids, limits_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -162,7 +163,7 @@ def decoder_start_token(model: "PreTrainedModel") -> int:
 
 def source_positions(model: "PreTrainedModel", tokenizer: Any) -> int | None:
     """Tokens of a text that model and tokenizer take; None where there is no limit (T5)."""
-    limits = (_positions(model, "encoder"), getattr(tokenizer, "model_max_length", None))
+    limits = (limits_of(model).length, getattr(tokenizer, "model_max_length", None))
     known = [int(limit) for limit in limits if limit is not None and limit < _NO_LIMIT]
     return min(known, default=None)
 
@@ -171,14 +172,8 @@ def _name(model: "PreTrainedModel") -> str:
     return model.config.name_or_path or type(model).__name__
 
 
-def _positions(model: "PreTrainedModel", half: str) -> int | None:
-    config = getattr(model.config, half, None) or model.config
-    own = getattr(config, f"max_{half}_position_embeddings", None)
-    return own or getattr(config, "max_position_embeddings", None)
-
-
 def _limit(model: "PreTrainedModel", new_tokens: int) -> int:
-    positions = _positions(model, "decoder")
+    positions = limits_of(model).target_length
     # The start token has a position, and the last token, which is never read again, needs none.
     return new_tokens if positions is None else min(new_tokens, positions)
 
@@ -206,13 +201,7 @@ def _encode(model: "PreTrainedModel", tokenizer: Any, texts: Sequence[str]) -> t
     for row, too_long in enumerate(truncated):
         if too_long:  # the tokenizer knows which special tokens must stay at the end
             rows[row] = tokenizer(texts[row], truncation=True, max_length=limit)["input_ids"]
-    highest = max((max(ids) for ids in rows if ids), default=0)
-    embedded = model.get_input_embeddings().weight.shape[0]
-    if highest >= embedded:
-        raise TeacherError(
-            f"The tokenizer gives token {highest}, but {_name(model)} embeds only {embedded} tokens: it is the "
-            "tokenizer of another model."
-        )
+    check_ids({token for ids in rows for token in ids}, model, _name(model), TeacherError, tokenizer)
     return rows, truncated
 
 

@@ -198,19 +198,7 @@ def _open(
     # A CPU is slow with half precision, in which large checkpoints are often saved.
     model = model.to(where, dtype=torch.float32 if where == "cpu" else model.dtype).eval()
     order = () if translator else tuple(range(model.config.num_labels))
-    return Contestant(role, name, model, tokenizer, order, _limit(model, tokenizer), prefix)
-
-
-def _limit(model: PreTrainedModel, tokenizer: Any) -> int | None:
-    """Tokens that a model can read."""
-    limit = source_positions(model, tokenizer)
-    embedding = next((part for name, part in model.named_modules() if name.endswith(".position_embeddings")), None)
-    first = getattr(embedding, "padding_idx", None)
-    if embedding is None or first is None:
-        return limit
-    # RoBERTa counts positions from behind its padding token, so the first rows of the table are never used.
-    usable = int(embedding.num_embeddings) - first - 1  # type: ignore[arg-type]
-    return usable if limit is None else min(limit, usable)
+    return Contestant(role, name, model, tokenizer, order, source_positions(model, tokenizer), prefix)
 
 
 def _label_names(config: Any) -> tuple[str, ...]:

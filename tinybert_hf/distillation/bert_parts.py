@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from torch import nn
 
 from tinybert_hf.errors import TeacherError
+from tinybert_hf.opening.input_limits import first_position
 
 
 @dataclass(frozen=True)
@@ -64,7 +65,7 @@ def _bert(model: nn.Module, base: nn.Module) -> EncoderParts:
         words=embeddings.word_embeddings,
         positions=embeddings.position_embeddings,
         types=getattr(embeddings, "token_type_embeddings", None),
-        position_offset=0 if embeddings.position_embeddings.padding_idx is None else _padding_offset(embeddings),
+        position_offset=first_position(embeddings.position_embeddings),
         embedding_norm=embeddings.LayerNorm,
         layers=tuple(
             LayerParts(
@@ -83,10 +84,6 @@ def _bert(model: nn.Module, base: nn.Module) -> EncoderParts:
         classifier=classifier,
         heads=model.config.num_attention_heads,
     )
-
-
-def _padding_offset(embeddings: nn.Module) -> int:
-    return int(embeddings.position_embeddings.padding_idx) + 1
 
 
 def _distilbert(model: nn.Module, base: nn.Module) -> EncoderParts:

@@ -22,6 +22,7 @@ from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 from tinybert_hf.distillation.first_layers import can_end_early, first_layers
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.errors import CaptureError
+from tinybert_hf.opening.input_limits import without_unread_segments
 
 _PREFIX = "tinybert_recording_"
 _STILL_WORKS = (
@@ -167,7 +168,7 @@ def logits_of(output: Any) -> Tensor | None:
 
 
 def model_inputs(model: nn.Module, batch: Mapping[str, Any], *, labels: bool = False) -> dict[str, Any]:
-    """The entries of a batch that the model's forward takes.
+    """The entries of a batch that the model's forward takes; no segments where it has one.
 
     Args:
         model: the model that will be called.
@@ -180,7 +181,7 @@ def model_inputs(model: nn.Module, batch: Mapping[str, Any], *, labels: bool = F
     names = set(inspect.signature(model.forward).parameters)
     chosen = {
         name: value
-        for name, value in batch.items()
+        for name, value in without_unread_segments(model, batch).items()
         if name in names and (labels or name not in ("labels", "start_positions", "end_positions"))
     }
     # Each translator has a first token of its own, so each makes what its decoder reads from the labels.

@@ -31,7 +31,8 @@ from tinybert_hf.distillation.example_rows import ExampleRows
 from tinybert_hf.distillation.layer_map import LayerMapSpec, resolve_layer_map
 from tinybert_hf.distillation.projections import least_squares
 from tinybert_hf.distillation.teacher import label_order
-from tinybert_hf.errors import TeacherError
+from tinybert_hf.errors import DataError, TeacherError
+from tinybert_hf.opening import check_batch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -75,6 +76,7 @@ def initialize_from_teacher(
         TeacherError: the student is wider than the teacher, another vocabulary, no rows, or a model not built like
             BERT.
         LayerMapError: the map does not fit.
+        DataError: rows with tokens, positions or segments that a model does not have.
     """
     if parts not in ("all", "embeddings"):
         raise TeacherError(f'parts is {parts!r}; choose "all" or "embeddings".')
@@ -82,6 +84,9 @@ def initialize_from_teacher(
     _check(student, teacher, ours, theirs, batches)
     pairs = resolve_layer_map(layer_map, len(ours.layers), len(theirs.layers), repeated=True).pairs
     example = ExampleRows.of(batches)
+    for batch in example.batches:
+        check_batch(student, batch, "The student", DataError)
+        check_batch(teacher, batch, "The teacher", DataError)
     states = _teacher_states(example, teacher, theirs, [n for _, n in pairs])
     basis = _common_basis(states, [n for _, n in pairs], student.config.hidden_size)
     copied = ["embeddings"]

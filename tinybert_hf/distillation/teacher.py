@@ -41,8 +41,8 @@ def load_teacher(
         The model in eval mode and its tokenizer.
 
     Raises:
-        TeacherError: it cannot be opened, its weights were changed after they were saved, it has no tokenizer, or
-            its head is untrained.
+        TeacherError: it cannot be opened, its weights were changed after they were saved, it has no tokenizer or one
+            with tokens that it does not embed, or its head is untrained.
     """
     head = HEADS[task]
     options: dict[str, Any] = dict(kwargs)
@@ -59,8 +59,7 @@ def load_teacher(
         f"and tokenizer), or the id of {head.kind} on the Hub"
     )
     teacher, info = open_model(model, head.opener, TeacherError, what, **options)
-    tokenizer = open_tokenizer(model, TeacherError, what, teacher.config, **kwargs)
-    check_tokenizer(model, tokenizer, teacher.config.vocab_size)
+    tokenizer = open_tokenizer(model, TeacherError, what, teacher, **kwargs)
     missing = sorted(info["missing_keys"])
     if missing and not new_head:
         raise TeacherError(
@@ -106,32 +105,13 @@ def load_encoder(
     untrained = sorted(name for name in info["missing_keys"] if "pooler" not in name)
     if untrained:
         raise TeacherError(f"The teacher {model!r} lacks weights: {', '.join(untrained[:4])} would be random.")
-    tokenizer = open_tokenizer(model, TeacherError, what, teacher.config, **kwargs)
-    check_tokenizer(model, tokenizer, teacher.config.vocab_size)
+    tokenizer = open_tokenizer(model, TeacherError, what, teacher, **kwargs)
     if tokenizer.pad_token_id is None:
         raise TeacherError(f"The tokenizer of {model!r} has no padding token, which batches need.")
     teacher.eval()
     if dtype == INT8:
         round_to_int8(teacher)
     return teacher, tokenizer
-
-
-def check_tokenizer(model: str, tokenizer: PreTrainedTokenizerBase, embedded: int) -> None:
-    """Refuse the empty tokenizer that transformers makes where the folder has none: it reads every word as unknown.
-
-    Args:
-        model: a folder or a Hub id.
-        tokenizer: that was opened there.
-        embedded: tokens that the model knows.
-
-    Raises:
-        TeacherError: there are special tokens only.
-    """
-    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
-        raise TeacherError(
-            f"The teacher {model!r} comes without a tokenizer: only {len(tokenizer)} special tokens are there, and "
-            f"the model embeds {embedded}. Save its tokenizer (tokenizer.json) into the same folder."
-        )
 
 
 def majority_share(labels: Sequence[int]) -> float:

@@ -11,7 +11,7 @@ from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation.answers import FoundAnswer, chosen_texts, find_answers
 from tinybert_hf.evaluation.checkpoint import predicted_logits
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_model
-from tinybert_hf.opening import HEADS
+from tinybert_hf.opening import HEADS, fit_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -25,7 +25,7 @@ class QuestionAnswerer:
 
     Attributes:
         model: in eval mode, on its device.
-        tokenizer: of the model.
+        tokenizer: of the model, with settings that fit it.
     """
 
     def __init__(
@@ -49,7 +49,7 @@ class QuestionAnswerer:
             device: None takes the GPU if there is one.
 
         Raises:
-            TinyBertError: it is no model that answers questions.
+            TinyBertError: it is no model that answers questions, or the tokenizer has tokens that it does not embed.
         """
         import torch
 
@@ -62,9 +62,9 @@ class QuestionAnswerer:
             opened = model
         if tokenizer is None:
             raise TinyBertError("Give the tokenizer of the model, or the folder that holds both.")
-        self.model, self.tokenizer, self.may_refuse = opened.eval(), tokenizer, may_refuse
-        length = min(max_length, getattr(opened.config, "max_position_embeddings", max_length))
-        self._settings = DataSettings(max_length=length, doc_stride=doc_stride)
+        self.model, self.may_refuse = opened.eval(), may_refuse
+        self.tokenizer = fit_tokenizer(tokenizer, opened, type(opened).__name__)
+        self._settings = DataSettings(max_length=max_length, doc_stride=doc_stride)
 
     def __call__(self, question: str, context: str) -> dict[str, Any]:
         """One answer; see `answers`."""

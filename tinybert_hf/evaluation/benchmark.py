@@ -5,7 +5,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data.augmentation.models import positions_of
 from tinybert_hf.evaluation.rounds import Clock, Forward, limited_threads, timed_rounds, usable_threads
 
 if TYPE_CHECKING:
@@ -89,9 +88,10 @@ def measure_costs(
     """
     import torch
 
+    from tinybert_hf.opening import limits_of
+
     threads = threads or usable_threads()
-    limits = [limit for limit in map(positions_of, models.values()) if limit is not None]
-    length = min([length, *limits])
+    length = min([length, *(one for one in (limits_of(model).positions for model in models.values()) if one)])
     forwards = {
         name: timed_forward(model, random_inputs(model.config, batch_size, length, model.device), model.device)
         for name, model in models.items()

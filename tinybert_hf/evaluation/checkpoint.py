@@ -12,7 +12,16 @@ from tinybert_hf.distillation.capture import logits_of
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config, open_model
 from tinybert_hf.evaluation.task_metrics import metrics_of, task_metrics
-from tinybert_hf.opening import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, task_of
+from tinybert_hf.opening import (
+    HEADS,
+    QUESTION_ANSWERING,
+    TEXT_CLASSIFICATION,
+    check_batch,
+    limits_of,
+    task_of,
+    with_fitting_settings,
+)
+from tinybert_hf.opening.input_limits import without_unread_segments
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -41,7 +50,8 @@ def evaluate_model(
 def predicted_logits(model: "PreTrainedModel", dataset: "Dataset", processing_class: Any, batch_size: int = 64) -> Any:
     """Runs a model over tokenized rows.
 
-    Rows are sorted by length and padded to the longest of their batch, so little is spent on padding.
+    Rows are sorted by length and padded to the longest of their batch, so little is spent on padding. They are padded
+    on the side that the model does not look at, so that the batch size changes no answer.
 
     Args:
         model: with a head; it is left in the mode it was in, on its device.
@@ -53,6 +63,9 @@ def predicted_logits(model: "PreTrainedModel", dataset: "Dataset", processing_cl
         An array (rows, labels), in the order of the rows. Of a model that answers at each token a list of arrays
         (tokens of the row, labels), without the padding; of one that answers questions the two labels are start and
         end.
+
+    Raises:
+        DataError: rows with tokens, positions or segments that the model does not have.
     """
     import numpy as np
     import torch
@@ -61,10 +74,14 @@ def predicted_logits(model: "PreTrainedModel", dataset: "Dataset", processing_cl
     logits: list[Any] = []  # one a row
     was_training = model.training
     model.eval()
+    limits = limits_of(model)
+    padding = with_fitting_settings(processing_class, limits)
     try:
         with torch.inference_mode():
-            for rows, batch in _batches(dataset, processing_class, batch_size):
-                output = model(**{name: tensor.to(model.device) for name, tensor in batch.items()})
+            for rows, batch in _batches(dataset, padding, batch_size):
+                check_batch(limits, batch, f"The {type(model).__name__}", DataError)
+                taken = without_unread_segments(model, batch)
+                output = model(**{name: tensor.to(model.device) for name, tensor in taken.items()})
                 said = _answers(model, output).float().cpu().numpy()
                 logits.extend(
                     [one[real] for one, real in zip(said, _real(batch), strict=True)] if said.ndim == 3 else said
@@ -133,8 +150,7 @@ def answered_rows(
     if task != QUESTION_ANSWERING:
         names = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
         problem = _problem_type(model.config, settings)
-    positions = getattr(model.config, "max_position_embeddings", settings.max_length)
-    settings = replace(settings, problem_type=problem, max_length=min(settings.max_length, positions))
+    settings = replace(settings, problem_type=problem)
     try:
         data = TASKS[task].load(settings, need_train=False, label_names=names)
     except DataError as error:

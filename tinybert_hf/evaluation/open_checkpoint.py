@@ -64,7 +64,7 @@ def open_model(path: str, auto_class: str, kind: str) -> tuple[Any, Any]:
 
     if opening.is_exported(path):
         exported = opening.open_exported(path)
-        return exported, _open_tokenizer(path, exported.config)
+        return exported, _open_tokenizer(path, exported)
     what = f"{path} cannot be opened as {kind}: config.json and the weights do not fit"
     model, report = opening.open_model(path, getattr(transformers, auto_class), what=what)
     missing = sorted(report["missing_keys"])
@@ -74,18 +74,11 @@ def open_model(path: str, auto_class: str, kind: str) -> tuple[Any, Any]:
             f"{' and more' if len(missing) > 5 else ''}, which would be random. Fine-tune or distil it first."
         )
     model.config.return_dict = True
-    return model, _open_tokenizer(path, model.config)
+    return model, _open_tokenizer(path, model)
 
 
-def _open_tokenizer(path: str, config: Any) -> Any:
-    tokenizer = opening.open_tokenizer(path, what=f"{path} has no tokenizer that can be opened", config=config)
-    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
-        # transformers makes an empty tokenizer where the folder has none, and reads every word as unknown.
-        raise TinyBertError(
-            f"{path} has no tokenizer: only {len(tokenizer)} special tokens were found. "
-            "Save the tokenizer of the model (tokenizer.json) into the same folder."
-        )
-    return tokenizer
+def _open_tokenizer(path: str, model: Any) -> Any:
+    return opening.open_tokenizer(path, what=f"{path} has no tokenizer that can be opened", config=model)
 
 
 def _file(path: str) -> str:

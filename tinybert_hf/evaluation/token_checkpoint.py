@@ -1,6 +1,5 @@
 """Measures a saved token classifier."""
 
-from dataclasses import replace
 from typing import Any
 
 from tinybert_hf.data.bio import marks_entities
@@ -40,8 +39,6 @@ def evaluate_token_classifier(
     check_folder(path)
     model, tokenizer = open_model(path, head.auto_class, head.kind)
     names = tuple(str(model.config.id2label[index]) for index in range(model.config.num_labels))
-    positions = getattr(model.config, "max_position_embeddings", settings.max_length)
-    settings = replace(settings, max_length=min(settings.max_length, positions))
     data = task.load(settings, need_train=False, label_names=names)
     assert data.validation is not None  # asked for above
     check_can_count(entities=marks_entities(names))

@@ -91,21 +91,13 @@ def _open_encoder(name: str) -> tuple[Any, Any]:
     elif missing:
         raise TinyBertError(f"{name}: the weights lack {', '.join(missing[:5])}, which would be random.")
     model.config.return_dict = True
-    tokenizer = open_tokenizer(name, what=f"{name} has no tokenizer that can be opened", config=model.config)
-    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
-        raise TinyBertError(f"{name} has no tokenizer. Save the tokenizer of the model into the same folder.")
+    tokenizer = open_tokenizer(name, what=f"{name} has no tokenizer that can be opened", config=model)
     return model, tokenizer
 
 
 def _length(model: Any, tokenizer: Any) -> int:
     """Tokens that model and tokenizer take."""
-    if model.config.is_encoder_decoder:
-        return source_positions(model, tokenizer) or _LENGTH
-    positions = getattr(model.config, "max_position_embeddings", None) or _LENGTH
-    table = getattr(getattr(model.base_model, "embeddings", None), "position_embeddings", None)
-    offset = getattr(table, "padding_idx", None)
-    own = int(positions) - (0 if offset is None else int(offset) + 1)
-    return int(min(own, tokenizer.model_max_length))
+    return source_positions(model, tokenizer) or _LENGTH
 
 
 def _file(name: str) -> str:

@@ -7,6 +7,16 @@ from tinybert_hf.opening.config_file import open_config
 from tinybert_hf.opening.exported import EXPORT_FILE, ExportedModel, is_exported, open_exported
 from tinybert_hf.opening.extras import require
 from tinybert_hf.opening.heads import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, Head, task_of
+from tinybert_hf.opening.input_limits import (
+    InputLimits,
+    check_batch,
+    check_ids,
+    check_length,
+    check_tokens,
+    fit_tokenizer,
+    limits_of,
+    with_fitting_settings,
+)
 from tinybert_hf.opening.manifest import check_manifest, damaged_weights
 from tinybert_hf.opening.models import check_folder_files, open_model
 from tinybert_hf.opening.placing import check_writable, made_beside, put_in_place
@@ -22,11 +32,18 @@ __all__ = [
     "TEXT_CLASSIFICATION",
     "ExportedModel",
     "Head",
+    "InputLimits",
+    "check_batch",
     "check_folder_files",
+    "check_ids",
+    "check_length",
     "check_manifest",
+    "check_tokens",
     "check_writable",
     "damaged_weights",
+    "fit_tokenizer",
     "is_exported",
+    "limits_of",
     "made_beside",
     "open_config",
     "open_exported",
@@ -38,4 +55,5 @@ __all__ = [
     "refusing",
     "require",
     "task_of",
+    "with_fitting_settings",
 ]

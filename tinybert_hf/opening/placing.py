@@ -12,6 +12,7 @@ from torch import Tensor
 
 from tinybert_hf.errors import OutputFolderError
 from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.opening.input_limits import with_fitting_settings
 
 
 def put_in_place(
@@ -21,14 +22,14 @@ def put_in_place(
 
     Args:
         model: with `save_pretrained`.
-        processing_class: the tokenizer, or None.
+        processing_class: the tokenizer, or None; it is saved with settings that fit the model.
         target: a folder that does not exist yet, or is empty.
         further: safetensors files that belong to the model, by name.
     """
     with made_beside(Path(target)) as beside:
         model.save_pretrained(beside)
         if processing_class is not None:
-            processing_class.save_pretrained(beside)
+            with_fitting_settings(processing_class, model).save_pretrained(beside)
         for name, tensors in (further or {}).items():
             save_file(dict(tensors), beside / name)
         write_manifest(beside)

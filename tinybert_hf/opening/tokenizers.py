@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.opening.input_limits import fit_tokenizer
 from tinybert_hf.opening.json_files import in_short, numbers_in, read_object
 from tinybert_hf.opening.reasons import refusing
 
@@ -17,7 +18,6 @@ FILES = (
 )
 # No vocabulary is so large, and a padding of so many tokens would fill the memory.
 _MAX_NUMBER = 10_000_000
-_PROBE = "A film, 1 2 3."
 
 
 def open_tokenizer(
@@ -29,7 +29,7 @@ def open_tokenizer(
         path: a folder, or an id on the Hub.
         kind: the error.
         what: the beginning of the message, up to the reason.
-        config: of the model; where it is a TinyBERT's, its embeddings have to hold every token.
+        config: of the model, or the model itself; the tokenizer is made to fit its tables (`fit_tokenizer`).
         **options: of `from_pretrained`; `trust_remote_code=True` lets the code of the folder run.
 
     Raises:
@@ -44,11 +44,7 @@ def open_tokenizer(
     named = f"{path} ({', '.join(files)})" if files else str(path)
     with refusing(what.replace(str(path), named, 1) or f"the tokenizer of {named} cannot be used", kind):
         tokenizer = AutoTokenizer.from_pretrained(path, trust_remote_code=trusted, **options)
-        if getattr(config, "model_type", None) == "tinybert":
-            problem = _misfit(tokenizer, config)
-            if problem is not None:
-                raise kind(f"the tokenizer of {named} does not fit the model: {problem}")
-    return tokenizer
+        return tokenizer if config is None else fit_tokenizer(tokenizer, config, str(path), kind)
 
 
 def check_tokenizer_files(path: str | Path, kind: type[TinyBertError] = TinyBertError) -> list[str]:
@@ -79,20 +75,3 @@ def _check_settings(content: dict[str, Any], file: Path, kind: type[TinyBertErro
     names = content.get("model_input_names")
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise kind(f"{file}: model_input_names is {names!r:.60}; expected a list of names.")
-
-
-def _misfit(tokenizer: Any, config: Any) -> str | None:
-    """What a model would stumble over; None where every token has its embedding."""
-    if "input_ids" not in tokenizer.model_input_names:
-        return f"it gives {', '.join(tokenizer.model_input_names) or 'nothing'}, and no input_ids"
-    if tokenizer.pad_token_id is None:
-        return "it has no padding token"
-    sides = [("", tokenizer.get_vocab(), config.vocab_size, {"text": _PROBE})]
-    if hasattr(tokenizer, "get_target_vocab"):
-        size = config.decoder_vocab_size or config.vocab_size
-        sides.append(("target ", tokenizer.get_target_vocab(), size, {"text_target": _PROBE}))
-    for side, vocabulary, size, words in sides:
-        ids = [*vocabulary.values(), tokenizer.pad_token_id, *tokenizer(**words, truncation=True)["input_ids"]]
-        if not min(ids) >= 0 or not max(ids) < size:
-            return f"its {side}tokens have the ids {min(ids)} to {max(ids)}, but the model embeds {size}"
-    return None

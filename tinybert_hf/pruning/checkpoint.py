@@ -68,13 +68,7 @@ def _open(path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
     config = open_config(path)
     check_prunable(config, str((config.architectures or [""])[0]))
     model = open_model(path, _class_of(config, path), whole=True)[0]
-    tokenizer = open_tokenizer(path, what=f"{path} has no tokenizer that can be opened")
-    if not set(tokenizer.get_vocab()) - set(tokenizer.all_special_tokens):
-        # transformers makes an empty tokenizer where the folder has none.
-        raise TinyBertError(
-            f"{path} has no tokenizer: only special tokens were found. Save the tokenizer of the model "
-            "(tokenizer.json) into the same folder."
-        )
+    tokenizer = open_tokenizer(path, what=f"{path} has no tokenizer that can be opened", config=model)
     return model.eval(), tokenizer
 
 

@@ -21,14 +21,6 @@ def ids_of_settings(model: PreTrainedModel) -> set[int]:
     return {index for index in found if 0 <= index < model.config.vocab_size}
 
 
-def counts_positions_from_padding(model: PreTrainedModel) -> bool:
-    """Whether the id of the padding token says where positions begin, as in RoBERTa: then it must not change."""
-    return any(
-        name.endswith("position_embeddings") and getattr(module, "padding_idx", None) is not None
-        for name, module in model.named_modules()
-    )
-
-
 def prune_embeddings(model: PreTrainedModel, kept: Sequence[int]) -> PreTrainedModel:
     """The same model with the embeddings of some ids only, and every id in its configurations changed.
 

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.pruning.embeddings import counts_positions_from_padding
+from tinybert_hf.opening import limits_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -33,7 +33,7 @@ def check_unchanged(before: Pair, after: Pair, kept: Sequence[int], texts: Seque
         TinyBertError: a text became other pieces, or an output another number.
     """
     place = {old: new for new, old in enumerate(kept)}
-    length = min(_LENGTH, before[1].model_max_length, _positions(before[0]))
+    length = min(_LENGTH, before[1].model_max_length, limits_of(before[0]).length or _LENGTH)
     compared = 0
     for start in range(0, len(texts), _BATCH):
         batch = list(texts[start : start + _BATCH])
@@ -52,12 +52,6 @@ def check_unchanged(before: Pair, after: Pair, kept: Sequence[int], texts: Seque
             _compare(name, theirs, ours, kept)
         compared += len(batch)
     return compared
-
-
-def _positions(model: PreTrainedModel) -> int:
-    """Tokens that the model can read, at the least."""
-    positions = getattr(model.config, "max_position_embeddings", None) or _LENGTH
-    return int(positions) - (model.config.pad_token_id + 1 if counts_positions_from_padding(model) else 0)
 
 
 def _outputs(first: PreTrainedModel, old: Any, second: PreTrainedModel, new: Any) -> list[tuple[str, Tensor, Tensor]]:

@@ -9,9 +9,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.opening import check_tokens, limits_of
 from tinybert_hf.pruning.choice import MARGIN, MIN_COUNT, Choice, check_choice, choose_pieces
 from tinybert_hf.pruning.counting import PieceCounts, count_pieces
-from tinybert_hf.pruning.embeddings import counts_positions_from_padding, ids_of_settings, prune_embeddings
+from tinybert_hf.pruning.embeddings import ids_of_settings, prune_embeddings
 from tinybert_hf.pruning.report import PruningReport, size_of
 from tinybert_hf.pruning.tokenizer_file import own_backend, prune_tokenizer, special_ids
 from tinybert_hf.pruning.tokenizer_models import TokenizerModel, model_of
@@ -93,12 +94,7 @@ def prune_vocabulary(
     backend = own_backend(tokenizer)
     pieces = model_of(backend, json.loads(backend.to_str()))
     size = model.config.vocab_size
-    highest = max(tokenizer.get_vocab().values())
-    if highest >= size:
-        raise TinyBertError(
-            f"The tokenizer has ids up to {highest}, but the model embeds {size} tokens: one of the two is another "
-            "model's."
-        )
+    check_tokens(tokenizer, model, f"The {type(model).__name__}")
     counts = count_pieces(backend, texts, size)
     choice = choose_pieces(pieces, counts, _always(model, tokenizer), min_count, margin)
     smaller = prune_tokenizer(tokenizer, pieces, choice.kept)
@@ -114,7 +110,7 @@ def _always(model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> set[i
     """Ids that stay whatever the corpus holds."""
     known = set(tokenizer.get_vocab().values())
     always = (special_ids(tokenizer) | ids_of_settings(model)) & known
-    if counts_positions_from_padding(model):
+    if limits_of(model).no_place is not None:  # the padding token's id says where positions begin: it must not change
         always |= {index for index in range(model.config.pad_token_id + 1) if index in known}
     return always
 

@@ -27,7 +27,7 @@ from tinybert_hf.opening import TEXT_CLASSIFICATION
 from tinybert_hf.recipes.figure_warnings import student_warnings
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan import check_training_arguments
-from tinybert_hf.recipes.plan_base import check_length
+from tinybert_hf.recipes.plan_base import check_lengths
 from tinybert_hf.recipes.report import SCREEN, show_warning, versions
 from tinybert_hf.recipes.schema import TRANSLATION
 from tinybert_hf.recipes.teachers import open_pretrained
@@ -152,8 +152,7 @@ def finetune_translator(
             network = new_translator(config, seed)
         else:
             network, tokenizer = open_translator(model)
-        check_length("max_length", data.max_length, model=network.config)
-        check_length("max_target_length", data.max_target_length or 0, model=network.config)
+        check_lengths(data, model=network)
         return network, tokenizer
 
     def measure(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TaskData) -> dict[str, Any]:

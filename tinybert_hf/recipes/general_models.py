@@ -30,11 +30,6 @@ def open_teacher(plan: GeneralPlan) -> tuple[PreTrainedModel, PreTrainedTokenize
     settings = plan.recipe.teacher
     assert settings.model is not None
     teacher, tokenizer = load_encoder(settings.model, dtype=settings.dtype or "float32")
-    if plan.student_config.vocab_size < len(tokenizer):
-        raise TeacherError(
-            f"The student has a vocabulary of {plan.student_config.vocab_size} tokens, but the teacher's tokenizer "
-            f"gives {len(tokenizer)}. Leave vocab_size out of student.overrides, so that it is taken from the teacher."
-        )
     if plan.corpus.masked_share and tokenizer.mask_token_id is None:
         raise TeacherError(f"The tokenizer of {settings.model} has no mask token, so nothing can be masked.")
     return teacher, tokenizer

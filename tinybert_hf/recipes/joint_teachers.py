@@ -11,7 +11,6 @@ from tinybert_hf.distillation import Teachers, load_teacher
 from tinybert_hf.distillation.joint_objective import AnyObjective, objective_between
 from tinybert_hf.distillation.losses.prediction import mixed_logits
 from tinybert_hf.distillation.losses.spans import mixed_span_logits
-from tinybert_hf.distillation.teacher import check_tokenizer
 from tinybert_hf.distillation.teachers import settled
 from tinybert_hf.distillation.vocabularies import different_tokens
 from tinybert_hf.errors import TinyBertError
@@ -48,7 +47,7 @@ class JointTeachers:
 def plan_joint_teachers(
     recipe: Recipe,
     first: PreTrainedConfig,
-    first_tokenizer: PreTrainedTokenizerBase | None,
+    first_tokenizer: PreTrainedTokenizerBase,
     student_config: TinyBertConfig,
 ) -> JointTeachers | None:
     """Check all teachers against the student; None for one teacher that reads the student's tokens.
@@ -56,7 +55,7 @@ def plan_joint_teachers(
     Args:
         recipe: of the run.
         first: configuration of the first teacher.
-        first_tokenizer: where it is made here.
+        first_tokenizer: of the first teacher.
         student_config: of the student.
 
     Raises:
@@ -66,12 +65,10 @@ def plan_joint_teachers(
         return None
     names = [one.model for one in recipe.further_teachers]
     configs = (first, *(open_encoder_config(name, recipe.task) for name in names))
-    if first_tokenizer is None:
-        first_tokenizer = _open_tokenizer(str(recipe.teacher.model), first)
-    rest = (_open_tokenizer(name, config) for name, config in zip(names, configs[1:], strict=True))
+    rest = (open_tokenizer(name, "teacher", config) for name, config in zip(names, configs[1:], strict=True))
     tokenizers, student_tokenizer = (first_tokenizer, *rest), first_tokenizer
     if recipe.student.model is not None:
-        own = open_tokenizer(recipe.student.model, "student")
+        own = open_tokenizer(recipe.student.model, "student", student_config)
         if different_tokens(first_tokenizer, own, shown=1):
             student_tokenizer = own
     if not names and student_tokenizer is first_tokenizer:
@@ -103,12 +100,6 @@ def open_further_teachers(recipe: Recipe) -> list[PreTrainedModel]:
     return [
         load_teacher(one.model, task=recipe.task, dtype=one.dtype or "float32")[0] for one in recipe.further_teachers
     ]
-
-
-def _open_tokenizer(model: str, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
-    tokenizer = open_tokenizer(model, "teacher")
-    check_tokenizer(model, tokenizer, config.vocab_size)
-    return tokenizer
 
 
 def _skeleton(task: str, config: PreTrainedConfig) -> Any:

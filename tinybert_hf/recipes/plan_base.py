@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from huggingface_hub.errors import StrictDataclassError
 
-from tinybert_hf.data import TaskData
+from tinybert_hf.data import DataSettings, TaskData
 from tinybert_hf.data.shared_rows import shared_rows_notes
 from tinybert_hf.distillation import LayerMap, resolve_layer_map
 from tinybert_hf.distillation.layer_map import compares_nothing
@@ -21,7 +21,7 @@ from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 from tinybert_hf.evaluation import LOWER_IS_BETTER, metric_names
 from tinybert_hf.evaluation.benchmark import forward_flops
 from tinybert_hf.model import TinyBertConfig
-from tinybert_hf.opening import HEADS, TEXT_CLASSIFICATION, check_folder_files, open_config
+from tinybert_hf.opening import HEADS, TEXT_CLASSIFICATION, check_folder_files, check_length, check_tokens, open_config
 from tinybert_hf.recipes.fields import unknown_name
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.schema import Recipe
@@ -365,25 +365,36 @@ def preset_config(recipe: Recipe, from_teacher: Mapping[str, Any], **fixed: Any)
         raise RecipeError(f"student.overrides: {first_line(error)}") from error
 
 
-def check_length(field: str, wanted: int, **configs: PreTrainedConfig) -> None:
+def check_students_tokens(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, student: TinyBertConfig) -> None:
+    """Refuse a student that embeds fewer tokens than it is given.
+
+    Args:
+        recipe: of the run.
+        tokenizer: that the student reads with.
+        student: its configuration.
+
+    Raises:
+        RecipeError: with the tokens.
+    """
+    advice = "Leave vocab_size out of student.overrides, so that it is taken from the teacher."
+    if recipe.student.model is not None:
+        advice = "Take a student that was made with this vocabulary, or one from a preset."
+    check_tokens(tokenizer, student, "The student", RecipeError, advice)
+
+
+def check_lengths(data: DataSettings, **models: Any) -> None:
     """Refuse rows that are longer than a model's positions.
 
     Args:
-        field: of `data`, with the length.
-        wanted: tokens.
-        **configs: of the models, by name.
+        data: say how many tokens are kept.
+        **models: or their configurations, by name.
 
     Raises:
-        RecipeError: naming the model.
+        RecipeError: naming the model, and the length that works.
     """
-    for name, config in configs.items():
-        positions = getattr(config, "max_position_embeddings", None)
-        if positions is not None and 0 < positions < wanted:
-            option = " (--max-length)" if field == "max_length" else ""
-            raise RecipeError(
-                f"data.{field}: {wanted} tokens are more than the {positions} positions of the {name}; set "
-                f"data.{field}{option} to {positions} or less"
-            )
+    check_length("data.max_length", data.max_length, RecipeError, option="--max-length", **models)
+    target = data.max_length if data.max_target_length is None else data.max_target_length
+    check_length("data.max_target_length", target, RecipeError, target=True, **models)
 
 
 def check_start(plan: Plan) -> None:

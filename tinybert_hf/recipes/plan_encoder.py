@@ -24,8 +24,9 @@ from tinybert_hf.recipes.joint_teachers import JointTeachers, plan_joint_teacher
 from tinybert_hf.recipes.plan_base import (
     Plan,
     bytes_needed,
-    check_length,
+    check_lengths,
     check_start,
+    check_students_tokens,
     in_phase,
     made_config,
     open_encoder_config,
@@ -33,6 +34,7 @@ from tinybert_hf.recipes.plan_base import (
     preset_config,
 )
 from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.recipes.translators import open_tokenizer
 from tinybert_hf.recipes.usual_settings import with_epochs
 
 if TYPE_CHECKING:
@@ -86,16 +88,18 @@ def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
             texts_of(data.part("train")), recipe.teacher.vocabulary_size, max_length=positions
         )
         teacher_config.vocab_size = len(tokenizer)
+    read = tokenizer or open_tokenizer(str(recipe.teacher.model), "teacher", teacher_config)
     student_config = _student_config(recipe, data, teacher_config)
     recipe = _with_epochs(recipe, student_config, data)
     maps = layer_maps(recipe, student_config, teacher_config)
     if data.label_names:
         label_order(student_config, teacher_config)
-    joint = plan_joint_teachers(recipe, teacher_config, tokenizer, student_config)
+    joint = plan_joint_teachers(recipe, teacher_config, read, student_config)
+    check_students_tokens(recipe, read if joint is None else joint.student_tokenizer, student_config)
     _check_same_tokens(recipe, joint)
     plan = EncoderPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
     for config in (teacher_config,) if joint is None else joint.configs:
-        check_length("max_length", recipe.data.max_length, teacher=config, student=student_config)
+        check_lengths(recipe.data, teacher=config, student=student_config)
     check_start(plan)
     words = recipe.augmentation
     if words is not None and words.model is not None and not words.neighbours_only:

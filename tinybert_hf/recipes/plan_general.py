@@ -11,18 +11,20 @@ from tinybert_hf.data.corpus import CorpusSettings, Sources, find_files, find_so
 from tinybert_hf.distillation import LayerMap
 from tinybert_hf.errors import RecipeError, TeacherError
 from tinybert_hf.model import TinyBertConfig, TinyBertForMaskedLM, TinyBertModel
-from tinybert_hf.opening import check_folder_files
+from tinybert_hf.opening import check_folder_files, check_length
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.plan_base import (
     Plan,
     bytes_needed,
     check_start,
+    check_students_tokens,
     open_student_config,
     open_teacher_config,
     preset_config,
 )
 from tinybert_hf.recipes.plan_encoder import layer_maps
 from tinybert_hf.recipes.schema import GENERAL, Recipe
+from tinybert_hf.recipes.translators import open_tokenizer
 from tinybert_hf.recipes.usual_settings import with_epochs
 
 if TYPE_CHECKING:
@@ -96,6 +98,7 @@ def plan_general(recipe: Recipe, folder: RunFolder) -> GeneralPlan:
         student = open_student_config(recipe.student.model)
     else:
         student = preset_config(recipe, {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id})
+    check_students_tokens(recipe, open_tokenizer(recipe.teacher.model, "teacher", teacher), student)
     recipe = with_epochs(recipe, student, None)
     maps = layer_maps(recipe, student, teacher)
     data = TaskData(None, None, (), GENERAL)
@@ -130,13 +133,7 @@ def _sources(recipe: Recipe) -> tuple[Sources, Sources | None]:
 
 def _check_sizes(plan: GeneralPlan) -> None:
     student, teacher, length = plan.student_config, plan.teacher_config, plan.corpus.block_length
-    for name, config in (("teacher", teacher), ("student", student)):
-        positions = getattr(config, "max_position_embeddings", None)
-        if positions is not None and 0 < positions < length:
-            raise RecipeError(
-                f"corpus.block_length: {length} tokens are more than the {positions} positions of the {name}; set it "
-                f"(--block-length) to {positions} or less"
-            )
+    check_length("corpus.block_length", length, RecipeError, option="--block-length", teacher=teacher, student=student)
     if student.num_decoder_layers is not None or student.is_encoder_decoder:
         raise RecipeError("student: a general distillation makes an encoder, and this student has a decoder")
     check_start(plan)

@@ -23,7 +23,7 @@ from tinybert_hf.recipes.plan_base import (
     Plan,
     Size,
     bytes_needed,
-    check_length,
+    check_lengths,
     first_line,
     in_phase,
     open_student_config,
@@ -107,14 +107,11 @@ def plan_translation(recipe: Recipe, folder: RunFolder) -> TranslationPlan:
     recipe = _with_student(recipe, teacher)
     student_config = _student_config(recipe, teacher)
     recipe = with_epochs(recipe, student_config, len(data.train))
-    check_length("max_length", recipe.data.max_length, teacher=teacher_config, student=student_config)
-    check_length(
-        "max_target_length", recipe.data.max_target_length or 0, teacher=teacher_config, student=student_config
-    )
+    check_lengths(recipe.data, teacher=teacher, student=student_config)
     student = _empty(TinyBertForSeq2Seq, student_config)
     different: tuple[str, ...] = ()
     if recipe.student.model is not None:
-        different = tuple(different_tokens(tokenizer, open_tokenizer(recipe.student.model, "student")))
+        different = tuple(different_tokens(tokenizer, open_tokenizer(recipe.student.model, "student", student_config)))
     objectives = _objectives(recipe, student, teacher, different)
     folder.check(bytes_needed=bytes_needed(recipe, _weights(student), _weights(teacher)))
     made = tokenizer if recipe.teacher.config is not None else None
@@ -156,7 +153,7 @@ def _teacher(recipe: Recipe, pairs: Dataset) -> tuple[PreTrainedModel, PreTraine
     # An old checkpoint keeps all of it in config.json.
     with refusing(what, TeacherError), suppress(OSError):
         skeleton.generation_config = GenerationConfig.from_pretrained(teacher.model)
-    tokenizer = open_tokenizer(teacher.model, "teacher")
+    tokenizer = open_tokenizer(teacher.model, "teacher", config)
     set_languages(skeleton, tokenizer, teacher.source_language, teacher.target_language)
     decoder_start_token(skeleton)
     return skeleton, tokenizer

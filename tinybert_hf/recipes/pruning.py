@@ -85,9 +85,10 @@ def prune_student(
     parts: list[Iterable[str]] = [TextFiles(files, settings.text_columns)] if files else []
     if TRAIN in settings.corpus:
         parts.append(training_texts())
+    model = open_student(student)
     pruned = prune_vocabulary(
-        open_student(student),
-        open_tokenizer(student),
+        model,
+        open_tokenizer(student, config=model),
         chain.from_iterable(parts),
         min_count=settings.min_count,
         margin=settings.margin,

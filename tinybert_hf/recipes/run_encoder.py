@@ -40,7 +40,7 @@ from tinybert_hf.recipes.pruning import PRUNING
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport
 from tinybert_hf.recipes.stages import Run
 from tinybert_hf.recipes.starting_projections import projections_beside
-from tinybert_hf.recipes.students import check_vocabulary, make_start, open_student, unlabelled_batches
+from tinybert_hf.recipes.students import make_start, open_student, unlabelled_batches
 from tinybert_hf.recipes.teachers import open_teacher, reopen_teacher
 from tinybert_hf.training import with_teacher_tokens
 from tinybert_hf.wording import counted
@@ -181,7 +181,6 @@ class EncoderRun(Run[EncoderPlan]):
 
     def check_teacher(self) -> None:
         """Take once what the losses will need, so that it fails here or never."""
-        check_vocabulary(self.plan, self.student_tokenizer)
         if self.recipe.augmentation is not None and self.folder.result_of(AUGMENTATION) is None:
             open_words(self.recipe, self.teacher, self.tokenizer)
         self.teacher.eval()

@@ -45,7 +45,7 @@ class TranslationRun(Run[TranslationPlan]):
     def student_tokenizer(self) -> PreTrainedTokenizerBase:
         """The teacher's, but for a student that brings another one."""
         if self.plan.different_tokens:
-            return open_tokenizer(str(self.recipe.student.model), "student")
+            return open_tokenizer(str(self.recipe.student.model), "student", self.plan.student_config)
         return self.tokenizer
 
     @property

@@ -12,6 +12,7 @@ from tinybert_hf.data.held_folder import is_first_process
 from tinybert_hf.data.scripts import language_of
 from tinybert_hf.data.shared_rows import shared_rows_notes
 from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.opening import with_fitting_settings
 from tinybert_hf.recipes.layer_distances import AFTER, BEFORE, distances_to_teacher, write_distances
 from tinybert_hf.recipes.pruning import PRUNING, prune_stage
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport, versions
@@ -126,7 +127,7 @@ class Run(RunBase[PlanT]):
 
     def _save_student(self, student: PreTrainedModel) -> None:
         student.save_pretrained(self.folder.work / STUDENT)
-        self.student_tokenizer.save_pretrained(self.folder.work / STUDENT)
+        with_fitting_settings(self.student_tokenizer, student).save_pretrained(self.folder.work / STUDENT)
         self.save_beside(self.folder.work / STUDENT)
         write_manifest(self.folder.work / STUDENT)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.distillation import initialize_from_teacher
-from tinybert_hf.errors import TeacherError, TinyBertError
+from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening import HEADS, open_model
 from tinybert_hf.recipes.plan_encoder import EncoderPlan
 
@@ -69,17 +69,3 @@ def unlabelled_batches(
         tokens += int(batch["attention_mask"].sum())
         if tokens >= max_tokens:
             return
-
-
-def check_vocabulary(plan: EncoderPlan, tokenizer: PreTrainedTokenizerBase) -> None:
-    """Refuse a student that embeds fewer tokens than it is given.
-
-    Raises:
-        TeacherError: with both numbers.
-    """
-    given, size = len(tokenizer), plan.student_config.vocab_size
-    if size < given:
-        raise TeacherError(
-            f"The student has a vocabulary of {size} tokens, but the teacher's tokenizer gives {given}. Leave "
-            "vocab_size out of student.overrides, so that it is taken from the teacher."
-        )

@@ -116,11 +116,11 @@ def open_student(folder: str | Path) -> TinyBertForSeq2Seq:
     return open_model(folder, TinyBertForSeq2Seq, whole=True)[0]
 
 
-def open_tokenizer(model: str, whose: str) -> PreTrainedTokenizerBase:
-    """The tokenizer of a saved model.
+def open_tokenizer(model: str, whose: str, config: PreTrainedConfig) -> PreTrainedTokenizerBase:
+    """The tokenizer of a saved model, made to fit its tables.
 
     Raises:
-        TinyBertError: it has none.
+        TinyBertError: it has none, or one with tokens that the model does not embed.
     """
     what = f"The {whose} {model} has no tokenizer that can be opened; save its tokenizer into the same folder"
-    return opening.open_tokenizer(model, what=what)
+    return opening.open_tokenizer(model, what=what, config=config)

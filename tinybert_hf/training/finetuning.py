@@ -13,11 +13,14 @@ from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, Train
 
 from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.distillation.shapes import is_translator
-from tinybert_hf.opening import put_in_place
+from tinybert_hf.errors import DataError
+from tinybert_hf.opening import check_batch, put_in_place, with_fitting_settings
+from tinybert_hf.opening.input_limits import without_unread_segments
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.best_model import matching_strategies
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
 from tinybert_hf.training.possible_numbers import check_numbers, known_epochs
+from tinybert_hf.training.preparation import example_rows
 from tinybert_hf.training.usual_epochs import Readings, count_rows
 from tinybert_hf.training.word_collation import collator_for, labels_tokens
 
@@ -83,6 +86,7 @@ class FinetuneTrainer(ResumableTrainer):
         self, model: Any, inputs: dict[str, Any], return_outputs: bool = False, num_items_in_batch: Any = None
     ) -> Any:
         """As in transformers; a mean over the labels of its own batch becomes its share of the accumulated batch's."""
+        inputs = dict(without_unread_segments(self.model, inputs))
         if not self._mean_over_tokens or num_items_in_batch is None:
             return super().compute_loss(model, inputs, return_outputs, num_items_in_batch)
         tokens = (inputs["labels"] != -100).sum()
@@ -146,11 +150,13 @@ def finetune(
 
     Raises:
         TinyBertError: a loss, gradient or weight that is not finite; no checkpoint that is whole.
+        DataError: first rows with tokens, positions or segments that the model does not have.
         OutputFolderError: a checkpoint or the folder could not be written.
     """
     target = Path(output_dir)
     work = target.parent / f".{target.name}.training"
     settings = settings.with_epochs(count_rows(train_dataset), has_decoder=is_translator(model))
+    processing_class = with_fitting_settings(processing_class, model)
     args = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.known_epochs,
@@ -172,6 +178,7 @@ def finetune(
         if is_translator(model)
         else collator_for(model, processing_class),
     )
+    check_batch(model, example_rows(trainer, rows=8), "The model", DataError, processing_class)
     trainer.holds_folder = False
     with held_folder(work, str(target)):
         checkpoint = complete_checkpoint(work)

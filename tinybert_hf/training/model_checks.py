@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from typing import Any
 
 from transformers import PreTrainedModel
 
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher
-from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
+from tinybert_hf.errors import DataError, RecipeError, TeacherError, TinyBertError
+from tinybert_hf.opening import check_batch, check_tokens, limits_of
 from tinybert_hf.training.arguments import DistillationArguments
 from tinybert_hf.training.cache_rows import INSTEAD
 
@@ -59,23 +61,24 @@ def check_vocabularies(student: PreTrainedModel, teacher: AnyTeacher, tokenizer:
 
 
 def _check_sizes(student: PreTrainedModel, teacher: PreTrainedModel, tokenizer: Any) -> None:
-    halves = [("source", _vocabulary)]
-    if is_translator(student):
-        halves.append(("target", _target_vocabulary))
-    for which, size_of in halves:
-        sizes = {"student": size_of(student), "teacher": size_of(teacher)}
-        if which == "source" and tokenizer is not None and hasattr(tokenizer, "__len__"):
-            short = [f"the {whose} embeds {size}" for whose, size in sizes.items() if size < len(tokenizer)]
-            if short:
-                raise TeacherError(
-                    f"The tokenizer has {len(tokenizer)} tokens, but {' and '.join(short)}. Both models must read "
-                    "the teacher's tokenizer: make the student with vocab_size=teacher.config.vocab_size."
-                )
-        elif sizes["student"] != sizes["teacher"]:
+    known = hasattr(tokenizer, "get_vocab")
+    if known:
+        advice = (
+            "Both models must read the teacher's tokenizer: make the student with "
+            "vocab_size=teacher.config.vocab_size, and a teacher whose tokenizer was extended with "
+            "teacher.resize_token_embeddings(...)."
+        )
+        for whose, model in (("student", student), ("teacher", teacher)):
+            check_tokens(tokenizer, model, f"The {whose}", TeacherError, advice)
+    limits = {"student": limits_of(student), "teacher": limits_of(teacher)}
+    halves = [] if known else [("", {whose: one.tokens for whose, one in limits.items()})]
+    if is_translator(student) and is_translator(teacher):
+        halves.append((" of the target", {whose: one.target_tokens for whose, one in limits.items()}))
+    for which, sizes in halves:
+        if sizes["student"] != sizes["teacher"]:
             raise TeacherError(
-                f"The student embeds {sizes['student']} tokens and the teacher {sizes['teacher']}"
-                f"{' of the target' if which == 'target' else ''}: they do not read the same tokenizer. Make the "
-                "student with the vocabulary sizes of the teacher."
+                f"The student embeds {sizes['student']} tokens and the teacher {sizes['teacher']}{which}: they do not "
+                "read the same tokenizer. Make the student with the vocabulary sizes of the teacher."
                 + (
                     " With a tokenizer of its own it can still learn from the teacher's translations: "
                     "`tinybert pseudo-label`."
@@ -85,11 +88,23 @@ def _check_sizes(student: PreTrainedModel, teacher: PreTrainedModel, tokenizer: 
             )
 
 
-def _vocabulary(model: PreTrainedModel) -> int:
-    return int(model.config.vocab_size)
+def check_rows(student: PreTrainedModel, teacher: AnyTeacher, batch: Mapping[str, Any], tokenizer: Any) -> None:
+    """Refuse rows with numbers that a table of the student, or of a teacher that reads them, does not hold.
 
+    Args:
+        student: the model that learns.
+        teacher: `settled`.
+        batch: some rows, as the collator makes them.
+        tokenizer: of the student, to call tokens by name; None: not known.
 
-def _target_vocabulary(model: PreTrainedModel) -> int:
-    """Of a translator's output; an encoder has one vocabulary only."""
-    size = getattr(model.config, "decoder_vocab_size", None) if is_translator(model) else None
-    return _vocabulary(model) if size is None else int(size)
+    Raises:
+        DataError: naming the model, what is beyond its table, and what to do.
+    """
+    tokenizer = tokenizer if hasattr(tokenizer, "get_vocab") else None
+    check_batch(student, batch, "The student", DataError, tokenizer)
+    if not isinstance(teacher, Teachers):
+        check_batch(teacher, batch, "The teacher", DataError, tokenizer)
+        return
+    for index, one in enumerate(teacher.models):
+        own = teacher.tokenizers[index] if teacher.differences[index] else tokenizer
+        check_batch(one, teacher.batch_of(index, batch), teacher.name_of(index), DataError, own)

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.distillation.teachers import Teachers, columns_of
 from tinybert_hf.errors import DataError
+from tinybert_hf.opening import with_fitting_settings
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -52,7 +53,7 @@ class OwnTokensCollator:
     def __init__(self, collate: Callable[[list[Any]], Any], teachers: Teachers) -> None:
         self.collate = collate
         self.tokenizers = {
-            columns_of(index): tokenizer
+            columns_of(index): with_fitting_settings(tokenizer, teachers.models[index])
             for index, tokenizer in enumerate(teachers.tokenizers)
             if teachers.differences[index]
         }

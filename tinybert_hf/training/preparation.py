@@ -20,9 +20,10 @@ from tinybert_hf.distillation.projections import AnyProjections, JointProjection
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
 from tinybert_hf.distillation.teachers import AnyTeacher, each_teacher
 from tinybert_hf.errors import DataError
+from tinybert_hf.training.model_checks import check_rows
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedModel, Trainer
 
     from tinybert_hf.training.distillation_model import DistillationModel
     from tinybert_hf.training.trainer import DistillationTrainer
@@ -47,7 +48,7 @@ def unchanged_randomness() -> Iterator[None]:
             np.random.set_state(numpy_state)
 
 
-def example_rows(trainer: DistillationTrainer, rows: int) -> dict[str, Any]:
+def example_rows(trainer: Trainer, rows: int) -> dict[str, Any]:
     """A collated batch of the first rows of the training set.
 
     Raises:
@@ -60,7 +61,7 @@ def example_rows(trainer: DistillationTrainer, rows: int) -> dict[str, Any]:
         return _collated(trainer, chosen)
 
 
-def _rows(trainer: DistillationTrainer, rows: int, start: int) -> list[Any]:
+def _rows(trainer: Trainer, rows: int, start: int) -> list[Any]:
     dataset = trainer.train_dataset
     if dataset is None:
         raise DataError("There is no training set: give train_dataset to the trainer.")
@@ -69,7 +70,7 @@ def _rows(trainer: DistillationTrainer, rows: int, start: int) -> list[Any]:
     return list(islice(iter(dataset), start, start + rows))
 
 
-def _collated(trainer: DistillationTrainer, rows: list[Any]) -> dict[str, Any]:
+def _collated(trainer: Trainer, rows: list[Any]) -> dict[str, Any]:
     batch: dict[str, Any] = trainer._get_collator_with_removed_columns(trainer.data_collator)(rows)
     return batch
 
@@ -89,6 +90,7 @@ def _batches_to_fit_on(trainer: DistillationTrainer) -> Iterator[dict[str, Any]]
         batches = [chosen[i : i + PROJECTION_BATCH] for i in range(0, len(chosen), PROJECTION_BATCH)]
         collated = [_collated(trainer, batch) for batch in batches]
     for batch in collated:
+        check_rows(trainer.student, trainer.teacher, batch, trainer.processing_class)
         yield trainer._prepare_inputs(batch)
 
 

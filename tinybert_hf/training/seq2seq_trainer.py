@@ -8,6 +8,7 @@ from typing import Any
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Seq2SeqTrainer
 
 from tinybert_hf.distillation.teachers import AnyTeacher
+from tinybert_hf.opening import with_fitting_settings
 from tinybert_hf.training.arguments import Seq2SeqDistillationArguments
 from tinybert_hf.training.trainer import DistillationTrainer
 
@@ -39,6 +40,8 @@ class Seq2SeqDistillationTrainer(DistillationTrainer, Seq2SeqTrainer):
             TinyBertError: two models that do not fit.
         """
         tokenizer = kwargs.get("processing_class")
+        if model is not None:
+            tokenizer = with_fitting_settings(tokenizer, model)
         if kwargs.get("data_collator") is None and tokenizer is not None:
             kwargs["data_collator"] = DataCollatorForSeq2Seq(tokenizer)
         super().__init__(model, teacher, args, **kwargs)

@@ -23,7 +23,7 @@ from tinybert_hf.distillation.joint_objective import objective_between
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher, settled
 from tinybert_hf.errors import OutputFolderError, TinyBertError
-from tinybert_hf.opening import PROJECTIONS_FILE
+from tinybert_hf.opening import PROJECTIONS_FILE, with_fitting_settings
 from tinybert_hf.training.answer_record import AnswerRecord
 from tinybert_hf.training.arguments import DistillationArguments
 from tinybert_hf.training.base import ResumableTrainer
@@ -34,7 +34,7 @@ from tinybert_hf.training.distillation_model import DistillationModel
 from tinybert_hf.training.held_out import held_out_losses
 from tinybert_hf.training.loss_curve import LossCurve
 from tinybert_hf.training.model_card import write_model_card
-from tinybert_hf.training.model_checks import check_cache, check_kind, check_vocabularies
+from tinybert_hf.training.model_checks import check_cache, check_kind, check_rows, check_vocabularies
 from tinybert_hf.training.origin import origin_of
 from tinybert_hf.training.own_tokens import OwnTokensCollator, own_inputs
 from tinybert_hf.training.preparation import (
@@ -104,6 +104,8 @@ class DistillationTrainer(ResumableTrainer):
         self.args = args
         self.model_init = model_init
         self.teacher = settled(teacher, kwargs.get("processing_class"))
+        if model is not None:  # what pads, and is saved with the student
+            kwargs["processing_class"] = with_fitting_settings(kwargs.get("processing_class"), model)
         self.processing_class = kwargs.get("processing_class")
         check_cache(self.teacher, args)
         if kwargs.get("data_collator") is None:
@@ -111,6 +113,7 @@ class DistillationTrainer(ResumableTrainer):
         if model_init is not None:
             set_seed(args.seed)
             model = super().call_model_init()
+            kwargs["processing_class"] = with_fitting_settings(self.processing_class, model)
         super().__init__(self._wrap(cast(PreTrainedModel, model), projections), args, **kwargs)
         self.model_init = model_init
         if self.args.n_gpu > 1:
@@ -177,8 +180,9 @@ class DistillationTrainer(ResumableTrainer):
     def train(self, resume_from_checkpoint: str | bool | None = None, **kwargs: Any) -> Any:
         """Train, or go on from a checkpoint; see transformers' Trainer.
 
-        Before the first step one small batch runs through both models: what cannot be captured raises here, and
-        parameters that no loss reaches (the head, in the intermediate phase) are left out of training.
+        Before the first step one small batch is looked at, whether its numbers lie within the tables of both models,
+        and runs through them: what cannot be captured raises here, and parameters that no loss reaches (the head, in
+        the intermediate phase) are left out of training.
 
         Args:
             resume_from_checkpoint: folder of a checkpoint, or True: the newest whole one of `args.output_dir`.
@@ -189,6 +193,7 @@ class DistillationTrainer(ResumableTrainer):
 
         Raises:
             CaptureError: something cannot be taken from a model.
+            DataError: rows with tokens, positions or segments that a model does not have, or padded before the text.
             TinyBertError: as ResumableTrainer; or a teacher cache that cannot be used, with the reason.
         """
         if self.model_init is not None:
@@ -197,6 +202,7 @@ class DistillationTrainer(ResumableTrainer):
         self.place_teacher()
         check_best_model(self)  # before minutes of a teacher's answers
         examples = example_rows(self, rows=8)
+        check_rows(self.student, self.teacher, examples, self.processing_class)
         self._cache = open_teacher_cache(self, examples) if self.args.teacher_cache is not None else None
         self._answers = AnswerRecord.of(self, examples, self.answers_for) if self.answers_for is not None else None
         batch = self._prepare_inputs(examples)

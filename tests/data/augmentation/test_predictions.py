@@ -11,9 +11,9 @@ from tinybert_hf import TinyBertConfig
 from tinybert_hf.data.augmentation import ReplacementSettings, words_from
 from tinybert_hf.data.augmentation.best import DOUBTFUL
 from tinybert_hf.data.augmentation.masking import Masking
-from tinybert_hf.data.augmentation.models import positions_of
 from tinybert_hf.data.augmentation.predictions import MaskedText, Predictions
 from tinybert_hf.data.augmentation.vocabulary import Vocabulary
+from tinybert_hf.opening import limits_of
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
 TEXTS = [*tiny_masked_lm.sentences(25), "电影很好看", "music", "这部 film 难听"]
@@ -102,7 +102,7 @@ def test_without_the_second_look_the_batch_decides(pair: tuple[Any, Any], monkey
 
 def test_a_word_is_masked_in_a_window_of_a_long_text(pair: tuple[Any, Any]) -> None:
     model, tokenizer = pair
-    masking = Masking(tokenizer, positions_of(model))
+    masking = Masking(tokenizer, limits_of(model).positions)
     (long,) = masking.encode(["good film " * 300])
     for token in (0, 1, 299, 598, 599):
         ids, place = masking.masked(long, token, 512)
@@ -145,4 +145,4 @@ def test_other_families_give_the_masked_places_alone(pair: tuple[Any, Any], fami
             whole = model(input_ids=torch.tensor([text.ids])).logits[0, text.place]
         real = row.isfinite()
         torch.testing.assert_close(row[real], whole[real], rtol=1e-4, atol=1e-5)
-    assert positions_of(model) == {"roberta": 66 - 1, "tinybert": 64}.get(family, 512)
+    assert limits_of(model).positions == {"roberta": 66 - 1, "tinybert": 64}.get(family, 512)

@@ -13,7 +13,7 @@ from tinybert_hf.data.augmentation.word_source import WordSource
 from tinybert_hf.data.model_fingerprint import model_fingerprint
 from tinybert_hf.data.shard_folder import file_digest
 from tinybert_hf.errors import TeacherError
-from tinybert_hf.opening import open_config, open_model, open_tokenizer
+from tinybert_hf.opening import limits_of, open_config, open_model, open_tokenizer
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -41,7 +41,7 @@ def open_masked_lm(model: str, *, neighbours_only: bool = False) -> tuple["PreTr
     what = f"the model {str(model)!r} cannot be opened to find words"
     kind = AutoModel if neighbours_only else AutoModelForMaskedLM
     opened, report = open_model(model, kind, TeacherError, what, dtype="float32")
-    tokenizer = open_tokenizer(model, TeacherError, what, opened.config)
+    tokenizer = open_tokenizer(model, TeacherError, what, opened)
     body = f"{opened.base_model_prefix}."
     head = [name for name in sorted(report["missing_keys"]) if not name.startswith(body)]
     if head and not neighbours_only:
@@ -112,7 +112,7 @@ def words_from(
     vocabulary = Vocabulary(tokenizer)
     if not vocabulary.words:
         raise TeacherError("the vocabulary of the model holds no whole word, so nothing can be put in a word's place.")
-    masking = Masking(tokenizer, positions_of(model))
+    masking = Masking(tokenizer, limits_of(model).positions)
     neighbours = glove or EmbeddingNeighbours(model.get_input_embeddings().weight, vocabulary)
     size = batch_size or (32 if model.device.type == "cpu" else 512)
     predictions = None if neighbours_only else Predictions(model, tokenizer, vocabulary, size)
@@ -181,13 +181,3 @@ def source_of(
         "content of the word vectors": None if glove_file is None else file_digest(Path(glove_file))[:16],
     }
     return OpenedSource(words, identity, [] if glove is None else list(glove.notes))
-
-
-def positions_of(model: "PreTrainedModel") -> int | None:
-    """How many tokens a model reads; None where nothing limits it."""
-    for name, module in model.named_modules():
-        if name.endswith("position_embeddings") and hasattr(module, "num_embeddings"):
-            # RoBERTa and its children begin to count behind the padding token's number.
-            padding = getattr(module, "padding_idx", None)
-            return int(module.num_embeddings) - (0 if padding is None else padding + 1)
-    return getattr(model.config, "max_position_embeddings", None)
