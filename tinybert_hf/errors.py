@@ -1,4 +1,4 @@
-"""The errors that this package raises on purpose, and its one warning: what was wrong, where, and what to do."""
+"""The errors that this package raises on purpose, and its warnings: what was wrong, where, and what to do."""
 
 _SCREEN = 2000  # characters
 
@@ -37,5 +37,9 @@ class OutputFolderError(TinyBertError):
     """The output folder holds something else, or cannot be written."""
 
 
-class ChangedFilesWarning(UserWarning):
+class OpeningWarning(UserWarning):
+    """What a user should know of a saved model that was opened: its tokenizer, weights that it has no place for."""
+
+
+class ChangedFilesWarning(OpeningWarning):
     """Files of a saved model are not those that were saved; it works, but not as it was measured."""

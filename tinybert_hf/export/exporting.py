@@ -102,7 +102,7 @@ def export_model(
             source=str(model),
             model_class=type(source.model).__name__,
             task=source.task,
-            megabytes_before=_megabytes(source.model),
+            megabytes_before=source.megabytes,
             megabytes_after=sum((beside / name).stat().st_size for name in _weight_files(beside, graphs)) / 1e6,
             parity=parity,
             allowed_loss=allowed_loss,
@@ -170,7 +170,7 @@ def _opened(source: Source, chosen: Format, folder: Path) -> Any:
     from transformers import AutoModel
 
     auto_class = HEADS[source.task].opener if source.task in HEADS else AutoModel
-    return open_model(folder, auto_class)[0].eval()
+    return open_model(folder, auto_class).eval()
 
 
 def _check_parity(parity: Parity, chosen: Format, to: str, model: str) -> None:
@@ -191,10 +191,6 @@ def _measured(model: str, exported: str, validation: DataSettings) -> dict[str, 
     name = next(one for one in names if one in before)
     points = 1 if name == "bleu" else 100
     return {"metric": name, "before": points * float(before[name]), "after": points * float(after[name])}
-
-
-def _megabytes(model: Any) -> float:
-    return float(sum(one.numel() * one.element_size() for one in model.parameters()) / 1e6)
 
 
 def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:

@@ -6,6 +6,7 @@ And puts them in place, so that a folder is whole or absent.
 from tinybert_hf.opening.config_file import open_config
 from tinybert_hf.opening.exported import EXPORT_FILE, ExportedModel, is_exported, open_exported
 from tinybert_hf.opening.extras import require
+from tinybert_hf.opening.folders import check_folder, modules_of
 from tinybert_hf.opening.heads import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, Head, task_of
 from tinybert_hf.opening.manifest import check_manifest, damaged_weights
 from tinybert_hf.opening.models import check_folder_files, open_model
@@ -22,10 +23,12 @@ __all__ = [
     "TEXT_CLASSIFICATION",
     "ExportedModel",
     "Head",
+    "check_folder",
     "check_folder_files",
     "check_manifest",
     "damaged_weights",
     "is_exported",
+    "modules_of",
     "open_config",
     "open_exported",
     "open_model",
