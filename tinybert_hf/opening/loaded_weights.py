@@ -25,11 +25,17 @@ _PRETRAINING = (
     "final_logits_bias"
 )
 _OUTPUTS = "classifier|qa_outputs|score|logits_proj"
+# What BERT was pretrained with beside its masked-LM head, of which the first part of the name is the same.
+_BESIDE = re.compile(r"cls\.(?!predictions\.)")
 _WRAPPERS = {
-    "_orig_mod.": "torch.compile puts it there: save model._orig_mod",
-    "module.": "DataParallel puts it there: save model.module",
-    "base_model.model.": "PEFT puts it there: save model.merge_and_unload()",
+    "_orig_mod.": "torch.compile puts that there; save model._orig_mod with save_pretrained",
+    "module.": "DataParallel puts that there; save model.module with save_pretrained",
 }
+_OTHER_PREFIX = (
+    "where a module holds the model, save the model itself with save_pretrained, or take that off the names; where it "
+    "is another family's name, config.json is another model's"
+)
+_PEFT = "base_model.model."
 
 
 def check_loaded(
@@ -70,7 +76,10 @@ def check_loaded(
             "not whole. Copy or download it again, or save the model once more."
         )
     _check_left_over(path, names, unexpected, kind, new_head=new_head or names.is_body)
-    head = [key for key in (*missing, *other_shape) if not new_head]
+    if other_shape and not new_head:
+        shapes = [f"{key} {tuple(there)}, {tuple(ours)} by config.json" for key, there, ours in report["mismatched_keys"]]
+        raise kind(f"{path}: the head of the weights is not the one of config.json: {_some(sorted(shapes), '; ')}.")
+    head = [] if new_head else missing
     if head and names.is_body and all(_POOLER.search(key) for key in head):
         model.pooler = None  # it would be random
     elif head:
@@ -119,7 +128,9 @@ class _Names:
             place = next((n for n in range(1, len(parts)) if ".".join(parts[n:]) in known), None)
             if place is not None:
                 found[".".join(parts[:place]) + "."] += 1
-        return found.most_common(1)[0] if found else ("", 0)
+        prefix, count = found.most_common(1)[0] if found else ("", 0)
+        own = prefix.removesuffix(self._prefix)
+        return own or prefix, count
 
 
 def _incomplete(
@@ -132,17 +143,13 @@ def _incomplete(
         f"{_some(body)}."
     )
     prefix, count = names.before(unexpected)
-    if any("lora_" in key or ".base_layer." in key for key in unexpected):
+    if any("lora_" in key or ".base_layer." in key for key in unexpected) or prefix == _PEFT:
         return (
             f"{said} The file holds a LoRA adapter inside the model: merge it (model.merge_and_unload()) and save that."
         )
     if count:
-        why = _WRAPPERS.get(prefix, "save the model inside the wrapper, or take the prefix off the names")
-        return (
-            f"{said} The file has {counted(count, 'tensor')} under names that begin with {prefix!r} ({unexpected[0]}): "
-            f"{why} with save_pretrained. If they are those of another family of models, config.json names the wrong "
-            "one."
-        )
+        why = next((text for start, text in _WRAPPERS.items() if prefix.startswith(start)), _OTHER_PREFIX)
+        return f"{said} The file has {counted(count, 'tensor')} under names that begin with {prefix!r}: {why}."
     if unexpected:
         return f"{said} What the file holds instead: {_some(unexpected)}. One of the two files is another model's."
     return f"{said} Copy or download the folder again, or correct config.json."
@@ -168,18 +175,20 @@ def _check_left_over(
     pooler = [key for key in unexpected if _POOLER.search(key) and any(_POOLER.search(own) for own in names.own)]
     head = [key for key in unexpected if not _POOLER.search(key)] + pooler
     harmless = re.compile(rf"({_PRETRAINING}|{_OUTPUTS})(\.|$)")
-    odd = [key for key in head if names.of_own_head(key) or not harmless.match(key)]
+    odd = [
+        key for key in head if not _BESIDE.match(key) and (names.of_own_head(key) or not harmless.match(key))
+    ]
     if odd and not new_head:
         raise kind(
             f"{path} holds {counted(len(odd), 'tensor')} of a head that a {names.kind} does not have: {_some(odd)}. It "
             "would answer otherwise than the model that was saved. Open it with the class that saved it, or fine-tune "
             "it once more."
         )
-    strange = [key for key in odd if not re.match(rf"({_OUTPUTS}|pre_classifier|dense|out_proj)\.", key)]
+    strange = [key for key in odd if not harmless.match(key)]
     if strange:
         warnings.warn(
-            f"{path}: {counted(len(strange), 'tensor')} of the weights are not used, a {names.kind} has no place for "
-            f"them: {_some(strange)}.",
+            f"{path}: a {names.kind} has no place for {counted(len(strange), 'tensor')} of the weights, not used here: "
+            f"{_some(strange)}.",
             OpeningWarning,
             stacklevel=2,
         )
@@ -188,11 +197,11 @@ def _check_left_over(
 def _why_left_over(keys: list[str]) -> str:
     if any("distance_embedding" in key for key in keys):
         return (
-            "They are relative positions (position_embedding_type in config.json), which transformers 5 no longer "
-            "has. Take a model with absolute positions, or make its answers with transformers 4 and distil from those."
+            "They are relative positions (position_embedding_type in config.json), which transformers 5 no longer has: "
+            "take a model with absolute positions."
         )
     return "config.json describes fewer layers or other parts than the weights have: one of the two is another model's."
 
 
-def _some(keys: list[str]) -> str:
-    return ", ".join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")
+def _some(keys: list[str], between: str = ", ") -> str:
+    return between.join(keys[:5]) + (f" and {len(keys) - 5} more" if len(keys) > 5 else "")

@@ -84,7 +84,7 @@ def open_model(
             output_loading_info=True,
             trust_remote_code=trusted,
             weights_only=True,
-            ignore_mismatched_sizes=new_head,
+            ignore_mismatched_sizes=True,  # check_loaded says which, and refuses them
             **options,
         )
     check_loaded(path, model, report, kind, new_head=new_head, headless=headless)
