@@ -20,7 +20,16 @@ from tinybert_hf.export.parity import Parity, compare, default_texts, texts_of
 from tinybert_hf.export.report import ExportReport
 from tinybert_hf.export.source import ENCODER, TRANSLATION, Source, open_source
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.opening import EXPORT_FILE, HEADS, TEXT_CLASSIFICATION, open_exported, open_model, require
+from tinybert_hf.opening import (
+    EXPORT_FILE,
+    HEADS,
+    TEXT_CLASSIFICATION,
+    carry_modules,
+    open_exported,
+    open_model,
+    require,
+    sentence_steps,
+)
 from tinybert_hf.opening.held_output import held_output
 from tinybert_hf.opening.json_files import read_object
 from tinybert_hf.wording import counted
@@ -106,6 +115,7 @@ def export_model(
             megabytes_after=sum((beside / name).stat().st_size for name in _weight_files(beside, graphs)) / 1e6,
             parity=parity,
             allowed_loss=allowed_loss,
+            notes=_notes(source, chosen),
             **figures,
         )
         more: dict[str, Any] = {"trained_with": known}
@@ -147,10 +157,26 @@ def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, s
     if source.task == TRANSLATION:
         source.model.generation_config.save_pretrained(folder)
     graphs = chosen.write(source, folder)
+    if chosen.runtime is None and source.task == ENCODER:  # transformers opens it, and sentence-transformers does
+        carry_modules(source.folder, folder)
     # Enough to open it; the figures come in when they are known.
     note = {"format": to, "runtime": chosen.runtime, "graphs": graphs}
     (folder / EXPORT_FILE).write_text(json.dumps(note), encoding="utf-8")
     return graphs
+
+
+def _notes(source: Source, chosen: Format) -> tuple[str, ...]:
+    """What becomes of the steps that sentence-transformers takes behind an encoder."""
+    steps = ", ".join(sentence_steps(source.folder)) if source.task == ENCODER else ""
+    if not steps:
+        return ()
+    if chosen.runtime is None:
+        return (f"{source.name} is a model of sentence-transformers: its further steps ({steps}) were copied with it.",)
+    return (
+        f"{source.name} is a model of sentence-transformers, and its further steps ({steps}) are not in the export, "
+        "which gives the states of the tokens (last_hidden_state). Whoever runs it has to take those steps itself, "
+        "over the real tokens (attention_mask).",
+    )
 
 
 def _write_config(source: Source, folder: Path) -> None:

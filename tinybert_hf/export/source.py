@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,7 +13,7 @@ from tinybert_hf.evaluation import open_translator
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config
 from tinybert_hf.evaluation.open_checkpoint import open_model as open_with_head
 from tinybert_hf.evaluation.translation import translates
-from tinybert_hf.opening import HEADS, is_exported, open_model, open_tokenizer
+from tinybert_hf.opening import HEADS, is_exported, open_model, open_tokenizer, refusing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -43,6 +44,20 @@ class Source:
     task: str
     length: int
     megabytes: float
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where it stands on this machine: that folder, or the one that the Hub's files were put into.
+
+        transformers fetches no files of sentence-transformers; they are fetched here.
+        """
+        if Path(self.name).is_dir():
+            return Path(self.name)
+        from huggingface_hub import snapshot_download
+
+        with refusing(f"the files of {self.name} cannot be fetched"):
+            patterns = ["config.json", "modules.json", "*sentence*.json", "*/config.json", "*_Dense/*"]
+            return Path(snapshot_download(self.name, allow_patterns=patterns))
 
 
 def open_source(name: str) -> Source:

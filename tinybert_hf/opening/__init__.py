@@ -13,6 +13,7 @@ from tinybert_hf.opening.models import check_folder_files, open_model
 from tinybert_hf.opening.placing import put_in_place
 from tinybert_hf.opening.projections_file import PROJECTIONS_FILE, read_projections
 from tinybert_hf.opening.reasons import reason_of, refusing
+from tinybert_hf.opening.sentence_vectors import carry_modules, sentence_steps
 from tinybert_hf.opening.tokenizers import open_tokenizer
 
 __all__ = [
@@ -23,6 +24,7 @@ __all__ = [
     "TEXT_CLASSIFICATION",
     "ExportedModel",
     "Head",
+    "carry_modules",
     "check_folder",
     "check_folder_files",
     "check_manifest",
@@ -38,5 +40,6 @@ __all__ = [
     "reason_of",
     "refusing",
     "require",
+    "sentence_steps",
     "task_of",
 ]

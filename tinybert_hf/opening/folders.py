@@ -47,8 +47,15 @@ def check_folder(path: str | Path, kind: type[TinyBertError] = TinyBertError) ->
         return  # it may be an id on the Hub
     if place.is_file():
         raise kind(_file(place))
-    if (place / ADAPTER_FILE).is_file() and not _has_weights(place):
-        raise kind(_adapter(place, kind))
+    if (place / ADAPTER_FILE).is_file():
+        if not _has_weights(place):
+            raise kind(_adapter(place, kind))
+        beside = sorted(file.name for file in place.glob("adapter_model.*"))
+        if beside:
+            raise kind(
+                f"{place} holds a model and an adapter to it ({beside[0]}), and it is not clear which of them should "
+                f"answer. Merge the two, or, where they are merged, remove {ADAPTER_FILE} and {beside[0]}."
+            )
     if not (place / "config.json").is_file():
         raise kind(next(_no_model(place)))
 

@@ -24,9 +24,9 @@ def check_folder_files(path: str | Path, kind: type[TinyBertError] = TinyBertErr
     check_folder(path, kind)
     if not Path(path).is_dir():
         return
+    config = open_config(path, kind)
     if is_exported(path):
         raise kind(f"{path} is an export. Give the folder of the model that it was made from.")
-    config = open_config(path, kind)
     if not any(any(Path(path).glob(pattern)) for pattern in WEIGHTS):
         others = sorted(item.name for item in Path(path).iterdir() if item.suffix in _OTHER_WEIGHTS)
         raise kind(

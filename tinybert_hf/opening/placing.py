@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +13,11 @@ from tinybert_hf.model.manifest_tinybert import write_manifest
 
 
 def put_in_place(
-    model: Any, processing_class: Any, target: str | Path, further: Mapping[str, Mapping[str, Tensor]] | None = None
+    model: Any,
+    processing_class: Any,
+    target: str | Path,
+    further: Mapping[str, Mapping[str, Tensor]] | None = None,
+    add: Callable[[Path], None] | None = None,
 ) -> None:
     """Write model and tokenizer beside `target`, note their SHA-256, and rename.
 
@@ -22,6 +26,7 @@ def put_in_place(
         processing_class: the tokenizer, or None.
         target: a folder that does not exist yet, or is empty.
         further: safetensors files that belong to the model, by name.
+        add: puts other files into the folder that it is given.
     """
     target = Path(target)
     beside = target.parent / f".{target.name}.saving"
@@ -31,5 +36,7 @@ def put_in_place(
         processing_class.save_pretrained(beside)
     for name, tensors in (further or {}).items():
         save_file(dict(tensors), beside / name)
+    if add is not None:
+        add(beside)
     write_manifest(beside)
     os.replace(beside, target)
