@@ -7,12 +7,12 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from tiny_models import bert
 
 from tinybert_hf.distillation.teacher import load_encoder, load_teacher
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import holds_translator
 from tinybert_hf.opening import check_folder, open_config
-from tiny_models import bert
 
 
 def write(path: Path, content: object = None) -> Path:

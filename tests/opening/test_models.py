@@ -13,13 +13,20 @@ import pytest
 import torch
 import transformers
 from safetensors.torch import load_file, save_file
-from transformers import AutoConfig, AutoModel, AutoModelForMaskedLM, AutoModelForSequenceClassification
-from transformers import AutoModelForTokenClassification, BertForMaskedLM, BertForPreTraining
+from tiny_models import COMMON, FAMILIES, SIZES, bert
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    BertForMaskedLM,
+    BertForPreTraining,
+)
 
 from tinybert_hf.distillation.teacher import load_encoder, load_teacher
 from tinybert_hf.errors import OpeningWarning, TinyBertError
 from tinybert_hf.opening import open_model
-from tiny_models import COMMON, FAMILIES, SIZES, bert
 
 Weights = dict[str, torch.Tensor]
 
@@ -44,7 +51,10 @@ def changed(tmp_path: Path) -> Callable[..., Path]:
 def refused(folder: Path, *classes: Any) -> str:
     """The message, which is one whatever the model is opened for."""
     messages = set()
-    for auto, new_head in classes or ((AutoModelForSequenceClassification, False), (AutoModelForSequenceClassification, True)):
+    for auto, new_head in classes or (
+        (AutoModelForSequenceClassification, False),
+        (AutoModelForSequenceClassification, True),
+    ):
         with pytest.raises(TinyBertError) as caught:
             open_model(folder, auto, new_head=new_head)
         messages.add(str(caught.value))
@@ -52,7 +62,9 @@ def refused(folder: Path, *classes: Any) -> str:
     return message
 
 
-@pytest.mark.parametrize("prefix", ["_orig_mod.", "module.", "model.", "encoder.", "_orig_mod.module.", "model.model."])
+@pytest.mark.parametrize(
+    "prefix", ["_orig_mod.", "module.", "model.", "encoder.", "_orig_mod.module.", "model.model."]
+)
 def test_a_wrapper_s_prefix_is_named(changed: Callable[..., Path], prefix: str) -> None:
     folder = changed(lambda weights: {prefix + name: tensor for name, tensor in weights.items()})
     message = refused(folder)
@@ -76,7 +88,10 @@ LOST = "bert.encoder.layer.1.attention.self.query.weight"
 @pytest.mark.parametrize("lost", [LOST, "bert.embeddings.word_embeddings.weight", "bert.embeddings.LayerNorm.bias"])
 def test_one_lost_tensor_of_the_body(changed: Callable[..., Path], lost: str) -> None:
     folder = changed(lambda weights: {name: tensor for name, tensor in weights.items() if name != lost})
-    assert f"1 tensor is not in the weights, and would be random in a BertForSequenceClassification: {lost}" in refused(folder)
+    assert (
+        f"1 tensor is not in the weights, and would be random in a BertForSequenceClassification: {lost}"
+        in refused(folder)
+    )
     refused(folder, (AutoModel, False))
 
 
@@ -87,7 +102,11 @@ def test_half_a_head_is_no_new_one(changed: Callable[..., Path], lost: str) -> N
 
 
 def test_a_whole_head_may_be_new_where_that_is_asked_for(changed: Callable[..., Path]) -> None:
-    folder = changed(lambda weights: {name: one for name, one in weights.items() if not name.startswith(("classifier", "bert.pooler"))})
+    folder = changed(
+        lambda weights: {
+            name: one for name, one in weights.items() if not name.startswith(("classifier", "bert.pooler"))
+        }
+    )
     open_model(folder, AutoModelForSequenceClassification, new_head=True)
     with pytest.raises(TinyBertError, match=r"^No head: bert\.pooler\.dense\.bias.*classifier\.weight\.$"):
         open_model(folder, AutoModelForSequenceClassification, headless="No head: {missing}.")
@@ -188,9 +207,11 @@ def test_every_family_and_head_opens_as_transformers_opens_it(family: str, tmp_p
         for head, folder in saved.items():
             body = open_model(folder, AutoModel)
             expected = load_file(folder / "model.safetensors")
-            found = {name: tensor for name, tensor in body.state_dict().items()}
+            found = body.state_dict()
             prefix = "" if not head else f"{body.base_model_prefix}."
-            assert all(torch.equal(found[name], expected[prefix + name]) for name in found if prefix + name in expected)
+            assert all(
+                torch.equal(found[name], expected[prefix + name]) for name in found if prefix + name in expected
+            )
             for wanted in {_HEADS[len(head) % 3], head if head in _HEADS else _HEADS[0]}:
                 model = open_model(folder, getattr(transformers, f"AutoModelFor{wanted}"), new_head=head != wanted)
                 theirs = model.base_model.state_dict()

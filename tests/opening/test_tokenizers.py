@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from tiny_vocabularies import KINDS, texts
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BertTokenizer, MBartTokenizer, PreTrainedTokenizerFast
 
 from tinybert_hf.errors import OpeningWarning, TinyBertError
 from tinybert_hf.opening import open_tokenizer
 from tinybert_hf.opening.tokenizer_file import differences, whole_texts
-from tiny_vocabularies import KINDS, texts
 
 _TEXTS = [*texts(5, 40), "Éta bako  KO", "中ba", "ba" * 60, "☃ ba[MASK]ko <mask>"]
 

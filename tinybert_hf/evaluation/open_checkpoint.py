@@ -47,9 +47,8 @@ def open_model(path: str, auto_class: str, kind: str, dtype: str | None = None) 
         f"{path} was not trained as {kind}: its weights lack what config.json describes, {{missing}}, which would be "
         "random. Fine-tune or distil it first."
     )
-    model = opening.open_model(
-        path, getattr(transformers, auto_class), what=what, headless=headless, **({} if dtype is None else {"dtype": dtype})
-    )
+    options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
+    model = opening.open_model(path, getattr(transformers, auto_class), what=what, headless=headless, **options)
     model.config.return_dict = True
     return model, _open_tokenizer(path, model.config)
 

@@ -171,7 +171,9 @@ def _notes(source: Source, chosen: Format) -> tuple[str, ...]:
     if not steps:
         return ()
     if chosen.runtime is None:
-        return (f"{source.name} is a model of sentence-transformers: its further steps ({steps}) were copied with it.",)
+        return (
+            f"{source.name} is a model of sentence-transformers: its further steps ({steps}) were copied with it.",
+        )
     return (
         f"{source.name} is a model of sentence-transformers, and its further steps ({steps}) are not in the export, "
         "which gives the states of the tokens (last_hidden_state). Whoever runs it has to take those steps itself, "

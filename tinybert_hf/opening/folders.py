@@ -61,8 +61,8 @@ def check_folder(path: str | Path, kind: type[TinyBertError] = TinyBertError) ->
 
 
 _UNFINISHED = (
-    "the run that makes it was stopped, and no model is whole. Give the command of that run once more: it goes on from "
-    "its last checkpoint."
+    "the run that makes it was stopped, and no model is whole. Give the command of that run once more: it goes on "
+    "from its last checkpoint."
 )
 
 
@@ -89,18 +89,23 @@ def _lightning(place: Path) -> str:
 
 def _adapter(place: Path, kind: type[TinyBertError]) -> str:
     said = read_object(place / ADAPTER_FILE, kind)
-    sort, base = str(said.get("peft_type") or "").upper(), said.get("base_model_name_or_path") or said.get("model_name")
+    sort, base = (
+        str(said.get("peft_type") or "").upper(),
+        said.get("base_model_name_or_path") or said.get("model_name"),
+    )
     what = f"{place} is a {'LoRA ' if sort == 'LORA' else ''}adapter ({ADAPTER_FILE}): it holds the changes to "
     what += f"{base!s:.120} alone, and no model. " if base else "a model alone, and no model. "
     if not sort:
         return f"{what}Merge it into its model with the library that made it, and give the folder of the result."
     if any(one in sort for one in _NOT_MERGED):
-        return f"{what}A {sort} cannot be merged into the weights. Give a model that was fine-tuned with LoRA or whole."
+        return (
+            f"{what}A {sort} cannot be merged into the weights. Give a model that was fine-tuned with LoRA or whole."
+        )
     auto = f"AutoPeftModel{_FOR_TASK.get(str(said.get('task_type')), '')}"
     merged = f"{place}-merged"
     return (
-        f"{what}Merge the two and give the result: pip install peft; python -c \"from peft import {auto} as M; "
-        f"M.from_pretrained({str(place)!r}).merge_and_unload().save_pretrained({merged!r})\" (with num_labels=N in "
+        f'{what}Merge the two and give the result: pip install peft; python -c "from peft import {auto} as M; '
+        f'M.from_pretrained({str(place)!r}).merge_and_unload().save_pretrained({merged!r})" (with num_labels=N in '
         f"from_pretrained, where the head is new), and save the tokenizer into {merged} too."
     )
 
@@ -110,8 +115,8 @@ def _no_model(place: Path) -> Iterator[str]:
     within = _transformer_of(place)
     if within is not None:
         yield (
-            f"{place} is a model of sentence-transformers in its old layout: its encoder has a folder of its own. Give "
-            f"that one: {within}."
+            f"{place} is a model of sentence-transformers in its old layout: its encoder has a folder of its own. "
+            f"Give that one: {within}."
         )
     if (place / _WORK).is_dir() or place.name == _WORK:
         yield f"{place} holds no model yet: {_UNFINISHED}"

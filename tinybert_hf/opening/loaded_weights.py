@@ -1,8 +1,8 @@
 """Which weights of a folder found a place in the model, and which must not be missing or left over.
 
 What transformers cannot place it draws at random or leaves out, and only prints a table of both. Here one rule holds
-for every command: the body is whole, a head is whole or, where that is asked for, new, and nothing that the model would
-have computed with is left over.
+for every command: the body is whole, a head is whole or, where that is asked for, new, and nothing is left over that
+the model would have computed with.
 """
 
 import re
@@ -72,12 +72,14 @@ def check_loaded(
     lost = _lost(model, missing)
     if lost:
         raise kind(
-            f"{path}: the weights lack {_some(lost)}, while the rest of that layer is there, so the file is damaged or "
-            "not whole. Copy or download it again, or save the model once more."
+            f"{path}: the weights lack {_some(lost)}, while the rest of that layer is there, so the file is damaged "
+            "or not whole. Copy or download it again, or save the model once more."
         )
     _check_left_over(path, names, unexpected, kind, new_head=new_head or names.is_body)
     if other_shape and not new_head:
-        shapes = [f"{key} {tuple(there)}, {tuple(ours)} by config.json" for key, there, ours in report["mismatched_keys"]]
+        shapes = [
+            f"{key} {tuple(there)}, {tuple(ours)} by config.json" for key, there, ours in report["mismatched_keys"]
+        ]
         raise kind(f"{path}: the head of the weights is not the one of config.json: {_some(sorted(shapes), '; ')}.")
     head = [] if new_head else missing
     if head and names.is_body and all(_POOLER.search(key) for key in head):
@@ -144,9 +146,7 @@ def _incomplete(
     )
     prefix, count = names.before(unexpected)
     if any("lora_" in key or ".base_layer." in key for key in unexpected) or prefix == _PEFT:
-        return (
-            f"{said} The file holds a LoRA adapter inside the model: merge it (model.merge_and_unload()) and save that."
-        )
+        return f"{said} The file holds a LoRA adapter inside the model: merge it and save model.merge_and_unload()."
     if count:
         why = next((text for start, text in _WRAPPERS.items() if prefix.startswith(start)), _OTHER_PREFIX)
         return f"{said} The file has {counted(count, 'tensor')} under names that begin with {prefix!r}: {why}."
@@ -169,26 +169,24 @@ def _check_left_over(
     body = [key for key in unexpected if names.in_body(key)]
     if body:
         raise kind(
-            f"{path} holds {counted(len(body), 'tensor')} that a {names.kind} has no place for: {_some(body)}. It would "
-            f"answer otherwise than the model that was saved. {_why_left_over(body)}"
+            f"{path} holds {counted(len(body), 'tensor')} that a {names.kind} has no place for: {_some(body)}. It "
+            f"would answer otherwise than the model that was saved. {_why_left_over(body)}"
         )
     pooler = [key for key in unexpected if _POOLER.search(key) and any(_POOLER.search(own) for own in names.own)]
     head = [key for key in unexpected if not _POOLER.search(key)] + pooler
     harmless = re.compile(rf"({_PRETRAINING}|{_OUTPUTS})(\.|$)")
-    odd = [
-        key for key in head if not _BESIDE.match(key) and (names.of_own_head(key) or not harmless.match(key))
-    ]
+    odd = [key for key in head if not _BESIDE.match(key) and (names.of_own_head(key) or not harmless.match(key))]
     if odd and not new_head:
         raise kind(
-            f"{path} holds {counted(len(odd), 'tensor')} of a head that a {names.kind} does not have: {_some(odd)}. It "
-            "would answer otherwise than the model that was saved. Open it with the class that saved it, or fine-tune "
-            "it once more."
+            f"{path} holds {counted(len(odd), 'tensor')} of a head that a {names.kind} does not have: {_some(odd)}. "
+            "It would answer otherwise than the model that was saved. Open it with the class that saved it, or "
+            "fine-tune it once more."
         )
     strange = [key for key in odd if not harmless.match(key)]
     if strange:
         warnings.warn(
-            f"{path}: a {names.kind} has no place for {counted(len(strange), 'tensor')} of the weights, not used here: "
-            f"{_some(strange)}.",
+            f"{path}: a {names.kind} has no place for {counted(len(strange), 'tensor')} of the weights, not used "
+            f"here: {_some(strange)}.",
             OpeningWarning,
             stacklevel=2,
         )
@@ -197,10 +195,12 @@ def _check_left_over(
 def _why_left_over(keys: list[str]) -> str:
     if any("distance_embedding" in key for key in keys):
         return (
-            "They are relative positions (position_embedding_type in config.json), which transformers 5 no longer has: "
-            "take a model with absolute positions."
+            "They are relative positions (position_embedding_type in config.json), which transformers 5 no longer "
+            "has: take a model with absolute positions."
         )
-    return "config.json describes fewer layers or other parts than the weights have: one of the two is another model's."
+    return (
+        "config.json describes fewer layers or other parts than the weights have: one of the two is another model's."
+    )
 
 
 def _some(keys: list[str], between: str = ", ") -> str:

@@ -36,9 +36,9 @@ def _not_only_weights(text: str) -> str:
     found = re.search(r"(?:GLOBAL|global) `?([\w.]+)`?", text)
     held = f" (but also {found[1]})" if found and "." in found[1] else ""
     return (
-        f"the pickled file does not hold tensors alone{held}, as weights do: it is damaged, in another format, or could "
-        "run code when it is opened. Take the model's safetensors file; or have its maker save it once more with "
-        "save_pretrained"
+        f"the pickled file does not hold tensors alone{held}, as weights do: it is damaged, in another format, or "
+        "could run code when it is opened. Take the model's safetensors file; or have its maker save it once more "
+        "with save_pretrained"
     )
 
 

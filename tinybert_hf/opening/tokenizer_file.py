@@ -1,7 +1,7 @@
 """Whether a tokenizer reads texts as its tokenizer.json says, and one that does.
 
 transformers 5 reads that file with the class that tokenizer_config.json names (or the model's family): it takes the
-vocabulary out, and makes normalizer, pre-tokenizer and the settings of the vocabulary anew from arguments of the class.
+vocabulary out, and makes normalizer, pre-tokenizer and the settings of the vocabulary anew from the class's arguments.
 Where those are not the file's, a text becomes other tokens than the model was trained on.
 """
 
@@ -129,18 +129,23 @@ def differences(backend: Any, said: Any, *, around: bool = True) -> list[str]:
     ]
     with whole_texts(backend), whole_texts(said):
         added = [str(token) for token in said.get_added_tokens_decoder().values()][:_MOST_ADDED]
-        texts = [*_PROBES, *(f"a {token} b{token}C" for token in added)]
-        for text in texts:
+        for text in (*_PROBES, *(f"a {token} b{token}C" for token in added)):
             one, other = (each.encode(text, add_special_tokens=around) for each in (backend, said))
             if (one.ids, one.type_ids) != (other.ids, other.type_ids):
-                shown = next((place for place, pair in enumerate(zip(one.tokens, other.tokens, strict=False)) if pair[0] != pair[1]), 0)
-                mine, its = (", ".join(each.tokens[shown : shown + 4]) for each in (one, other))
-                return [*found, f"{text!r:.40} becomes {mine!r:.60}, and {its!r:.60} by the file"]
+                return [*found, f"{text!r:.40} becomes {_first_difference(one.tokens, other.tokens)}"]
         if around:
             one, other = (each.encode(_PROBES[0], _PROBES[2]) for each in (backend, said))
             if (one.ids, one.type_ids) != (other.ids, other.type_ids):
                 found.append("two texts are joined otherwise (post_processor)")
     return found
+
+
+def _first_difference(ours: list[str], theirs: list[str]) -> str:
+    """Some tokens of both, from where they differ; of tokens that are alike, the beginning: their ids differ."""
+    pairs = enumerate(zip(ours, theirs, strict=False))
+    start = next((place for place, (one, other) in pairs if one != other), 0)
+    mine, its = (", ".join(tokens[start : start + 4]) for tokens in (ours, theirs))
+    return f"{mine!r:.60}, and {its!r:.60} by the file"
 
 
 @contextmanager
@@ -202,7 +207,7 @@ def _one_form(value: Any, name: str) -> Any:
 
 def _model_settings(model: Any) -> dict[str, Any]:
     """Kind and settings of a vocabulary; those of a Unigram cannot be asked for, unknown characters tell of them."""
-    found = {"kind of vocabulary": type(model).__name__}
+    found: dict[str, Any] = {"kind of vocabulary": type(model).__name__}
     for name in _MODEL_SETTINGS:
         found[name] = getattr(model, name, None) or None  # "" and False are None
     return found

@@ -50,7 +50,9 @@ def make_start(
     model, kind = plan.recipe.student.model, plan.student_class
     if model is not None:
         what = f"student.model {model}: config.json and the weights do not fit"
-        opened: PreTrainedModel = open_model(model, kind, TinyBertError, what, new_head=True, config=plan.student_config)
+        opened: PreTrainedModel = open_model(
+            model, kind, TinyBertError, what, new_head=True, config=plan.student_config
+        )
         return opened
     student = kind(plan.student_config)
     if plan.starts_from_teacher:
