@@ -104,6 +104,7 @@ def test_the_class_of_another_file(kind: str, name: str, saved: Callable[..., Pa
     with pytest.warns(OpeningWarning, match="tokenizer_class"):
         opened = open_tokenizer(folder)
     reads_as_its_file(opened, folder)
+    assert any(opened("ba", "ko").get("token_type_ids", [])) == (kind == "WordPiece")  # the file tells two apart
 
 
 def test_settings_stay(saved: Callable[..., Path]) -> None:
