@@ -33,6 +33,8 @@ TESTS_OF_MAPS = "tests/distillation/test_layer_map.py tests/distillation/test_ob
 TESTS_OF_CAPTURE = "tests/distillation/test_capture.py tests/distillation/test_seq2seq_capture.py tests/distillation/test_precision.py"
 TESTS_OF_TRAINER, TESTS_OF_RESUME = "tests/training/test_trainer.py", "tests/training/test_interrupted_runs.py"
 TESTS_OF_ORIGIN, TESTS_OF_BEST = "tests/training/test_origin.py", "tests/training/test_best_model.py"
+LOADED, FILE = "opening/loaded_weights.py", "opening/tokenizer_file.py"
+TESTS_OF_OPENING = "tests/opening"
 TESTS_OF_CACHE = "tests/training/test_teacher_cache.py"
 TESTS_OF_CARDS, TESTS_OF_SPEED = "tests/cards", "tests/evaluation/test_benchmark.py tests/evaluation/test_rounds.py"
 LIMITS, TESTS_OF_LIMITS = "opening/input_limits.py", "tests/opening/test_input_limits.py"
@@ -169,6 +171,16 @@ FAULTS = (
     Fault("every round begins with the same model", "evaluation/rounds.py", "[:: -1 if number % 2 else 1]", "[::1]", TESTS_OF_SPEED),
     Fault("a slow forward spoils the latency", "evaluation/rounds.py", "1000 * statistics.median(self.all_wall)", "1000 * statistics.fmean(self.all_wall)", TESTS_OF_SPEED),
     Fault("the threads of the process time the models", "evaluation/benchmark.py", "torch.inference_mode(), limited_threads(threads):", "torch.inference_mode():", TESTS_OF_SPEED),
+    # What is opened
+    Fault("a body of which tensors are missing is opened", LOADED, "    if body:\n        raise kind(_incomplete", "    if False:\n        raise kind(_incomplete", TESTS_OF_OPENING),
+    Fault("half a head is a new one", LOADED, "    if lost:", "    if False:", TESTS_OF_OPENING),
+    Fault("body weights without a place are dropped", LOADED, "body = [key for key in unexpected if names.in_body(key)]", "body: list[str] = []", TESTS_OF_OPENING),
+    Fault("head weights without a place are dropped", LOADED, "if odd and not new_head:", "if False:", TESTS_OF_OPENING),
+    Fault("an encoder keeps a random pooler", LOADED, "model.pooler = None", "pass", TESTS_OF_OPENING),
+    Fault("a tokenizer is what its class makes", FILE, "    if not found:\n        return tokenizer", "    if True:\n        return tokenizer", TESTS_OF_OPENING),
+    Fault("tokenizers are compared on cut texts", FILE, "    backend.no_truncation()\n    backend.no_padding()\n    try:", "    try:", TESTS_OF_OPENING),
+    Fault("two segments are lost with the class", FILE, 'names.insert(1, "token_type_ids")', "pass", TESTS_OF_OPENING),
+    Fault("half precision is compared in itself", "export/source.py", '_DTYPE = "float32"', "_DTYPE = None", "tests/export/test_exporting.py"),
     # The start from the teacher
     Fault("a start that forgets the scaling of scores", "distillation/initialization.py", "* (their_width**-0.5 / theirs_in_group) * our_width**0.5", "", "tests/distillation/test_initialization.py"),
     # What labels mean

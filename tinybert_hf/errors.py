@@ -48,7 +48,11 @@ class FileFormatWarning(UserWarning):
     """A file is not quite what its name says, and is read as what it is."""
 
 
-class ChangedFilesWarning(UserWarning):
+class OpeningWarning(UserWarning):
+    """What a user should know of a saved model that was opened: its tokenizer, weights that it has no place for."""
+
+
+class ChangedFilesWarning(OpeningWarning):
     """Files of a saved model are not those that were saved; it works, but not as it was measured."""
 
 

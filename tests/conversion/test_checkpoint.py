@@ -45,6 +45,7 @@ LAYOUTS = {
     "without the prefix": {"prefix": ""},
     "gamma and beta": {"old_norms": True},
     "saved from several GPUs": {"prefix": "module.bert."},
+    "compiled": {"prefix": "_orig_mod.bert."},
 }
 
 
@@ -266,3 +267,22 @@ def test_a_folder_that_holds_something_is_kept(checkpoint: Write, tmp_path: Path
     with pytest.raises(OutputFolderError, match="not empty"):
         convert_checkpoint(checkpoint(body()), tmp_path / "out")
     assert [path.name for path in (tmp_path / "out").iterdir()] == ["mine.txt"]
+
+
+def test_what_follows_the_encoder_of_sentence_transformers_is_carried(checkpoint: Write, tmp_path: Path) -> None:
+    folder = checkpoint(body(), {**SHAPE, "architectures": ["BertModel"], "model_type": "bert"})
+    kinds = {"": "Transformer", "1_Pooling": "Pooling", "2_Dense": "Dense", "3_Normalize": "Normalize"}
+    parts = [{"path": path, "type": f"sentence_transformers.models.{kind}"} for path, kind in kinds.items()]
+    parts.append({"path": "../outside", "type": "sentence_transformers.models.Dense"})
+    (folder / "modules.json").write_text(json.dumps(parts))
+    for path in list(kinds)[1:3]:
+        (folder / path).mkdir()
+    (folder / "1_Pooling" / "config.json").write_text(json.dumps({"pooling_mode": "cls"}))
+    (folder / "2_Dense" / "model.safetensors").write_bytes(b"weights")
+    converted = convert_checkpoint(folder, tmp_path / "out")
+    assert any("cls pooling, Dense, Normalize" in note and "carried over" in note for note in converted.notes)
+    assert (tmp_path / "out" / "2_Dense" / "model.safetensors").read_bytes() == b"weights"
+    assert (tmp_path / "out" / "3_Normalize").is_dir()
+    assert not (tmp_path / "outside").exists()
+    head = read_checkpoint(folder, head="sequence-classification", allow_missing=True)
+    assert any("left out" in note for note in head.notes)

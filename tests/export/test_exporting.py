@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -16,6 +17,7 @@ import torch
 from transformers import (
     AutoModel,
     AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
     AutoTokenizer,
     BertForSequenceClassification,
     BertModel,
@@ -281,3 +283,54 @@ def test_sentence_embeddings_of_the_real_bert_in_int8(work: Path) -> None:
             for one in (AutoModel.from_pretrained(folder).eval(), open_exported("out"))
         ]
     assert torch.cosine_similarity(*means).min() > 0.98
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("to", ["onnx", "onnx-int8", "bert"])
+def test_half_precision_is_exported_from_what_it_is_in_float32(
+    dtype: Any, to: str, saved: Callable[..., str], work: Path
+) -> None:
+    """Its weights are exact there; computed in their own precision they are not."""
+    source = saved("text-classification")
+    model = AutoModelForSequenceClassification.from_pretrained(source, dtype=dtype)
+    model.save_pretrained("half")
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    tokenizer.save_pretrained("half")
+    report = export_model("half", "out", to, texts=TEXTS)
+    assert report.megabytes_before == pytest.approx(sum(one.numel() for one in model.parameters()) * 2 / 1e6)
+    other = open_exported("out") if to != "bert" else BertForSequenceClassification.from_pretrained("out").eval()
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        ours, theirs = other(**batch).logits, model.float().eval()(**batch).logits
+    assert torch.allclose(ours, theirs, atol=1e-4 if to != "onnx-int8" else 2.0)
+    if to != "onnx-int8":
+        assert report.parity.largest_difference < 1e-3
+
+
+def test_a_translator_in_half_precision(work: Path) -> None:
+    model, tokenizer = tiny_translator.make_model(), tiny_translator.make_tokenizer()
+    model.half().save_pretrained("half")
+    tokenizer.save_pretrained("half")
+    assert export_model("half", "out", "onnx", texts=TEXTS).parity.largest_difference < 1e-3
+
+
+def test_what_follows_the_encoder_of_sentence_transformers_is_said_or_copied(
+    saved: Callable[..., str], work: Path
+) -> None:
+    shutil.copytree(saved("encoder"), "sentences")
+    names = ("Transformer", "Pooling", "Normalize")
+    parts = [
+        {"path": path, "type": f"sentence_transformers.models.{name}"}
+        for path, name in zip(("", "1_Pooling", "2_Normalize"), names, strict=True)
+    ]
+    Path("sentences/modules.json").write_text(json.dumps(parts))
+    Path("sentences/1_Pooling").mkdir()
+    Path("sentences/1_Pooling/config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
+    (note,) = export_model("sentences", "out", "onnx", texts=TEXTS).notes
+    assert "mean pooling, Normalize" in note
+    assert "not in the export" in note
+    assert not export_model(saved("encoder"), "plain", "onnx", texts=TEXTS).notes
+    (note,) = export_model("sentences", "stock", "bert", texts=TEXTS).notes
+    assert "copied" in note
+    assert json.loads(Path("stock/modules.json").read_text()) == parts
+    assert Path("stock/1_Pooling/config.json").is_file()

@@ -69,7 +69,7 @@ def test_what_is_not_installed_is_named(
 def test_what_is_not_built_like_bert_is_refused(tiny_tokenizer: Any, tmp_path: Path) -> None:
     model = tiny_models.make(tiny_models.UNFIT["deberta-v2"]())
     with pytest.raises(TinyBertError, match="cannot be exported to TensorFlow Lite: a deberta-v2 is not built like"):
-        write_tflite(Source("it", model, tiny_tokenizer, "text-classification", 64), tmp_path)
+        write_tflite(Source("it", model, tiny_tokenizer, "text-classification", 64, 1.0), tmp_path)
 
 
 class FakeConverter:

@@ -149,7 +149,7 @@ def test_bad_input(saved: Path, corpus_file: Path, tmp_path: Path) -> None:
     refused(prune(saved, *usual, "--text-column", "body"), "no column 'body'", "sentence")
     refused(prune(saved, "--corpus", tmp_path / "corpus.json", "--output-dir", out), "does not exist", "Did you mean")
     refused(prune(tmp_path / "save", *usual), "does not exist", "Did you mean")
-    refused(prune(tmp_path, *usual), "holds no model", "config.json")
+    refused(prune(tmp_path, *usual), "is not a checkpoint", "config.json")
     refused(prune(saved, "--corpus", corpus_file, "--output-dir", saved), "is there and not empty")
     (tmp_path / "empty.txt").write_text("\n\n \n")
     refused(prune(saved, "--corpus", tmp_path / "empty.txt", "--output-dir", out), "there is no text in it")

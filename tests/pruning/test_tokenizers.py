@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 from tiny_vocabularies import texts
-from tokenizers import Tokenizer, models, pre_tokenizers
+from tokenizers import Tokenizer, models, normalizers, pre_tokenizers
 from transformers import AutoTokenizer, PreTrainedTokenizerFast, XLMRobertaTokenizer
 
 from tinybert_hf.errors import TinyBertError
@@ -185,3 +185,15 @@ def test_the_price_of_an_unknown_character_stays() -> None:
     smaller, _ = pruned(tokenizer, ["uvwX uvw"])
     assert tokens(tokenizer, "uvwX") == ["\u2581", "uv", "wX"]
     assert tokens(smaller, "uvwX") == ["\u2581", "uv", "wX"]
+
+
+def test_what_its_class_would_make_anew_stays(tokenizer_of: Callable[[str], Any], corpus: list[str]) -> None:
+    import copy
+
+    tokenizer = copy.deepcopy(tokenizer_of("WordPiece"))
+    tokenizer.backend_tokenizer.normalizer = normalizers.NFC()  # a BertTokenizer that is opened has BERT's
+    smaller, kept = pruned(tokenizer, corpus)
+    assert isinstance(smaller.backend_tokenizer.normalizer, normalizers.NFC)
+    place = {old: new for new, old in enumerate(kept)}
+    for text in corpus:
+        assert smaller(text)["input_ids"] == [place[index] for index in tokenizer(text)["input_ids"]]

@@ -177,7 +177,7 @@ def test_the_student_alone_does_not_learn_at_the_rate_of_losses_between_layers(
         ("task=summary", r"task: there is no 'summary'"),
         ("teacher.model=null", r"teacher\.model: no teacher is given.*--teacher"),
         ("teacher.model=nowhere/at-all", r"teacher nowhere/at-all: there is no such folder"),
-        ("teacher.model=empty", r"teacher empty: the folder holds no model"),
+        ("teacher.model=empty", r"empty is not a checkpoint: it has no config\.json"),
         ("data.train_file=nothing.jsonl", r"nothing\.jsonl does not exist"),
         ("data.text_column=sentence", r"'sentence'"),
         ("data.max_length=80", r"data\.max_length: 80 tokens are more than the 64 positions of the teacher"),

@@ -83,7 +83,7 @@ class Contestant:
                 torch.manual_seed(0)
                 return self._opener.from_config(self.config).eval()
         what = f"{self.place} cannot be opened: config.json and the weights do not fit"
-        model, _ = open_model(self.place, self._opener, what=what)
+        model: PreTrainedModel = open_model(self.place, self._opener, what=what)
         return model.eval()
 
     def megabytes(self) -> float:

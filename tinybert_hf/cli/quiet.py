@@ -8,7 +8,7 @@ import warnings
 from collections.abc import Mapping
 from typing import Any
 
-from tinybert_hf.errors import ChangedFilesWarning, FileFormatWarning
+from tinybert_hf.errors import FileFormatWarning, OpeningWarning
 
 # Figures that a reader of the screen does not need; they stay in the logs that report_to writes.
 _LEFT_OUT = ("grad_norm", "total_flos", "runtime", "samples_per_second", "steps_per_second", "train_loss", "eval_loss")
@@ -37,7 +37,7 @@ def quiet_libraries() -> None:
     for name in ("httpx", "httpx2", "huggingface_hub", "torch"):
         logging.getLogger(name).setLevel(logging.ERROR)
     warnings.filterwarnings("ignore")
-    for category in (ChangedFilesWarning, FileFormatWarning):
+    for category in (OpeningWarning, FileFormatWarning):
         warnings.filterwarnings("default", category=category)
     warnings.showwarning = _say_once
     _said.clear()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ from tinybert_hf.model import (
     TinyBertForTokenClassification,
     TinyBertModel,
 )
-from tinybert_hf.opening import PROJECTIONS_FILE, check_writable, put_in_place
+from tinybert_hf.opening import PROJECTIONS_FILE, carry_modules, check_writable, put_in_place, sentence_steps
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -56,6 +57,7 @@ class Conversion:
         left_out: tensors that were not needed, with the reason.
         random: parameters that the checkpoint lacks.
         notes: what else a user should know.
+        folder: that the checkpoint was read from.
     """
 
     model: PreTrainedModel
@@ -66,6 +68,7 @@ class Conversion:
     left_out: dict[str, str]
     random: list[str]
     notes: list[str]
+    folder: Path
 
 
 def convert_checkpoint(name_or_path: str | Path, output_dir: str | Path, **options: Any) -> Conversion:
@@ -93,7 +96,9 @@ def convert_checkpoint(name_or_path: str | Path, output_dir: str | Path, **optio
     converted = read_checkpoint(name_or_path, **options)
     kept = converted.projections
     further = {} if kept is None else {PROJECTIONS_FILE: kept.state_dict()}
-    put_in_place(converted.model, converted.tokenizer, target, further)
+    # A sentence vector is made by what sentence-transformers puts behind the encoder.
+    add = partial(carry_modules, converted.folder) if converted.head == "encoder" else None
+    put_in_place(converted.model, converted.tokenizer, target, further, add)
     return converted
 
 
@@ -148,8 +153,21 @@ def read_checkpoint(
     if random:
         notes.append(f"{len(random)} parameters are random: the checkpoint lacks them")
     tokenizer = open_vocabulary(source, config, lower_case, notes)
+    steps = sentence_steps(source.folder)
+    if steps:
+        notes.append(_sentence_note(steps, chosen))
     projections = _projections(weights, config, source)
-    return Conversion(model, tokenizer, projections, chosen, published, weights.left_out, random, notes)
+    return Conversion(model, tokenizer, projections, chosen, published, weights.left_out, random, notes, source.folder)
+
+
+def _sentence_note(steps: Sequence[str], head: str) -> str:
+    """What becomes of the steps that sentence-transformers takes behind an encoder."""
+    if head != "encoder":
+        return f"sentence-transformers' own steps ({', '.join(steps)}) are left out: the head {head} does without them"
+    return (
+        f"it is a model of sentence-transformers; what makes a sentence vector ({', '.join(steps)}) was carried over: "
+        "SentenceTransformer(FOLDER, trust_remote_code=True). AutoModel gives the states of the tokens alone"
+    )
 
 
 def _fill(

@@ -41,8 +41,8 @@ def sort_weights(tensors: dict[str, Tensor]) -> Sorted:
     """Tell body, head and projections apart.
 
     Args:
-        tensors: as they stand in the file: with or without `bert.` and `module.`, LayerNorm as `gamma` and `beta` or
-            as `weight` and `bias`.
+        tensors: as they stand in the file: with or without `bert.` and what wrappers put before it (`module.`,
+            `_orig_mod.`, `model.`), LayerNorm as `gamma` and `beta` or as `weight` and `bias`.
 
     Raises:
         TinyBertError: two tensors have one name after that.
@@ -73,7 +73,7 @@ def sort_weights(tensors: dict[str, Tensor]) -> Sorted:
 
 def plain_name(key: str) -> str:
     """A name without the prefixes of wrappers and trunk, LayerNorm as it is called now."""
-    name = key.removeprefix("module.").removeprefix("bert.")
+    name = re.sub(r"^(?:(?:_orig_mod|module|model)\.)+", "", key).removeprefix("bert.")
     return re.sub(r"(LayerNorm)\.(gamma|beta)$", lambda found: f"{found[1]}.{_NOW[found[2]]}", name)
 
 

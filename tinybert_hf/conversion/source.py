@@ -9,12 +9,15 @@ from typing import Any
 from torch import Tensor
 
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.opening import refusing
+from tinybert_hf.opening import check_folder, refusing
 from tinybert_hf.opening.config_file import check_config_file
 from tinybert_hf.opening.json_files import read_object
 
 _WEIGHTS = ("model.safetensors", "model.safetensors.index.json", "pytorch_model.bin", "pytorch_model.bin.index.json")
-_FURTHER = ("config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json")
+_FURTHER = (
+    "config.json", "vocab.txt", "tokenizer.json", "tokenizer_config.json", "special_tokens_map.json", "modules.json",
+    "sentence_bert_config.json", "config_sentence_transformers.json", "*/config.json",
+)  # fmt: skip
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,7 @@ def _weights_in(folder: Path) -> Path:
     for name in _WEIGHTS:
         if (folder / name).is_file():
             return folder / name
+    check_folder(folder)
     raise TinyBertError(
         f"{folder} holds no weights: none of {', '.join(_WEIGHTS)} is there. Give the folder or the file of a model."
     )

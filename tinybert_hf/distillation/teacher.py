@@ -51,24 +51,20 @@ def load_teacher(
     if new_head:
         if label_names:
             options.update(id2label=dict(enumerate(label_names)), label2id={n: i for i, n in enumerate(label_names)})
-        options.update(problem_type=problem_type, ignore_mismatched_sizes=True)
+        options.update(problem_type=problem_type)
         if task == QUESTION_ANSWERING:
             options["num_labels"] = 2  # the width of the head: start and end
     what = (
         f"The teacher {str(model)!r} cannot be opened. Give a folder written by save_pretrained (config.json, weights "
         f"and tokenizer), or the id of {head.kind} on the Hub"
     )
-    teacher, info = open_model(model, head.opener, TeacherError, what, **options)
+    headless = (
+        f"The teacher {model!r} is a pretrained model whose head was never trained ({{missing}} are not in the "
+        "checkpoint), so it knows nothing about your labels. Fine-tune it first: add --finetune-teacher, or run "
+        "`tinybert finetune` and give its output folder as --teacher."
+    )
+    teacher = open_model(model, head.opener, TeacherError, what, new_head=new_head, headless=headless, **options)
     tokenizer = open_tokenizer(model, TeacherError, what, teacher, **kwargs)
-    missing = sorted(info["missing_keys"])
-    if missing and not new_head:
-        raise TeacherError(
-            f"The teacher {model!r} is a pretrained model whose head was never trained ({', '.join(missing[:4])} "
-            "are not "
-            "in the checkpoint), so it knows nothing about your labels. Fine-tune it first: add "
-            "--finetune-teacher, or "
-            "run `tinybert finetune` and give its output folder as --teacher."
-        )
     teacher.eval()
     if dtype == INT8:
         round_to_int8(teacher)
@@ -101,10 +97,7 @@ def load_encoder(
         f"The teacher {str(model)!r} cannot be opened. Give a folder written by save_pretrained (config.json, weights "
         "and tokenizer), or the id of an encoder on the Hub"
     )
-    teacher, info = open_model(model, AutoModel, TeacherError, what, **options)
-    untrained = sorted(name for name in info["missing_keys"] if "pooler" not in name)
-    if untrained:
-        raise TeacherError(f"The teacher {model!r} lacks weights: {', '.join(untrained[:4])} would be random.")
+    teacher = open_model(model, AutoModel, TeacherError, what, **options)
     tokenizer = open_tokenizer(model, TeacherError, what, teacher, **kwargs)
     if tokenizer.pad_token_id is None:
         raise TeacherError(f"The tokenizer of {model!r} has no padding token, which batches need.")

@@ -4,32 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_hf import opening
-from tinybert_hf.errors import TinyBertError
-
-
-def check_folder(path: str) -> None:
-    """Refuses a place that holds no saved model. What may be an id on the Hub passes.
-
-    Raises:
-        TinyBertError: nothing is there, it is a file, or the folder has no config.json.
-    """
-    folder = Path(path)
-    if not folder.exists():
-        if path.startswith((".", "/", "~")) or path.count("/") > 1:
-            raise TinyBertError(
-                f"{path} does not exist (looked from {Path.cwd()}). Give the folder of a saved model, or an id on the "
-                "Hub."
-            )
-        return  # it may be an id on the Hub
-    if folder.is_file():
-        raise TinyBertError(f"{path} is a file. Give the folder that holds config.json and the weights.")
-    if not (folder / "config.json").is_file():
-        inside = sorted(item.name for item in folder.iterdir())[:8]
-        checkpoints = [name for name in inside if (folder / name / "config.json").is_file()]
-        hint = f" Did you mean {folder / checkpoints[-1]}?" if checkpoints else ""
-        raise TinyBertError(
-            f"{path} is not a checkpoint: it has no config.json. It holds: {', '.join(inside) or 'nothing'}.{hint}"
-        )
+from tinybert_hf.opening import check_folder as check_folder
 
 
 def open_config(path: str, kind: str) -> Any:
@@ -48,13 +23,14 @@ def open_config(path: str, kind: str) -> Any:
     return opening.open_config(path, what=f"{who} cannot be opened as {kind}")
 
 
-def open_model(path: str, auto_class: str, kind: str) -> tuple[Any, Any]:
+def open_model(path: str, auto_class: str, kind: str, dtype: str | None = None) -> tuple[Any, Any]:
     """Opens model and tokenizer, and refuses what would answer at random.
 
     Args:
         path: a folder, or an id on the Hub.
         auto_class: the class of transformers that opens it.
         kind: what the checkpoint should be, with its article; for the messages.
+        dtype: of the weights, as "float32"; None: as saved.
 
     Raises:
         TinyBertError: it cannot be opened, its weights are missing or were changed after they were saved, or it has
@@ -66,13 +42,12 @@ def open_model(path: str, auto_class: str, kind: str) -> tuple[Any, Any]:
         exported = opening.open_exported(path)
         return exported, _open_tokenizer(path, exported)
     what = f"{path} cannot be opened as {kind}: config.json and the weights do not fit"
-    model, report = opening.open_model(path, getattr(transformers, auto_class), what=what)
-    missing = sorted(report["missing_keys"])
-    if missing:
-        raise TinyBertError(
-            f"{path} was not trained as {kind}: its weights lack what config.json describes, {', '.join(missing[:5])}"
-            f"{' and more' if len(missing) > 5 else ''}, which would be random. Fine-tune or distil it first."
-        )
+    headless = (
+        f"{path} was not trained as {kind}: its weights lack what config.json describes, {{missing}}, which would be "
+        "random. Fine-tune or distil it first."
+    )
+    options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
+    model = opening.open_model(path, getattr(transformers, auto_class), what=what, headless=headless, **options)
     model.config.return_dict = True
     return model, _open_tokenizer(path, model)
 

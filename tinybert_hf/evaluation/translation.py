@@ -143,11 +143,12 @@ def evaluate_translation_checkpoint(
     return {**result, "notes": [*data.notes, *result["notes"]]}
 
 
-def open_translator(path: str) -> tuple[Any, Any]:
+def open_translator(path: str, dtype: str | None = None) -> tuple[Any, Any]:
     """Opens model and tokenizer of a saved translator.
 
     Args:
         path: a folder, or an id on the Hub.
+        dtype: of the weights, as "float32"; None: as saved.
 
     Raises:
         TinyBertError: it holds no trained encoder-decoder that writes text, or no tokenizer.
@@ -160,7 +161,7 @@ def open_translator(path: str) -> tuple[Any, Any]:
             f"{'writes no text' if config.is_encoder_decoder else 'has no decoder'}. Give the folder of a "
             "TinyBertForSeq2Seq or of another sequence-to-sequence model."
         )
-    model, tokenizer = open_model(path, "AutoModelForSeq2SeqLM", _KIND)
+    model, tokenizer = open_model(path, "AutoModelForSeq2SeqLM", _KIND, dtype)
     decoder_start_token(model)
     return model, tokenizer
 

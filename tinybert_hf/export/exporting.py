@@ -24,11 +24,13 @@ from tinybert_hf.opening import (
     EXPORT_FILE,
     HEADS,
     TEXT_CLASSIFICATION,
+    carry_modules,
     check_writable,
     made_beside,
     open_exported,
     open_model,
     require,
+    sentence_steps,
 )
 from tinybert_hf.opening.held_output import held_output
 from tinybert_hf.opening.json_files import read_object
@@ -109,10 +111,11 @@ def export_model(
             source=str(model),
             model_class=type(source.model).__name__,
             task=source.task,
-            megabytes_before=_megabytes(source.model),
+            megabytes_before=source.megabytes,
             megabytes_after=sum((beside / name).stat().st_size for name in _weight_files(beside, graphs)) / 1e6,
             parity=parity,
             allowed_loss=allowed_loss,
+            notes=_notes(source, chosen),
             **figures,
         )
         more: dict[str, Any] = {"trained_with": known}
@@ -152,10 +155,28 @@ def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, s
     if source.task == TRANSLATION:
         source.model.generation_config.save_pretrained(folder)
     graphs = chosen.write(source, folder)
+    if chosen.runtime is None and source.task == ENCODER:  # transformers opens it, and sentence-transformers does
+        carry_modules(source.folder, folder)
     # Enough to open it; the figures come in when they are known.
     note = {"format": to, "runtime": chosen.runtime, "graphs": graphs}
     (folder / EXPORT_FILE).write_text(json.dumps(note), encoding="utf-8")
     return graphs
+
+
+def _notes(source: Source, chosen: Format) -> tuple[str, ...]:
+    """What becomes of the steps that sentence-transformers takes behind an encoder."""
+    steps = ", ".join(sentence_steps(source.folder)) if source.task == ENCODER else ""
+    if not steps:
+        return ()
+    if chosen.runtime is None:
+        return (
+            f"{source.name} is a model of sentence-transformers: its further steps ({steps}) were copied with it.",
+        )
+    return (
+        f"{source.name} is a model of sentence-transformers, and its further steps ({steps}) are not in the export, "
+        "which gives the states of the tokens (last_hidden_state). Whoever runs it has to take those steps itself, "
+        "over the real tokens (attention_mask).",
+    )
 
 
 def _write_config(source: Source, folder: Path) -> None:
@@ -175,7 +196,7 @@ def _opened(source: Source, chosen: Format, folder: Path) -> Any:
     from transformers import AutoModel
 
     auto_class = HEADS[source.task].opener if source.task in HEADS else AutoModel
-    return open_model(folder, auto_class)[0].eval()
+    return open_model(folder, auto_class).eval()
 
 
 def _check_parity(parity: Parity, chosen: Format, to: str, model: str) -> None:
@@ -196,10 +217,6 @@ def _measured(model: str, exported: str, validation: DataSettings) -> dict[str, 
     name = next(one for one in names if one in before)
     points = 1 if name == "bleu" else 100
     return {"metric": name, "before": points * float(before[name]), "after": points * float(after[name])}
-
-
-def _megabytes(model: Any) -> float:
-    return float(sum(one.numel() * one.element_size() for one in model.parameters()) / 1e6)
 
 
 def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:

@@ -27,6 +27,7 @@ class ExportReport:
         before: of the model, in points.
         after: of the export.
         allowed_loss: points.
+        notes: what a user should know, a sentence each.
     """
 
     folder: str
@@ -41,6 +42,7 @@ class ExportReport:
     before: float | None = None
     after: float | None = None
     allowed_loss: float = 0.5
+    notes: tuple[str, ...] = ()
 
     @property
     def lost(self) -> float | None:
@@ -65,6 +67,7 @@ class ExportReport:
         )
         if self.lost is not None:
             yield f"{self.metric}: {self.before:.2f} before, {self.after:.2f} after."
+        yield from (f"Note: {note}" for note in self.notes)
 
     def warnings(self) -> Iterator[str]:
         """What must not be overlooked."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,12 +13,14 @@ from tinybert_hf.evaluation import open_translator
 from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config
 from tinybert_hf.evaluation.open_checkpoint import open_model as open_with_head
 from tinybert_hf.evaluation.translation import translates
-from tinybert_hf.opening import HEADS, is_exported, open_model, open_tokenizer
+from tinybert_hf.opening import HEADS, is_exported, open_model, open_tokenizer, refusing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 _LENGTH = 512  # of a model that says nothing
+# Every format computes in it, and weights of half precision are exact in it; computed in their own they are not.
+_DTYPE = "float32"
 ENCODER, TRANSLATION = "encoder", "translation"
 """The tasks of a model without a head, and of an encoder-decoder that writes text."""
 
@@ -28,10 +31,11 @@ class Source:
 
     Attributes:
         name: as it was given.
-        model: in eval mode.
+        model: in eval mode, in float32.
         tokenizer: its own.
         task: a name in `HEADS`, `ENCODER` or `TRANSLATION`.
         length: tokens that it can read.
+        megabytes: the weights as they were saved, 10^6 bytes.
     """
 
     name: str
@@ -39,6 +43,21 @@ class Source:
     tokenizer: PreTrainedTokenizerBase
     task: str
     length: int
+    megabytes: float
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where it stands on this machine: that folder, or the one that the Hub's files were put into.
+
+        transformers fetches no files of sentence-transformers; they are fetched here.
+        """
+        if Path(self.name).is_dir():
+            return Path(self.name)
+        from huggingface_hub import snapshot_download
+
+        with refusing(f"the files of {self.name} cannot be fetched"):
+            patterns = ["config.json", "modules.json", "*sentence*.json", "*/config.json", "*_Dense/*"]
+            return Path(snapshot_download(self.name, allow_patterns=patterns))
 
 
 def open_source(name: str) -> Source:
@@ -57,13 +76,22 @@ def open_source(name: str) -> Source:
     config = open_config(name, "a model that can be exported")
     if translates(config):
         task = TRANSLATION
-        model, tokenizer = open_translator(name)
+        model, tokenizer = open_translator(name, _DTYPE)
     else:
         task = _task(config, name)
         model, tokenizer = _open_encoder(name) if task == ENCODER else open_with_head(
-            name, HEADS[task].auto_class, HEADS[task].kind
+            name, HEADS[task].auto_class, HEADS[task].kind, _DTYPE
         )  # fmt: skip
-    return Source(name, model.eval(), tokenizer, task, _length(model, tokenizer))
+    megabytes = sum(one.numel() for one in model.parameters()) * _bytes_of(config) / 1e6
+    return Source(name, model.eval(), tokenizer, task, _length(model, tokenizer), megabytes)
+
+
+def _bytes_of(config: Any) -> int:
+    """Bytes of a weight as it was saved."""
+    import torch
+
+    saved = config.dtype if isinstance(config.dtype, torch.dtype) else getattr(torch, str(config.dtype), torch.float32)
+    return int(saved.itemsize)
 
 
 def _task(config: Any, name: str) -> str:
@@ -84,12 +112,7 @@ def _task(config: Any, name: str) -> str:
 def _open_encoder(name: str) -> tuple[Any, Any]:
     from transformers import AutoModel
 
-    model, report = open_model(name, AutoModel, what=f"{name} cannot be opened as an encoder")
-    missing = sorted(report["missing_keys"])
-    if missing and all(key.startswith("pooler.") for key in missing):
-        model.pooler = None  # it would be random
-    elif missing:
-        raise TinyBertError(f"{name}: the weights lack {', '.join(missing[:5])}, which would be random.")
+    model = open_model(name, AutoModel, what=f"{name} cannot be opened as an encoder", dtype=_DTYPE)
     model.config.return_dict = True
     tokenizer = open_tokenizer(name, what=f"{name} has no tokenizer that can be opened", config=model)
     return model, tokenizer

@@ -4,6 +4,7 @@ from pathlib import Path
 from typing import Any
 
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.opening.folders import check_folder
 from tinybert_hf.opening.json_files import in_short, numbers_in, read_object
 from tinybert_hf.opening.reasons import refusing
 
@@ -23,12 +24,13 @@ def open_config(path: str | Path, kind: type[TinyBertError] = TinyBertError, wha
         **fields: of the configuration, which win over the file's.
 
     Raises:
-        TinyBertError: of that kind: config.json cannot be read, or says what cannot be.
+        TinyBertError: of that kind: there is no model; config.json cannot be read, or says what cannot be.
     """
     from transformers import AutoConfig
 
     import tinybert_hf.model  # noqa: F401  # registers the family with the Auto classes
 
+    check_folder(path, kind)
     file = check_config_file(path, kind)
     with refusing(what or f"{file} cannot be used", kind):
         return AutoConfig.from_pretrained(path, trust_remote_code=False, **fields)

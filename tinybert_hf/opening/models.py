@@ -5,6 +5,9 @@ from typing import Any
 
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening.config_file import open_config
+from tinybert_hf.opening.exported import is_exported
+from tinybert_hf.opening.folders import WEIGHTS, check_folder
+from tinybert_hf.opening.loaded_weights import check_loaded
 from tinybert_hf.opening.manifest import check_manifest
 from tinybert_hf.opening.reasons import refusing
 from tinybert_hf.opening.weights_file import check_weights
@@ -18,11 +21,24 @@ def check_folder_files(path: str | Path, kind: type[TinyBertError] = TinyBertErr
     Raises:
         TinyBertError: of that kind.
     """
-    if not (Path(path) / "config.json").is_file():
+    check_folder(path, kind)
+    if not Path(path).is_dir():
         return
     config = open_config(path, kind)
+    if is_exported(path):
+        raise kind(f"{path} is an export. Give the folder of the model that it was made from.")
+    if not any(any(Path(path).glob(pattern)) for pattern in WEIGHTS):
+        others = sorted(item.name for item in Path(path).iterdir() if item.suffix in _OTHER_WEIGHTS)
+        raise kind(
+            f"{path} has a config.json, but no weights of torch (model.safetensors or pytorch_model.bin)."
+            + (f" It holds {', '.join(others[:5])}, which transformers 5 does not read." if others else "")
+            + " Save the model there with save_pretrained."
+        )
     check_weights(path, config, kind)
     check_manifest(path, kind)
+
+
+_OTHER_WEIGHTS = (".h5", ".msgpack", ".onnx", ".gguf", ".ckpt", ".ot", ".tflite", ".pt", ".pth")
 
 
 def open_model(
@@ -30,9 +46,11 @@ def open_model(
     model_class: Any,
     kind: type[TinyBertError] = TinyBertError,
     what: str = "",
-    whole: bool = False,
+    *,
+    new_head: bool = False,
+    headless: str = "",
     **options: Any,
-) -> tuple[Any, dict[str, Any]]:
+) -> Any:
     """Opens a model; no code of the folder runs, and pickled weights only as plain tensors.
 
     Args:
@@ -40,33 +58,34 @@ def open_model(
         model_class: a class of models, or an Auto class.
         kind: the error.
         what: the beginning of the message, up to the reason.
-        whole: refuse weights that lack a part of the model, which would be random; else the report says so.
+        new_head: whether a head may be new, where the weights have none of that shape. The body never is.
+        headless: what to say where the weights have no such head, and it may not be new; `{missing}` in it becomes
+            the names of its tensors. Empty: that they would be random.
         **options: of `from_pretrained`; `trust_remote_code=True` lets the code of the folder run.
 
     Returns:
-        The model, and what transformers says about keys that are missing or unexpected.
+        The model. Without a head it has no pooler either, where the weights have none.
 
     Raises:
-        TinyBertError: of that kind: the weights were changed, are of another shape below the head, or lack a part;
-            or it cannot be opened.
+        TinyBertError: of that kind: there is no model; the weights were changed, are of another shape, lack a part, or
+            hold one that the class has no place for; or it cannot be opened.
     """
     import tinybert_hf.model  # noqa: F401  # registers the family with the Auto classes
 
     trusted = bool(options.pop("trust_remote_code", False))
     if trusted:
+        check_folder(path, kind)
         check_manifest(path, kind)
     else:
         check_folder_files(path, kind)
     with refusing(what or f"{path} cannot be opened: config.json and the weights do not fit", kind):
         model, report = model_class.from_pretrained(
-            path, output_loading_info=True, trust_remote_code=trusted, weights_only=True, **options
+            path,
+            output_loading_info=True,
+            trust_remote_code=trusted,
+            weights_only=True,
+            ignore_mismatched_sizes=True,  # check_loaded says which, and refuses them
+            **options,
         )
-    body = f"{model.base_model_prefix}."
-    random = sorted({key for key, *_ in report["mismatched_keys"] if key.startswith(body)})
-    random += sorted(report["missing_keys"]) if whole else []
-    if random:
-        raise kind(
-            f"{path}: the weights and config.json do not describe the same model: {', '.join(random[:5])}"
-            f"{' and more' if len(random) > 5 else ''} would be random."
-        )
-    return model, report
+    check_loaded(path, model, report, kind, new_head=new_head, headless=headless)
+    return model

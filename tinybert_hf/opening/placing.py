@@ -2,7 +2,7 @@
 
 import os
 import shutil
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,11 @@ from tinybert_hf.opening.input_limits import with_fitting_settings
 
 
 def put_in_place(
-    model: Any, processing_class: Any, target: str | Path, further: Mapping[str, Mapping[str, Tensor]] | None = None
+    model: Any,
+    processing_class: Any,
+    target: str | Path,
+    further: Mapping[str, Mapping[str, Tensor]] | None = None,
+    add: Callable[[Path], None] | None = None,
 ) -> None:
     """Write model and tokenizer beside `target`, note their SHA-256, and rename.
 
@@ -25,6 +29,7 @@ def put_in_place(
         processing_class: the tokenizer, or None; it is saved with settings that fit the model.
         target: a folder that does not exist yet, or is empty.
         further: safetensors files that belong to the model, by name.
+        add: puts other files into the folder that it is given.
     """
     with made_beside(Path(target)) as beside:
         model.save_pretrained(beside)
@@ -32,6 +37,8 @@ def put_in_place(
             with_fitting_settings(processing_class, model).save_pretrained(beside)
         for name, tensors in (further or {}).items():
             save_file(dict(tensors), beside / name)
+        if add is not None:
+            add(beside)
         write_manifest(beside)
         os.replace(beside, target)
 

@@ -31,9 +31,22 @@ def refusing(what: str, kind: type[TinyBertError] = TinyBertError) -> Iterator[N
         raise kind(f"{what}: {reason_of(error)}") from error
 
 
+def _not_only_weights(text: str) -> str:
+    """For what torch says of a pickle: it advises to switch the check off, which would let the file run code."""
+    found = re.search(r"(?:GLOBAL|global) `?([\w.]+)`?", text)
+    held = f" (but also {found[1]})" if found and "." in found[1] else ""
+    return (
+        f"the pickled file does not hold tensors alone{held}, as weights do: it is damaged, in another format, or "
+        "could run code when it is opened. Take the model's safetensors file; or have its maker save it once more "
+        "with save_pretrained"
+    )
+
+
 def reason_of(error: BaseException) -> str:
     """The reason of another library's error, on one line."""
     lines = [line.strip() for line in str(error).splitlines() if line.strip()]
+    if any("weights_only" in line for line in lines):
+        return _not_only_weights(str(error))
     if lines and "alidation" in lines[0]:  # errors of @strict configurations tell it in the last line
         return re.sub(r"^\w+Error: ", "", lines[-1])[:400]
     return f"{type(error).__name__}: {' '.join(lines):.400}"

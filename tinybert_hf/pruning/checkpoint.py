@@ -10,6 +10,7 @@ from tinybert_hf import model as family
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.opening import (
     PROJECTIONS_FILE,
+    check_folder,
     check_writable,
     open_config,
     open_model,
@@ -63,11 +64,10 @@ def prune_checkpoint(
 
 
 def _open(path: str) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    if not (Path(path) / "config.json").is_file() and (Path(path).exists() or path.startswith((".", "/", "~"))):
-        raise TinyBertError(f"{path} holds no model: there is no config.json. Give the folder of a saved model.")
+    check_folder(path)
     config = open_config(path)
     check_prunable(config, str((config.architectures or [""])[0]))
-    model = open_model(path, _class_of(config, path), whole=True)[0]
+    model = open_model(path, _class_of(config, path))
     tokenizer = open_tokenizer(path, what=f"{path} has no tokenizer that can be opened", config=model)
     return model.eval(), tokenizer
 

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import json
+import warnings
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.errors import TinyBertError
+from tinybert_hf.errors import OpeningWarning, TinyBertError
+from tinybert_hf.opening.tokenizer_file import as_its_file_says
 from tinybert_hf.pruning.tokenizer_models import TokenizerModel
 
 if TYPE_CHECKING:
@@ -67,7 +69,10 @@ def prune_tokenizer(
         for pattern in _OTHER_FILES:
             for file in place.glob(pattern):
                 file.unlink()
-        pruned: PreTrainedTokenizerBase = type(tokenizer).from_pretrained(place, local_files_only=True)
+        opened = type(tokenizer).from_pretrained(place, local_files_only=True)
+        with warnings.catch_warnings():  # its user has set what the class does not know, and need not be told
+            warnings.simplefilter("ignore", OpeningWarning)
+            pruned: PreTrainedTokenizerBase = as_its_file_says(opened, place, TinyBertError)
     pruned.name_or_path = tokenizer.name_or_path
     if pruned.get_vocab() != expected:
         wrong = sorted({*pruned.get_vocab().items()} ^ {*expected.items()})[:4]

@@ -151,7 +151,7 @@ def finetune_translator(
             config, tokenizer = made_translator(SMALL_TRANSLATOR, rows.train, vocabulary_size, target_vocabulary_size)
             network = new_translator(config, seed)
         else:
-            network, tokenizer = open_translator(model)
+            network, tokenizer = open_translator(model, "float32")  # half precision does not learn
         check_lengths(data, model=network)
         return network, tokenizer
 
@@ -265,7 +265,7 @@ class _Tuning:
                 announce=lambda step: console.print(f"It goes on from step {step}.", highlight=False),
             )
         else:
-            network = opening.open_model(folder.work / "model", type(network), whole=True)[0]
+            network = opening.open_model(folder.work / "model", type(network))
         metrics = measure(network, tokenizer, rows)
         _warn(console, rows, metrics)
         folder.place("model")

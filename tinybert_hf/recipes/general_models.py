@@ -45,7 +45,9 @@ def make_start(
     model, kind = plan.recipe.student.model, plan.student_class
     if model is not None:
         what = f"student.model {model}: config.json and the weights do not fit"
-        opened: PreTrainedModel = open_model(model, kind, TinyBertError, what, config=plan.student_config)[0]
+        opened: PreTrainedModel = open_model(
+            model, kind, TinyBertError, what, new_head=True, config=plan.student_config
+        )
         return opened
     student = kind(plan.student_config)
     if plan.starts_from_teacher:
@@ -62,5 +64,5 @@ def make_start(
 
 def open_student(plan: GeneralPlan, folder: Path) -> PreTrainedModel:
     """A student that this run has saved."""
-    opened: PreTrainedModel = open_model(folder, plan.student_class, whole=True)[0]
+    opened: PreTrainedModel = open_model(folder, plan.student_class)
     return opened

@@ -294,10 +294,8 @@ def open_teacher_config(model: str, **fields: Any) -> PreTrainedConfig:
     Raises:
         TeacherError: there is none.
     """
-    if (Path(model) / "config.json").exists():
+    if Path(model).exists():
         reason = "config.json cannot be used"
-    elif Path(model).is_dir():
-        reason = "the folder holds no model"
     else:
         reason = "there is no such folder, nor such a model in reach"
     what = f"teacher {model}: {reason}. Give a folder written by save_pretrained or a Hub id"

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from tinybert_hf.distillation import initialize_from_teacher
 from tinybert_hf.errors import TinyBertError
@@ -32,11 +32,9 @@ def make_start(
     settings, student_class = plan.recipe.student, HEADS[plan.recipe.task].student_class
     if settings.model is not None:
         what = f"student.model {settings.model}: config.json and the weights do not fit"
-        options: dict[str, Any] = {
-            "config": plan.student_config,
-            "ignore_mismatched_sizes": True,
-        }  # of the head: other labels
-        opened: PreTrainedModel = open_model(settings.model, student_class, TinyBertError, what, **options)[0]
+        opened: PreTrainedModel = open_model(
+            settings.model, student_class, TinyBertError, what, new_head=True, config=plan.student_config
+        )
         return opened
     student: PreTrainedModel = student_class(plan.student_config)
     if plan.starts_from_teacher:
@@ -48,7 +46,7 @@ def make_start(
 
 def open_student(folder: Path, task: str) -> PreTrainedModel:
     """A student that this run has saved."""
-    student: PreTrainedModel = open_model(folder, HEADS[task].student_class, whole=True)[0]
+    student: PreTrainedModel = open_model(folder, HEADS[task].student_class)
     return student
 
 

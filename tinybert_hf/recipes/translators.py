@@ -113,7 +113,8 @@ def make_start(plan: TranslationPlan) -> TinyBertForSeq2Seq:
 
 def open_student(folder: str | Path) -> TinyBertForSeq2Seq:
     """A student that has been saved."""
-    return open_model(folder, TinyBertForSeq2Seq, whole=True)[0]
+    student: TinyBertForSeq2Seq = open_model(folder, TinyBertForSeq2Seq)
+    return student
 
 
 def open_tokenizer(model: str, whose: str, config: PreTrainedConfig) -> PreTrainedTokenizerBase:

@@ -1,0 +1,243 @@
+"""What did not load is refused: the body is whole, only a head may be new, and nothing that counts is left over."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import warnings
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+import transformers
+from safetensors.torch import load_file, save_file
+from tiny_models import COMMON, FAMILIES, SIZES, bert
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForMaskedLM,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    BertForMaskedLM,
+    BertForPreTraining,
+)
+
+from tinybert_hf.distillation.teacher import load_encoder, load_teacher
+from tinybert_hf.errors import OpeningWarning, TinyBertError
+from tinybert_hf.opening import open_model
+
+Weights = dict[str, torch.Tensor]
+
+
+@pytest.fixture
+def changed(tmp_path: Path) -> Callable[..., Path]:
+    """A saved BERT classifier whose weights, or fields of config.json, were changed."""
+
+    def make(change: Callable[[Weights], Weights] = dict, model: Any = None, **fields: Any) -> Path:
+        folder = tmp_path / "changed"
+        shutil.rmtree(folder, ignore_errors=True)
+        (model or bert()).save_pretrained(folder)
+        weights = load_file(folder / "model.safetensors")
+        save_file(change(weights), folder / "model.safetensors", metadata={"format": "pt"})
+        content = json.loads((folder / "config.json").read_text())
+        (folder / "config.json").write_text(json.dumps({**content, **fields}))
+        return folder
+
+    return make
+
+
+def refused(folder: Path, *classes: Any) -> str:
+    """The message, which is one whatever the model is opened for."""
+    messages = set()
+    for auto, new_head in classes or (
+        (AutoModelForSequenceClassification, False),
+        (AutoModelForSequenceClassification, True),
+    ):
+        with pytest.raises(TinyBertError) as caught:
+            open_model(folder, auto, new_head=new_head)
+        messages.add(str(caught.value))
+    (message,) = messages
+    return message
+
+
+@pytest.mark.parametrize(
+    "prefix", ["_orig_mod.", "module.", "model.", "encoder.", "_orig_mod.module.", "model.model."]
+)
+def test_a_wrapper_s_prefix_is_named(changed: Callable[..., Path], prefix: str) -> None:
+    folder = changed(lambda weights: {prefix + name: tensor for name, tensor in weights.items()})
+    message = refused(folder)
+    assert f"begin with {prefix!r}" in message
+    assert "bert.embeddings.LayerNorm.bias" in message
+    assert f"begin with {prefix!r}" in refused(folder, (AutoModel, False))
+    with pytest.raises(TinyBertError, match="tensors are not in the weights"):
+        load_teacher(str(folder), new_head=True)
+    with pytest.raises(TinyBertError, match="tensors are not in the weights"):
+        load_encoder(str(folder))
+
+
+def test_another_family_s_names(changed: Callable[..., Path]) -> None:
+    folder = changed(lambda weights: {name.replace("bert.", "roberta.", 1): one for name, one in weights.items()})
+    assert "begin with 'roberta.'" in refused(folder)
+
+
+LOST = "bert.encoder.layer.1.attention.self.query.weight"
+
+
+@pytest.mark.parametrize("lost", [LOST, "bert.embeddings.word_embeddings.weight", "bert.embeddings.LayerNorm.bias"])
+def test_one_lost_tensor_of_the_body(changed: Callable[..., Path], lost: str) -> None:
+    folder = changed(lambda weights: {name: tensor for name, tensor in weights.items() if name != lost})
+    assert (
+        f"1 tensor is not in the weights, and would be random in a BertForSequenceClassification: {lost}"
+        in refused(folder)
+    )
+    refused(folder, (AutoModel, False))
+
+
+@pytest.mark.parametrize("lost", ["classifier.bias", "bert.pooler.dense.bias", "bert.pooler.dense.weight"])
+def test_half_a_head_is_no_new_one(changed: Callable[..., Path], lost: str) -> None:
+    folder = changed(lambda weights: {name: tensor for name, tensor in weights.items() if name != lost})
+    assert f"lack {lost}, while the rest of that layer is there" in refused(folder)
+
+
+def test_a_whole_head_may_be_new_where_that_is_asked_for(changed: Callable[..., Path]) -> None:
+    folder = changed(
+        lambda weights: {
+            name: one for name, one in weights.items() if not name.startswith(("classifier", "bert.pooler"))
+        }
+    )
+    open_model(folder, AutoModelForSequenceClassification, new_head=True)
+    with pytest.raises(TinyBertError, match=r"^No head: bert\.pooler\.dense\.bias.*classifier\.weight\.$"):
+        open_model(folder, AutoModelForSequenceClassification, headless="No head: {missing}.")
+    assert open_model(folder, AutoModel).pooler is None  # and not a random one
+
+
+def test_other_labels_are_a_new_head(changed: Callable[..., Path]) -> None:
+    folder = changed()
+    assert open_model(folder, AutoModelForSequenceClassification, new_head=True, num_labels=5).num_labels == 5
+    with pytest.raises(TinyBertError, match=r"classifier\.weight \(3, 24\), \(5, 24\) by config\.json"):
+        open_model(folder, AutoModelForSequenceClassification, num_labels=5)
+
+
+def test_more_and_fewer_layers_than_config_says(changed: Callable[..., Path]) -> None:
+    assert "bert.encoder.layer.2." in refused(changed(num_hidden_layers=3))
+    message = refused(changed(num_hidden_layers=1))
+    assert "has no place for" in message
+    assert "bert.encoder.layer.1." in message
+    bare = lambda weights: {name.removeprefix("bert."): tensor for name, tensor in weights.items()}  # noqa: E731
+    refused(changed(bare, num_hidden_layers=1), (AutoModel, False))
+
+
+def test_another_width_and_another_vocabulary(changed: Callable[..., Path]) -> None:
+    assert "of another shape" in refused(changed(intermediate_size=40))
+    assert "bert.embeddings.word_embeddings.weight" in refused(changed(vocab_size=70))
+
+
+def test_relative_positions_of_transformers_4(changed: Callable[..., Path]) -> None:
+    name = "bert.encoder.layer.{}.attention.self.distance_embedding.weight"
+    folder = changed(
+        lambda weights: {**weights, **{name.format(layer): torch.randn(127, 6) for layer in range(2)}},
+        position_embedding_type="relative_key",
+    )
+    message = refused(folder)
+    assert "distance_embedding" in message
+    assert "position_embedding_type" in message
+    refused(folder, (AutoModel, False))
+
+
+@pytest.mark.parametrize("name", ["pre_classifier.weight", "crf.transitions", "dense.bias", "classifier.norm.weight"])
+def test_a_part_of_a_head_that_the_class_has_not(changed: Callable[..., Path], name: str) -> None:
+    folder = changed(lambda weights: {**weights, name: torch.zeros(24)})
+    with pytest.raises(TinyBertError, match=f"of a head that a BertForSequenceClassification does not have: {name}"):
+        open_model(folder, AutoModelForSequenceClassification)
+    with pytest.raises(TinyBertError, match=name):
+        load_teacher(str(folder))
+    if not name.startswith("classifier"):
+        with pytest.warns(OpeningWarning, match=name):
+            open_model(folder, AutoModelForSequenceClassification, new_head=True)
+
+
+def test_what_counts_for_nothing_passes(changed: Callable[..., Path]) -> None:
+    harmless = {
+        "bert.embeddings.position_ids": torch.arange(64)[None],
+        "fit_dense.weight": torch.zeros(4, 4),
+        "fit_denses.2.bias": torch.zeros(4),
+        "cls.predictions.bias": torch.zeros(60),
+        "cls.seq_relationship.weight": torch.zeros(2, 24),
+        "qa_outputs.bias": torch.zeros(2),
+    }
+    folder = changed(lambda weights: {**weights, **harmless})
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        for auto in (AutoModelForSequenceClassification, AutoModel):
+            open_model(folder, auto)
+
+
+def test_an_unmerged_adapter_inside_the_model(changed: Callable[..., Path]) -> None:
+    def wrapped(weights: Weights) -> Weights:
+        own = {name.replace("query.weight", "query.base_layer.weight"): tensor for name, tensor in weights.items()}
+        return {**own, "bert.encoder.layer.0.attention.self.query.lora_A.default.weight": torch.zeros(2, 24)}
+
+    assert "merge_and_unload" in refused(changed(wrapped))
+
+
+def test_bert_as_it_was_published(tmp_path: Path) -> None:
+    """With the head of next sentences beside the one of words, whose names begin alike."""
+    config = AutoConfig.for_model("bert", **COMMON, **SIZES, num_hidden_layers=2)
+    BertForPreTraining(config).save_pretrained(tmp_path)
+    assert isinstance(open_model(tmp_path, AutoModelForMaskedLM), BertForMaskedLM)
+
+
+_HEADS = ["SequenceClassification", "TokenClassification", "QuestionAnswering"]
+
+
+@pytest.mark.parametrize("family", [*FAMILIES, "mpnet", "deberta-v2"])
+def test_every_family_and_head_opens_as_transformers_opens_it(family: str, tmp_path: Path) -> None:
+    make = FAMILIES.get(family, lambda: AutoConfig.for_model(family, **COMMON, **SIZES, num_hidden_layers=2))
+    saved = {}
+    for head in (*_HEADS, "MaskedLM", ""):
+        saved[head] = tmp_path / (head or "encoder")
+        auto = getattr(transformers, f"AutoModelFor{head}" if head else "AutoModel")
+        config = make()
+        config.num_labels = 2  # start and end, too
+        auto.from_config(config).save_pretrained(saved[head])
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", OpeningWarning)
+        for head, folder in saved.items():
+            body = open_model(folder, AutoModel)
+            expected = load_file(folder / "model.safetensors")
+            found = body.state_dict()
+            prefix = "" if not head else f"{body.base_model_prefix}."
+            assert all(
+                torch.equal(found[name], expected[prefix + name]) for name in found if prefix + name in expected
+            )
+            for wanted in {_HEADS[len(head) % 3], head if head in _HEADS else _HEADS[0]}:
+                model = open_model(folder, getattr(transformers, f"AutoModelFor{wanted}"), new_head=head != wanted)
+                theirs = model.base_model.state_dict()
+                assert all(torch.equal(one, found[name]) for name, one in theirs.items() if "pooler" not in name)
+
+
+def test_a_classifier_is_no_tagger_of_the_same_width(changed: Callable[..., Path]) -> None:
+    """DistilBERT's classifier has a layer more; the rest of its names and shapes are a tagger's."""
+    folder = changed(model=transformers.AutoModelForSequenceClassification.from_config(FAMILIES["distilbert"]()))
+    with pytest.raises(TinyBertError, match="pre_classifier"):
+        open_model(folder, AutoModelForTokenClassification)
+
+
+class Touch:
+    """Would run something when it is unpickled."""
+
+    def __reduce__(self) -> Any:
+        return (print, ("ran",))
+
+
+@pytest.mark.parametrize("legacy", [False, True])
+def test_torch_s_advice_on_pickles_is_not_passed_on(changed: Callable[..., Path], legacy: bool) -> None:
+    folder = changed()
+    (folder / "model.safetensors").unlink()
+    torch.save({"a": Touch()}, folder / "pytorch_model.bin", _use_new_zipfile_serialization=not legacy)
+    message = refused(folder)
+    assert "weights_only" not in message
+    assert "trusted" not in message
+    assert "safetensors" in message
