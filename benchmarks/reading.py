@@ -3,7 +3,7 @@
     python benchmarks/reading.py [--rows 1000000] [--rounds 3]
 
 Rows of 5 to 25 words and a label are written, and read in turn: by this package, into lists of texts and labels; by
-`datasets` with an empty cache, into its table; and by `datasets` into lists as well, since labels are looked at in such.
+`datasets` with an empty cache, into its table; and by `datasets` into lists as well, since labels are looked at there.
 The last line reads the rows and checks texts and labels, as a command does before it begins. Seconds on the clock and
 of the CPU, medians of the rounds. Writes docs/results/reading.json and .md.
 """
@@ -102,8 +102,8 @@ def main() -> None:
             "# Reading",
             "",
             f"Written by `python benchmarks/reading.py`: {arguments.rows:,} rows of JSON lines ({megabytes:.0f} MB),",
-            f"median of {arguments.rounds} rounds that take turns; {os.cpu_count()} cores ({platform.machine()}), shared with other work, datasets "
-            f"{datasets.__version__}.",
+            f"median of {arguments.rounds} rounds that take turns; {os.cpu_count()} cores ({platform.machine()}), "
+            f"shared with other work, datasets {datasets.__version__}.",
             "",
             "| what | seconds | CPU seconds | of `load_dataset` (CPU) |",
             "| --- | ---: | ---: | ---: |",

@@ -210,4 +210,12 @@ FAULTS = (
     Fault("rows are not looked at before training", TRAINER, "check_rows(self.student, self.teacher, examples, self.processing_class)", "pass", TESTS_OF_TRAINER),
     Fault("the batch size changes a figure", "evaluation/checkpoint.py", "padding = with_fitting_settings(processing_class, limits)", "padding = processing_class", "tests/evaluation/test_checkpoint.py"),
     Fault("the saved tokenizer is the teacher's, whatever the student has", "recipes/stages.py", "with_fitting_settings(self.student_tokenizer, student)", "self.student_tokenizer", "tests/cli/test_input_limits.py"),
+    # Files of rows
+    Fault("a line with two objects is a row", "data/formats.py", 'text.count("\\n{") != feeds', "False", "tests/data/test_files.py"),
+    Fault("a name that stands in a row twice", "data/formats.py", "if sound and sum(map(len, rows)) == colons:", "if sound:", "tests/data/test_files.py"),
+    Fault("ragged rows begin a quoted one", "data/delimited.py", "self._quoted_row(line) if is_open and not opened else None", "self._quoted_row(line) if is_open else None", "tests/data/test_files.py"),
+    Fault("cells behind the header are left out", "data/delimited.py", "and not any(map(str.strip, cells[width:]))", "and True", "tests/data/test_files.py"),
+    Fault("a quoted text is never looked at for rows", "data/delimited.py", "self._doubt(cells, start)", "pass", "tests/data/test_files.py"),
+    Fault("a gzip file may unpack without end", "data/lines.py", "return unpacked > max(UNPACKED_ANYWAY, MOST_UNPACKED * packed)", "return False", "tests/data/test_files.py"),
+    Fault("texts that datasets has changed are taken", "data/parquet.py", "if not isinstance(one, list | dict)", "if False", "tests/data/test_files.py"),
 )  # fmt: skip

@@ -239,6 +239,7 @@ def test_empty_columns_of_a_spreadsheet_are_left_out(write):
         ("a.tsv", 'text\tlabel\n"He left\t0\nWhat\textra\t1\nshe said "\t1\n', ["line 3", "3 columns"]),
         ("a.tsv", 'text\tlabel\nhe said "no\t0\n"He left\textra\t0\nshe said "\t1\n', ["line 3", "3 columns"]),
         ("a.tsv", 'text\tlabel\nfine\t0\n"He left\textra\t0\nshe said "\t1\n', ["line 3", "ends in line 4"]),
+        ("a.tsv", 'text\tlabel\n"He left\t0\n"a\tb"\t1\n', ["line 3", "3 columns"]),
         ("a.tsv", 'text\tlabel\n"two\nlines"\t1\n"He left\t0\n', ["line 4", "line 2 is right only if"]),
         ("a.tsv", 'text\tlabel\n"never closed\textra\t1\nfine\t0\n', ["line 2", "3 columns"]),
         # Nor do those of a CSV file with a mark too many.
@@ -360,6 +361,24 @@ def test_many_lines_at_once_are_each_line_alone(write):
             blocks = list(read_json_lines(handle, "a.jsonl"))
         found = [pair for block in blocks for pair in zip(block.lines, block.rows, strict=True)]
         assert repr(found) == repr(expected), case
+
+
+@pytest.mark.parametrize(
+    ("rows", "words"),
+    [
+        # Together they are as many objects as lines, and none of them is one alone.
+        (['{"a":[1', '2]},{"b":1}'], ["line 1", "not valid JSON"]),
+        (['{"c":1}, 5', '{"a":[1', '{"b":2}]}'], ["line 1", "not valid JSON"]),
+        (['{"a":1},{"b":2}', '{"c":[{}', "{}]}"], ["line 1", "not valid JSON"]),
+        (['{"text":1,"label":2}', '{"text":1,"text":2}'], ["line 2", "'text' stands there twice"]),
+        (['{"text":":","label":2}', '{"text":":","text":2}'], ["line 2", "'text' stands there twice"]),
+        (['{"text":{"a":1,"a":2}}'], ["line 1", "'a' stands there twice"]),
+    ],
+)
+def test_lines_that_are_right_only_together(write, rows, words):
+    with pytest.raises(DataError) as caught:
+        read_file(write("a.jsonl", "\n".join(rows)), COLUMNS)
+    assert all(word in str(caught.value) for word in words)
 
 
 @pytest.mark.parametrize("piece", [1, 7, 64, 1 << 18])

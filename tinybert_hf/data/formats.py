@@ -7,7 +7,7 @@ every value as written and knows the line of a mistake.
 import codecs
 import json
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from itertools import repeat
 from typing import IO, Any, NamedTuple
 
@@ -45,9 +45,15 @@ def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
     return row
 
 
-_scan = json.JSONDecoder(object_pairs_hook=_without_doubles).scan_once
-_scan_fast = json.JSONDecoder().scan_once
-_scan_pairs = json.JSONDecoder(object_pairs_hook=tuple).scan_once
+def _scanner(**options: Any) -> Callable[[str, int], tuple[Any, int]]:
+    """A function that reads one JSON value from a place in a text, and says where it ends."""
+    decoder: Any = json.JSONDecoder(**options)
+    return decoder.scan_once  # type: ignore[no-any-return]
+
+
+_scan = _scanner(object_pairs_hook=_without_doubles)
+_scan_fast = _scanner()
+_scan_pairs = _scanner(object_pairs_hook=tuple)
 
 
 def read_json_lines(handle: IO[bytes], source: str, columns: Sequence[str] = ()) -> Iterator[Block]:
@@ -196,7 +202,8 @@ class _Window:
 def _list_rows(handle: IO[bytes], source: str) -> Iterator[Block]:
     """The objects of a JSON list, one after the other, so that a list of any length can be read."""
     window = _Window(handle)
-    number, rows = 0, []
+    number = 0
+    rows: list[dict[str, Any]] = []
     try:
         window.next()
         window.place += 1  # the bracket

@@ -217,7 +217,7 @@ def _refuse(source: str, rows: str) -> NoReturn:
 def _text_bytes(array: Any) -> tuple[int, int]:
     """The bytes of all texts of an array, and of the longest."""
     import pyarrow
-    import pyarrow.compute
+    import pyarrow.compute  # type: ignore[import-untyped]
 
     kind = array.type
     if isinstance(array, pyarrow.ExtensionArray):
