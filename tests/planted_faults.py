@@ -68,7 +68,13 @@ FAULTS = (
     Fault("means over the rows of a part of the batch", OBJECTIVE, "counts = Counts.of(masks.source, masks.target, masks.word_starts) if counts is None else counts", "counts = Counts.of(masks.source, masks.target, masks.word_starts)", TESTS_OF_LOSSES),
     Fault("every teacher counts alike", PREDICTION, "answer * weight for", "answer / len(answers) for", "tests/distillation/test_joint_objective.py tests/training/test_several_teachers.py"),
     Fault("the first teacher's states for every teacher", "distillation/joint_objective.py", "weight * towards[index][name]", "weight * towards[0][name]", "tests/distillation/test_joint_objective.py tests/training/test_several_teachers.py"),
+    Fault("a row without tokens counts in the span loss", "distillation/losses/spans.py", "each = each.masked_fill(~mask.bool().any(-1, keepdim=True), 0.0)", "pass", "tests/distillation/test_spans.py"),
+    Fault("infinity is a number that a setting can have", "errors.py", "0 < number < below", "0 < number", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
+    Fault("a student that computes more is called faster", "recipes/plan_base.py", "self.parameters < other.parameters and not slower", "self.parameters < other.parameters", "tests/recipes/test_plan.py"),
+    Fault("twelve heads whatever the width", "model/configuration_tinybert.py", "self.num_attention_heads = _heads_for(self.hidden_size)", "self.num_attention_heads = _USUAL_HEADS", "tests/model/test_configuration.py"),
     # Layer maps and projections
+    Fault("a loss whose map is none is computed all the same", "training/arguments.py", "usual = tuple(name for name in usual if name not in off)", "pass", "tests/training/test_trainer.py"),
+    Fault("a deeper student starts from no layer", MAPS, "min(max(n, 1), teacher_layers)", "n", TESTS_OF_MAPS),
     Fault("uniform map rounded down", MAPS, "(2 * m * teacher_layers + student_layers) // (2 * student_layers)", "m * teacher_layers // student_layers", TESTS_OF_MAPS),
     Fault("top map one layer too low", MAPS, "teacher_layers - student_layers if name", "teacher_layers - student_layers - 1 if name", TESTS_OF_MAPS),
     Fault("a list of layers counted from 0", MAPS, "return list(enumerate(teachers, start=1))", "return list(enumerate(teachers, start=0))", TESTS_OF_MAPS),
