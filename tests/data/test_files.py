@@ -349,7 +349,7 @@ def test_many_lines_at_once_are_each_line_alone(write):
         lines = random.choices(good[:2] if case % 2 else good, k=random.randint(1, 150))
         for _ in range(random.choice((0, 0, 1, 2, 3))):
             lines.insert(random.randint(0, len(lines)), random.choice(bad))
-        data = "\n".join(lines).encode()
+        data = "\n".join([*lines, ""]).encode()
         if not data.strip():
             continue
         expected = _lines_one_by_one(data)
@@ -377,7 +377,7 @@ def test_many_lines_at_once_are_each_line_alone(write):
 )
 def test_lines_that_are_right_only_together(write, rows, words):
     with pytest.raises(DataError) as caught:
-        read_file(write("a.jsonl", "\n".join(rows)), COLUMNS)
+        read_file(write("a.jsonl", "\n".join([*rows, ""])), COLUMNS)  # with a last line feed: one block
     assert all(word in str(caught.value) for word in words)
 
 
