@@ -17,7 +17,7 @@ from tinybert_hf.data.label_names import (
     show_names,
     twin_notes,
 )
-from tinybert_hf.data.label_values import label_kind, problem_of, read_list
+from tinybert_hf.data.label_values import distinct_values, label_kind, problem_of, read_list
 from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, DataSettings
 from tinybert_hf.errors import DataError
@@ -75,12 +75,12 @@ def resolve_labels(tables: Sequence[RawRows], settings: DataSettings, model_name
         may_lack = given is not None or problem == MULTI_LABEL or settings.max_validation_rows is not None
         _compare_splits(tables, column, names, may_lack=may_lack, named=given is not None)
     find = label_finder(names)
-    ids = [[_place(table, row, column, value, find, names) for row, value in _rows(table, column)] for table in tables]
+    ids = [_places(table, column, find, names) for table in tables]
     if problem == MULTI_LABEL:
         ids = [[[float(i in label) for i in range(len(names))] for label in split] for split in ids]
     if model_names is None:
         notes += _never_learnt(tables, column, names)
-        counts = Counter(name for value in tables[0].columns[column] for name in _names_in(value))
+        counts = _counts(tables[0].columns[column])
         notes += twin_notes(counts, tables[0].source, known)
         if kind == "text" and not given:
             notes += joined_notes(counts, tables[0].source)
@@ -135,6 +135,16 @@ def _parts(text: str, separator: str) -> list[Any]:
     if text.startswith("[") and text.endswith("]"):
         text = text[1:-1]
     return [name for part in text.split(separator) if (name := part.strip())]
+
+
+def _places(table: RawRows, column: str, find: Callable[[str], int | None], names: Sequence[str]) -> list[Any]:
+    """The ids of a column; each name is looked up once."""
+    values = table.columns[column]
+    if not any(isinstance(value, list) for value in values):
+        found = {value: find(value) for value in set(values)}
+        if None not in found.values():
+            return [found[value] for value in values]
+    return [_place(table, row, column, value, find, names) for row, value in enumerate(values)]
 
 
 def _place(
@@ -236,7 +246,7 @@ def _name_numbers(
             "without a label. If it does, remove such rows."
         )
     for table in tables:
-        for row, value in _rows(table, column):
+        for row, value in enumerate(table.columns[column] if found - names.keys() else ()):
             if value not in names:
                 table.refuse(
                     row,
@@ -300,13 +310,16 @@ def _may_be_ids(items: Sequence[Any]) -> bool:
     return all(isinstance(item, int | float) and item >= 0 and float(item).is_integer() for item in items)
 
 
-def _names_in(value: Any) -> Iterable[str]:
-    return set(value) if isinstance(value, list) else (value,)
+def _counts(values: Sequence[Any]) -> Counter[str]:
+    """How many rows have each name."""
+    if not any(isinstance(value, list) for value in values):
+        return Counter(values)
+    return Counter(name for value in values for name in (set(value) if isinstance(value, list) else (value,)))
 
 
 def _distinct(table: RawRows, column: str) -> set[str]:
-    values = table.columns[column]
-    return {name for value in values for name in (value if isinstance(value, list) else (value,))}
+    found = distinct_values(table.columns[column])
+    return {name for value in found for name in (value if isinstance(value, tuple) else (value,))}
 
 
 def _rows_with(table: RawRows, column: str, names: Collection[Any]) -> str:

@@ -17,6 +17,7 @@ from tinybert_hf.data.raw_rows import columns_named_by
 from tinybert_hf.data.shard_folder import MANIFEST, ShardFolder, file_digest
 from tinybert_hf.data.single_file import PARTS, beside, finished_file, place_single
 from tinybert_hf.data.source_texts import texts_or_blank
+from tinybert_hf.data.tasks.base import dataset_of
 from tinybert_hf.errors import DataError, OutputFolderError
 
 if TYPE_CHECKING:
@@ -145,7 +146,7 @@ def read_pseudo_labels(folder: str | Path) -> "Dataset":
     Raises:
         DataError: no such folder, not complete, changed, or without a row.
     """
-    from datasets import Dataset, Features, Value
+    from datasets import Features, Value
 
     files = ShardFolder.open_complete(Path(folder)).files()
     if not files:
@@ -155,7 +156,7 @@ def read_pseudo_labels(folder: str | Path) -> "Dataset":
         rows = read_file(str(file), list(columns))
         for name, values in columns.items():
             values.extend(rows.columns[name])
-    return Dataset.from_dict(columns, features=Features({name: Value("string") for name in columns}))
+    return dataset_of(columns, Features({name: Value("string") for name in columns}))
 
 
 @columns_named_by("Name the columns with --source-column and --target-column.")

@@ -18,6 +18,7 @@ from tinybert_hf.data.augmentation import (
 from tinybert_hf.data.augmentation.augmented_file import IS_AUGMENTED
 from tinybert_hf.data.files import read_whole_file
 from tinybert_hf.data.shard_folder import replace_file
+from tinybert_hf.data.tasks.base import dataset_of
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.recipes.progress import row_progress
@@ -127,12 +128,11 @@ def read_copies(features: Features, folder: Path) -> Dataset:
         features: the columns of texts or words; no label is among them, since a copy has not earned one.
         folder: of the copies.
     """
-    from datasets import Dataset
 
     written = read_whole_file(str(folder / _AUGMENTED)).columns
     copies = [place for place, is_copy in enumerate(written[IS_AUGMENTED]) if is_copy]
     columns = {name: [written[name][place] for place in copies] for name in features}
-    return Dataset.from_dict(columns, features=features)
+    return dataset_of(columns, features)
 
 
 def in_words(report: Mapping[str, Any]) -> str:

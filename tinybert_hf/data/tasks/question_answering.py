@@ -9,7 +9,7 @@ from tinybert_hf.data.hub import read_hub
 from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import QUESTION_ANSWERING, DataSettings
 from tinybert_hf.data.squad_files import read_squad_file
-from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
+from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes, dataset_of
 from tinybert_hf.data.windows import ENDS, EXAMPLE, FIRST, NO_ANSWER, STARTS, WindowMaker, answer_span
 from tinybert_hf.errors import DataError
 
@@ -173,11 +173,11 @@ def _blank_notes(table: RawRows, column: str, texts: Sequence[str]) -> Iterator[
 
 
 def _dataset(rows: dict[str, list[Any]]) -> "Dataset":
-    from datasets import Dataset, Features, List, Value
+    from datasets import Features, List, Value
 
     answers = {"text": List(Value("string")), "answer_start": List(Value("int32"))}
     texts = {name: Value("string") for name in ("id", "question", "context")}
-    return Dataset.from_dict(rows, features=Features({**texts, "answers": answers}))
+    return dataset_of(rows, Features({**texts, "answers": answers}))
 
 
 def _window_features(maker: WindowMaker, rows: "Dataset") -> "Features":

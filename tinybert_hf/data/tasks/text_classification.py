@@ -9,7 +9,7 @@ from tinybert_hf.data.hub import read_hub
 from tinybert_hf.data.labels import labels_without_rows, resolve_labels
 from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, MULTI_LABEL, SINGLE_LABEL, DataSettings
-from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
+from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes, dataset_of
 from tinybert_hf.data.tasks.unlabelled import read_unlabelled
 from tinybert_hf.errors import DataError
 from tinybert_hf.wording import counted
@@ -155,17 +155,15 @@ def _texts(table: RawRows, settings: DataSettings) -> dict[str, list[str]]:
 
 
 def _unlabelled(settings: DataSettings) -> "Dataset":
-    from datasets import Dataset, Features, Value
+    from datasets import Features, Value
 
     columns = settings.columns[:-1]
     texts = _texts(read_unlabelled(settings, columns, as_lines=len(columns) == 1), settings)
-    return Dataset.from_dict(texts, features=Features({name: Value("string") for name in texts}))
+    return dataset_of(texts, Features({name: Value("string") for name in texts}))
 
 
 def _dataset(texts: dict[str, list[str]], ids: list[Any], problem_type: str) -> "Dataset":
-    from datasets import Dataset
-
-    return Dataset.from_dict({**texts, "label": ids}, features=_features(texts, problem_type))
+    return dataset_of({**texts, "label": ids}, _features(texts, problem_type))
 
 
 def _features(texts: dict[str, list[str]], problem_type: str) -> "Features":

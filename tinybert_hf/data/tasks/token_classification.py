@@ -8,7 +8,7 @@ from tinybert_hf.data.files import read_file
 from tinybert_hf.data.hub import read_hub
 from tinybert_hf.data.raw_rows import RawRows, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, DataSettings
-from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
+from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes, dataset_of
 from tinybert_hf.data.tasks.unlabelled import read_unlabelled
 from tinybert_hf.data.word_windows import windows_of
 from tinybert_hf.errors import DataError
@@ -249,7 +249,7 @@ def _check_strings(table: RawRows, column: str) -> None:
 
 def _unlabelled(settings: DataSettings, notes: list[str]) -> "Dataset":
     """The rows that have words; the others are counted in the notes."""
-    from datasets import Dataset, Features, List, Value
+    from datasets import Features, List, Value
 
     column = settings.tokens_column
     table = read_unlabelled(settings, (column,))
@@ -258,13 +258,13 @@ def _unlabelled(settings: DataSettings, notes: list[str]) -> "Dataset":
     kept = [words for words in table.columns[column] if words]
     if len(kept) < len(table):
         notes.append(f"{table.source}: {len(table) - len(kept):,} of {len(table):,} rows have no words: left out.")
-    return Dataset.from_dict({"tokens": kept}, features=Features({"tokens": List(Value("string"))}))
+    return dataset_of({"tokens": kept}, Features({"tokens": List(Value("string"))}))
 
 
 def _dataset(words: list[list[str]], tags: list[list[str]], ids: list[list[int]]) -> "Dataset":
-    from datasets import Dataset, Features, List, Value
+    from datasets import Features, List, Value
 
     features = Features(
         {"tokens": List(Value("string")), "tags": List(Value("string")), "label": List(Value("int64"))}
     )
-    return Dataset.from_dict({"tokens": words, "tags": tags, "label": ids}, features=features)
+    return dataset_of({"tokens": words, "tags": tags, "label": ids}, features)

@@ -9,7 +9,7 @@ from tinybert_hf.data.hub import read_hub
 from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.scripts import script_of, script_of_language, usual_script
 from tinybert_hf.data.settings import DEMO_TRANSLATION, DataSettings
-from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes
+from tinybert_hf.data.tasks.base import TaskData, add_tokenizing_notes, dataset_of
 from tinybert_hf.errors import DataError
 
 if TYPE_CHECKING:
@@ -233,6 +233,6 @@ def _compare_splits(usual: dict[str, Scripts]) -> list[str]:
 
 
 def _dataset(texts: dict[str, list[str]]) -> "Dataset":
-    from datasets import Dataset, Features, Value
+    from datasets import Features, Value
 
-    return Dataset.from_dict(texts, features=Features({side: Value("string") for side in SIDES}))
+    return dataset_of(texts, Features({side: Value("string") for side in SIDES}))
