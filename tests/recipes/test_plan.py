@@ -208,7 +208,8 @@ def test_refused_before_training(work: Path, teacher: str, assignment: str, mess
 def test_bfloat16_without_a_device_for_it(work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """transformers refuses it too, once the rows are read and the models are open, and with a traceback."""
     for device in (False, True):
-        monkeypatch.setattr("transformers.utils.is_torch_bf16_gpu_available", lambda device=device: device)
+        for place in ("utils", "training_args"):
+            monkeypatch.setattr(f"transformers.{place}.is_torch_bf16_gpu_available", lambda device=device: device)
         for name in ("bf16", "bf16_full_eval"):
             assignments = (f"training_arguments.{name}=true", "training_arguments.use_cpu=false")
             if device:

@@ -117,7 +117,7 @@ def test_what_was_exchanged_is_named(run: Any, tmp_path: Path, tiny_tokenizer: B
     two = {"teacher": [teacher(), teacher()]}
     for folder, first in ((tmp_path / "one", {}), (tmp_path / "two", two)):
         with pytest.raises(KeyboardInterrupt):
-            run(folder, tiny_tokenizer, callbacks=[StopAt(2)], **first)
+            run(folder, tiny_tokenizer, callbacks=[StopAt(3)], **first)
     before = sorted(tmp_path.rglob("*"))
     for what, (change, words) in EXCHANGED.items():
         folder = tmp_path / ("two" if what.startswith("one") else "one")

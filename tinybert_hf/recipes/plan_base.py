@@ -194,6 +194,18 @@ def check_training_arguments(arguments: Mapping[str, Any]) -> None:
         )
 
 
+def arguments_of_phases(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
+    """TrainingArguments for the phases: of a translator without label smoothing, which is for trainings on labels.
+
+    Args:
+        recipe: of the run.
+        given: for all of its trainings.
+    """
+    return {
+        name: value for name, value in given.items() if name != "label_smoothing_factor" or not recipe.is_translation
+    }
+
+
 def check_phase_arguments(plan: Plan, data: TaskData | None) -> None:
     """Refuse values of training_arguments that do not go together, or that name a metric which no phase has.
 
@@ -214,7 +226,7 @@ def check_phase_arguments(plan: Plan, data: TaskData | None) -> None:
                 seed=recipe.seed,
                 has_eval=True,
                 has_decoder=recipe.is_translation,
-                training_arguments=recipe.training_arguments,
+                training_arguments=arguments_of_phases(recipe, recipe.training_arguments),
             )
             known = ("loss", DISTILLATION_LOSS, *losses, *figures)
             if arguments.load_best_model_at_end and plain_name(arguments.metric_for_best_model) not in known:

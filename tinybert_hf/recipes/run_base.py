@@ -14,7 +14,7 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.teachers import each_teacher
 from tinybert_hf.evaluation import knows_nothing, main_metric
-from tinybert_hf.recipes.plan_base import Plan
+from tinybert_hf.recipes.plan_base import Plan, arguments_of_phases
 from tinybert_hf.recipes.report import SCREEN, RunReport, show_warning
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import Phase
@@ -93,7 +93,7 @@ class RunBase(ABC, Generic[PlanT]):
     @property
     def phase_arguments(self) -> dict[str, Any]:
         """TrainingArguments for the phases, besides what a phase says itself."""
-        return {**self.training_arguments, **_teacher_precision(self.recipe)}
+        return {**arguments_of_phases(self.recipe, self.training_arguments), **_teacher_precision(self.recipe)}
 
     @property
     def finetuning_arguments(self) -> dict[str, Any]:

@@ -87,11 +87,6 @@ class TranslationRun(Run[TranslationPlan]):
             rows = concatenate_datasets([rows, self.plan.data.train])
         return self._tokenized(rows, self.student_tokenizer)
 
-    @property
-    def phase_arguments(self) -> dict[str, Any]:
-        """Without label smoothing, which the losses of distillation have no use for."""
-        return {name: value for name, value in super().phase_arguments.items() if name != "label_smoothing_factor"}
-
     def open_teacher(self) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
         """A translator, or a new one that is to become one."""
         return open_teacher(self.plan)

@@ -27,6 +27,7 @@ ORIGIN_FILE = "made_from.json"
 _SLICE = 10_000  # rows that are read at once
 _SLICES = 200  # of them at most, spread over all rows: seconds, however many rows there are
 _NOT_ALWAYS_SET = ("problem_type",)  # a head fills it in at its first labels
+_OF_TOKENIZER = ("bos_token_id", "eos_token_id", "pad_token_id")  # transformers' Trainer takes them from there
 
 
 def origin_of(
@@ -149,7 +150,7 @@ def _teachers(there: Sequence[Any] | None, now: Sequence[Any] | None) -> Iterato
 
 def _fields(who: str, there: Mapping[str, Any], now: Mapping[str, Any]) -> Iterator[str]:
     """Fields that both know: another version of transformers may have more."""
-    for name in sorted(there.keys() & now.keys()):
+    for name in sorted((there.keys() & now.keys()).difference(_OF_TOKENIZER)):
         if there[name] != now[name] and not (name in _NOT_ALWAYS_SET and None in (there[name], now[name])):
             yield f"{who}: {name} is {_short(there[name])} there, {_short(now[name])} now"
 
