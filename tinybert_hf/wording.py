@@ -48,8 +48,14 @@ def share_kept(metric: str, student: float, teacher: float) -> float | None:
 
 def to_write(error: BaseException) -> str:
     """What makes a write succeed that has failed: room, as a rule, or the right to write there."""
-    refused = isinstance(error, OSError) and error.errno in (errno.EACCES, errno.EPERM, errno.EROFS)
-    return "choose a folder that can be written" if refused else "make room"
+    is_full = not isinstance(error, OSError) or error.errno in (
+        None,
+        errno.ENOSPC,
+        errno.EDQUOT,
+        errno.EFBIG,
+        errno.EIO,
+    )
+    return "make room" if is_full else "choose a folder that can be written"
 
 
 def capital(text: str) -> str:

@@ -120,6 +120,22 @@ def test_a_run_killed_in_an_evaluation_ends_like_one_that_was_not(
         assert killed_runs.outcome(folder) == expected, f"killed in batch {batch} of {batches}"
 
 
+@needs_fork
+def test_sigterm_in_the_last_evaluation_of_a_phase_ends_the_run_behind_it(
+    tmp_path: Path, tiny_tokenizer: BertTokenizer, whole_runs: Any
+) -> None:
+    """Batch 8 of 5 a time is in the second one, at the end of the first phase."""
+    _, _, expected = whole_runs(True)
+    folder = tmp_path / "run"
+    assert killed_runs.kill_in_evaluation(folder, tiny_tokenizer, 8, signal.SIGTERM) == 128 + signal.SIGTERM
+    assert [path.parent.name for path in folder.glob("phases/*/result.json")] == ["0-intermediate"]
+    left = folder / "phases" / "0-intermediate" / "checkpoint-2"  # as of a run that was killed in its clean-up
+    left.mkdir()
+    assert killed_runs.wait(killed_runs.in_child(lambda: killed_runs.train(folder, tiny_tokenizer))) == 0
+    assert killed_runs.outcome(folder) == expected
+    assert not left.exists()
+
+
 class FailsIn(TrainerCallback):
     """Raises in a certain evaluation, as if the process had been killed there."""
 

@@ -269,3 +269,60 @@ def _stop_at_call(number: int) -> Callable[..., None]:
             raise KeyboardInterrupt
 
     return stop
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"max_grad_norm": 0.1}, "training_arguments"),
+        ({"optim": "sgd"}, "training_arguments"),
+        ({"logging_steps": 3}, ""),
+    ],
+)
+def test_settings_that_decide_the_weights(
+    tmp_path: Path, tiny_tokenizer: BertTokenizer, arguments: dict[str, Any], words: str
+) -> None:
+    def run(**more: Any) -> Any:
+        student, given = bert(vocab_size=64), {**QUIET, **more}
+        options = {"train_dataset": list(rows()), "processing_class": tiny_tokenizer, "training_arguments": given}
+        return run_phases(student, teacher(), PHASES, output_dir=tmp_path / "run", **options, callbacks=[StopAt(3)])
+
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    with pytest.raises(OutputFolderError if words else KeyboardInterrupt, match=words or None):
+        run(**arguments)
+
+
+class StopsAt:
+    """Ctrl-C in the n-th forward of a training."""
+
+    def __init__(self, number: int) -> None:
+        self.left = number
+
+    def __call__(self, module: Any, *rest: Any) -> None:
+        self.left -= module.training
+        if self.left == 0:
+            raise KeyboardInterrupt
+
+
+def test_a_fine_tuning_goes_on_with_the_same_settings_and_rows(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
+    def run(given: Any = None, learning_rate: float = 1e-3, model: Any = None, **more: Any) -> Any:
+        options: dict[str, Any] = {"train_dataset": list(rows()), "processing_class": tiny_tokenizer, **more}
+        settings = FinetuneSettings(epochs=1, batch_size=8, learning_rate=learning_rate)
+        model = model or bert(vocab_size=64)
+        return finetune(model, settings, output_dir=tmp_path / "out", training_arguments=given or QUIET, **options)
+
+    model = bert(vocab_size=64)
+    model.register_forward_hook(StopsAt(4))
+    with pytest.raises(KeyboardInterrupt):
+        run(model=model)
+    for change in (
+        {"learning_rate": 1e-4},
+        {"given": {**QUIET, "optim": "sgd"}},
+        {"train_dataset": list(rows())[::-1]},
+    ):
+        with pytest.raises(OutputFolderError, match="was begun with something else"):
+            run(**change)
+    run()
+    with pytest.raises(OutputFolderError, match="there and not empty"):
+        run()

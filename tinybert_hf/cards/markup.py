@@ -14,8 +14,10 @@ _SIGNS = re.compile(r"[\\`*\[\]<>|~$&#!]|(?<![^\W_])_|_(?![^\W_])")
 
 
 def plain(text: Any) -> str:
-    """A text that any file can hold: half characters and control characters are replaced, line breaks are spaces."""
+    """A text that any file can hold: half characters, control characters and signs of direction are replaced, line
+    breaks are spaces."""
     flat = re.sub(r"[\s\x85\u2028\u2029]", " ", str(text))
+    flat = re.sub(r"[\u202a-\u202e\u2066-\u2069]", "\ufffd", flat)  # they turn what stands behind them around
     return "".join("\ufffd" if unicodedata.category(one) in ("Cc", "Cs") else one for one in flat)
 
 

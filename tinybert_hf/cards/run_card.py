@@ -363,7 +363,8 @@ def _phases(phases: Sequence[Mapping[str, Any]], done: Sequence[Mapping[str, Any
             if name != "loss"
         )
         batch = phase["batch_size"] * phase.get("gradient_accumulation_steps", 1)
-        rate, layers = f"{phase['learning_rate']:g}", str(phase["layer_map"])
+        between_layers = one["losses"].keys() - {"loss", "prediction_loss", "label_loss"}
+        rate, layers = f"{phase['learning_rate']:g}", str(phase["layer_map"]) if between_layers else "none"
         yield [phase["name"], f"{phase['epochs']:g}", str(batch), rate, layers, losses]
 
 

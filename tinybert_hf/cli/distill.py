@@ -290,9 +290,12 @@ def distill(
         if dry_run:
             from tinybert_hf.recipes.description import describe_plan
             from tinybert_hf.recipes.plan import make_plan
+            from tinybert_hf.recipes.run import check_teachers
 
             with said_aside(as_json):
-                print(describe_plan(make_plan(resolved)))
+                plan = make_plan(resolved)
+                check_teachers(plan)
+                print(describe_plan(plan))
             result = asdict(resolved)
         else:
             from tinybert_hf.recipes.run import run_recipe

@@ -126,8 +126,9 @@ def write_pseudo_labels(
         if report.rows_written == 0:
             raise DataError(
                 f"{output}: no translation is fit to learn from ({_counts(report.filtered)}). Look at the teacher and "
-                "its languages; max_length_factor 0 and max_repeats 0 (--max-length-factor, --max-repeats) keep "
-                "every one."
+                "its languages. What is cut off or empty is never kept; the rest is with max_length_factor 0 and "
+                "max_repeats 0 (in a recipe, pseudo_labels.max_length_factor and so on; pseudo_labels: null does "
+                "without such rows)."
             )
         if single:
             place_single(folder, output)

@@ -137,7 +137,7 @@ def _strategy(name: str, student_layers: int, teacher_layers: int, repeated: boo
             f'The layer map "{name}" needs a student that is no deeper than its teacher, but the student has '
             f"{student_layers} layers and the teacher {teacher_layers}. Take a student with at most {teacher_layers} "
             'layers, or say which teacher layer each student layer learns, for example "1:1,2:1,3:2"; without a loss '
-            'between layers (phase="prediction") any depth will do.'
+            'between layers (the phase "prediction" alone) any depth will do.'
         )
     layers = range(1, student_layers + 1)
     if name == "uniform":

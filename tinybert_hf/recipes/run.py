@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.cards import CardSettings, write_card
 from tinybert_hf.data.held_folder import is_first_process
 from tinybert_hf.recipes.general_report import GeneralReport
+from tinybert_hf.recipes.joint_teachers import open_further_teachers
 from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan, make_plan
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run_encoder import EncoderRun
@@ -49,13 +51,28 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
         kind = kinds.get(recipe.task, RunReport)
         report = kind.read(folder.read_report(), str(folder.path))
     else:
-        if folder.is_started:
-            console.print(f"Going on with the run in {folder.path}.", markup=False)
         run = _run_of(plan, console)
         with folder.held():
+            if folder.is_started:
+                console.print(f"Going on with the run in {folder.path}.", markup=False)
             report, said = run.carry_out(), run.said
     report.show(console, said)
     return report
+
+
+def check_teachers(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> None:
+    """Open the teachers once, as the run will; those that would have to be fetched are left out.
+
+    Raises:
+        TinyBertError: one cannot be opened, or its head was never trained.
+    """
+    from rich.console import Console
+
+    recipe = plan.recipe
+    if recipe.teacher.model is not None and Path(recipe.teacher.model).is_dir():
+        _run_of(plan, Console(quiet=True)).open_teacher()
+    if all(Path(one.model).is_dir() for one in recipe.further_teachers):
+        open_further_teachers(recipe)
 
 
 def _run_of(plan: EncoderPlan | TranslationPlan | GeneralPlan, console: Console) -> Run[Any]:

@@ -31,7 +31,7 @@ def phases_table(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
                 f"{done['steps']:,}",
                 batch,
                 setting(phase.learning_rate),
-                setting(phase.layer_map),
+                setting(phase.layer_map if weights.keys() - {"prediction_loss", "label_loss"} else "none"),
                 f"{done['seconds'] / 60:.1f}",
             ]
         )

@@ -157,9 +157,18 @@ class ResumableTrainer(Trainer):
             check_weights(self.model, "training ended")
         finally:
             self._termination.give_back()
-        if self._termination.came and self.state.global_step < self.state.max_steps:
-            raise SystemExit(EXIT_TERMINATED)
+        if self.state.global_step < self.state.max_steps:
+            self.end_if_terminated()
         return result
+
+    def end_if_terminated(self) -> None:
+        """End the process where SIGTERM came in this training; for who has saved what the training has made.
+
+        Raises:
+            SystemExit: it came.
+        """
+        if self._termination.came:
+            raise SystemExit(EXIT_TERMINATED)
 
     def _whole_checkpoint(self, wanted: str | bool | None) -> str | None:
         if not wanted:

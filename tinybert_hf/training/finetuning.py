@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,12 +13,13 @@ from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, Train
 
 from tinybert_hf.data.held_folder import held_folder
 from tinybert_hf.distillation.shapes import is_translator
-from tinybert_hf.errors import DataError
+from tinybert_hf.errors import DataError, OutputFolderError
 from tinybert_hf.opening import check_batch, put_in_place, with_fitting_settings
 from tinybert_hf.opening.input_limits import without_unread_segments
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.best_model import matching_strategies
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
+from tinybert_hf.training.origin import origin_of, settings_of
 from tinybert_hf.training.possible_numbers import check_numbers, known_epochs
 from tinybert_hf.training.preparation import example_rows
 from tinybert_hf.training.usual_epochs import Readings, count_rows
@@ -151,10 +152,13 @@ def finetune(
     Raises:
         TinyBertError: a loss, gradient or weight that is not finite; no checkpoint that is whole.
         DataError: first rows with tokens, positions or segments that the model does not have.
-        OutputFolderError: a checkpoint or the folder could not be written.
+        OutputFolderError: a checkpoint or the folder could not be written; the folder is there already; or a training
+            that was stopped there had another model, tokenizer, rows or settings.
     """
     target = Path(output_dir)
     work = target.parent / f".{target.name}.training"
+    if target.exists() and (not target.is_dir() or any(target.iterdir())):
+        raise OutputFolderError(f"{target} is there and not empty. Give another output folder, or remove it.")
     settings = settings.with_epochs(count_rows(train_dataset), has_decoder=is_translator(model))
     processing_class = with_fitting_settings(processing_class, model)
     args = TrainingArguments(
@@ -180,6 +184,14 @@ def finetune(
     )
     check_batch(model, example_rows(trainer, rows=8), "The model", DataError, processing_class)
     trainer.holds_folder = False
+    trainer.origin = origin_of(
+        model,
+        processing_class,
+        train_dataset,
+        seed=seed,
+        settings=asdict(settings),
+        **settings_of(training_arguments, eval_dataset),
+    )
     with held_folder(work, str(target)):
         checkpoint = complete_checkpoint(work)
         if announce is not None and checkpoint is not None:
@@ -190,6 +202,7 @@ def finetune(
             put_in_place(model, processing_class, target)
             shutil.rmtree(work, ignore_errors=True)
         trainer.accelerator.wait_for_everyone()
+    trainer.end_if_terminated()  # in the last evaluation; the model is whole
     return metrics
 
 

@@ -24,6 +24,17 @@ from tinybert_hf.errors import OutputFolderError
 from tinybert_hf.training.usual_epochs import count_rows
 
 ORIGIN_FILE = "made_from.json"
+# TrainingArguments by which other weights come out; how often something is logged, saved or measured is none of them.
+_DECIDING = frozenset(
+    (
+        *("learning_rate", "num_train_epochs", "max_steps", "per_device_train_batch_size", "auto_find_batch_size"),
+        *("gradient_accumulation_steps", "max_grad_norm", "weight_decay", "adam_beta1", "adam_beta2", "adam_epsilon"),
+        *("optim", "optim_args", "optim_target_modules", "lr_scheduler_type", "lr_scheduler_kwargs", "warmup_steps"),
+        *("label_smoothing_factor", "neftune_noise_alpha", "data_seed", "seed", "train_sampling_strategy"),
+        *("dataloader_drop_last", "load_best_model_at_end", "metric_for_best_model", "greater_is_better"),
+        *("bf16", "fp16"),
+    )
+)
 _SLICE = 10_000  # rows that are read at once
 _SLICES = 200  # of them at most, spread over all rows: seconds, however many rows there are
 _NOT_ALWAYS_SET = ("problem_type",)  # a head fills it in at its first labels
@@ -66,6 +77,31 @@ def origin_of(
     return origin
 
 
+def settings_of(
+    training_arguments: Mapping[str, Any] | None, eval_dataset: Any, *, stops_early: bool = False
+) -> dict[str, Any]:
+    """What a call that goes on has to say again, beside models and rows: what decides the weights that it ends with.
+
+    Args:
+        training_arguments: of the caller.
+        eval_dataset: rows that are measured on; where they choose the weights that are kept, they have to be the same.
+        stops_early: they also choose when the training ends.
+
+    Returns:
+        Further values for `origin_of`.
+    """
+    given = training_arguments or {}
+    chosen = stops_early or given.get("load_best_model_at_end") or given.get("save_strategy") == "best"
+    rows = {"evaluation rows": rows_digest(eval_dataset)} if chosen else {}
+    plain = (str, int, float, bool, type(None))
+    decide = {
+        name: given[name] if isinstance(given[name], plain) else str(given[name])
+        for name in sorted(given)
+        if name in _DECIDING
+    }
+    return {"training_arguments": decide, **rows}
+
+
 def check_origin(there: Mapping[str, Any], now: Mapping[str, Any], folder: Path, advice: str) -> None:
     """Compare what a run was begun with and what it is to go on with.
 
@@ -91,10 +127,12 @@ def check_origin(there: Mapping[str, Any], now: Mapping[str, Any], folder: Path,
 
 
 def rows_digest(rows: Any) -> str | None:
-    """16 hex digits of the content of a table of `datasets`, in its order; None of rows of another kind.
+    """16 hex digits of the content of a table of `datasets`, or of a list of rows, in its order; None of others.
 
     Rows that are made when they are asked for may differ from one reading to the next, so they are not read.
     """
+    if isinstance(rows, list | tuple):
+        return _list_digest(rows)
     if not hasattr(rows, "with_format") or not hasattr(rows, "select_columns") or not hasattr(rows, "__len__"):
         return None
     table = rows.select_columns(sorted(rows.column_names)).with_format("arrow")
@@ -105,6 +143,16 @@ def rows_digest(rows: Any) -> str | None:
         digest.update(f"{part.num_rows} {part.column_names}".encode())
         for batch in part.to_batches():
             digest.update(batch.serialize())
+    return digest.hexdigest()[:16]
+
+
+def _list_digest(rows: Sequence[Any]) -> str | None:
+    digest = hashlib.sha256()
+    try:
+        for row in rows[:: 1 + len(rows) // (_SLICE * _SLICES)]:
+            digest.update(json.dumps(row, sort_keys=True, default=lambda one: one.tolist()).encode())
+    except (TypeError, ValueError, AttributeError):
+        return None  # values of a kind of their own
     return digest.hexdigest()[:16]
 
 

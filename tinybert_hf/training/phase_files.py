@@ -107,5 +107,10 @@ def finish(
     write_json(work / LOG_FILE, log)
     digests = {name: file_digest(work / name) for name in written}
     write_json(work / RESULT_FILE, {**asdict(result), "sha256": digests})
+    remove_unneeded(work)
+
+
+def remove_unneeded(work: Path) -> None:
+    """Remove what only a phase that is not finished needs."""
     for unneeded in (*work.glob("checkpoint-*"), work / OWN_CACHE):
         shutil.rmtree(unneeded, ignore_errors=True)

@@ -23,7 +23,7 @@ from tinybert_hf.training.cache_folder import MANIFEST
 from tinybert_hf.training.cache_opening import refuse_other_cache
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
 from tinybert_hf.training.finetuning import best_step, final_metrics
-from tinybert_hf.training.origin import origin_of
+from tinybert_hf.training.origin import origin_of, settings_of
 from tinybert_hf.training.phase import Phase, PhaseResult
 from tinybert_hf.training.phase_files import (
     MADE_FROM,
@@ -35,6 +35,7 @@ from tinybert_hf.training.phase_files import (
     check_same_phases,
     finish,
     finished,
+    remove_unneeded,
     said_if_not_written,
     write_json,
 )
@@ -120,7 +121,9 @@ def run_phases(
     ]
     check_same_phases(folder, phases)
     teacher = settled(teacher, processing_class)
-    origin = origin_of(student, processing_class, train_dataset, teacher, seed=seed)
+    stops_early = any(phase.early_stopping_patience is not None for phase in phases)
+    further = settings_of(training_arguments, eval_dataset, stops_early=stops_early)
+    origin = origin_of(student, processing_class, train_dataset, teacher, seed=seed, **further)
     check_same_origin(folder, origin)
     make = partial(
         _make_trainer,
@@ -152,6 +155,8 @@ def run_phases(
     for index, (phase, work) in enumerate(zip(phases, works, strict=True)):
         if (work / RESULT_FILE).is_file():
             results.append(finished(work))
+            if is_first_process():
+                remove_unneeded(work)  # of a run that was stopped right there
             student.load_state_dict(load_file(work / STUDENT_WEIGHTS), strict=False)
             projections = kept_projections(work, student, teacher, phase)
             continue
@@ -192,6 +197,7 @@ def run_phases(
             with said_if_not_written(work):
                 finish(work, student, processing_class, trainer.projections, result, log)
         trainer.accelerator.wait_for_everyone()
+        trainer.end_if_terminated()  # in the last evaluation; the phase is whole
         projections = trainer.projections
         results.append(result)
     return results

@@ -79,7 +79,14 @@ def attention_loss(
         total = _squared_distance(*scores, causal=causal)
     if pair_count is None:
         pair_count = causal_pairs(mask) if causal else (mask.sum(-1) * key_mask.sum(-1)).sum()
-    return total / (heads * pair_count)
+    return total / (heads * at_least_some(pair_count))
+
+
+def at_least_some(count: Any) -> Any:
+    """A number of tokens or pairs to divide by; where there are none, the sum is 0, and so is its mean."""
+    if not isinstance(count, Tensor):
+        return max(count, 1e-6)
+    return count.clamp_min(1e-6 if count.is_floating_point() else 1)
 
 
 def causal_pairs(mask: Tensor) -> Tensor:

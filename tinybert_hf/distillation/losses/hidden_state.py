@@ -5,6 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
+from tinybert_hf.distillation.losses.attention import at_least_some
 from tinybert_hf.errors import CaptureError
 
 
@@ -55,4 +56,4 @@ def hidden_state_loss(
         total = error.square().sum()
     if token_count is None:
         token_count = mask.sum()
-    return total / (token_count * teacher.shape[-1])
+    return total / (at_least_some(token_count) * teacher.shape[-1])
