@@ -189,6 +189,7 @@ def test_a_phase_stops_early_and_keeps_its_best(run: Any) -> None:
     _, (result, behind) = run("run", (STOPPING, Phase("prediction", epochs=1, batch_size=8)), training_arguments=QUIET)
     assert result.best_step is not None
     assert result.steps == result.best_step + 2 * 4 < 8 * 4
+    assert result.stopped_early
     assert (behind.steps, behind.best_step) == (4, None)
 
 

@@ -18,7 +18,7 @@ from tinybert_hf.recipes.pruning import PRUNING, prune_stage
 from tinybert_hf.recipes.report import BASELINE, STUDENT, TEACHER, RunReport, versions
 from tinybert_hf.recipes.run_base import PlanT, RunBase, size_of
 from tinybert_hf.training import FinetuneSettings, Phase, PhaseResult, finetune, run_phases
-from tinybert_hf.wording import counted_epochs
+from tinybert_hf.wording import counted, counted_epochs
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -113,7 +113,9 @@ class Run(RunBase[PlanT]):
                 results = self.run_phases(student)
                 for index, one in enumerate(results):
                     if one.best_step is not None:
-                        self.say(f"phase {index}: of {one.steps} steps the weights of step {one.best_step} are kept")
+                        early = f"it stopped early, {one.planned_steps} were planned; " if one.stopped_early else ""
+                        kept = f"the weights of step {one.best_step} are kept"
+                        self.say(f"phase {index}: {counted(one.steps, 'step')}, {early}{kept}")
             if is_first_process():
                 self._save_student(student)
             self._compare_layers(AFTER, student)

@@ -275,7 +275,8 @@ class Phase:
 class PhaseResult:
     """What a phase took and reached. `losses` holds the training losses of the last log, by name; `throughput`, of a
     general distillation, what it read and how fast; `teacher_bf16` says whether a teacher multiplied in bfloat16;
-    `best_step`, of which step the weights are, where those of the best checkpoint were kept."""
+    `best_step`, of which step the weights are, where those of the best checkpoint were kept; `planned_steps`, how many
+    there would have been without an early end."""
 
     name: str
     seconds: float
@@ -285,3 +286,9 @@ class PhaseResult:
     throughput: dict[str, float] = field(default_factory=dict)
     teacher_bf16: bool = False
     best_step: int | None = None
+    planned_steps: int | None = None
+
+    @property
+    def stopped_early(self) -> bool:
+        """Whether the training ended before its last step."""
+        return self.planned_steps is not None and self.steps < self.planned_steps

@@ -191,6 +191,7 @@ def run_phases(
             trainer.throughput,
             trainer.teacher_is_bf16,
             best_step(trainer),
+            trainer.state.max_steps,
         )
         log = phase_log(trainer)
         if trainer.is_world_process_zero():
