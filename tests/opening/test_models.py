@@ -18,6 +18,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     BertForMaskedLM,
@@ -223,6 +224,25 @@ def test_a_classifier_is_no_tagger_of_the_same_width(changed: Callable[..., Path
     folder = changed(model=transformers.AutoModelForSequenceClassification.from_config(FAMILIES["distilbert"]()))
     with pytest.raises(TinyBertError, match="pre_classifier"):
         open_model(folder, AutoModelForTokenClassification)
+
+
+@pytest.mark.parametrize("file", ["safetensors", "bin"])
+def test_a_translator_s_bias_is_there_where_it_was_trained(changed: Callable[..., Path], file: str) -> None:
+    without = lambda weights: {name: one for name, one in weights.items() if name != "final_logits_bias"}  # noqa: E731
+    small = {**COMMON, "d_model": 16, "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 1}
+    for side in ("encoder", "decoder"):
+        small |= {f"{side}_layers": 1, f"{side}_attention_heads": 2, f"{side}_ffn_dim": 16}
+    for family in ("marian", "bart", "mbart"):
+        translator = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(family, **small))
+        folder = changed(without, translator)
+        if file == "bin":
+            torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+            (folder / "model.safetensors").unlink()
+        if family == "marian":
+            assert "final_logits_bias, which is added" in refused(folder, (AutoModelForSeq2SeqLM, False))
+            open_model(changed(model=translator), AutoModelForSeq2SeqLM)
+        else:
+            open_model(folder, AutoModelForSeq2SeqLM)
 
 
 class Touch:

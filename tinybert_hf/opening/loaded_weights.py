@@ -8,7 +8,8 @@ the model would have computed with.
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -36,6 +37,25 @@ _OTHER_PREFIX = (
     "is another family's name, config.json is another model's"
 )
 _PEFT = "base_model.model."
+# By family, what was trained though transformers takes it for zeros where a file lacks it. The checkpoints of BART and
+# mBART may lack theirs: there it always is zero.
+_TRAINED = {"MarianMTModel": "final_logits_bias"}
+
+
+@contextmanager
+def reporting_all_missing() -> Iterator[None]:
+    """Around `from_pretrained`: its report names what a family passes over in silence, though it was trained."""
+    import transformers
+
+    classes = {getattr(transformers, name): tensor for name, tensor in _TRAINED.items()}
+    kept = {one: one._keys_to_ignore_on_load_missing for one in classes}
+    for one, tensor in classes.items():
+        one._keys_to_ignore_on_load_missing = [name for name in kept[one] or () if name != tensor]
+    try:
+        yield
+    finally:
+        for one, names in kept.items():
+            one._keys_to_ignore_on_load_missing = names
 
 
 def check_loaded(
@@ -69,6 +89,12 @@ def check_loaded(
     body = [key for key in (*missing, *other_shape) if names.in_body(key)]
     if body:
         raise kind(_incomplete(path, names, body, other_shape, unexpected))
+    trained = [key for key in missing if key == _TRAINED.get(names.kind)]
+    if trained:
+        raise kind(
+            f"{path}: the weights lack {_some(trained)}, which is added to the score of every word and was trained; "
+            "zeros would stand there. Copy or download the file again, or save the model once more."
+        )
     lost = _lost(model, missing)
     if lost:
         raise kind(
