@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from transformers import (
     XLNetConfig,
 )
 
-from tinybert_hf.errors import DataError, TinyBertError
+from tinybert_hf.errors import DataError, OpeningWarning, TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertSeq2SeqTokenizer
 from tinybert_hf.opening import (
     check_batch,
@@ -205,6 +207,46 @@ def test_a_model_with_one_segment_is_given_none(tiny_tokenizer: BertTokenizer) -
     with pytest.raises(TinyBertError, match=r"knows 2 segments \(type_vocab_size.*gives 3"):
         fit_tokenizer(three_segments(), BertConfig(**ENCODER), "m")
     fit_tokenizer(three_segments(), BertConfig(**ENCODER, type_vocab_size=3), "m")
+
+
+def test_segments_of_a_file_that_a_class_without_a_family_leaves_out(
+    tiny_tokenizer: BertTokenizer, tmp_path: Path
+) -> None:
+    """transformers 4 gave them; the oracle is the class of the family."""
+    tiny_tokenizer.save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    for named in ("PreTrainedTokenizerFast", "TokenizersBackend", "NoSuchTokenizer"):
+        content = {**json.loads(file.read_text()), "tokenizer_class": named}
+        file.write_text(json.dumps(content))
+        with pytest.warns(OpeningWarning, match=r"2 segments.*write \"model_input_names\": \[\"input_ids\", \"token"):
+            opened = open_tokenizer(tmp_path, config=BertConfig(**ENCODER))
+        assert opened("a film", "a plot") == tiny_tokenizer("a film", "a plot")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit_tokenizer(opened, BertConfig(**ENCODER), "m")  # it is said once
+        for config in (BertConfig(**ENCODER, type_vocab_size=1), CONFIG_MAPPING["distilbert"](**OWN["distilbert"])):
+            assert "token_type_ids" not in open_tokenizer(tmp_path, config=config)("a film", "a plot")
+        names = ["input_ids", "attention_mask"]
+        file.write_text(json.dumps({**content, "model_input_names": names}))
+        assert open_tokenizer(tmp_path, config=BertConfig(**ENCODER)).model_input_names == names
+
+
+def test_a_padding_token_is_named_by_one_of_the_two_files(tiny_tokenizer: BertTokenizer, tmp_path: Path) -> None:
+    tiny_tokenizer.save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    content = {**json.loads(file.read_text()), "tokenizer_class": "PreTrainedTokenizerFast"}
+    del content["pad_token"]
+    file.write_text(json.dumps({**content, "model_input_names": ["input_ids", "attention_mask"]}))
+    index = tiny_tokenizer.pad_token_id
+    with pytest.warns(OpeningWarning, match=r"'\[PAD\]' is taken.*write \"pad_token\": \"\[PAD\]\""):
+        opened = open_tokenizer(tmp_path, config=BertConfig(**{**ENCODER, "pad_token_id": index}))
+    assert opened.pad_token_id == index
+    opened.save_pretrained(tmp_path / "again")
+    assert AutoTokenizer.from_pretrained(tmp_path / "again").pad_token == "[PAD]"
+    word = tiny_tokenizer.convert_tokens_to_ids("film")
+    for wrong in (None, word):  # a word does not become a special token
+        with pytest.raises(TinyBertError, match="no padding token, which batches need"):
+            open_tokenizer(tmp_path, config=BertConfig(**{**ENCODER, "pad_token_id": wrong}))
 
 
 def test_a_batch_loses_segments_that_a_model_cannot_tell_apart() -> None:
