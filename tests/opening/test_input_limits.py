@@ -300,7 +300,7 @@ def case(change: Callable[[dict[str, Any]], Any], *words: str) -> Any:
     ("change", "words"),
     [
         case(lambda b: b["input_ids"].__setitem__((0, 1), 60), r"embeds 60 tokens", r"hold 1 without.*: 60\."),
-        case(lambda b: b["input_ids"].__setitem__((0, 1), -1), r"hold 1 without an embedding: -1\."),
+        case(lambda b: b["input_ids"].__setitem__((0, 1), -1), r"hold 1 without an embedding: -1\. A number below 0"),
         case(lambda b: b.update(batch_of([81])), r"has 80 positions.*81 tokens", "max_length=80"),
         case(lambda b: b["token_type_ids"].fill_(2), r"knows 2 segments.*segment id 2"),
         case(lambda b: b.update({n: v.flip(1) for n, v in b.items()}), r"first place.*padded before", '"right"'),

@@ -439,6 +439,11 @@ def _no_embedding(
 ) -> str:
     """The one sentence about tokens without an embedding; `wanted` rows would hold them all."""
     shown = ", ".join(f"{index}" if name is None else f"{name!r} ({index})" for name, index in beyond[:_SHOWN])
+    if any(index < 0 for _, index in beyond):
+        advice = (
+            "A number below 0 is no token: labels have -100 where nothing is asked, input_ids have the padding token. "
+            "Tokenise the rows once more."
+        )
     more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
     return (
         f"{whose} embeds {rows} tokens {side}(ids 0 to {rows - 1}), and {who_gives} {len(beyond)} without an "
