@@ -266,6 +266,12 @@ def test_a_trained_head_on_a_new_pooler_is_said(changed: Callable[..., Path]) ->
         open_model(folder, AutoModelForSequenceClassification, new_head=True)
 
 
+@pytest.mark.parametrize("name", ["classifier.bias", "bert.encoder.layer.1.output.LayerNorm.weight"])
+def test_weights_that_are_no_numbers(changed: Callable[..., Path], name: str) -> None:
+    folder = changed(lambda weights: {**weights, name: torch.full_like(weights[name], float("nan"))})
+    assert f"holds 1 tensor with NaN, which is no number: {name}" in refused(folder)
+
+
 def pickled(folder: Path, content: Any = None) -> Path:
     """The weights of a folder as torch saves them."""
     file = folder / "pytorch_model.bin"

@@ -108,6 +108,13 @@ def check_loaded(
             "or not whole. Copy or download it again, or save the model once more."
         )
     _check_left_over(path, names, unexpected, kind, new_head=new_head or names.is_body)
+    # A training that diverged leaves them everywhere; to look at the large tables would take as long as opening them.
+    broken = [key for key, one in model.named_parameters() if one.ndim == 1 and bool(one.isnan().any())]
+    if broken:
+        raise kind(
+            f"{path} holds {counted(len(broken), 'tensor')} with NaN, which is no number: {_some(broken)}. "
+            "The training that saved them diverged, or the file is damaged. Take an earlier checkpoint."
+        )
     if other_shape and not new_head:
         shapes = _some(list(_shapes(report).values()), "; ")
         raise kind(f"{path}: the head of the weights is not the one of config.json: {shapes}.")
