@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -21,7 +23,7 @@ from transformers import (
     XLNetConfig,
 )
 
-from tinybert_hf.errors import DataError, TinyBertError
+from tinybert_hf.errors import DataError, OpeningWarning, TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertSeq2SeqTokenizer
 from tinybert_hf.opening import (
     check_batch,
@@ -207,6 +209,46 @@ def test_a_model_with_one_segment_is_given_none(tiny_tokenizer: BertTokenizer) -
     fit_tokenizer(three_segments(), BertConfig(**ENCODER, type_vocab_size=3), "m")
 
 
+def test_segments_of_a_file_that_a_class_without_a_family_leaves_out(
+    tiny_tokenizer: BertTokenizer, tmp_path: Path
+) -> None:
+    """transformers 4 gave them; the oracle is the class of the family."""
+    tiny_tokenizer.save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    for named in ("PreTrainedTokenizerFast", "TokenizersBackend", "NoSuchTokenizer"):
+        content = {**json.loads(file.read_text()), "tokenizer_class": named}
+        file.write_text(json.dumps(content))
+        with pytest.warns(OpeningWarning, match=r"2 segments.*write \"model_input_names\": \[\"input_ids\", \"token"):
+            opened = open_tokenizer(tmp_path, config=BertConfig(**ENCODER))
+        assert opened("a film", "a plot") == tiny_tokenizer("a film", "a plot")
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        fit_tokenizer(opened, BertConfig(**ENCODER), "m")  # it is said once
+        for config in (BertConfig(**ENCODER, type_vocab_size=1), CONFIG_MAPPING["distilbert"](**OWN["distilbert"])):
+            assert "token_type_ids" not in open_tokenizer(tmp_path, config=config)("a film", "a plot")
+        names = ["input_ids", "attention_mask"]
+        file.write_text(json.dumps({**content, "model_input_names": names}))
+        assert open_tokenizer(tmp_path, config=BertConfig(**ENCODER)).model_input_names == names
+
+
+def test_a_padding_token_is_named_by_one_of_the_two_files(tiny_tokenizer: BertTokenizer, tmp_path: Path) -> None:
+    tiny_tokenizer.save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    content = {**json.loads(file.read_text()), "tokenizer_class": "PreTrainedTokenizerFast"}
+    del content["pad_token"]
+    file.write_text(json.dumps({**content, "model_input_names": ["input_ids", "attention_mask"]}))
+    index = tiny_tokenizer.pad_token_id
+    with pytest.warns(OpeningWarning, match=r"'\[PAD\]' is taken.*write \"pad_token\": \"\[PAD\]\""):
+        opened = open_tokenizer(tmp_path, config=BertConfig(**{**ENCODER, "pad_token_id": index}))
+    assert opened.pad_token_id == index
+    opened.save_pretrained(tmp_path / "again")
+    assert AutoTokenizer.from_pretrained(tmp_path / "again").pad_token == "[PAD]"
+    word = tiny_tokenizer.convert_tokens_to_ids("film")
+    for wrong in (None, word):  # a word does not become a special token
+        with pytest.raises(TinyBertError, match="no padding token, which batches need"):
+            open_tokenizer(tmp_path, config=BertConfig(**{**ENCODER, "pad_token_id": wrong}))
+
+
 def test_a_batch_loses_segments_that_a_model_cannot_tell_apart() -> None:
     batch = {**batch_of([4]), "token_type_ids": torch.ones(1, 4, dtype=torch.long)}
     assert "token_type_ids" not in without_unread_segments(BertConfig(type_vocab_size=1), batch)
@@ -258,7 +300,7 @@ def case(change: Callable[[dict[str, Any]], Any], *words: str) -> Any:
     ("change", "words"),
     [
         case(lambda b: b["input_ids"].__setitem__((0, 1), 60), r"embeds 60 tokens", r"hold 1 without.*: 60\."),
-        case(lambda b: b["input_ids"].__setitem__((0, 1), -1), r"hold 1 without an embedding: -1\."),
+        case(lambda b: b["input_ids"].__setitem__((0, 1), -1), r"hold 1 without an embedding: -1\. A number below 0"),
         case(lambda b: b.update(batch_of([81])), r"has 80 positions.*81 tokens", "max_length=80"),
         case(lambda b: b["token_type_ids"].fill_(2), r"knows 2 segments.*segment id 2"),
         case(lambda b: b.update({n: v.flip(1) for n, v in b.items()}), r"first place.*padded before", '"right"'),

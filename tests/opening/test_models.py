@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import shutil
 import warnings
 from collections.abc import Callable
@@ -18,6 +19,7 @@ from transformers import (
     AutoConfig,
     AutoModel,
     AutoModelForMaskedLM,
+    AutoModelForSeq2SeqLM,
     AutoModelForSequenceClassification,
     AutoModelForTokenClassification,
     BertForMaskedLM,
@@ -63,12 +65,22 @@ def refused(folder: Path, *classes: Any) -> str:
 
 
 @pytest.mark.parametrize(
-    "prefix", ["_orig_mod.", "module.", "model.", "encoder.", "_orig_mod.module.", "model.model."]
+    ("prefix", "why"),
+    [
+        ("_orig_mod.", "torch.compile puts that there; save model._orig_mod with"),
+        ("module.", "DataParallel puts that there; save model.module with"),
+        ("model.", "where a module holds the model"),
+        ("encoder.", "where a module holds the model"),
+        ("_orig_mod.module.", "torch.compile and DataParallel put that there; save model._orig_mod.module with"),
+        ("_orig_mod.model.", "torch.compile puts that there; save model._orig_mod.model with"),
+        ("base_model.model.", "PEFT puts that there; save model.base_model.model with"),
+        ("model.model.", "where a module holds the model"),
+    ],
 )
-def test_a_wrapper_s_prefix_is_named(changed: Callable[..., Path], prefix: str) -> None:
+def test_a_wrapper_s_prefix_is_named(changed: Callable[..., Path], prefix: str, why: str) -> None:
     folder = changed(lambda weights: {prefix + name: tensor for name, tensor in weights.items()})
     message = refused(folder)
-    assert f"begin with {prefix!r}" in message
+    assert f"begin with {prefix!r}: {why}" in message
     assert "bert.embeddings.LayerNorm.bias" in message
     assert f"begin with {prefix!r}" in refused(folder, (AutoModel, False))
     with pytest.raises(TinyBertError, match="tensors are not in the weights"):
@@ -130,7 +142,9 @@ def test_more_and_fewer_layers_than_config_says(changed: Callable[..., Path]) ->
 
 
 def test_another_width_and_another_vocabulary(changed: Callable[..., Path]) -> None:
-    assert "of another shape" in refused(changed(intermediate_size=40))
+    message = refused(changed(intermediate_size=40))
+    assert "of another shape" in message
+    assert re.search(r"layer\.0\.intermediate\.dense\.bias \(\d+,\), \(40,\) by config\.json; ", message)
     assert "bert.embeddings.word_embeddings.weight" in refused(changed(vocab_size=70))
 
 
@@ -166,6 +180,8 @@ def test_what_counts_for_nothing_passes(changed: Callable[..., Path]) -> None:
         "cls.predictions.bias": torch.zeros(60),
         "cls.seq_relationship.weight": torch.zeros(2, 24),
         "qa_outputs.bias": torch.zeros(2),
+        "loss_fct.weight": torch.ones(3),
+        "loss.class_weights": torch.ones(3),
     }
     folder = changed(lambda weights: {**weights, **harmless})
     with warnings.catch_warnings():
@@ -223,6 +239,67 @@ def test_a_classifier_is_no_tagger_of_the_same_width(changed: Callable[..., Path
     folder = changed(model=transformers.AutoModelForSequenceClassification.from_config(FAMILIES["distilbert"]()))
     with pytest.raises(TinyBertError, match="pre_classifier"):
         open_model(folder, AutoModelForTokenClassification)
+
+
+@pytest.mark.parametrize("file", ["safetensors", "bin"])
+def test_a_translator_s_bias_is_there_where_it_was_trained(changed: Callable[..., Path], file: str) -> None:
+    without = lambda weights: {name: one for name, one in weights.items() if name != "final_logits_bias"}  # noqa: E731
+    small = {**COMMON, "d_model": 16, "pad_token_id": 0, "eos_token_id": 2, "decoder_start_token_id": 1}
+    for side in ("encoder", "decoder"):
+        small |= {f"{side}_layers": 1, f"{side}_attention_heads": 2, f"{side}_ffn_dim": 16}
+    for family in ("marian", "bart", "mbart"):
+        translator = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(family, **small))
+        folder = changed(without, translator)
+        if file == "bin":
+            torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+            (folder / "model.safetensors").unlink()
+        if family == "marian":
+            assert "final_logits_bias, which is added" in refused(folder, (AutoModelForSeq2SeqLM, False))
+            open_model(changed(model=translator), AutoModelForSeq2SeqLM)
+        else:
+            open_model(folder, AutoModelForSeq2SeqLM)
+
+
+def test_a_trained_head_on_a_new_pooler_is_said(changed: Callable[..., Path]) -> None:
+    folder = changed(lambda weights: {name: one for name, one in weights.items() if "pooler" not in name})
+    with pytest.warns(OpeningWarning, match=r"have the head .* but lack bert\.pooler\.dense\.bias, .* drawn anew"):
+        open_model(folder, AutoModelForSequenceClassification, new_head=True)
+
+
+@pytest.mark.parametrize("name", ["classifier.bias", "bert.encoder.layer.1.output.LayerNorm.weight"])
+def test_weights_that_are_no_numbers(changed: Callable[..., Path], name: str) -> None:
+    folder = changed(lambda weights: {**weights, name: torch.full_like(weights[name], float("nan"))})
+    assert f"holds 1 tensor with NaN, which is no number: {name}" in refused(folder)
+
+
+def pickled(folder: Path, content: Any = None) -> Path:
+    """The weights of a folder as torch saves them."""
+    file = folder / "pytorch_model.bin"
+    torch.save(content or load_file(folder / "model.safetensors"), file)
+    (folder / "model.safetensors").unlink()
+    return file
+
+
+def test_a_pickled_file_opens_whole_and_not_cut_off(changed: Callable[..., Path]) -> None:
+    file = pickled(changed())
+    open_model(file.parent, AutoModelForSequenceClassification)
+    file.write_bytes(file.read_bytes()[:-2000])
+    assert "pytorch_model.bin is damaged or cut off" in refused(file.parent)
+
+
+def test_a_training_checkpoint_is_no_file_of_weights(changed: Callable[..., Path]) -> None:
+    file = pickled(changed(), {"epoch": 3, "state_dict": bert().state_dict(), "optimizer_states": [{}]})
+    message = refused(file.parent)
+    assert "training checkpoint, with epoch, state_dict, optimizer_states" in message
+    assert "under 'state_dict'" in message
+
+
+@pytest.mark.parametrize("name", ["model.safetensors", "pytorch_model.bin"])
+def test_a_pointer_of_git_lfs(changed: Callable[..., Path], name: str) -> None:
+    folder = changed()
+    (folder / "model.safetensors").unlink()
+    (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 123\n")
+    assert "git lfs pull" in refused(folder)
 
 
 class Touch:

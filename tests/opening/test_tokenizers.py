@@ -107,6 +107,21 @@ def test_the_class_of_another_file(kind: str, name: str, saved: Callable[..., Pa
     assert any(opened("ba", "ko").get("token_type_ids", [])) == (kind == "WordPiece")  # the file tells two apart
 
 
+def test_a_class_whose_vocabulary_cannot_read_a_text(saved: Callable[..., Path]) -> None:
+    """Byte pairs need no unknown token; a BERT's vocabulary fails without one, in the middle of a text."""
+    folder = saved("BPE", tokenizer_class="BertTokenizer")
+    file = folder / "tokenizer.json"
+    content = json.loads(file.read_text())
+    vocabulary = {name: index for name, index in content["model"]["vocab"].items() if not name.startswith("<")}
+    content["model"]["vocab"] = {name: index for index, name in enumerate(vocabulary)}
+    file.write_text(json.dumps({**content, "added_tokens": [], "post_processor": None}))
+    (folder / "tokenizer_config.json").write_text(json.dumps({"tokenizer_class": "BertTokenizer"}))
+    with pytest.warns(OpeningWarning, match="tokenizer_class"):
+        opened = open_tokenizer(folder)
+    said = Tokenizer.from_file(str(file))
+    assert [opened(text)["input_ids"] for text in _TEXTS] == [said.encode(text).ids for text in _TEXTS]
+
+
 def test_settings_stay(saved: Callable[..., Path]) -> None:
     edit = CHANGES["normalizer"][1]
     settings = {"padding_side": "left", "model_max_length": 33, "model_input_names": ["input_ids", "attention_mask"]}

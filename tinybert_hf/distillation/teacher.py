@@ -99,8 +99,6 @@ def load_encoder(
     )
     teacher = open_model(model, AutoModel, TeacherError, what, **options)
     tokenizer = open_tokenizer(model, TeacherError, what, teacher, **kwargs)
-    if tokenizer.pad_token_id is None:
-        raise TeacherError(f"The tokenizer of {model!r} has no padding token, which batches need.")
     teacher.eval()
     if dtype == INT8:
         round_to_int8(teacher)

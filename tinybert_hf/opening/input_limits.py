@@ -7,12 +7,14 @@ in the segment embeddings. A number beyond a table is an IndexError in the middl
 from __future__ import annotations
 
 import inspect
+import json
+import warnings
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
 
-from tinybert_hf.errors import TinyBertError
+from tinybert_hf.errors import OpeningWarning, TinyBertError
 
 SEGMENTS = "token_type_ids"
 # What families call the table of positions.
@@ -139,12 +141,14 @@ def fit_tokenizer(
         As `with_fitting_settings`.
 
     Raises:
-        TinyBertError: of that kind: no tokenizer at all, or tokens, segments or input names that the model lacks.
+        TinyBertError: of that kind: no tokenizer at all, none that pads, or tokens, segments or input names that the
+            model lacks.
     """
     limits = limits_of(model)
-    _check_names(tokenizer, model, whose, kind)
+    _check_names(tokenizer, whose, kind)
+    tokenizer = _with_padding(tokenizer, getattr(model, "config", model), whose, kind)
     check_tokens(tokenizer, limits, whose, kind, advice)
-    fitted = with_fitting_settings(tokenizer, limits)
+    fitted = with_fitting_settings(_with_segments(tokenizer, limits, whose), limits)
     if limits.segments and SEGMENTS in fitted.model_input_names:
         with _as_it_was(tokenizer):
             given = fitted(_PROBE, _PROBE).get(SEGMENTS, [0])
@@ -184,16 +188,80 @@ def with_fitting_settings(tokenizer: Any, model: Any) -> Any:
         settings["padding_side"] = side
     if not settings:
         return tokenizer
-    # A copy that shares the vocabulary: copy.copy would read some tokenizers from their files anew.
-    fitted = object.__new__(type(tokenizer))
-    fitted.__dict__.update(tokenizer.__dict__)
-    fitted.init_kwargs = {**getattr(tokenizer, "init_kwargs", {}), **settings}  # what is saved
-    for name, value in settings.items():
-        setattr(fitted, name, value)
+    fitted = _changed(tokenizer, settings)
     for backend in _backends(tokenizer) if "padding_side" in settings else ():
         if backend.padding is not None:  # it stands in tokenizer.json, which other programs read
             backend.enable_padding(**{**backend.padding, "direction": side})
     return fitted
+
+
+def _changed(tokenizer: Any, settings: dict[str, Any]) -> Any:
+    """A copy that shares the vocabulary: copy.copy would read some tokenizers from their files anew."""
+    made = object.__new__(type(tokenizer))
+    made.__dict__.update(tokenizer.__dict__)
+    if "_special_tokens_map" in made.__dict__:
+        made.__dict__["_special_tokens_map"] = dict(tokenizer._special_tokens_map)
+    made.init_kwargs = {**getattr(tokenizer, "init_kwargs", {}), **settings}  # what is saved
+    for name, value in settings.items():
+        setattr(made, name, value)
+    return made
+
+
+def _with_padding(tokenizer: Any, config: Any, whose: str, kind: type[TinyBertError]) -> Any:
+    """The tokenizer with a token for padding, which the model's configuration may name alone."""
+    if tokenizer.pad_token_id is not None:
+        return tokenizer
+    index = getattr(config, "pad_token_id", None)
+    # A word of a text is none: made a special token, it would be split off everywhere.
+    added = getattr(tokenizer, "added_tokens_decoder", {}).get(index)
+    if added is None:
+        raise kind(
+            f"the tokenizer of {whose} does not fit the model: it has no padding token, which batches need. Write "
+            '"pad_token" with the token that the model was trained with into tokenizer_config.json, and its id as '
+            "pad_token_id into config.json."
+        )
+    warnings.warn(
+        f"{whose}: its tokenizer has no padding token; {str(added)!r} is taken, by pad_token_id of config.json. For "
+        f"other programs, write {_field('pad_token', str(added))} into tokenizer_config.json.",
+        OpeningWarning,
+        stacklevel=3,
+    )
+    return _changed(tokenizer, {"pad_token": str(added)})
+
+
+def _with_segments(tokenizer: Any, limits: InputLimits, whose: str) -> Any:
+    """The tokenizer with the segments that its file gives, where only a class without a family leaves them out.
+
+    transformers 4 gave them where nothing named model_input_names, transformers 5 does not.
+    """
+    from transformers import PreTrainedTokenizerFast
+
+    names = list(getattr(tokenizer, "model_input_names", []))
+    if (
+        (limits.segments or 0) < 2
+        or SEGMENTS in names
+        or type(tokenizer) is not PreTrainedTokenizerFast
+        or "model_input_names" in tokenizer.init_kwargs
+    ):
+        return tokenizer
+    with _as_it_was(tokenizer):
+        given = tokenizer(_PROBE, _PROBE, return_token_type_ids=True)[SEGMENTS]
+    if not any(given):
+        return tokenizer
+    names.insert(1, SEGMENTS)
+    warnings.warn(
+        f"{whose}: tokenizer.json tells two texts apart, and the model has {limits.segments} segments, but the "
+        f"tokenizer's class leaves them out. They are given here. For other programs, write "
+        f"{_field('model_input_names', names)} into tokenizer_config.json (without {SEGMENTS} where the model was "
+        "trained without them).",
+        OpeningWarning,
+        stacklevel=3,
+    )
+    return _changed(tokenizer, {"model_input_names": names})
+
+
+def _field(name: str, value: Any) -> str:
+    return json.dumps({name: value}, ensure_ascii=False)[1:-1]
 
 
 def check_tokens(
@@ -371,6 +439,11 @@ def _no_embedding(
 ) -> str:
     """The one sentence about tokens without an embedding; `wanted` rows would hold them all."""
     shown = ", ".join(f"{index}" if name is None else f"{name!r} ({index})" for name, index in beyond[:_SHOWN])
+    if any(index < 0 for _, index in beyond):
+        advice = (
+            "A number below 0 is no token: labels have -100 where nothing is asked, input_ids have the padding token. "
+            "Tokenise the rows once more."
+        )
     more = f" and {len(beyond) - _SHOWN} more" if len(beyond) > _SHOWN else ""
     return (
         f"{whose} embeds {rows} tokens {side}(ids 0 to {rows - 1}), and {who_gives} {len(beyond)} without an "
@@ -398,13 +471,10 @@ def _backends(tokenizer: Any) -> list[Any]:
     return [one for one in both if hasattr(one, "enable_padding")]
 
 
-def _check_names(tokenizer: Any, model: Any, whose: str, kind: type[TinyBertError]) -> None:
+def _check_names(tokenizer: Any, whose: str, kind: type[TinyBertError]) -> None:
     if "input_ids" not in tokenizer.model_input_names:
         given = ", ".join(tokenizer.model_input_names) or "nothing"
         raise kind(f"the tokenizer of {whose} does not fit the model: it gives {given}, and no input_ids")
-    # Of other families some models need none: those that read one text at a time.
-    if tokenizer.pad_token_id is None and getattr(getattr(model, "config", model), "model_type", "") == "tinybert":
-        raise kind(f"the tokenizer of {whose} does not fit the model: it has no padding token")
 
 
 def _skeleton(config: Any) -> Any:

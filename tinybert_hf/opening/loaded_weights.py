@@ -8,7 +8,8 @@ the model would have computed with.
 import re
 import warnings
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +17,12 @@ from tinybert_hf.errors import OpeningWarning, TinyBertError
 from tinybert_hf.wording import counted
 
 _POOLER = re.compile(r"(^|\.)pooler\.")
-# Numbers that the model counts anew, saved by older versions; and the projections of the published TinyBERTs.
-_NO_WEIGHTS = re.compile(r"(^|\.)(position_ids|token_type_ids|inv_freq|embed_positions\.weights?)$|^fit_denses?\.")
+# Numbers that the model counts anew, saved by older versions; the projections of the published TinyBERTs; and the
+# class weights of a loss, which no answer reads.
+_NO_WEIGHTS = re.compile(
+    r"(^|\.)(position_ids|token_type_ids|inv_freq|embed_positions\.weights?)$|^fit_denses?\."
+    r"|^(loss(_fct|_fn|_func|_function)?|criterion)\."
+)
 # Heads that a text was pretrained with; no other head looks at what they compute.
 _PRETRAINING = (
     "cls|lm_head|predictions|sop_classifier|discriminator_predictions|generator_predictions|generator_lm_head|"
@@ -27,15 +32,36 @@ _PRETRAINING = (
 _OUTPUTS = "classifier|qa_outputs|score|logits_proj"
 # What BERT was pretrained with beside its masked-LM head, of which the first part of the name is the same.
 _BESIDE = re.compile(r"cls\.(?!predictions\.)")
+# Parts of names that come from what was put around the model.
 _WRAPPERS = {
-    "_orig_mod.": "torch.compile puts that there; save model._orig_mod with save_pretrained",
-    "module.": "DataParallel puts that there; save model.module with save_pretrained",
+    "_orig_mod": "torch.compile",
+    "module": "DataParallel",
+    "_fsdp_wrapped_module": "FSDP",
+    "base_model.model": "PEFT",
 }
 _OTHER_PREFIX = (
     "where a module holds the model, save the model itself with save_pretrained, or take that off the names; where it "
     "is another family's name, config.json is another model's"
 )
-_PEFT = "base_model.model."
+# By family, what was trained though transformers takes it for zeros where a file lacks it. The checkpoints of BART and
+# mBART may lack theirs: there it always is zero.
+_TRAINED = {"MarianMTModel": "final_logits_bias"}
+
+
+@contextmanager
+def reporting_all_missing() -> Iterator[None]:
+    """Around `from_pretrained`: its report names what a family passes over in silence, though it was trained."""
+    import transformers
+
+    classes = {getattr(transformers, name): tensor for name, tensor in _TRAINED.items()}
+    kept = {one: one._keys_to_ignore_on_load_missing for one in classes}
+    for one, tensor in classes.items():
+        one._keys_to_ignore_on_load_missing = [name for name in kept[one] or () if name != tensor]
+    try:
+        yield
+    finally:
+        for one, names in kept.items():
+            one._keys_to_ignore_on_load_missing = names
 
 
 def check_loaded(
@@ -68,7 +94,13 @@ def check_loaded(
     unexpected = sorted(key for key in report["unexpected_keys"] if not _NO_WEIGHTS.search(key))
     body = [key for key in (*missing, *other_shape) if names.in_body(key)]
     if body:
-        raise kind(_incomplete(path, names, body, other_shape, unexpected))
+        raise kind(_incomplete(path, names, body, _shapes(report), unexpected))
+    trained = [key for key in missing if key == _TRAINED.get(names.kind)]
+    if trained:
+        raise kind(
+            f"{path}: the weights lack {_some(trained)}, which is added to the score of every word and was trained; "
+            "zeros would stand there. Copy or download the file again, or save the model once more."
+        )
     lost = _lost(model, missing)
     if lost:
         raise kind(
@@ -76,17 +108,29 @@ def check_loaded(
             "or not whole. Copy or download it again, or save the model once more."
         )
     _check_left_over(path, names, unexpected, kind, new_head=new_head or names.is_body)
+    # A training that diverged leaves them everywhere; to look at the large tables would take as long as opening them.
+    broken = [key for key, one in model.named_parameters() if one.ndim == 1 and bool(one.isnan().any())]
+    if broken:
+        raise kind(
+            f"{path} holds {counted(len(broken), 'tensor')} with NaN, which is no number: {_some(broken)}. "
+            "The training that saved them diverged, or the file is damaged. Take an earlier checkpoint."
+        )
     if other_shape and not new_head:
-        shapes = [
-            f"{key} {tuple(there)}, {tuple(ours)} by config.json" for key, there, ours in report["mismatched_keys"]
-        ]
-        raise kind(f"{path}: the head of the weights is not the one of config.json: {_some(sorted(shapes), '; ')}.")
+        shapes = _some(list(_shapes(report).values()), "; ")
+        raise kind(f"{path}: the head of the weights is not the one of config.json: {shapes}.")
     head = [] if new_head else missing
     if head and names.is_body and all(_POOLER.search(key) for key in head):
         model.pooler = None  # it would be random
     elif head:
         text = headless or f"{path}: the weights lack {{missing}}, which would be random."
         raise kind(text.replace("{missing}", _some(head)))
+    elif missing and not names.is_body and all(_POOLER.search(key) for key in missing):
+        warnings.warn(
+            f"{path}: the weights have the head of a {names.kind}, but lack {_some(missing)}, which it reads: drawn "
+            "anew, so that it has to be trained once more.",
+            OpeningWarning,
+            stacklevel=3,
+        )
 
 
 class _Names:
@@ -136,23 +180,32 @@ class _Names:
 
 
 def _incomplete(
-    path: str | Path, names: _Names, body: list[str], other_shape: list[str], unexpected: list[str]
+    path: str | Path, names: _Names, body: list[str], shapes: dict[str, str], unexpected: list[str]
 ) -> str:
-    fault = "of another shape" if set(body) <= set(other_shape) else "not in the weights"
+    only_shapes = set(body) <= set(shapes)
+    fault = "of another shape" if only_shapes else "not in the weights"
     said = (
         f"{path}: the weights and config.json do not describe the same model. "
         f"{counted(len(body), 'tensor is', 'tensors are')} {fault}, and would be random in a {names.kind}: "
-        f"{_some(body)}."
+        f"{_some([shapes[key] for key in body] if only_shapes else body, '; ' if only_shapes else ', ')}."
     )
     prefix, count = names.before(unexpected)
-    if any("lora_" in key or ".base_layer." in key for key in unexpected) or prefix == _PEFT:
+    if any("lora_" in key or ".base_layer." in key for key in unexpected):
         return f"{said} The file holds a LoRA adapter inside the model: merge it and save model.merge_and_unload()."
     if count:
-        why = next((text for start, text in _WRAPPERS.items() if prefix.startswith(start)), _OTHER_PREFIX)
+        who = [wrapper for part, wrapper in _WRAPPERS.items() if f".{part}." in f".{prefix}"]
+        inner = f"{' and '.join(who)} {'puts' if len(who) == 1 else 'put'} that there; save model.{prefix[:-1]} with "
+        why = f"{inner}save_pretrained" if who else _OTHER_PREFIX
         return f"{said} The file has {counted(count, 'tensor')} under names that begin with {prefix!r}: {why}."
     if unexpected:
         return f"{said} What the file holds instead: {_some(unexpected)}. One of the two files is another model's."
     return f"{said} Copy or download the folder again, or correct config.json."
+
+
+def _shapes(report: dict[str, Any]) -> dict[str, str]:
+    """By the name of a tensor of another shape, what the two shapes are; in the order of the names."""
+    found = sorted(report["mismatched_keys"])
+    return {key: f"{key} {tuple(there)}, {tuple(ours)} by config.json" for key, there, ours in found}
 
 
 def _lost(model: Any, missing: list[str]) -> list[str]:

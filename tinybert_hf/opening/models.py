@@ -7,7 +7,7 @@ from tinybert_hf.errors import TinyBertError
 from tinybert_hf.opening.config_file import open_config
 from tinybert_hf.opening.exported import is_exported
 from tinybert_hf.opening.folders import WEIGHTS, check_folder
-from tinybert_hf.opening.loaded_weights import check_loaded
+from tinybert_hf.opening.loaded_weights import check_loaded, reporting_all_missing
 from tinybert_hf.opening.manifest import check_manifest
 from tinybert_hf.opening.reasons import refusing
 from tinybert_hf.opening.weights_file import check_weights
@@ -78,7 +78,8 @@ def open_model(
         check_manifest(path, kind)
     else:
         check_folder_files(path, kind)
-    with refusing(what or f"{path} cannot be opened: config.json and the weights do not fit", kind):
+    said = what or f"{path} cannot be opened: config.json and the weights do not fit"
+    with refusing(said, kind), reporting_all_missing():
         model, report = model_class.from_pretrained(
             path,
             output_loading_info=True,

@@ -2,12 +2,16 @@
 
 from pathlib import Path
 from typing import Any
+from zipfile import is_zipfile
 
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.opening.folders import WEIGHTS
 from tinybert_hf.opening.json_files import read_object
 from tinybert_hf.opening.reasons import refusing
 
 _INDEX = "model.safetensors.index.json"
+_LFS = b"version https://git-lfs.github.com/spec/"
+_ZIP = b"PK\x03\x04"
 
 
 def check_weights(path: str | Path, config: Any, kind: type[TinyBertError] = TinyBertError) -> None:
@@ -22,9 +26,18 @@ def check_weights(path: str | Path, config: Any, kind: type[TinyBertError] = Tin
         TinyBertError: of that kind.
     """
     folder = Path(path)
+    for file in (file for pattern in WEIGHTS for file in sorted(folder.glob(pattern))):
+        with file.open("rb") as content:
+            if content.read(len(_LFS)) == _LFS:
+                raise kind(
+                    f"{file} holds no weights: it is a pointer of Git LFS to them. Fetch them with `git lfs pull` in "
+                    "the repository, or download the file."
+                )
     files = _files(folder, kind)
     if not files:
-        return  # pytorch_model.bin, which is opened with weights_only=True
+        for file in sorted(folder.glob("pytorch_model*.bin")):
+            _check_pickled(file, kind)
+        return
     tensors = weights = 0
     for file in files:
         with refusing(f"{file} cannot be read, it is damaged or no safetensors file", kind):
@@ -41,6 +54,37 @@ def check_weights(path: str | Path, config: Any, kind: type[TinyBertError] = Tin
             f"{folder / 'config.json'} describes a model of at least {least:,} weights, but {files[0]} holds "
             f"{weights:,}. One of the two files is another model's, or damaged."
         )
+
+
+def _check_pickled(file: Path, kind: type[TinyBertError]) -> None:
+    """Refuses a file of torch that is cut off, or in which the weights stand one level down."""
+    import torch
+
+    with file.open("rb") as content:
+        packed = content.read(len(_ZIP)) == _ZIP
+    if not packed:
+        return  # of a torch before 1.6, or no such file: transformers reads it whole
+    if not is_zipfile(file):
+        raise kind(f"{file} is damaged or cut off: the end of the file is missing. Copy or download it again.")
+    try:
+        content = torch.load(file, map_location="cpu", mmap=True, weights_only=True)
+    except Exception:  # whatever it is: opening the model raises it again, and says what it means
+        return
+    if not isinstance(content, dict) or any(isinstance(one, torch.Tensor) for one in content.values()):
+        return
+    inner = [name for name, one in content.items() if isinstance(one, dict) and _has_tensors(one)]
+    if inner:
+        raise kind(
+            f"{file} is a training checkpoint, with {', '.join(map(str, content))[:120]}, and no file of weights: "
+            f"they stand under {inner[0]!r}. Load them into the model, model.load_state_dict(torch.load(FILE)"
+            f"[{inner[0]!r}]), and save that with save_pretrained."
+        )
+
+
+def _has_tensors(names: dict[Any, Any]) -> bool:
+    import torch
+
+    return any(isinstance(one, torch.Tensor) for one in names.values())
 
 
 def _files(folder: Path, kind: type[TinyBertError]) -> list[Path]:
