@@ -188,7 +188,7 @@ class TestTrainedModel:
         with pytest.raises(DataError, match=r"data: sports, world. Expected: negative, positive"):
             resolve(["world", "sports"], model_names=["negative", "positive"])
         with pytest.raises(
-            DataError, match=r"label is 2, but there are 2 labels: negative, positive. Labels of the data: 0, 2"
+            DataError, match=r"label is 2, which is none of 2 labels: negative, positive. Labels of the data: 0, 2"
         ):
             resolve([0, 2], model_names=["negative", "positive"])
         with pytest.raises(DataError, match=r"regression.*negative, positive"):
@@ -353,7 +353,8 @@ class TestDecimals:
         found = resolve(labels, text=text)
         (note,) = found.notes
         assert found.problem_type == REGRESSION
-        assert "row 20: the label 0.5" in note and "19 of 20 labels are whole numbers" in note
+        assert "row 20: the label 0.5" in note
+        assert "19 of 20 labels are whole numbers" in note
         assert "--problem-type regression" in note
         assert resolve(labels, text=text, problem_type=REGRESSION).notes == ()
         assert resolve(labels[12:], text=text).notes == resolve([*range(21), 0.5]).notes == ()
@@ -472,6 +473,9 @@ class TestSpacesAndTwins:
             ("very good", "very  good"),
             ("not_good", "not-good"),
             ("01", "1"),
+            ("1.0", "1"),
+            ('"pos"', "pos"),
+            ("\u201cpos\u201d", "pos"),
         ],
     )
     def test_twins_are_named_with_their_rows(self, one, other):
