@@ -94,7 +94,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def twin_notes(counts: Mapping[str, int], source: str, known: Collection[str] = ()) -> Iterator[str]:
-    """Classes whose names differ in nothing but case, white space, marks around them or the form of letters and digits.
+    """Classes whose names differ in nothing but case, white space, marks around them or the form of letters.
 
     Args:
         counts: name -> rows (or words) that have it.

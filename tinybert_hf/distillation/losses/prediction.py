@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinybert_hf.errors import CaptureError, check_number
+from tinybert_hf.errors import CaptureError, check_temperature
 
 REGRESSION = "regression"
 MULTI_LABEL = "multi_label_classification"
@@ -52,7 +52,7 @@ def prediction_loss(
     Source:
         Jiao et al. 2020, TinyBERT, equation 10.
     """
-    check_number(temperature, "The temperature", error=CaptureError)
+    check_temperature(temperature)
     teachers = [teacher] if isinstance(teacher, Tensor) else teacher
     for one in teachers:
         if student.shape != one.shape:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tinybert_hf.distillation.losses.prediction import mean_of_answers
-from tinybert_hf.errors import CaptureError, check_number
+from tinybert_hf.errors import CaptureError, check_temperature
 
 SPANS = "question-answering"
 """Takes the place of a problem type where the logits are those of start and end."""
@@ -48,7 +48,7 @@ def span_prediction_loss(
     Source:
         Jiao et al. 2020, TinyBERT, equation 10, for each of the two distributions.
     """
-    check_number(temperature, "The temperature", error=CaptureError)
+    check_temperature(temperature)
     for one in teachers:
         if student.shape != one.shape:
             raise CaptureError(
