@@ -39,7 +39,7 @@ def prediction_loss(
             teachers.
         mask: (B, L), true at real tokens; only for logits of every token.
         problem_type: as in a transformers configuration.
-        temperature: above 0 and finite; larger is softer.
+        temperature: from 1e-4 to 1e6; larger is softer.
         teacher_weights: of each teacher, with the sum 1.
         row_count: number of rows (or real tokens) to divide by; None: those of this batch.
 

@@ -35,7 +35,7 @@ def span_prediction_loss(
         teachers: the same shape, without gradient; several count as one that gives the weighted mean of their
             probabilities.
         mask: (B, L), true at real tokens.
-        temperature: above 0 and finite; larger is softer. As published, without the factor temperature^2.
+        temperature: from 1e-4 to 1e6; larger is softer. As published, without the factor temperature^2.
         teacher_weights: of each teacher, with the sum 1.
         row_count: number of rows to divide by; None: those of this batch.
 
