@@ -194,6 +194,10 @@ FAULTS = (
     Fault("a start that forgets the scaling of scores", "distillation/initialization.py", "* (their_width**-0.5 / theirs_in_group) * our_width**0.5", "", "tests/distillation/test_initialization.py"),
     # What labels mean
     Fault("nan among numbers is a class", VALUES, "if odd and all(", "if False and all(", TESTS_OF_LABELS),
+    Fault("the only text among numbers is a class", VALUES, "    if not known and not lists:\n        odd |=", "    if False:\n        odd |=", TESTS_OF_LABELS),
+    Fault("one fraction makes classes a regression", VALUES, 'if kind == "number" and trained_on_whole', "if False", TESTS_OF_LABELS),
+    Fault("a header in the middle is a row", "data/delimited.py", "if len(self.cells) < _FEWEST_NAMES:", "if True:", "tests/data/test_files.py"),
+    Fault("any temperature is taken", "errors.py", "not _COLDEST <= value <= _HOTTEST", "False", "tests/distillation/test_objective.py"),
     Fault("spaces make other classes", VALUES, "new = [item.strip() if", "new = [item if", TESTS_OF_LABELS),
     Fault("decimals stay numbers where classes are named", VALUES, "or (wanted is None and len(known) > 1)", "or False", TESTS_OF_LABELS),
     Fault("0,2 is read as a tuple", VALUES, 'if not text.startswith(("[", "(", "{", "set(")):', "if False:", TESTS_OF_LABELS),

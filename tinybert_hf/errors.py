@@ -4,10 +4,12 @@ Beside them the one check of numbers, which every room may ask.
 """
 
 import math
-from numbers import Real
+from numbers import Integral, Real
 from typing import Any
 
 _SCREEN = 2000  # characters
+# With less, logits overflow in float32; with more, all answers are even.
+_COLDEST, _HOTTEST = 1e-4, 1e6
 
 
 class TinyBertError(ValueError):
@@ -57,7 +59,13 @@ class ChangedFilesWarning(OpeningWarning):
 
 
 def check_number(
-    value: Any, what: str, *, zero: bool = False, below: float = math.inf, error: type[TinyBertError] = RecipeError
+    value: Any,
+    what: str,
+    *,
+    zero: bool = False,
+    whole: bool = False,
+    below: float = math.inf,
+    error: type[TinyBertError] = RecipeError,
 ) -> None:
     """Refuse a number that a setting cannot have; None is left open.
 
@@ -65,6 +73,7 @@ def check_number(
         value: above 0 and finite.
         what: it is, for the message.
         zero: 0 is allowed too.
+        whole: it counts something, so that a fraction is none.
         below: what it must stay under.
         error: to raise.
 
@@ -73,10 +82,30 @@ def check_number(
     """
     if value is None:
         return
-    least = "0 or more" if zero else "above 0"
-    if isinstance(value, bool) or not isinstance(value, Real):
-        raise error(f"{what} is {value!r}; it must be a number {'of ' if zero else ''}{least}.")
-    number = float(value)
+    least = "0 or more" if zero else "1 or more" if whole else "above 0"
+    if isinstance(value, bool) or not isinstance(value, Integral if whole else Real):
+        kind = "a whole number" if whole else "a number"
+        raise error(f"{what} is {value!r:.60}; it must be {kind} {'of ' if zero or whole else ''}{least}.")
+    number = as_float(value)
     if not (0 < number < below or (zero and number == 0)):
         most = (", and finite" if number == math.inf else "") if below == math.inf else f" and below {below:g}"
-        raise error(f"{what} is {value}; it must be {least}{most}.")
+        raise error(f"{what} is {value if math.isfinite(number) else number}; it must be {least}{most}.")
+
+
+def as_float(number: Any) -> float:
+    """A number as a float; a whole number of hundreds of digits, which none can hold, is infinite."""
+    try:
+        return float(number)
+    except OverflowError:
+        return math.inf if number > 0 else -math.inf
+
+
+def check_temperature(value: Any, what: str = "The temperature", *, error: type[TinyBertError] = CaptureError) -> None:
+    """Refuse a temperature with which no student could learn.
+
+    Raises:
+        TinyBertError: as `check_number`, or float32 could not hold the answers, or all of them would be even.
+    """
+    check_number(value, what, error=error)
+    if value is not None and not _COLDEST <= value <= _HOTTEST:
+        raise error(f"{what} is {value:g}; it must be from {_COLDEST:g} to {_HOTTEST:g}.")

@@ -255,6 +255,16 @@ def test_empty_columns_of_a_spreadsheet_are_left_out(write):
         ("a.csv", 'text,label\n"He" said,1\n', ["line 2", "quotation mark"]),
         ("a.csv", "text,label\nfi\rne,1\n", ["line 2", r"carriage return (\r)"]),
         ("a.tsv", "text\tlabel\rfine\t1\r", ["line 1", r"carriage return (\r)"]),
+        # Files that were joined end to end, the second with the mark of UTF-8 or its columns in another order.
+        ("a.csv", "text,label\nfine,1\ntext,label\nbad,0\n", ["line 3", "the header once more (text, label)"]),
+        ("a.csv", "text,label,\nfine,1,\n\ufefftext, label,\nbad,0,\n", ["line 3", "once more"]),
+        ("a.tsv", 'text\tlabel\nfine\t1\n"text"\t"label"\nbad\t0\n', ["line 3", "once more"]),
+        ("a.tsv", "text\tlabel\nfine\t1\nlabel\ttext\n0\tbad\n", ["line 3", "another order"]),
+        # A title or a comment where the header should be.
+        ("a.csv", "# exported\ntext,label\nfine,1\n", ["line 1: no header", "# exported", "stand in line 2"]),
+        ("a.csv", "My data,\n,\ntext,label\nfine,1\n", ["line 1: no header", "My data", "stand in line 3"]),
+        ("a.csv", "My data\ntext;label\nfine;1\n", ["line 1: no header", "stand in line 2"]),
+        ("a.csv", "# exported\nfine,1\n", ["line 2: 2 columns", "If line 1 is no header"]),
         # Encodings of spreadsheets.
         ("a.csv", "text,label\nfine,1\n".encode("utf-16"), ["UTF-16", "iconv"]),
         ("a.tsv", "text\tlabel\nfine\t1\n".encode("utf-16-le"), ["line 1", "zero byte", "UTF-16"]),
@@ -535,3 +545,9 @@ def test_a_column_that_datasets_has_read_as_json_is_refused(tmp_path, write):
         check_texts(read_file(source, COLUMNS), "text")
     objects = Dataset.from_dict({"text": ["a"], "label": [[{"b": 1}, {"c": "x"}]]}, on_mixed_types="use_json")
     assert rows_from_dataset(objects, "x", COLUMNS, None).columns["label"] == [[{"b": 1}, {"c": "x"}]]
+
+
+def test_a_text_that_is_the_name_of_its_only_column_is_a_text(tmp_path):
+    path = tmp_path / "a.csv"
+    path.write_text("text\nfine\ntext\n")
+    assert read_file(str(path), ["text"]).columns["text"] == ["fine", "text"]

@@ -69,7 +69,7 @@ def test_cells_of_text_files(cells, ids, problem):
 
 
 def test_splits_of_a_text_file_are_read_alike():
-    found = resolve(["1", "3"], ["2.5", "1"], text=True)
+    found = resolve(["1", "3"], ["2.5", "1"], text=True, problem_type=REGRESSION)
     assert found.problem_type == REGRESSION
     assert found.ids == [[1.0, 3.0], [2.5, 1.0]]
 
@@ -188,7 +188,7 @@ class TestTrainedModel:
         with pytest.raises(DataError, match=r"data: sports, world. Expected: negative, positive"):
             resolve(["world", "sports"], model_names=["negative", "positive"])
         with pytest.raises(
-            DataError, match=r"label is 2, but there are 2 labels: negative, positive. Labels of the data: 0, 2"
+            DataError, match=r"label is 2, which is none of 2 labels: negative, positive. Labels of the data: 0, 2"
         ):
             resolve([0, 2], model_names=["negative", "positive"])
         with pytest.raises(DataError, match=r"regression.*negative, positive"):
@@ -281,6 +281,21 @@ class TestMissing:
         with pytest.raises(DataError, match=r"row 2.*missing"):
             resolve(["0", word], model_names=["negative", "positive"], text=text)
 
+    @pytest.mark.parametrize("word", ["#REF!", "$null$", "..", "\u2014", "unknown", "to do", "a mark of tomorrow"])
+    @pytest.mark.parametrize("numbers", [["0", "1", "2"], ["0.0", "1.0", "2"], ["0.5", "1.5", "2"]])
+    def test_the_only_text_among_numbers_is_no_class_whatever_it_is(self, word, numbers):
+        labels = [*numbers, word, word.upper()]
+        with pytest.raises(DataError, match=r"train.jsonl, row 4.*is no number.*missing, as in 2 of 5 rows"):
+            resolve(labels, labels, text=True)
+        named = ["0", "1", word]
+        assert resolve(named, text=True, label_names=named).names == tuple(named)
+        for names in (["0", "1", "one name", "another"], ["joy", "fear", word]):
+            assert resolve(names, text=True).problem_type == SINGLE
+
+    def test_both_texts_of_nothing_among_numbers_are_refused(self):
+        with pytest.raises(DataError, match=r"row 3.*is no number.*missing, as in 2 of 4 rows"):
+            resolve(["0", "1", "#DIV/0!", "unknown"], text=True)
+
     @pytest.mark.parametrize("nothing", [None, float("nan"), "", "  "])
     def test_nothing_is_missing_in_every_kind(self, nothing):
         for others in ([0, 1], [0.0, 1.0], [0.5, 1.5], [True, False], ["a", "b"], [["a"], ["b"]]):
@@ -321,6 +336,28 @@ class TestDecimals:
         assert chosen.problem_type == other
         assert not [note for note in chosen.notes if "--problem-type" in note]
         assert chosen.ids == ([[0, 1, 1]] if other == SINGLE else [[0.0, 1.0, 1.0]])
+
+    @pytest.mark.parametrize(("whole", "text"), [(["0", "1"], True), (["0.0", "1.0"], True), ([0, 1], False)])
+    def test_a_fraction_that_training_never_saw_is_refused(self, whole, text):
+        odd = "0.5" if text else 0.5
+        with pytest.raises(DataError, match=r"validation.jsonl, row 2.*0.5 is a fraction.*--problem-type regression"):
+            resolve(whole, [whole[0], odd], text=text)
+        assert resolve(whole, [whole[0], odd], text=text, problem_type=REGRESSION).notes == ()
+        assert resolve([*whole, odd], whole, text=text).problem_type == REGRESSION
+        assert resolve([0.0, 1.0], [0.5, 1.0]).problem_type == REGRESSION  # written as decimals in a file with types
+
+    @pytest.mark.parametrize("text", [True, False])
+    def test_a_rare_fraction_among_whole_numbers_is_said_with_its_row(self, text):
+        labels = [0, 1] * 9 + [1, 0.5]
+        labels = [str(label) for label in labels] if text else labels
+        found = resolve(labels, text=text)
+        (note,) = found.notes
+        assert found.problem_type == REGRESSION
+        assert "row 20: the label 0.5" in note
+        assert "19 of 20 labels are whole numbers" in note
+        assert "--problem-type regression" in note
+        assert resolve(labels, text=text, problem_type=REGRESSION).notes == ()
+        assert resolve(labels[12:], text=text).notes == resolve([*range(21), 0.5]).notes == ()
 
     def test_where_there_is_no_choice_nothing_is_said(self):
         assert resolve([0.5, 1.0]).notes == ()
@@ -436,6 +473,9 @@ class TestSpacesAndTwins:
             ("very good", "very  good"),
             ("not_good", "not-good"),
             ("01", "1"),
+            ("1.0", "1"),
+            ('"pos"', "pos"),
+            ("\u201cpos\u201d", "pos"),
         ],
     )
     def test_twins_are_named_with_their_rows(self, one, other):

@@ -211,3 +211,10 @@ def test_what_labels_that_no_row_has_do_to_f1_is_said(write, names, labels, said
     data = TASK.load(DataSettings(**files, label_names=names if len(names) > 1 else None))
     notes = [note for note in data.notes if "no row has" in note]
     assert [f"{files['validation_file']}: {said}" in note for note in notes] == ([True] if said else [])
+
+
+@pytest.mark.parametrize("name", ["max_length", "max_train_rows", "max_target_length"])
+@pytest.mark.parametrize("value", [0, 2.5, float("nan"), "3", 10**400], ids=lambda value: repr(value)[:9])
+def test_counts_of_no_data_are_refused(name, value):
+    with pytest.raises(DataError, match=rf"{name} is .*; it must be .*1 or more"):
+        DataSettings(**{name: value})

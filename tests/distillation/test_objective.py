@@ -81,6 +81,16 @@ def test_what_does_not_fit_is_refused_with_what_to_do() -> None:
         distillation_losses(bert(), bert(), batch, losses=["hidden_loss"])
     with pytest.raises(CaptureError, match="temperature"):
         distillation_losses(bert(), bert(), batch, temperature=0)
+    for temperature in (1e-40, 1e-5, 1e7, 1e300):
+        with pytest.raises(CaptureError, match=r"must be from 0\.0001 to 1e"):
+            distillation_losses(bert(), bert(), batch, temperature=temperature)
+        with pytest.raises(CaptureError, match=r"must be from 0\.0001 to 1e"):
+            prediction_loss(torch.zeros(1, 2), torch.zeros(1, 2), temperature=temperature)
+        with pytest.raises(CaptureError, match=r"must be from 0\.0001 to 1e"):
+            span_prediction_loss(*[torch.zeros(1, 2, 2)] * 2, torch.ones(1, 2), temperature=temperature)
+    for temperature in (1e-4, 1e6):
+        loss = prediction_loss(torch.tensor([[3.0, -3.0]]), torch.tensor([[3.0, -3.0]]), temperature=temperature)
+        assert loss.isfinite()
     for temperature in (float("inf"), float("nan"), -1.0):
         with pytest.raises(CaptureError, match=f"The temperature is {temperature}; it must be above 0"):
             distillation_losses(bert(), bert(), batch, temperature=temperature)

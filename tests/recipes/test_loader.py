@@ -6,8 +6,11 @@ from typing import Any
 import pytest
 
 from tinybert_hf.errors import RecipeError
+from tinybert_hf.recipes.fields import convert
 from tinybert_hf.recipes.loader import load_recipe, read_recipe, shipped_recipes
 from tinybert_hf.recipes.overrides import apply_overrides
+
+HUGE = 10**400
 
 
 @pytest.mark.parametrize("name", shipped_recipes())
@@ -41,6 +44,13 @@ def test_the_demo_needs_nothing_and_the_others_need_a_teacher() -> None:
         ("phases.0.projection=perlayer", r"phases\.0\.projection: .*did you mean per_layer"),
         ("phases.0.layer_map=3", r"phases\.0\.layer_map: expected text or a list, found the number 3"),
         ("phases.0.warmup_ratio=1.5", r"phases\.0: .*warmup_ratio is 1\.5; it must be 0 or more and below 1"),
+        (f"phases.0.temperature={HUGE}", r"phases\.0\.temperature: expected a number, found a number of hundreds"),
+        (f"phases.0.batch_size={HUGE}", r"phases\.0\.batch_size: expected a whole number"),
+        (f"phases.0.train_rows='{HUGE}'", r"phases\.0\.train_rows: expected a whole number"),
+        (f"seed=-{HUGE}", r"seed: expected a whole number"),
+        (f"data.max_length={HUGE}", r"data\.max_length: expected a whole number"),
+        (f"training_arguments.x=[1, {HUGE}]", r"training_arguments\.x\.1: expected a finite number"),
+        ("phases.0.temperature=1e-9", r"phases\.0: .*temperature is 1e-09; it must be from 0\.0001 to 1e\+06"),
         ("phases.0.temperature=.inf", r"phases\.0\.temperature: expected a number"),
         ("phases.0.projection_learning_rate=0", r"phases\.0: .*projection_learning_rate is 0"),
         ("baseline.weight_decay=-1", r"baseline: weight_decay is -1"),
@@ -179,3 +189,9 @@ def test_an_own_recipe_takes_its_name_from_the_file(tmp_path: Path) -> None:
     assert recipe.name == "mine"
     assert recipe.folder == "runs/mine"
     assert [phase.name for phase in recipe.phases] == ["intermediate", "prediction"]
+
+
+def test_a_whole_number_longer_than_python_reads_and_one_that_a_float_would_round() -> None:
+    with pytest.raises(RecipeError, match="the value is not YAML"):
+        apply_overrides({}, ["seed=" + "9" * 5000])
+    assert convert(2**53 + 1, int, "seed") == 2**53 + 1

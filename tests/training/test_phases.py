@@ -5,6 +5,7 @@ from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
 from datasets import Dataset
@@ -299,7 +300,7 @@ def test_what_is_open_is_filled_in_before_a_trainer_is_made(
 
 
 @pytest.mark.parametrize("kind", [Phase, FinetuneSettings])
-@pytest.mark.parametrize("name", ["epochs", "learning_rate", "batch_size"])
+@pytest.mark.parametrize("name", ["epochs", "learning_rate"])
 @pytest.mark.parametrize(
     ("value", "said"),
     [
@@ -307,16 +308,31 @@ def test_what_is_open_is_filled_in_before_a_trainer_is_made(
         (-1, "above 0"),
         (float("nan"), "above 0"),
         (float("inf"), "finite"),
+        (10**400, "finite"),
         ("3", "a number"),
         (True, "a number"),
     ],
-    ids=str,
+    ids=lambda value: str(value)[:9],
 )
 def test_numbers_that_no_training_can_have(kind: Any, name: str, value: Any, said: str) -> None:
     """Such a training would end at once and look like a finished one."""
     first = ("joint",) if kind is Phase else ()
     with pytest.raises(RecipeError, match=rf"{name} is .* must be .*{said}"):
         kind(*first, **{name: value})
+
+
+@pytest.mark.parametrize(
+    "name", ["batch_size", "gradient_accumulation_steps", "train_rows", "early_stopping_patience"]
+)
+@pytest.mark.parametrize(
+    "value", [0, -1, 2.5, 0.5, float("nan"), float("inf"), 10**400, "3", True], ids=lambda value: repr(value)[:9]
+)
+def test_counts_that_no_training_can_have(name: str, value: Any) -> None:
+    for kind, first in ((Phase, ("joint",)), (FinetuneSettings, ())):
+        if name in kind.__dataclass_fields__:
+            with pytest.raises(RecipeError, match=rf"{name} is .*; it must be .*1 or more"):
+                kind(*first, **{name: value})
+            kind(*first, **{name: np.int64(3)})
 
 
 def test_a_run_over_other_rows_says_which_setting_differs(run: Any) -> None:

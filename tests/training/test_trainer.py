@@ -127,7 +127,7 @@ def test_none_for_every_teacher_beside_a_loss_that_is_named(
         make_trainer(teacher=teacher, phase=phase, **named)
 
 
-NO_NUMBERS = [float("nan"), float("inf"), -1.0]
+NO_NUMBERS = [float("nan"), float("inf"), 10**400, -1.0]
 """That no setting can have; most cannot be 0 either."""
 
 
@@ -138,6 +138,7 @@ NO_NUMBERS = [float("nan"), float("inf"), -1.0]
 def test_numbers_that_no_training_can_have(tmp_path: Path, name: str, value: float) -> None:
     with_zero = {"weight_decay": (FinetuneSettings, Phase, DistillationArguments), "learning_rate": ()}
     with_zero["learning_rate"] = (DistillationArguments,)  # as TrainingArguments
+    said = "inf" if value == 10**400 else value  # which no float can hold
     for make, first in ((Phase, "joint"), (FinetuneSettings, 1), (DistillationArguments, str(tmp_path))):
         further = QUIET if make is DistillationArguments else {}
         if name not in make.__dataclass_fields__:
@@ -145,7 +146,10 @@ def test_numbers_that_no_training_can_have(tmp_path: Path, name: str, value: flo
         if value == 0 and make in with_zero.get(name, ()):
             make(first, **further, **{name: value})
             continue
-        with pytest.raises(RecipeError, match=rf"{name} is {value}; it must be (above 0|0 or more)"):
+        with pytest.raises(
+            RecipeError,
+            match=rf"{name} is {said}; it must be (above 0|0 or more)",
+        ):
             make(first, **further, **{name: value})
 
 

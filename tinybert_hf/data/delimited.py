@@ -18,6 +18,9 @@ _QUOTED = re.compile(r'"(?:[^"]|"")*"')
 _NUMBER = re.compile(r"\s*[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?\s*")
 _SEPARATORS = {",": "commas", ";": "semicolons", "\t": "tabs", "|": "vertical bars"}
 _ROWS_AT_ONCE = 1000
+_FEWEST_NAMES = 2  # one word that is the name of the only column may well be a text
+_MOST_TITLE_LINES = 20
+_AROUND_NAMES = "\ufeff \t"  # a second file has its own mark of UTF-8
 # A column with more different values than this says nothing about where a row ends.
 _MOST_VALUES = 64
 _MOST_DOUBTS = 1000
@@ -62,6 +65,7 @@ def _read(handle: IO[bytes], source: str, columns: Sequence[str], usual: str) ->
     header = rows.header = _Header(cells, source, start, separator, columns)
     ends = _RowEnds(header, source)
     while kept := list(islice(found, _ROWS_AT_ONCE)):
+        header.refuse_headers(kept)
         values = header.rows(kept)
         ends.look_at([cells for _, cells in kept], rows.doubts)
         rows.doubts = []
@@ -148,7 +152,9 @@ class _Header:
         self._unnamed = [place for place, name in enumerate(self.cells) if place and not name]
         named = [name for place, name in enumerate(self.cells) if place not in self._unnamed]
         twice = next((name for name in named if named.count(name) > 1), None)
-        absent = [name for name in columns if name not in named]
+        self._line = line
+        self._wanted = columns
+        absent = self._absent = [name for name in columns if name not in named]
         if absent and _looks_like_row(self.cells):
             shown = ", ".join(f"column{place}" for place in range(1, len(cells) + 1))
             raise DataError(
@@ -164,6 +170,33 @@ class _Header:
         """Whether a row has a cell for each column; a spreadsheet's empty ones behind them do not count."""
         width = len(self.cells)
         return len(cells) == width or (len(cells) > width and not any(map(str.strip, cells[width:])))
+
+    def refuse_headers(self, found: list[Cells]) -> None:
+        """Refuses a row that is a header: the same one again, or the first one where the line before it was a title.
+
+        Raises:
+            DataError: naming the line.
+        """
+        if self._absent:
+            for line, cells in found[:_MOST_TITLE_LINES]:
+                if set(self._wanted) <= {name.strip(' "') for cell in cells for name in re.split(r"[,;\t|]", cell)}:
+                    raise DataError(
+                        f"{self._source}, line {self._line}: no header, but a title or a comment "
+                        f"({', '.join(self.cells)!r:.80}): the names of the columns stand in line {line}. Remove what "
+                        "stands above them."
+                    )
+        if len(self.cells) < _FEWEST_NAMES:
+            return
+        width, names, longest = len(self.cells), sorted(self.cells), max(map(len, self.cells)) + 8
+        for line, cells in found:
+            if cells and len(cells[0]) <= longest and cells[0].strip(_AROUND_NAMES) in names:
+                again = [cell.strip(_AROUND_NAMES) for cell in cells]
+                if sorted(again[:width]) == names and not any(again[width:]):
+                    other = "" if again[:width] == self.cells else ", in another order, as the rows behind it may be"
+                    raise DataError(
+                        f"{self._source}, line {line}: the header once more ({', '.join(again[:width])}{other}), as "
+                        "where files are joined end to end. Remove this line, or give the files one by one."
+                    )
 
     def rows(self, found: list[Cells]) -> list[dict[str, Any]]:
         """The rows by column; a column without a name is empty, and left out."""
@@ -181,15 +214,20 @@ class _Header:
         if not self.fits(cells):
             raise DataError(
                 f"{self._source}, line {line}: {counted(len(cells), 'column')}, but the header has {width} "
-                f"({', '.join(self.cells)}). Quote a text that holds the separator."
+                f"({', '.join(self.cells)}). Quote a text that holds the separator.{self._doubt()}"
             )
         for place in self._unnamed:
             if cells[place].strip():
                 raise DataError(
                     f"{self._source}, line {line}: {cells[place]!r:.60} stands in column {place + 1}, which has no "
-                    "name in the header. Name the column, or quote a text that holds the separator."
+                    f"name in the header. Name the column, or quote a text that holds the separator.{self._doubt()}"
                 )
         return cells[:width]
+
+    def _doubt(self) -> str:
+        if not self._absent and not "".join(self.cells).startswith("#"):
+            return ""
+        return f" If line {self._line} is no header but a title or a comment, remove it."
 
 
 def _looks_like_row(cells: list[str]) -> bool:

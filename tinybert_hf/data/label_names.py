@@ -11,6 +11,8 @@ MAX_NAMES_SHOWN = 20
 _MAX_TWINS = 5
 _NUMBERED = re.compile(r"(?:LABEL_)?(-?[0-9]+)")
 _BETWEEN_WORDS = re.compile(r"(?<=\w)[\s_\u2010-\u2015-]+(?=\w)")
+_WHOLE = re.compile(r"([+-]?\d{1,300})(?:\.0*)?")
+_QUOTATION_MARKS = "\"'`\u2018\u2019\u201c\u201d\u201e\u201a\u00ab\u00bb"
 _BOOLEANS = {"false": 0, "true": 1}
 
 
@@ -92,7 +94,7 @@ def in_order(names: Iterable[str]) -> list[str]:
 
 
 def twin_notes(counts: Mapping[str, int], source: str, known: Collection[str] = ()) -> Iterator[str]:
-    """Classes whose names differ in nothing but case, white space, a dot at the end or the form of letters.
+    """Classes whose names differ in nothing but case, white space, marks around them or the form of letters.
 
     Args:
         counts: name -> rows (or words) that have it.
@@ -117,9 +119,11 @@ def twin_notes(counts: Mapping[str, int], source: str, known: Collection[str] = 
 def _key(name: str) -> str:
     """What twins have in common."""
     plain = "".join(letter for letter in unicodedata.normalize("NFKC", name) if unicodedata.category(letter) != "Cf")
+    plain = plain.strip().strip(_QUOTATION_MARKS)
     plain = _BETWEEN_WORDS.sub(" ", plain).strip().rstrip(".,;:").strip().casefold()
-    if plain.isdecimal():
-        return str(int(plain))
+    number = _WHOLE.fullmatch(plain)
+    if number is not None:
+        return str(int(number[1]))
     return plain or name
 
 

@@ -4,7 +4,7 @@ import ast
 import json
 import math
 import re
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Sequence
 from typing import Any, NoReturn
 
 from tinybert_hf.data.label_names import as_option, in_order, show_names
@@ -23,10 +23,13 @@ _PROBLEM_OF_KIND = {"whole": SINGLE_LABEL, "text": SINGLE_LABEL, "number": REGRE
 # What spreadsheets, pandas, R and SQL write where there is no value; in small letters.
 _NO_VALUE = frozenset(
     (
-        *("nan", "-nan", "nat", "na", "n/a", "n.a.", "<na>", "#na", "#n/a", "#null!", "#value!"),
+        *("nan", "-nan", "nat", "na", "n/a", "n.a.", "<na>", "#na", "#n/a", "#null!", "#value!", "#ref!"),
+        *("#div/0!", "#num!", "#name?", "$null$", "missing", "undefined", "..", "...", "\u2013", "\u2014"),
         *("none", "nil", "null", "(null)", "\\n", "-", "--", "?", ".", "inf", "-inf", "+inf"),
     )
 )
+_FEWEST = 2  # so many numbers say that the labels are numbers
+_RARE = 0.1  # of the labels; more fractions than this are meant
 _FEW = 20  # so many whole numbers may be classes written as decimals; of more, nobody would ask
 
 
@@ -52,6 +55,7 @@ def label_kind(
     """
     about_spaces = strip_spaces(tables, column, known)
     about_missing = refuse_missing(tables, column, known)
+    trained_on_whole = all(map(_is_written_whole, distinct_values(tables[0].columns[column])))
     about_decimals = _parse_texts(tables, column)
     values = [value for table in tables for value in table.columns[column]]
     kinds = {_kind(kind) for kind in set(map(type, values))}
@@ -64,6 +68,8 @@ def label_kind(
         return kind, [*about_spaces, *about_missing]
     notes = []
     if wanted is None and len(known) < 2:
+        if kind == "number" and trained_on_whole:
+            _refuse_fractions(tables, column)
         notes = about_decimals if kind == "whole" else _about_floats(tables, column, values)
     if kind == "number" and (wanted == SINGLE_LABEL or (wanted is None and len(known) > 1)):
         _take_as_classes(tables, column, known)
@@ -173,7 +179,7 @@ def is_numeric(value: Any) -> bool:
 
 
 def refuse_missing(tables: Sequence[RawRows], column: str, known: Collection[str] = ()) -> list[str]:
-    """Refuses labels that are not there, and texts such as "nan" where all others are numbers or lists.
+    """Refuses labels that are not there, texts such as "nan" where all others are numbers or lists, and the only text.
 
     Among names such a text may well be one ("None"), so it stays, and is said.
 
@@ -194,18 +200,21 @@ def refuse_missing(tables: Sequence[RawRows], column: str, known: Collection[str
         )
     odd: set[str] = {value for value in distinct if stands_for_nothing(value, known)}
     others = distinct - odd
+    if not known and not lists:
+        odd |= _only_text_among_numbers(others)
+        others = distinct - odd
     if odd and not others and not lists:
         _refuse_rows(tables, column, odd.__contains__, _nothing_there)
     of_lists = bool(lists) or any(isinstance(value, str) and read_list(value) is not None for value in others)
     if odd and all(is_numeric(value) or read_list(value) is not None for value in others):
         classes = [str(value) for value in others if _WHOLE.fullmatch(str(value))]
-        named = as_option([*in_order(classes), min(odd)])
+        named = as_option([*in_order(classes), *sorted(odd)])
         _refuse_rows(
             tables,
             column,
             lambda value: not isinstance(value, list) and value in odd,
             lambda value: (
-                f"the label {value!r} is no {'list' if of_lists else 'number'}, as the other labels are, so it is "
+                f"the label {value!r:.60} is no {'list' if of_lists else 'number'}, as the other labels are, so it is "
                 "missing"
             ),
             f" If it is a class of its own, name all classes (--label-names {named}; in a recipe, data.label_names)."
@@ -225,6 +234,15 @@ def refuse_missing(tables: Sequence[RawRows], column: str, known: Collection[str
             )
         )
     ]
+
+
+def _only_text_among_numbers(found: set[Any]) -> set[str]:
+    """The one text beside texts of numbers, whatever it is: no list of what tools write for nothing is complete."""
+    if not all(isinstance(value, str) for value in found):
+        return set()
+    odd = {value for value in found if not is_numeric(value)}
+    alone = len({value.casefold() for value in odd}) == 1 and len({float(value) for value in found - odd}) >= _FEWEST
+    return odd if alone and not any(_WITH_COMMAS.fullmatch(value) or read_list(value) for value in odd) else set()
 
 
 def _nothing_there(value: Any) -> str:
@@ -271,13 +289,49 @@ def _refuse_mixture(tables: Sequence[RawRows], column: str) -> NoReturn:
 
 def _about_floats(tables: Sequence[RawRows], column: str, values: Sequence[Any]) -> list[str]:
     distinct = set(values)
-    if len(distinct) > _FEW or not all(float(value).is_integer() for value in distinct):
+    whole = {value for value in distinct if float(value).is_integer()}
+    if len(whole) > _FEW:
         return []
+    if distinct - whole:
+        return list(_about_few_fractions(tables, column, whole))
     return [
         f"{tables[0].source}: the labels in column {column!r} are written as decimals, and all are whole "
         f"({_examples(distinct)}). They are taken as numbers to predict (regression). If they are classes: "
         f"--problem-type {SINGLE_LABEL} (in a recipe, data.problem_type)."
     ]
+
+
+def _is_written_whole(value: Any) -> bool:
+    if isinstance(value, str):
+        return _WHOLE.fullmatch(value) is not None or _WHOLE_FLOAT.fullmatch(value) is not None
+    return isinstance(value, int)
+
+
+def _refuse_fractions(tables: Sequence[RawRows], column: str) -> None:
+    """Refuses a fraction where the first table has whole numbers only: one cell would make classes a regression."""
+    for table in tables[1:]:
+        for row, value in enumerate(table.columns[column]):
+            if not float(value).is_integer():
+                table.refuse(
+                    row,
+                    column,
+                    f"the label {value!r} is a fraction, but all labels of {tables[0].source} are whole numbers "
+                    f"({_examples(tables[0].columns[column])}). If they are classes, mend this label; if all are "
+                    f"numbers to predict: --problem-type {REGRESSION} (in a recipe, data.problem_type).",
+                )
+
+
+def _about_few_fractions(tables: Sequence[RawRows], column: str, whole: Collection[Any]) -> Iterator[str]:
+    for table in tables:
+        odd = [(row, value) for row, value in enumerate(table.columns[column]) if value not in whole]
+        if odd and len(odd) <= _RARE * len(table):
+            row, value = odd[0]
+            yield (
+                f"{table.place(row)}: the label {value!r} in column {column!r} is a fraction, while "
+                f"{len(table) - len(odd):,} of {len(table):,} labels are whole numbers ({_examples(whole)}). So all "
+                "are taken as numbers to predict (regression). If they are classes, mend such labels; if not, "
+                f"--problem-type {REGRESSION} says so (in a recipe, data.problem_type)."
+            )
 
 
 def _examples(values: Iterable[Any]) -> str:

@@ -251,7 +251,8 @@ def _name_numbers(
                 table.refuse(
                     row,
                     column,
-                    f"the label is {value}, but there are {len(names)} labels: {show_names(names.values())}. "
+                    f"the label is {value}, which is none of {counted(len(names), 'label')}: "
+                    f"{show_names(names.values())}. "
                     f"Labels of the data: {show_names(sorted(found))}.",
                 )
         table.columns[column] = [names[value] for value in table.columns[column]]

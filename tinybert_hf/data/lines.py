@@ -87,8 +87,8 @@ def reading(path: str) -> Iterator[IO[bytes]]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def text_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, str]]:
-    """Yields a UTF-8 file in blocks of whole lines, without the last line feed.
+def byte_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, bytes]]:
+    """Yields a file in blocks of whole lines, without the last line feed.
 
     Args:
         handle: a file or a terminal: a block is what is there.
@@ -98,7 +98,7 @@ def text_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, str]]:
         The number of the first line of the block, counted from 1, and the lines.
 
     Raises:
-        DataError: a line that is not UTF-8, or longer than any example.
+        DataError: a file in UTF-16, or a line longer than any example.
     """
     number = 1
     unfinished: list[bytes] = []
@@ -116,12 +116,22 @@ def text_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, str]]:
                     f"{source}, line {number}: longer than {MAX_LINE_BYTES >> 20} MB. Split or remove the row."
                 )
             continue
-        text = _decode(b"".join([*unfinished, piece[:cut]]), source, number)
+        block = b"".join([*unfinished, piece[:cut]])
         unfinished, held = [piece[cut + 1 :]], len(piece) - cut - 1
-        yield number, text
-        number += text.count("\n") + 1
+        yield number, block
+        number += block.count(b"\n") + 1
     if held:
-        yield number, _decode(b"".join(unfinished), source, number)
+        yield number, b"".join(unfinished)
+
+
+def text_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, str]]:
+    """Yields a UTF-8 file in blocks of whole lines, as `byte_blocks`.
+
+    Raises:
+        DataError: as there, and for a line that is not UTF-8.
+    """
+    for number, block in byte_blocks(handle, source):
+        yield number, _decode(block, source, number)
 
 
 def line_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, list[str]]]:

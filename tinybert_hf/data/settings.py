@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass, field
 
-from tinybert_hf.errors import DataError
+from tinybert_hf.errors import DataError, check_number
 
 DEMO_SENTIMENT = "demo-sentiment"
 DEMO_TRANSLATION = "demo-translation"
@@ -110,9 +110,8 @@ class DataSettings:
             "max_validation_rows",
             "max_unlabelled_rows",
         ):
-            value = getattr(self, count)
-            if value is not None and value < 1:
-                raise DataError(f"{count} is {value}; it must be 1 or more.")
+            check_number(getattr(self, count), count, whole=True, error=DataError)
+        check_number(self.doc_stride, "doc_stride", zero=True, whole=True, error=DataError)
         if self.doc_stride is not None and not 0 <= self.doc_stride < self.max_length:
             raise DataError(
                 f"doc_stride is {self.doc_stride}; it must be 0 or more, and less than max_length ({self.max_length})."

@@ -39,7 +39,7 @@ from tinybert_hf.distillation.losses.attention import common_heads
 from tinybert_hf.distillation.projections import Projections, as_lookup
 from tinybert_hf.distillation.shapes import answers_with_spans, decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.teacher import label_order, problem_type_of
-from tinybert_hf.errors import CaptureError, LayerMapError, check_number
+from tinybert_hf.errors import CaptureError, LayerMapError, check_temperature
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -137,7 +137,7 @@ class Objective:
             "cross_attention_layer_map": cross_attention_layer_map,
         }
         losses = _known(losses, two_halves, maps)
-        check_number(temperature, "The temperature", error=CaptureError)
+        check_temperature(temperature)
         resolved = _resolved(student, teacher, losses, maps)
         problem_type = "single_label_classification" if two_halves else problem_type_of(student.config)
         problem_type = SPANS if answers_with_spans(student) else problem_type

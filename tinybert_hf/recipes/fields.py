@@ -9,7 +9,7 @@ from collections.abc import Callable, Mapping
 from difflib import get_close_matches
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints
 
-from tinybert_hf.errors import RecipeError, TinyBertError
+from tinybert_hf.errors import RecipeError, TinyBertError, as_float
 
 T = TypeVar("T")
 
@@ -95,8 +95,10 @@ def _convert_union(value: Any, choices: tuple[Any, ...], path: str) -> Any:
 
 def _check_finite(value: Any, path: str) -> None:
     """Refuse .nan and .inf, also within the lists and fields of a value of any type."""
-    if isinstance(value, float) and not math.isfinite(value):
-        raise RecipeError(f"{path}: expected a finite number, found {value}")
+    if isinstance(value, int | float) and not math.isfinite(as_float(value)):
+        raise RecipeError(
+            f"{path}: expected a finite number, found {value if isinstance(value, float) else describe(value)}"
+        )
     inner = value.items() if isinstance(value, Mapping) else enumerate(value) if isinstance(value, list) else ()
     for name, one in inner:
         _check_finite(one, _join(path, name))
@@ -111,7 +113,7 @@ def _as_float(value: Any) -> float | None:
     if isinstance(value, bool) or not isinstance(value, int | float | str):
         return None
     try:
-        number = float(value)
+        number = as_float(value)
     except ValueError:
         return None
     return number if math.isfinite(number) else None
@@ -119,6 +121,8 @@ def _as_float(value: Any) -> float | None:
 
 def _as_int(value: Any) -> int | None:
     number = _as_float(value)
+    if number is not None and isinstance(value, int):
+        return value  # a float would round a long one
     return int(number) if number is not None and number.is_integer() else None
 
 
@@ -165,6 +169,8 @@ def describe(value: Any) -> str:
         return f"a list of {len(value)}"
     if isinstance(value, str):
         return f"the text {value[:80]!r}"
+    if isinstance(value, int) and math.isinf(as_float(value)):
+        return "a number of hundreds of digits"
     return f"the number {value}" if isinstance(value, int | float) else f"{type(value).__name__} {value}"
 
 

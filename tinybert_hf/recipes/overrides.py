@@ -29,7 +29,7 @@ def apply_overrides(mapping: Mapping[str, Any], assignments: Iterable[str]) -> d
             )
         try:
             value = yaml.safe_load(text)
-        except yaml.YAMLError as error:
+        except (yaml.YAMLError, ValueError) as error:
             raise RecipeError(f"--set {assignment}: the value is not YAML; put it in quotes") from error
         set_value(changed, path.strip(), value)
     return changed

@@ -112,11 +112,11 @@ class Phase:
         check_numbers(self, of=f"Phase {self.name!r}: ")
         self.loss_weights(has_decoder=True)  # raises early on a wrong weight or name
         patience, threshold = self.early_stopping_patience, self.early_stopping_threshold
-        if patience is not None and patience < 1:
-            raise RecipeError(f"Phase {self.name!r}: early_stopping_patience is {patience}; it must be 1 or more.")
-        if threshold is not None and (patience is None or not 0 <= threshold < float("inf")):
-            why = "there is no early_stopping_patience" if patience is None else "it must be 0 or more"
-            raise RecipeError(f"Phase {self.name!r}: early_stopping_threshold is {threshold}, and {why}.")
+        if threshold is not None and patience is None:
+            raise RecipeError(
+                f"Phase {self.name!r}: early_stopping_threshold is {threshold}, and there is no "
+                "early_stopping_patience."
+            )
 
     def usual_learning_rate(self, width: int, *, has_decoder: bool = False) -> float:
         """The rate of a phase that names none.

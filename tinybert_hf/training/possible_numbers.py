@@ -5,18 +5,17 @@ from __future__ import annotations
 from typing import Any
 
 from tinybert_hf.distillation.losses import LOSSES
-from tinybert_hf.errors import RecipeError, check_number
+from tinybert_hf.errors import RecipeError, check_number, check_temperature
 
-_ABOVE_ZERO = (
-    "epochs",
-    "batch_size",
-    "gradient_accumulation_steps",
-    "projection_learning_rate",
-    "temperature",
-    "teacher_cache_limit_gb",
-    "train_rows",
+_ABOVE_ZERO = ("epochs", "projection_learning_rate", "teacher_cache_limit_gb")
+_COUNTS = ("batch_size", "gradient_accumulation_steps", "train_rows", "early_stopping_patience")
+_ZERO_OR_MORE = (
+    "weight_decay",
+    "num_train_epochs",
+    "warmup_steps",
+    "early_stopping_threshold",
+    *(f"{name}_weight" for name in LOSSES),
 )
-_ZERO_OR_MORE = ("weight_decay", "num_train_epochs", "warmup_steps", *(f"{name}_weight" for name in LOSSES))
 
 
 def check_numbers(settings: Any, *, of: str = "", rate_may_be_zero: bool = False) -> None:
@@ -32,6 +31,9 @@ def check_numbers(settings: Any, *, of: str = "", rate_may_be_zero: bool = False
     """
     for name in _ABOVE_ZERO:
         check_number(getattr(settings, name, None), of + name)
+    for name in _COUNTS:
+        check_number(getattr(settings, name, None), of + name, whole=True)
+    check_temperature(getattr(settings, "temperature", None), of + "temperature", error=RecipeError)
     for name in _ZERO_OR_MORE:
         check_number(getattr(settings, name, None), of + name, zero=True)
     check_number(getattr(settings, "learning_rate", None), f"{of}learning_rate", zero=rate_may_be_zero)

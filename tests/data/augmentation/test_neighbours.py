@@ -134,7 +134,8 @@ def test_files_without_vectors(tmp_path: Path) -> None:
         (["7 3"], "holds no word vectors"),
         (["only words here", "and here"], r"holds no word vectors .*not a word and its numbers"),
         ([". 1 2", ", 2 3", "1 2 3"], "holds no words"),
-        ([b"\xff\xfe\x00"] * 3, "holds no word vectors"),
+        ([b"\xff\x00"] * 3, "holds no word vectors"),
+        ([b"\xff\xfe\x00"] * 3, "line 1: the file is UTF-16"),
     ):
         with pytest.raises(DataError, match=expected):
             GloveVectors(write(tmp_path / "vectors.txt", lines))
@@ -149,3 +150,38 @@ def test_without_gensim(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None
     monkeypatch.setitem(sys.modules, "gensim", None)
     with pytest.raises(DataError, match=re.escape('pip install "tinybert_hf[glove]"')):
         GloveVectors(write(tmp_path / "vectors.txt", [*LINES]))
+
+
+def test_tabs_between_a_word_and_its_numbers(tmp_path: Path) -> None:
+    spaces, tabs = (
+        GloveVectors(write(tmp_path / f"{kind}.txt", [line.replace(" ", between) for line in LINES]))
+        for kind, between in (("spaces", " "), ("tabs", "\t"))
+    )
+    assert tabs.notes == []
+    assert tabs.words(["film", "good"], [[]] * 2, 2) == spaces.words(["film", "good"], [[]] * 2, 2)
+
+
+@pytest.mark.parametrize("line", [b"x" * 10**6, b"film 0.5 0.5\n" * 10**5], ids=["one line", "one word"])
+def test_vectors_that_unpack_without_end_are_refused_at_the_usual_bound(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
+) -> None:
+    monkeypatch.setattr("tinybert_hf.data.lines.UNPACKED_ANYWAY", 1 << 20)
+    with gzip.open(tmp_path / "bomb.txt.gz", "wb") as handle:
+        handle.write("\n".join([*LINES, ""]).encode())
+        handle.writelines([line] * 3)
+    with pytest.raises(DataError, match=r"bomb\.txt\.gz unpacks to more than 100 times its size"):
+        GloveVectors(tmp_path / "bomb.txt.gz")
+
+
+def test_a_long_line_of_digits_takes_no_time_and_numbers_are_finite(tmp_path: Path) -> None:
+    (note,) = GloveVectors(write(tmp_path / "long.txt", [*LINES, f"word {'1' * 300_000}x"])).notes
+    assert "not a word and its numbers" in note
+    wide = LINES[0].count(" ")
+    with pytest.raises(DataError, match="the vector of 'vast' has a number that is too large"):
+        GloveVectors(write(tmp_path / "endless.txt", [*LINES, "vast" + " 1e99" * wide]))
+
+
+def test_a_header_that_says_something_else_is_said(tmp_path: Path) -> None:
+    wide = LINES[0].count(" ")
+    (note,) = GloveVectors(write(tmp_path / "cut.txt", [f"1000 {wide}", *LINES])).notes
+    assert f"says 1,000 vectors of {wide} numbers, and {len(LINES)} of {wide} follow" in note

@@ -8,7 +8,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor
 
-from tinybert_hf.errors import CaptureError, check_number
+from tinybert_hf.errors import CaptureError, check_temperature
 
 REGRESSION = "regression"
 MULTI_LABEL = "multi_label_classification"
@@ -39,7 +39,7 @@ def prediction_loss(
             teachers.
         mask: (B, L), true at real tokens; only for logits of every token.
         problem_type: as in a transformers configuration.
-        temperature: above 0 and finite; larger is softer.
+        temperature: from 1e-4 to 1e6; larger is softer.
         teacher_weights: of each teacher, with the sum 1.
         row_count: number of rows (or real tokens) to divide by; None: those of this batch.
 
@@ -52,7 +52,7 @@ def prediction_loss(
     Source:
         Jiao et al. 2020, TinyBERT, equation 10.
     """
-    check_number(temperature, "The temperature", error=CaptureError)
+    check_temperature(temperature)
     teachers = [teacher] if isinstance(teacher, Tensor) else teacher
     for one in teachers:
         if student.shape != one.shape:

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from tinybert_hf.distillation.losses.prediction import mean_of_answers
-from tinybert_hf.errors import CaptureError, check_number
+from tinybert_hf.errors import CaptureError, check_temperature
 
 SPANS = "question-answering"
 """Takes the place of a problem type where the logits are those of start and end."""
@@ -35,7 +35,7 @@ def span_prediction_loss(
         teachers: the same shape, without gradient; several count as one that gives the weighted mean of their
             probabilities.
         mask: (B, L), true at real tokens.
-        temperature: above 0 and finite; larger is softer. As published, without the factor temperature^2.
+        temperature: from 1e-4 to 1e6; larger is softer. As published, without the factor temperature^2.
         teacher_weights: of each teacher, with the sum 1.
         row_count: number of rows to divide by; None: those of this batch.
 
@@ -48,7 +48,7 @@ def span_prediction_loss(
     Source:
         Jiao et al. 2020, TinyBERT, equation 10, for each of the two distributions.
     """
-    check_number(temperature, "The temperature", error=CaptureError)
+    check_temperature(temperature)
     for one in teachers:
         if student.shape != one.shape:
             raise CaptureError(
