@@ -512,3 +512,11 @@ class TestNamesWithCommas:
             resolve(["Health, Sport", "World"], label_names=["Health", "Sport", "World"])
         with pytest.raises(DataError, match=r"""--label-names '\["Health, Sport", "World"\]'"""):
             resolve(["Health, Sport", "World"], label_names=["Health", "Sport", "World"])
+
+
+def test_several_labels_in_one_text_are_no_new_classes():
+    with pytest.raises(DataError, match=r"several labels of a row: --label-separator \"\|\"") as caught:
+        resolve(["long", "film", "long|film"], ["long", "film"])
+    assert "typing error" not in str(caught.value)
+    with pytest.raises(DataError, match="Is it a typing error"):
+        resolve(["long", "film", "short"], ["long", "film"])

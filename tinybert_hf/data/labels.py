@@ -381,6 +381,9 @@ def _compare_splits(
             else "Is it a typing error? Else add such rows, or name all labels if some may be absent there "
             f"(--label-names {as_option(names, most=3)}; in a recipe, data.label_names)"
         )
+        # What looks like many classes may be several labels in one text.
+        for several in joined_notes(dict.fromkeys((*names, *sorted(found)), 1), other.source):
+            advice = several.removesuffix(".")
         raise DataError(
             f"The labels of the two splits differ. {train.source}: {show_names(names)}. "
             f"{other.source}: {show_names(sorted(found))} ({'; '.join(parts)}). {advice}."
