@@ -131,14 +131,18 @@ NO_NUMBERS = [float("nan"), float("inf"), 10**400, -1.0]
 """That no setting can have; most cannot be 0 either."""
 
 
+def in_messages(value: float) -> str:
+    """A number as a message shows it: one that no float can hold is infinite."""
+    return "inf" if value == 10**400 else str(value)
+
+
 @pytest.mark.parametrize(
     "name", ["temperature", "learning_rate", "projection_learning_rate", "teacher_cache_limit_gb", "weight_decay"]
 )
-@pytest.mark.parametrize("value", [*NO_NUMBERS, 0.0])
+@pytest.mark.parametrize("value", [*NO_NUMBERS, 0.0], ids=["nan", "inf", "huge", "-1", "0"])
 def test_numbers_that_no_training_can_have(tmp_path: Path, name: str, value: float) -> None:
     with_zero = {"weight_decay": (FinetuneSettings, Phase, DistillationArguments), "learning_rate": ()}
     with_zero["learning_rate"] = (DistillationArguments,)  # as TrainingArguments
-    said = "inf" if value == 10**400 else value  # which no float can hold
     for make, first in ((Phase, "joint"), (FinetuneSettings, 1), (DistillationArguments, str(tmp_path))):
         further = QUIET if make is DistillationArguments else {}
         if name not in make.__dataclass_fields__:
@@ -148,20 +152,22 @@ def test_numbers_that_no_training_can_have(tmp_path: Path, name: str, value: flo
             continue
         with pytest.raises(
             RecipeError,
-            match=rf"{name} is {said}; it must be (above 0|0 or more)",
+            match=rf"{name} is {in_messages(value)}; it must be (above 0|0 or more)",
         ):
             make(first, **further, **{name: value})
 
 
 @pytest.mark.parametrize("loss", ["attention_loss", "prediction_loss", "label_loss"])
-@pytest.mark.parametrize("value", NO_NUMBERS)
+@pytest.mark.parametrize("value", NO_NUMBERS, ids=["nan", "inf", "huge", "-1"])
 def test_weights_that_are_none(tmp_path: Path, loss: str, value: float) -> None:
     for make, first in ((Phase, "joint"), (DistillationArguments, str(tmp_path))):
-        with pytest.raises(RecipeError, match=f"{loss}_weight is {value}"):
+        with pytest.raises(RecipeError, match=f"{loss}_weight is {in_messages(value)}"):
             make(first, **(QUIET if make is DistillationArguments else {}), **{f"{loss}_weight": value})
     for ratio in (*NO_NUMBERS, 1.0):
         for make, first in ((Phase, "joint"), (FinetuneSettings, 1)):
-            with pytest.raises(RecipeError, match=f"warmup_ratio is {ratio}; it must be 0 or more and below 1"):
+            with pytest.raises(
+                RecipeError, match=f"warmup_ratio is {in_messages(ratio)}; it must be 0 or more and below 1"
+            ):
                 make(first, warmup_ratio=ratio)
 
 
