@@ -56,7 +56,14 @@ def open_tokenizer(
         else:
             if not trusted:  # else the code of the folder decides
                 tokenizer = as_its_file_says(tokenizer, path, kind, **options)
-        return tokenizer if config is None else fit_tokenizer(tokenizer, config, str(path), kind)
+        if config is None:
+            return tokenizer
+        try:
+            return fit_tokenizer(tokenizer, config, str(path), kind)
+        except TinyBertError as error:
+            if not files:  # on the Hub
+                raise
+            raise kind(f"{error} What the tokenizer gives stands in {', '.join(files)}.") from error
 
 
 def check_tokenizer_files(path: str | Path, kind: type[TinyBertError] = TinyBertError) -> list[str]:
