@@ -343,7 +343,14 @@ def _lines_one_by_one(data: bytes) -> list[tuple[int, dict]] | str:
     return rows
 
 
-def test_many_lines_at_once_are_each_line_alone(write):
+def _shown(rows: list[tuple[int, dict]]) -> list[str]:
+    """Values with their types; where a column stands in a row says nothing."""
+    return [f"{line} {sorted(row.items())!r}" for line, row in rows]
+
+
+@pytest.mark.parametrize("least", [0, 1 << 18])
+def test_many_lines_at_once_are_each_line_alone(write, monkeypatch, least):
+    monkeypatch.setattr(formats, "_LEAST_FOR_ARROW", least)
     good = [
         '{"text": "a fine film", "label": 1}', '{"text": "a: b", "label": 1}', '{"text": "{", "label": "\\u00e9"}',
         '{"label": {"a": [1, {"b": null}]}, "text": ""}', '{"text" : "\\"", "label": NaN}', '{"t": "ü", "a": -0.5e3}',
@@ -370,7 +377,63 @@ def test_many_lines_at_once_are_each_line_alone(write):
                 continue
             blocks = list(read_json_lines(handle, "a.jsonl"))
         found = [pair for block in blocks for pair in zip(block.lines, block.rows, strict=True)]
-        assert repr(found) == repr(expected), case
+        assert _shown(found) == _shown(expected), case
+
+
+_NOT_AS_ARROW_HAS_IT = [
+    '{"text": "a", "label": 1.0}', '{"text": "a", "label": 1e2}', '{"text": "a", "label": 1}, 5',
+    '{"text": "a", "label": null}', '{"text": "a"}', '{"text": "a", "label": true}', '{"text": "a", "label": "1"}',
+    '{"text": 1, "label": 1}', '{"text": "a", "label": 1, "more": 2}', '{"text": "a", "label": 12345678901234567890}',
+    '{"text": "a", "label": 1, "label": 1}', '{"text": "\\ud800", "label": 1}', '{"text": "\t", "label": 1}',
+    '{"text": "a", "label": NaN}', '{"text": "a", "label": 01}', '{"text": "a", "label": [1]}', '{"text": "a",',
+    '{"text": "a", "label": 1}{"text": "a", "label": 1}', '{"text": "a", "label": 1} x', "{'text': 'a'}", "",
+    '{"text": "a", "label": 1,}', '{"text": "a", /* b */ "label": 1}', '{"text": "a" "label": 1}', "{}", "[]",
+]  # fmt: skip
+
+
+@pytest.mark.parametrize("line", _NOT_AS_ARROW_HAS_IT)
+@pytest.mark.parametrize("place", [0, 1, 2])
+def test_arrow_is_not_asked_for_what_it_would_change(write, monkeypatch, line, place):
+    """The same rows, with the same types, or the same refusal as line by line."""
+    monkeypatch.setattr(formats, "_LEAST_FOR_ARROW", 0)
+    lines = ['{"text": "2020-01-01", "label": 1}', '{"label": -0, "text": "\\u0000\\ud83d\\ude00 ü"}']
+    lines.insert(place, line)
+    data = "\n".join(lines).encode()
+    expected = _lines_one_by_one(data)
+    with Path(write("a.jsonl", data)).open("rb") as handle:
+        if isinstance(expected, str):
+            with pytest.raises(DataError, match=f"a.jsonl, {expected}"):
+                list(read_json_lines(handle, "a.jsonl"))
+            return
+        found = [
+            pair for block in read_json_lines(handle, "a.jsonl") for pair in zip(block.lines, block.rows, strict=True)
+        ]
+    assert _shown(found) == _shown(expected)
+
+
+def test_arrow_reads_what_it_changes_nothing_of(write, monkeypatch):
+    lines = [
+        '{"text": "2020-01-01", "label": 1, "is": true}',
+        '{"label":-0,"is":false,"text":"\\u0000\\ud83d\\ude00 ü"}\r',
+    ] * 40
+    data = "\n".join([*lines, ""]).encode()
+    monkeypatch.setattr(formats, "_LEAST_FOR_ARROW", 0)
+    monkeypatch.setattr(formats, "_ARROW_PART", 1000)
+    monkeypatch.setattr(formats, "_read_objects", None)
+    with Path(write("a.jsonl", data)).open("rb") as handle:
+        (block,) = read_json_lines(handle, "a.jsonl")
+    rows = [json.loads(line) for line in lines]
+    assert list(block.rows) == rows
+    assert [block.rows[-1], *block.rows[1:3]] == [rows[-1], *rows[1:3]]
+    assert [list(map(type, row.values())) for row in block.rows] == [[str, int, bool]] * 80
+    assert (block.lines, len(block.rows)) == (range(1, 81), 80)
+
+
+def test_bytes_that_are_no_utf8_are_named_with_their_line_in_a_large_block(write, monkeypatch):
+    monkeypatch.setattr(formats, "_LEAST_FOR_ARROW", 0)
+    good = b'{"text": "a fine film", "label": 1}\n'
+    with pytest.raises(DataError, match="line 2001: byte 0xff is not UTF-8"):
+        read_file(write("a.jsonl", good * 2000 + good.replace(b"fine", b"\xff") + good * 2000), COLUMNS)
 
 
 @pytest.mark.parametrize(

@@ -199,7 +199,7 @@ def checked_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
 
 def _values(block: Block, column: str, source: str) -> list[Any]:
     try:
-        return [row[column] for row in block.rows]
+        return block.column(column)
     except KeyError:
         line, row = next((line, row) for line, row in zip(block.lines, block.rows, strict=True) if column not in row)
         raise DataError(f"{source}, line {line}: no column {column!r}, only {', '.join(row) or 'none'}.") from None

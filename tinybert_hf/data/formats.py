@@ -7,17 +7,20 @@ every value as written and knows the line of a mistake.
 import codecs
 import json
 import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from itertools import repeat
-from typing import IO, Any, NamedTuple
+from typing import IO, Any, NamedTuple, overload
 
-from tinybert_hf.data.lines import MAX_LINE_BYTES, line_blocks, text_blocks
+from tinybert_hf.data.lines import MAX_LINE_BYTES, byte_blocks, decoded, line_blocks
 from tinybert_hf.errors import DataError
 
 # A whole file that is one object, such as SQuAD's; the largest that are published have 42 MB.
 _MAX_OBJECT_BYTES = 256 << 20
 _PIECE = 1 << 18
 _ROWS_AT_ONCE = 1000  # of a list
+# Arrow reads parts of a block side by side; what it cannot read is looked at in blocks of some hundred lines, so that
+# a line that has to be looked at by itself holds up few others.
+_ARROW_BLOCK, _ARROW_PART, _LEAST_FOR_ARROW, _SMALL_BLOCK = 8 << 20, 1 << 20, 1 << 18, 1 << 15
 _SPACE = re.compile(r"[ \t\n\r]*")
 
 
@@ -28,11 +31,39 @@ class Block(NamedTuple):
         lines: line of each row, or its number where the format has no lines.
         rows: column -> value, of each.
         share: of the file that has been read.
+        columns: column -> value of each row, where they were read so.
     """
 
     lines: Sequence[int]
-    rows: list[dict[str, Any]]
+    rows: Sequence[dict[str, Any]]
     share: float = 0.0
+    columns: Mapping[str, list[Any]] | None = None
+
+    def column(self, name: str) -> list[Any]:
+        """The values of a column; a KeyError where a row lacks it."""
+        return self.columns[name] if self.columns is not None else [row[name] for row in self.rows]
+
+
+class _ColumnRows(Sequence[dict[str, Any]]):
+    """Rows that are made when they are asked for: who wants columns need not wait for them."""
+
+    def __init__(self, columns: Mapping[str, list[Any]], length: int) -> None:
+        self._columns, self._length = columns, length
+
+    def __len__(self) -> int:
+        return self._length
+
+    @overload
+    def __getitem__(self, index: int) -> dict[str, Any]: ...
+    @overload
+    def __getitem__(self, index: slice) -> list[dict[str, Any]]: ...
+    def __getitem__(self, index: int | slice) -> Any:
+        if isinstance(index, slice):
+            return [self[at] for at in range(*index.indices(self._length))]
+        return {name: values[index] for name, values in self._columns.items()}
+
+    def __iter__(self) -> Iterator[dict[str, Any]]:
+        return (dict(zip(self._columns, row, strict=True)) for row in zip(*self._columns.values(), strict=True))
 
 
 def _without_doubles(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
@@ -58,24 +89,80 @@ _scan_pairs = _scanner(object_pairs_hook=tuple)
 
 def read_json_lines(handle: IO[bytes], source: str, columns: Sequence[str] = ()) -> Iterator[Block]:
     """One JSON object per line; blank lines are skipped."""
-    for number, text in text_blocks(handle, source):
+    for number, data in byte_blocks(handle, source, _ARROW_BLOCK):
+        found = _arrow_columns(data) if len(data) >= _LEAST_FOR_ARROW else None
+        if found is not None:
+            length = len(next(iter(found.values())))
+            yield Block(range(number, number + length), _ColumnRows(found, length), columns=found)
+        else:
+            yield from _read_objects(number, data, source)
+
+
+def _read_objects(number: int, data: bytes, source: str) -> Iterator[Block]:
+    """The rows of some lines, whatever stands between them; or what is wrong with the first that is none."""
+    start = 0
+    while start <= len(data):
+        end = data.find(b"\n", start + _SMALL_BLOCK)
+        end = len(data) if end < 0 else end
+        text = decoded(data[start:end], source, number)
         rows = _plain_rows(text) or _sound_rows(text)
         if rows is not None:
             yield Block(range(number, number + len(rows)), rows)
-            continue
-        lines = [(at, line) for at, line in enumerate(text.split("\n"), number) if line.strip()]
-        if lines:
-            yield Block([at for at, _ in lines], [_row(line, source, at) for at, line in lines])
+        else:
+            lines = [(at, line) for at, line in enumerate(text.split("\n"), number) if line.strip()]
+            if lines:
+                yield Block([at for at, _ in lines], [_row(line, source, at) for at, line in lines])
+        start = end + 1
+        number += text.count("\n") + 1
+
+
+def _objects(data: bytes) -> int:
+    """How many lines there are, if as many braces open, one at the start of each; 0 otherwise.
+
+    No line holds two objects or a part of one then: what is between two braces is one line, whatever it is read
+    together with.
+    """
+    import numpy as np
+
+    marks = np.frombuffer(data, np.uint8)
+    opens, feeds = marks == ord("{"), marks == ord("\n")
+    lines = int(np.count_nonzero(feeds)) + 1
+    each = data[:1] == b"{" and lines == np.count_nonzero(opens) == 1 + np.count_nonzero(opens[1:] & feeds[:-1])
+    return lines if each else 0
+
+
+def _arrow_columns(data: bytes) -> dict[str, list[Any]] | None:
+    """The columns of lines as Arrow reads them; None where it would, or may, change a value or hide a mistake.
+
+    Its types are those of the first row and no others: texts, whole numbers, true and false. It would make 1 in a
+    column of fractions 1.0, and an absent value null, so such lines are read by `_read_objects`.
+    """
+    lines = _objects(data)
+    if not lines:
+        return None
+    import pyarrow
+    from pyarrow import json as arrow_json
+
+    types = {str: pyarrow.string(), int: pyarrow.int64(), bool: pyarrow.bool_()}
+    try:
+        first = json.loads(data[: data.index(b"\n")])
+        schema = pyarrow.schema([(name, types[type(value)]) for name, value in first.items()])
+        table = arrow_json.read_json(
+            pyarrow.BufferReader(data),
+            arrow_json.ReadOptions(block_size=_ARROW_PART),
+            arrow_json.ParseOptions(explicit_schema=schema, unexpected_field_behavior="error"),
+        )
+        if table.num_rows != lines or not table.num_columns or any(column.null_count for column in table.columns):
+            return None
+        return {name: column.to_pylist() for name, column in zip(table.column_names, table.columns, strict=True)}
+    except (ValueError, KeyError, RecursionError):  # pyarrow's errors and those of UTF-8 are ValueErrors
+        return None
 
 
 def _plain_rows(text: str) -> list[dict[str, Any]] | None:
-    """The rows of lines of which each is one object without another in it; None where that cannot be seen at once.
-
-    As many braces as lines, and one at the start of each: so no line holds two objects or a part of one, and what is
-    between two braces is one line, whatever it is read together with.
-    """
+    """The rows of lines of which each is one object without another in it; None where that cannot be seen at once."""
     feeds = text.count("\n")
-    if text.count("{") != feeds + 1 or text.count("\n{") != feeds or text[:1] != "{":
+    if text.count("{") != feeds + 1 or text.count("\n{") != feeds or text[:1] != "{":  # as in `_objects`
         return None
     whole = f"[{text.replace(chr(10), ',')}]"
     colons = text.count(":")

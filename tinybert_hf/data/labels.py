@@ -116,13 +116,14 @@ def _split_lists(tables: Sequence[RawRows], column: str, separator: str | None, 
 
     Whole numbers between the separators ("0|2") are ids where the labels are known by other names.
     """
-    for table in tables if separator is not None else ():
-        assert separator is not None
+    if separator is None:
+        return
+    for table in tables:
         table.columns[column] = [
             _parts(value, separator) if isinstance(value, str) else value for value in table.columns[column]
         ]
     lists = [value for table in tables for value in table.columns[column] if isinstance(value, list)]
-    items = {item for value in lists for item in value if isinstance(item, str)} if separator is not None else set()
+    items = {item for value in lists for item in value if isinstance(item, str)}
     if known and items and all(item.isdecimal() for item in items) and not items <= set(known):
         for value in lists:
             value[:] = [int(item) if isinstance(item, str) else item for item in value]
@@ -140,7 +141,7 @@ def _parts(text: str, separator: str) -> list[Any]:
 def _places(table: RawRows, column: str, find: Callable[[str], int | None], names: Sequence[str]) -> list[Any]:
     """The ids of a column; each name is looked up once."""
     values = table.columns[column]
-    if not any(isinstance(value, list) for value in values):
+    if list not in set(map(type, values)):  # many times as fast as looking at each in Python
         found = {value: find(value) for value in set(values)}
         if None not in found.values():
             return [found[value] for value in values]
@@ -313,7 +314,7 @@ def _may_be_ids(items: Sequence[Any]) -> bool:
 
 def _counts(values: Sequence[Any]) -> Counter[str]:
     """How many rows have each name."""
-    if not any(isinstance(value, list) for value in values):
+    if list not in set(map(type, values)):  # many times as fast as looking at each in Python
         return Counter(values)
     return Counter(name for value in values for name in (set(value) if isinstance(value, list) else (value,)))
 

@@ -87,12 +87,13 @@ def reading(path: str) -> Iterator[IO[bytes]]:
         raise DataError(f"{path} cannot be read: {error.strerror or error}.") from error
 
 
-def byte_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, bytes]]:
+def byte_blocks(handle: IO[bytes], source: str, size: int | None = None) -> Iterator[tuple[int, bytes]]:
     """Yields a file in blocks of whole lines, without the last line feed.
 
     Args:
-        handle: a file or a terminal: a block is what is there.
+        handle: a file or a terminal.
         source: what messages call it.
+        size: of a block, in bytes; None: a block is what is there, so that lines of a terminal are not waited for.
 
     Yields:
         The number of the first line of the block, counted from 1, and the lines.
@@ -103,8 +104,8 @@ def byte_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, bytes]]:
     number = 1
     unfinished: list[bytes] = []
     held = 0
-    read = getattr(handle, "read1", handle.read)
-    while piece := read(_PIECE):
+    read = getattr(handle, "read1", handle.read) if size is None else handle.read
+    while piece := read(size or _PIECE):
         if number == 1 and not held:
             piece = _without_mark(piece, source)
         cut = piece.rfind(b"\n")
@@ -131,7 +132,7 @@ def text_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, str]]:
         DataError: as there, and for a line that is not UTF-8.
     """
     for number, block in byte_blocks(handle, source):
-        yield number, _decode(block, source, number)
+        yield number, decoded(block, source, number)
 
 
 def line_blocks(handle: IO[bytes], source: str) -> Iterator[tuple[int, list[str]]]:
@@ -167,7 +168,17 @@ def _without_mark(piece: bytes, source: str) -> bytes:
     return piece.removeprefix(codecs.BOM_UTF8)
 
 
-def _decode(data: bytes, source: str, number: int) -> str:
+def decoded(data: bytes, source: str, number: int) -> str:
+    """Lines as text.
+
+    Args:
+        data: whole lines.
+        source: what messages call their file.
+        number: of the first line.
+
+    Raises:
+        DataError: they are not UTF-8, with the line.
+    """
     try:
         return data.decode()
     except UnicodeDecodeError as error:
