@@ -228,7 +228,6 @@ FAULTS = (
     # Files of rows
     Fault("a line with two objects is a row", "data/formats.py", 'text.count("\\n{") != feeds', "False", "tests/data/test_files.py"),
     Fault("an absent value that Arrow makes null", "data/formats.py", " or any(column.null_count for column in table.columns)", "", "tests/data/test_files.py"),
-    Fault("Arrow chooses the types", "data/formats.py", 'unexpected_field_behavior="error"', 'unexpected_field_behavior="infer"', "tests/data/test_files.py"),
     Fault("a name that stands in a row twice", "data/formats.py", "if sound and sum(map(len, rows)) == colons:", "if sound:", "tests/data/test_files.py"),
     Fault("ragged rows begin a quoted one", "data/delimited.py", "self._quoted_row(line) if is_open and not opened else None", "self._quoted_row(line) if is_open else None", "tests/data/test_files.py"),
     Fault("cells behind the header are left out", "data/delimited.py", "and not any(map(str.strip, cells[width:]))", "and True", "tests/data/test_files.py"),
