@@ -83,7 +83,6 @@ def test_a_room_that_imports_late_says_its_names_to_type_checkers_too(module: st
     assert {name for name, room in tinybert_hf._MODULE_OF.items() if room == module} <= known
 
 
-@pytest.mark.slow
 def test_mypy_knows_them_in_a_users_file(tmp_path: Path) -> None:
     pytest.importorskip("mypy")
     (tmp_path / "user.py").write_text(USER, encoding="utf-8")
@@ -96,8 +95,8 @@ def test_mypy_knows_them_in_a_users_file(tmp_path: Path) -> None:
     assert len(revealed) == USER.count("reveal_type"), done.stdout + done.stderr
     assert "Any" not in revealed
     assert revealed[0].endswith(".DistillationArguments")
-    assert revealed[1] == "builtins.float"
+    assert revealed[1].removeprefix("builtins.") == "float"
     errors = [line for line in done.stdout.splitlines() if ": error: " in line]
     assert len(errors) == 2, done.stdout
-    assert "temperature" in errors[0] or "float" in errors[0]
-    assert "DistilationArguments" in errors[1]
+    assert '"float"' in errors[0]
+    assert 'no attribute "DistilationArguments"' in errors[1]
