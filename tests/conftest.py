@@ -78,6 +78,23 @@ def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 
 @pytest.fixture
+def place(work: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """What the examples of the pages begin with: a teacher in teacher/, rows in two files."""
+    from tiny_run import make_teacher, rows, write_rows
+
+    from tinybert_hf.model import PRESETS
+
+    texts = [{"sentence": row["text"], "label": row["label"]} for row in rows()]
+    write_rows(work / "train.jsonl", texts)
+    write_rows(work / "dev.jsonl", texts[:8])
+    make_teacher(work / "teacher")
+    # The code is run as it stands; what it calls 4l-312d is small enough for that teacher, and for a test.
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32}
+    monkeypatch.setitem(PRESETS, "4l-312d", shape)
+    return work
+
+
+@pytest.fixture
 def disk(tmp_path: Path) -> Iterator[Disk]:
     """A small file system that can be filled up."""
     with mounted(tmp_path / "disk") as small:

@@ -1,31 +1,18 @@
-"""What the README says is so: its commands parse, its code imports, its files exist."""
+"""What the README says is so: its commands parse, its code imports, nothing that it should lead to is left out."""
 
 import re
-from pathlib import Path
 
 import pytest
-from markdown_pages import ROOT, check_command, check_python, commands, fenced_blocks, links, parse
+from markdown_pages import ROOT, check_command, check_python, commands, fenced_blocks, links, parse, targets
 
-import tinybert_hf
+from tinybert_hf.cli import COMMANDS
 
 README = (ROOT / "README.md").read_text(encoding="utf-8")
-
-
-def file_tree(text: str) -> dict[str, str]:
-    """Path -> description of every line of the file tree that begins with `tinybert_hf/`."""
-    tree: dict[str, str] = {}
-    for block in fenced_blocks(text, "", "text"):
-        if not block.lstrip().startswith("tinybert_hf/"):
-            continue
-        folders: list[str] = []
-        for line in block.splitlines():
-            match = re.match(r"^([\s│├└─]*)(\S+)\s*(.*)$", line)
-            if match is None:
-                continue
-            depth, name = len(match[1]) // 4, match[2]
-            folders = [*folders[:depth], name.rstrip("/")]
-            tree["/".join(folders)] = match[3].strip()
-    return tree
+# The set-up with the main job, and the set-up with the tests: alone in their blocks, where a reader sees them at once.
+FIRST = (
+    "pip install -e . && tinybert distill demo\n",
+    'pip install -e ".[test]" && pytest -n logical --dist loadfile\n',
+)
 
 
 @pytest.mark.parametrize("words", commands(README), ids=" ".join)
@@ -43,20 +30,33 @@ def test_link_leads_somewhere(target: str) -> None:
     assert (ROOT / target).exists()
 
 
-def test_file_tree_names_every_file_once_with_a_description() -> None:
-    tree = file_tree(README)
-    assert tree, "the README has no file tree"
-    package = Path(tinybert_hf.__file__).parent
-    files = {
-        str(file.relative_to(ROOT))
-        for file in package.rglob("*")
-        if file.is_file() and "__pycache__" not in file.parts and file.name != "py.typed"
-    }
-    listed = {path for path in tree if (ROOT / path).is_file() or not (ROOT / path).is_dir()}
-    assert listed - files - {"tinybert_hf/py.typed"} == set(), "the tree names files that are not there"
-    # An __init__.py that only gathers names is said by its folder's line.
-    assert {file for file in files - listed if not file.endswith("__init__.py")} == set(), "files without a line"
-    assert [path for path in listed if not tree[path]] == [], "lines without a description"
+def test_it_is_a_door_and_not_the_house() -> None:
+    assert len(README.encode()) <= 12_000
+
+
+def test_both_first_commands_stand_at_its_top() -> None:
+    assert tuple(fenced_blocks(README, "bash")[:2]) == FIRST
+    assert README.index(FIRST[1]) < README.index("```python")
+    assert README[: README.index(FIRST[1])].count("\n") <= 40
+
+
+def test_it_shows_python_before_its_other_commands() -> None:
+    languages = re.findall(r"^```(\w+)", README, flags=re.MULTILINE)
+    assert languages[:3] == ["bash", "bash", "python"]
+
+
+@pytest.mark.parametrize("command", [command.__name__.replace("_", "-") for command in COMMANDS])
+def test_every_command_has_its_page(command: str) -> None:
+    rows = [line for line in README.splitlines() if line.startswith("| `tinybert ")]
+    named = [row for row in rows if f"`tinybert {command}`" in row.split(" | ")[0]]
+    assert len(named) == 1
+    assert targets(named[0])
+
+
+def test_it_leads_to_every_page_and_every_notebook() -> None:
+    pages = {f"docs/{file.name}" for file in (ROOT / "docs").glob("*.md")} - {"docs/index.md"}
+    notebooks = {f"notebooks/{file.name}" for file in (ROOT / "notebooks").glob("*.ipynb")}
+    assert pages | notebooks <= set(links(README))
 
 
 EXAMPLE = """
@@ -65,12 +65,6 @@ pip install -e . && tinybert distill demo   # a comment
 tinybert distill --train-file a.jsonl \\
     --teacher x
 ```
-```text
-tinybert_hf/
-├── cli/                 commands
-│   └── distill.py       one command
-└── errors.py            what can go wrong
-```
 [a](docs/a.md#part) [b](https://example.org) ![c](c.png)
 """
 
@@ -78,12 +72,6 @@ tinybert_hf/
 def test_the_reading_of_a_readme() -> None:
     assert commands(EXAMPLE) == [["distill", "demo"], ["distill", "--train-file", "a.jsonl", "--teacher", "x"]]
     assert links(EXAMPLE) == ["docs/a.md", "c.png"]
-    assert file_tree(EXAMPLE) == {
-        "tinybert_hf": "",
-        "tinybert_hf/cli": "commands",
-        "tinybert_hf/cli/distill.py": "one command",
-        "tinybert_hf/errors.py": "what can go wrong",
-    }
 
 
 def test_a_wrong_command_is_found() -> None:

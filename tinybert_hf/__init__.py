@@ -5,6 +5,7 @@ imported when its name is first used.
 """
 
 import sys
+from typing import TYPE_CHECKING
 
 from tinybert_hf.lazy_names import lazy_names
 
@@ -40,6 +41,17 @@ _MODULE_OF = {
     "QuestionAnswerer": "tinybert_hf.evaluation",
     "push": "tinybert_hf.hub",
     "convert_checkpoint": "tinybert_hf.conversion",
+    "prune_vocabulary": "tinybert_hf.pruning",
+    "prune_checkpoint": "tinybert_hf.pruning",
+    "PrunedModel": "tinybert_hf.pruning",
+    "PruningReport": "tinybert_hf.pruning",
+    "export_model": "tinybert_hf.export",
+    "ExportReport": "tinybert_hf.export",
+    "open_exported": "tinybert_hf.opening",
+    "benchmark_models": "tinybert_hf.benchmarking",
+    "BenchmarkSettings": "tinybert_hf.benchmarking",
+    "BenchmarkReport": "tinybert_hf.benchmarking",
+    "write_report": "tinybert_hf.reporting",
     "load_recipe": "tinybert_hf.recipes.loader",
     "run_recipe": "tinybert_hf.recipes.run",
     "quiet_libraries": "tinybert_hf.cli.quiet",
@@ -48,5 +60,48 @@ _MODULE_OF = {
 
 __all__ = sorted(_MODULE_OF)
 
-
-__getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)
+# mypy and editors read the imports, and know no other name; at run time a name is imported when it is first used.
+if TYPE_CHECKING:
+    from tinybert_hf.benchmarking import BenchmarkReport as BenchmarkReport
+    from tinybert_hf.benchmarking import BenchmarkSettings as BenchmarkSettings
+    from tinybert_hf.benchmarking import benchmark_models as benchmark_models
+    from tinybert_hf.cli.quiet import quiet_libraries as quiet_libraries
+    from tinybert_hf.conversion import convert_checkpoint as convert_checkpoint
+    from tinybert_hf.distillation import LayerMap as LayerMap
+    from tinybert_hf.distillation import Teachers as Teachers
+    from tinybert_hf.distillation import distillation_losses as distillation_losses
+    from tinybert_hf.distillation import initialize_from_teacher as initialize_from_teacher
+    from tinybert_hf.distillation import load_teacher as load_teacher
+    from tinybert_hf.distillation import resolve_layer_map as resolve_layer_map
+    from tinybert_hf.errors import TinyBertError as TinyBertError
+    from tinybert_hf.evaluation import QuestionAnswerer as QuestionAnswerer
+    from tinybert_hf.export import ExportReport as ExportReport
+    from tinybert_hf.export import export_model as export_model
+    from tinybert_hf.hub import push as push
+    from tinybert_hf.model import TinyBertConfig as TinyBertConfig
+    from tinybert_hf.model import TinyBertForMaskedLM as TinyBertForMaskedLM
+    from tinybert_hf.model import TinyBertForMultipleChoice as TinyBertForMultipleChoice
+    from tinybert_hf.model import TinyBertForQuestionAnswering as TinyBertForQuestionAnswering
+    from tinybert_hf.model import TinyBertForSeq2Seq as TinyBertForSeq2Seq
+    from tinybert_hf.model import TinyBertForSequenceClassification as TinyBertForSequenceClassification
+    from tinybert_hf.model import TinyBertForTokenClassification as TinyBertForTokenClassification
+    from tinybert_hf.model import TinyBertModel as TinyBertModel
+    from tinybert_hf.opening import open_exported as open_exported
+    from tinybert_hf.pruning import PrunedModel as PrunedModel
+    from tinybert_hf.pruning import PruningReport as PruningReport
+    from tinybert_hf.pruning import prune_checkpoint as prune_checkpoint
+    from tinybert_hf.pruning import prune_vocabulary as prune_vocabulary
+    from tinybert_hf.recipes.loader import load_recipe as load_recipe
+    from tinybert_hf.recipes.run import run_recipe as run_recipe
+    from tinybert_hf.reporting import write_report as write_report
+    from tinybert_hf.training import DistillationArguments as DistillationArguments
+    from tinybert_hf.training import DistillationTrainer as DistillationTrainer
+    from tinybert_hf.training import FinetuneSettings as FinetuneSettings
+    from tinybert_hf.training import Phase as Phase
+    from tinybert_hf.training import Seq2SeqDistillationArguments as Seq2SeqDistillationArguments
+    from tinybert_hf.training import Seq2SeqDistillationTrainer as Seq2SeqDistillationTrainer
+    from tinybert_hf.training import finetune as finetune
+    from tinybert_hf.training import run_phases as run_phases
+    from tinybert_hf.training import with_teacher_tokens as with_teacher_tokens
+else:
+    __getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)

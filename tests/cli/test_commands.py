@@ -12,6 +12,7 @@ from typing import Any
 
 import pytest
 import yaml
+from markdown_pages import ROOT, commands
 from tiny_run import make_teacher, recipe_mapping, rows, write_rows
 from transformers import AutoModelForSequenceClassification
 from typer.testing import Result
@@ -132,6 +133,16 @@ def test_distill_files_then_evaluate(tinybert: Cli, work: Path, files: list[str]
     named = tinybert("evaluate", "out", "--validation-file", "c.jsonl", "--text-column", "review", "--json")
     assert named.exit_code == 0, named.output
     assert json.loads(named.stdout) == json.loads(measured.stdout)
+
+
+def test_the_commands_of_the_readme_distil_a_users_files(tinybert: Cli, place: Path) -> None:
+    every = commands((ROOT / "README.md").read_text(encoding="utf-8"))
+    plan, measure = (words for words in every if "train.jsonl" in words or words[:2] == ["evaluate", "out"])
+    assert plan[-1] == "--dry-run"
+    for words in (plan, [*plan[:-1], "--epochs", "1", "--cpu"], measure):
+        result = tinybert(*words)
+        assert result.exit_code == 0, result.output
+    assert "accuracy" in result.output
 
 
 def test_dry_run_prints_the_run_and_writes_nothing(tinybert: Cli, work: Path, files: list[str], teacher: str) -> None:
