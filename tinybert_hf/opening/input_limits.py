@@ -24,6 +24,7 @@ _SHOWN = 4
 _TARGET = "of the target "
 _POOLS = "ForSequenceClassification"
 _NO_LABEL = -100  # of padding
+_LIMITS: dict[tuple[Any, ...], InputLimits] = {}  # by configuration: making a model, even without memory, takes a while
 
 
 @dataclass(frozen=True)
@@ -73,7 +74,15 @@ def limits_of(model: Any) -> InputLimits:
     from transformers import PreTrainedModel
 
     config = getattr(model, "config", model)
-    network = model if isinstance(model, PreTrainedModel) else _skeleton(config)
+    if not isinstance(model, PreTrainedModel):
+        key = type(config), config.to_json_string()
+        if key not in _LIMITS:
+            _LIMITS[key] = _limits(_skeleton(config), config)
+        return _LIMITS[key]
+    return _limits(model, config)
+
+
+def _limits(network: Any, config: Any) -> InputLimits:
     two_halves = bool(getattr(config, "is_encoder_decoder", False)) and hasattr(network, "get_decoder")
     encoder = network.get_encoder() if two_halves else network
     decoder = network.get_decoder() if two_halves else None

@@ -47,6 +47,7 @@ _RESERVED = (
 )
 _BYTES_PER_WEIGHT = 4
 _TOKENS = 32  # of the text that two models are compared by
+_SIZES: dict[tuple[Any, ...], Size] = {}  # counting takes as long as opening the model, and plans ask again
 
 
 @dataclass(frozen=True)
@@ -72,12 +73,16 @@ class Size:
         """
         from torch import device
 
-        config = copy.deepcopy(config)
-        config._attn_implementation = "eager"  # products of a fused attention are not counted
-        with device("meta"):
-            skeleton = make(config)
-        length = min(_TOKENS, getattr(config, "max_position_embeddings", None) or _TOKENS)
-        return cls(sum(part.numel() for part in skeleton.parameters()), forward_flops(skeleton, 1, length))
+        key = make, type(config), config.to_json_string()
+        if key not in _SIZES:
+            config = copy.deepcopy(config)
+            config._attn_implementation = "eager"  # products of a fused attention are not counted
+            with device("meta"):
+                skeleton = make(config)
+            length = min(_TOKENS, getattr(config, "max_position_embeddings", None) or _TOKENS)
+            parameters = sum(part.numel() for part in skeleton.parameters())
+            _SIZES[key] = cls(parameters, forward_flops(skeleton, 1, length))
+        return _SIZES[key]
 
     def is_below(self, other: Size) -> bool:
         """Whether it is smaller and computes less, as far as that is known."""
