@@ -31,6 +31,7 @@ _MODULE_OF = {
     "run_phases": "tinybert_hf.training",
     "finetune": "tinybert_hf.training",
     "distillation_losses": "tinybert_hf.distillation",
+    "DistillationLoss": "tinybert_hf.distillation",
     "resolve_layer_map": "tinybert_hf.distillation",
     "LayerMap": "tinybert_hf.distillation",
     "initialize_from_teacher": "tinybert_hf.distillation",

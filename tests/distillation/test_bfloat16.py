@@ -74,7 +74,7 @@ def test_hidden_states_stay_in_fp32_and_the_losses_close(family: str, monkeypatc
     for wanted in (False, None):
         objective = Objective.between(student, teacher, teacher_bf16=wanted)
         seen, made = objective.capture_teachers(teacher, batch), objective.capture_student(student, batch)
-        assert {state.dtype for state in seen.hidden_states.values()} == {torch.float32}
+        assert {state.dtype for state in seen[0].hidden_states.values()} == {torch.float32}
         assert {state.dtype for state in made.hidden_states.values()} == {torch.float32}
         found[wanted] = objective.compute(made, seen, Masks(batch["attention_mask"]), projections)
     for name, exact in found[False].items():

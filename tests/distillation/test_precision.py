@@ -41,7 +41,9 @@ def formulas(objective: Objective, ours: Capture, theirs: Capture, mask: Tensor,
     for m, n in objective.each[0].layer_map("attention_loss").pairs:
         squares = (scores(ours.attention[m]) - scores(theirs.attention[n])).square()
         total = total + (squares * pairs).sum() / (squares.shape[1] * pairs.sum())
-    for (m, n), projection in zip(((0, 0), *objective.each[0].layer_map("hidden_state_loss").pairs), maps, strict=True):
+    for (m, n), projection in zip(
+        ((0, 0), *objective.each[0].layer_map("hidden_state_loss").pairs), maps, strict=True
+    ):
         squares = (projection(ours.hidden_states[m])[real] - theirs.hidden_states[n][real]).square()
         total = total + squares.mean()
     assert ours.logits is not None

@@ -150,7 +150,8 @@ class Counts:
         """
         each = values.unbind()
         own = dict(zip(self.own, each[len(_SHARED_COUNTS) :], strict=True))
-        return Counts(*each[: len(_SHARED_COUNTS)], own=own)
+        shared: dict[str, Any] = dict(zip(_SHARED_COUNTS, each, strict=False))
+        return Counts(**shared, own=own)
 
 
 _SHARED_COUNTS = tuple(one.name for one in fields(Counts) if one.name != "own")

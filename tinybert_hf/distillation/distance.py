@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from tinybert_hf.distillation.batches import labels_of, masks_of
 from tinybert_hf.distillation.layer_map import LayerMapSpec
-from tinybert_hf.distillation.objective import Objective
+from tinybert_hf.distillation.objective import GivenProjections, Objective
 from tinybert_hf.distillation.projections import Projections, as_lookup
 
 if TYPE_CHECKING:
@@ -80,14 +80,15 @@ def distillation_losses(
     )
     seen = objective.capture_teachers(teacher, batch)
     made = objective.capture_student(student, batch)
-    if not isinstance(projections, Projections):  # one for each layer of the map, whichever losses are computed
+    given: GivenProjections = projections
+    if not isinstance(given, Projections):  # one for each layer of the map, whichever losses are computed
         layers = objective.each[0].layer_map("hidden_state_loss").student_layers
-        projections = as_lookup(projections, (0, *layers))
+        given = as_lookup(given, (0, *layers))
     return objective.compute(
         made,
         seen,
         masks_of(batch),
-        projections,
+        given,
         decoder_projections=decoder_projections,
         labels=labels_of(batch),
     )

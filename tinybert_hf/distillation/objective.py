@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
@@ -36,7 +36,8 @@ from tinybert_hf.errors import CaptureError, LayerMapError, TeacherError, TinyBe
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-GivenProjections = AnyProjections | nn.Module | Sequence[nn.Module] | Mapping[int, nn.Module | None] | None
+_Modules: TypeAlias = Sequence[nn.Module] | Mapping[int, nn.Module] | Mapping[int, nn.Module | None]
+GivenProjections: TypeAlias = AnyProjections | nn.Module | _Modules | None
 
 
 @dataclass(frozen=True)
@@ -125,7 +126,8 @@ class TowardsTeacher:
         if not self.needs_teacher:
             return Capture()
         answer = answer or any(loss.compares_answers for loss in self.entries.values())
-        wanted = Wanted(**self.wanted("teacher"), values=self.keeps_values, answer=answer)
+        layers: dict[str, Any] = self.wanted("teacher")
+        wanted = Wanted(**layers, values=self.keeps_values, answer=answer)
         with evaluation_mode(teacher), torch.no_grad(), bfloat16_products(teacher, self.teacher_bf16):
             return capture(teacher, model_inputs(teacher, batch), wanted=wanted)
 
@@ -263,15 +265,13 @@ class Objective:
         return self._counts_of(masks_of(batch), batch)
 
     def _counts_of(self, masks: Masks, batch: Mapping[str, Any]) -> Counts:
-        own = {
-            name: loss.count_of(name, batch) for name, loss in self.extra_losses.items() if callable(loss.count)
-        }
+        own = {name: loss.count_of(name, batch) for name, loss in self.extra_losses.items() if callable(loss.count)}
         return Counts.of(masks.source, masks.target, masks.word_starts, own=own)
 
     def capture_student(self, student: nn.Module, batch: Mapping[str, Any]) -> Capture:
         """One forward of the student, with gradient, keeping what the losses towards all teachers need."""
         wanted = [one.wanted("student") for one in self.each]
-        layers = {name: set().union(*(one[name] for one in wanted)) for name in LAYER_FIELDS}
+        layers: dict[str, Any] = {name: set().union(*(one[name] for one in wanted)) for name in LAYER_FIELDS}
         values = any(one.keeps_values for one in self.each)
         return capture(student, model_inputs(student, batch), wanted=Wanted(**layers, values=values))
 
@@ -359,17 +359,15 @@ class Objective:
     def _lookups(
         self, projections: GivenProjections, decoder: GivenProjections
     ) -> tuple[Mapping[str, Mapping[int, nn.Module | None]], ...]:
-        kept = isinstance(projections, Projections | JointProjections)
-        every = projections.each() if kept else [projections] * len(self.each)  # type: ignore[union-attr,list-item]
+        each: list[tuple[GivenProjections, GivenProjections]] = [(projections, decoder)] * len(self.each)
+        if isinstance(projections, Projections | JointProjections):
+            each = [(own, own.decoder) for own in projections.each()]
         return tuple(
             {
-                "hidden_states": as_lookup(own, towards.projected_layers),  # type: ignore[arg-type]
-                "decoder_hidden_states": as_lookup(
-                    own.decoder if kept else decoder,  # type: ignore[union-attr,arg-type]
-                    towards.projected_decoder_layers,
-                ),
+                "hidden_states": as_lookup(own, towards.projected_layers),
+                "decoder_hidden_states": as_lookup(own_decoder, towards.projected_decoder_layers),
             }
-            for own, towards in zip(every, self.each, strict=True)
+            for (own, own_decoder), towards in zip(each, self.each, strict=True)
         )
 
 

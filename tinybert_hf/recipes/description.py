@@ -23,7 +23,6 @@ from tinybert_hf.training import Phase
 from tinybert_hf.wording import counted, counted_epochs, counted_layers
 
 
-
 def describe_plan(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> str:
     """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer maps of each phase."""
     translates = isinstance(plan, TranslationPlan)

@@ -258,8 +258,8 @@ def _check_phase(phase: Phase, path: str, *, has_decoder: bool) -> None:
         raise RecipeError(f"{path}: {error}") from error
     if not losses:
         raise RecipeError(
-            f"{path}: the phase {phase.name!r} is for losses of your own, which a recipe cannot name: it runs no code. "
-            "Give a weight to one of ours, or call run_phases from Python (docs/own-loss.md)"
+            f"{path}: the phase {phase.name!r} is for losses of your own, which a recipe cannot name: it runs no code "
+            "of yours. Give a weight to one of ours, or call run_phases from Python (docs/own-loss.md)"
         )
 
 

@@ -71,8 +71,8 @@ def resolve_loss_weights(
         )
     if not weights and phase != EXTRA:
         raise RecipeError(
-            f"Every loss of the phase {phase!r} has weight 0, so there is nothing to learn. (Losses of your own alone: "
-            f"phase={EXTRA!r}.)"
+            f"Every loss of the phase {phase!r} has weight 0, so there is nothing to learn. (For losses of your own "
+            f"alone: the phase {EXTRA!r}.)"
         )
     return weights
 

@@ -23,7 +23,8 @@ EXTRA_LOSSES_FILE = "extra_losses.safetensors"
 
 def weights_of_losses(losses: Mapping[str, DistillationLoss]) -> nn.ModuleDict:
     """The losses of one's own that are modules, by name."""
-    return nn.ModuleDict({name: loss.function for name, loss in losses.items() if isinstance(loss.function, nn.Module)})
+    own = {name: loss.function for name, loss in losses.items()}
+    return nn.ModuleDict({name: one for name, one in own.items() if isinstance(one, nn.Module)})
 
 
 def load_extra_losses(folder: Path, losses: Mapping[str, DistillationLoss]) -> None:

@@ -120,9 +120,7 @@ def unreached_parameters(
     return [parameter for parameter, gradient in zip(trainable, gradients, strict=True) if gradient is None]
 
 
-def new_projections(
-    mode: str, student: PreTrainedModel, teacher: AnyTeacher, objective: Objective
-) -> AnyProjections:
+def new_projections(mode: str, student: PreTrainedModel, teacher: AnyTeacher, objective: Objective) -> AnyProjections:
     """The maps between the widths of student and teachers, for the layers that are compared, not yet fitted.
 
     Raises:

@@ -125,7 +125,8 @@ class DistillationTrainer(ResumableTrainer):
         self.processing_class = kwargs.get("processing_class")
         check_cache(self.teacher, args)
         if args.teacher_cache is not None:
-            check_cached_losses({**dict.fromkeys(args.loss_weights), **self.extra_losses}, args.teacher_cache_hidden_states)
+            every = {**dict.fromkeys(args.loss_weights), **self.extra_losses}
+            check_cached_losses(every, args.teacher_cache_hidden_states)
         if kwargs.get("data_collator") is None:
             kwargs["data_collator"] = collator_for(model, self.processing_class)
         if model_init is not None:
@@ -332,7 +333,7 @@ class DistillationTrainer(ResumableTrainer):
         return (loss, parts) if return_outputs else loss
 
     def _teacher_capture(self, inputs: dict[str, Any]) -> tuple[Capture, ...]:
-        """What the teachers show of a batch: out of the cache of one, or from a forward, its answers noted on request."""
+        """What the teachers show of a batch: out of a cache, or from forwards, the answers noted on request."""
         if self._cache is not None:
             return (capture_from(inputs),)
         if self._answers is None or self._answers.is_complete:
@@ -537,8 +538,8 @@ class DistillationTrainer(ResumableTrainer):
                 ) from error
 
     def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **kwargs: Any) -> Any:
-        """As in transformers; with the losses towards the teacher, where the best checkpoint is chosen by one, or where
-        one is a user's own."""
+        """As in transformers; with the losses towards the teacher, where the best checkpoint is chosen by one of them
+        or a user's own is among them."""
         output = super().evaluation_loop(dataloader, description, *args, **kwargs)
         if description == "Evaluation" and (self._is_chosen_by_distillation or self.extra_losses):
             prefix = kwargs.get("metric_key_prefix", "eval")

@@ -31,7 +31,7 @@ def logits_of(capture: Capture) -> Tensor:
 
 
 def towards_teachers(inputs: LossInputs) -> Tensor:
-    """The prediction loss: towards the weighted mean of what all teachers answer, the labels in the student's order."""
+    """The prediction loss: towards the weighted mean of what all teachers answer."""
     student = logits_of(inputs.student)
     teachers = [
         towards.in_order(logits_of(seen)) for towards, seen in zip(inputs.towards, inputs.teachers, strict=True)
