@@ -469,3 +469,12 @@ def test_phases_hand_on_the_weights_of_a_loss(tmp_path: Path, tiny_tokenizer: Be
     kept = load_file(tmp_path / "parts" / "phases" / "0-intermediate" / EXTRA_LOSSES_FILE)
     assert torch.equal(kept["pooled_loss.map.weight"], stopped["pooled_loss"].function.map.weight)
     assert not list((tmp_path / "whole").rglob("*cache*"))
+
+
+def test_a_recipe_cannot_name_a_loss_of_ones_own() -> None:
+    from tinybert_hf import load_recipe
+
+    with pytest.raises(RecipeError, match=r"phases\.0: the phase 'extra' is for losses of your own.*run_phases"):
+        load_recipe("sst2", {"phases.0.name": "extra", "teacher.model": "teacher"})
+    weighed = {"phases.0.name": "extra", "phases.0.prediction_loss_weight": 1.0, "teacher.model": "teacher"}
+    assert load_recipe("sst2", weighed).phases[0].loss_weights() == {"prediction_loss": 1.0}
