@@ -107,11 +107,11 @@ class Bench:
             self.teacher,
             losses=("attention_loss", "hidden_state_loss", "embedding_loss"),
         )
-        assert dict(objective.layer_map.pairs) == MAP, "the teacher needs 6 layers"
+        assert dict(objective.each[0].layer_map("hidden_state_loss").pairs) == MAP, "the teacher needs 6 layers"
         batch = self.batch(self.rows[:BATCH])
         lookup = {layer: self.projections.of_layer(layer) for layer in STATES}
         with torch.no_grad():
-            seen = objective.capture_teacher(self.teacher, batch)
+            seen = objective.capture_teachers(self.teacher, batch)
             made = objective.capture_student(self.student, batch)
             parts = objective.compute(made, seen, batch["attention_mask"], lookup)
         losses = {"attention": float(parts["attention_loss"])}

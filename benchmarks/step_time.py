@@ -102,7 +102,7 @@ class Models:
 
     def ours(self, batch: dict[str, Tensor]) -> float:
         """One step as this package does it."""
-        seen = self.objective.capture_teacher(self.teacher, batch)
+        seen = self.objective.capture_teachers(self.teacher, batch)
         made = self.objective.capture_student(self.student, batch)
         lookup = {layer: self.projections.of_layer(layer) for layer in range(5)}
         parts = self.objective.compute(made, seen, batch["attention_mask"], lookup)

@@ -179,7 +179,7 @@ def operations(teacher: PreTrainedModel, phase: str, rows: Dataset, tokenizer: A
     for start in range(0, len(order), BATCH):
         batch = dict(tokenizer.pad(rows.select(order[start : start + BATCH])[:], return_tensors="pt"))
         with FlopCounterMode(display=False) as counter:
-            seen = objective.capture_teacher(teacher, batch)
+            seen = objective.capture_teachers(teacher, batch)
         of_teacher += counter.get_total_flops()
         with FlopCounterMode(display=False) as counter:
             made = objective.capture_student(student, batch)

@@ -23,6 +23,8 @@ class Fault:
 ATTENTION, HIDDEN = "distillation/losses/attention.py", "distillation/losses/hidden_state.py"
 PREDICTION, OBJECTIVE = "distillation/losses/prediction.py", "distillation/objective.py"
 MAPS, CAPTURE, PROJECTIONS = "distillation/layer_map.py", "distillation/capture.py", "distillation/projections.py"
+ENTRIES = "distillation/losses/answers.py", "distillation/losses/entry.py", "distillation/losses/__init__.py"
+OWN, TESTS_OF_OWN = "distillation/losses/extra.py", "tests/training/test_own_losses.py"
 TRAINER, BASE, CHECKPOINTS = "training/trainer.py", "training/base.py", "training/checkpoints.py"
 PHASES, CACHE, ANSWERS = "training/phases.py", "training/teacher_cache.py", "training/answer_record.py"
 MODEL, TRANSLATOR = "model/modeling_tinybert.py", "model/modeling_tinybert_seq2seq.py"
@@ -54,7 +56,7 @@ FAULTS = (
     Fault("a sum of squares that cancels is believed", ATTENTION, "or found.total >= _TRUSTED[dtype] * found.parts", "or found.total >= -1.0", TESTS_OF_LOSSES),
     Fault("fp64 is believed however much it cancels", ATTENTION, "        yield torch.float64, _by_scores\n", "        pass\n", TESTS_OF_LOSSES),
     Fault("a gradient of Gram matrices by half", ATTENTION, "2 * (query @ of_keys[..., :own])", "(query @ of_keys[..., :own])", TESTS_OF_LOSSES),
-    Fault("pairs of a target without its own places", ATTENTION, "lengths * (lengths + 1) // 2", "lengths * (lengths - 1) // 2", TESTS_OF_LOSSES),
+    Fault("pairs of a target without its own places", "distillation/batches.py", "lengths * (lengths + 1) // 2", "lengths * (lengths - 1) // 2", TESTS_OF_LOSSES),
     Fault("attention loss in half precision", ATTENTION, "device.type, enabled=False", "device.type, enabled=True", TESTS_OF_LOSSES),
     Fault("padded tokens count in the hidden-state loss", HIDDEN, "~mask.to(torch.bool)[..., None], 0.0", "~mask.to(torch.bool)[..., None] & False, 0.0", TESTS_OF_LOSSES),
     Fault("padding is multiplied by 0, which keeps a NaN", HIDDEN, ".masked_fill(~mask.to(torch.bool)[..., None], 0.0)", " * mask[..., None]", TESTS_OF_LOSSES),
@@ -63,23 +65,32 @@ FAULTS = (
     Fault("temperature on the student alone", PREDICTION, "logits = logits / temperature", "pass", TESTS_OF_LOSSES),
     Fault("a log of a softmax that may be 0", PREDICTION, "student.log_softmax(-1)", "student.softmax(-1).log()", TESTS_OF_LOSSES),
     Fault("logits as targets of several labels", PREDICTION, "logits.sigmoid() if problem_type == MULTI_LABEL", "logits if problem_type == MULTI_LABEL", TESTS_OF_LOSSES),
-    Fault("the teacher's labels in its own order", OBJECTIVE, "theirs = theirs[..., list(self.label_order)]", "pass", TESTS_OF_MAPS),
-    Fault("padded target tokens are predicted too", OBJECTIVE, "real = (masks.source if self.decoder is None else _target(masks)).bool()", "real = torch.ones(ours.shape[:2], dtype=torch.bool)", TESTS_OF_LOSSES),
-    Fault("means over the rows of a part of the batch", OBJECTIVE, "counts = Counts.of(masks.source, masks.target, masks.word_starts) if counts is None else counts", "counts = Counts.of(masks.source, masks.target, masks.word_starts)", TESTS_OF_LOSSES),
+    Fault("the teacher's labels in its own order", OBJECTIVE, "logits = logits[..., order]", "pass", TESTS_OF_MAPS),
+    Fault("padded target tokens are predicted too", ENTRIES[0], "real = (inputs.target_mask if inputs.translates else masks.source).bool()", "real = masks.source.new_ones(student.shape[:2]).bool()", TESTS_OF_LOSSES),
+    Fault("means over the rows of a part of the batch", OBJECTIVE, "counts=self._counts_of(masks, batch) if counts is None else counts", "counts=self._counts_of(masks, batch)", TESTS_OF_LOSSES),
     Fault("every teacher counts alike", PREDICTION, "answer * weight for", "answer / len(answers) for", "tests/distillation/test_joint_objective.py tests/training/test_several_teachers.py"),
-    Fault("the first teacher's states for every teacher", "distillation/joint_objective.py", "weight * towards[index][name]", "weight * towards[0][name]", "tests/distillation/test_joint_objective.py tests/training/test_several_teachers.py"),
+    Fault("the first teacher's states for every teacher", ENTRIES[1], "weight * towards(index)", "weight * towards(0)", "tests/distillation/test_joint_objective.py tests/training/test_several_teachers.py"),
     Fault("a row without tokens counts in the span loss", "distillation/losses/spans.py", "each = each.masked_fill(~mask.bool().any(-1, keepdim=True), 0.0)", "pass", "tests/distillation/test_spans.py"),
     Fault("infinity is a number that a setting can have", "errors.py", "0 < number < below", "0 < number", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
     Fault("a student that computes more is called faster", "recipes/plan_base.py", "self.parameters < other.parameters and not slower", "self.parameters < other.parameters", "tests/recipes/test_plan.py"),
     Fault("twelve heads whatever the width", "model/configuration_tinybert.py", "self.num_attention_heads = _heads_for(self.hidden_size)", "self.num_attention_heads = _USUAL_HEADS", "tests/model/test_configuration.py"),
+    # Losses of one's own
+    Fault("the mean of a batch as that of the whole", OWN, "return total.float() * (own / at_least_some(whole))", "return total.float()", TESTS_OF_OWN),
+    Fault("a sum over tokens divided by rows", OWN, "whole = inputs.counts.own[name] if callable(self.count) else getattr(inputs.counts, self.count)", "whole = inputs.counts.rows", TESTS_OF_OWN),
+    Fault("a count that is another is believed", OWN, "if inputs.counts_are_own and abs(", "if False and abs(", TESTS_OF_OWN),
+    Fault("the teacher's layers by its own numbers", OWN, "{m: other[n] for m, n in layer_map.pairs}", "{n: other[n] for m, n in layer_map.pairs}", TESTS_OF_OWN),
+    Fault("a loss of one's own without its weight", TRAINER, "{name: loss.weight for name, loss in self.extra_losses.items()}}", "{name: 1.0 for name in self.extra_losses}}", TESTS_OF_OWN),
+    Fault("the look at the first rows moves the buffers of a loss", "training/preparation.py", "buffer.copy_(before)", "pass", TESTS_OF_OWN),
+    Fault("a finished phase leaves its losses as they were", "training/phases.py", "load_extra_losses(work, losses_of_phase(own, phase.name))", "pass", TESTS_OF_OWN),
+    Fault("a trial goes on with the weights of the one before", TRAINER, "self.extra_losses[name].function).load_state_dict(start)", "self.extra_losses[name].function)", TESTS_OF_OWN),
     # Layer maps and projections
     Fault("a loss whose map is none is computed all the same", "training/arguments.py", "usual = tuple(name for name in usual if name not in off)", "pass", "tests/training/test_trainer.py"),
     Fault("a deeper student starts from no layer", MAPS, "min(max(n, 1), teacher_layers)", "n", TESTS_OF_MAPS),
     Fault("uniform map rounded down", MAPS, "(2 * m * teacher_layers + student_layers) // (2 * student_layers)", "m * teacher_layers // student_layers", TESTS_OF_MAPS),
     Fault("top map one layer too low", MAPS, "teacher_layers - student_layers if name", "teacher_layers - student_layers - 1 if name", TESTS_OF_MAPS),
     Fault("a list of layers counted from 0", MAPS, "return list(enumerate(teachers, start=1))", "return list(enumerate(teachers, start=0))", TESTS_OF_MAPS),
-    Fault("one map for hidden states and attention", OBJECTIVE, "                self.attention_layer_map, student.attention", "                self.layer_map, student.attention", TESTS_OF_MAPS),
-    Fault("embeddings learn a later layer", OBJECTIVE, "teacher.hidden_states[0], mask", "teacher.hidden_states[max(teacher.hidden_states)], mask", TESTS_OF_MAPS),
+    Fault("one map for hidden states and attention", ENTRIES[2], "layer_maps=(\"attention_layer_map\", \"layer_map\"),", "layer_maps=(\"layer_map\",),", TESTS_OF_MAPS),
+    Fault("embeddings learn a later layer", ENTRIES[1], "EMBEDDINGS = LayerMap(((0, 0),))", "EMBEDDINGS = LayerMap(((0, 1),))", TESTS_OF_MAPS),
     Fault("projections fitted without a bias", PROJECTIONS, "return weight, y_mean - weight @ x_mean", "return weight, y_mean", TESTS_OF_MAPS),
     Fault("one projection where each layer has its own", PROJECTIONS, '"shared" if self.mode == "shared" else str(layer)', '"shared" if self.mode == "shared" else next(iter(self.maps))', TESTS_OF_MAPS),
     # Capture
@@ -99,7 +110,7 @@ FAULTS = (
     Fault("projections are not trained", "training/distillation_model.py", "self.projections = projections\n", "self.projections = projections.requires_grad_(False)\n", TESTS_OF_TRAINER),
     Fault("each process divides by its own counts", TRAINER, 'totals = self.accelerator.reduce(totals, "sum")', "pass", TESTS_OF_PROCESSES),
     Fault("gradients are the mean of processes, not the sum", TRAINER, "loss = loss * self.args.world_size", "pass", TESTS_OF_PROCESSES),
-    Fault("the counts of the last part of a batch alone", TRAINER, "totals += Counts.of(", "totals = Counts.of(", TESTS_OF_TRAINER),
+    Fault("the counts of the last part of a batch alone", TRAINER, "totals += self.distillation_objective", "totals = self.distillation_objective", TESTS_OF_TRAINER),
     Fault("loss weights without effect", TRAINER, "weights[name] * part for", "part for", TESTS_OF_TRAINER),
     Fault("rows that Accelerate repeats count twice", TRAINER, "if own == rows:", "if True:", TESTS_OF_PROCESSES),
     Fault("projections are not saved", TRAINER, "if _internal_call and output_dir is not None", "if not _internal_call and output_dir is not None", TESTS_OF_RESUME),
@@ -110,7 +121,7 @@ FAULTS = (
     Fault("a run that was stopped early trains on", BASE, "if self.control.should_training_stop or self.state", "if self.state", TESTS_OF_RESUME),
     Fault("a finished run takes one step more", BASE, "if self.control.should_training_stop or self.state.global_step >= self.state.max_steps", "if self.control.should_training_stop", TESTS_OF_RESUME),
     Fault("a first evaluation is repeated on going on", BASE, "if skip_scheduler and self._resumed_from is not None", "if False", TESTS_OF_RESUME),
-    Fault("projections are not loaded", TRAINER, "load_whole_state(self.projections, load_file(path))", "pass", TESTS_OF_RESUME),
+    Fault("projections are not loaded", TRAINER, "load_whole_state(module, load_file(path))", "pass", TESTS_OF_RESUME),
     Fault("projections at the student's learning rate", TRAINER, '"lr": rate, ', '"lr": self.args.learning_rate, ', TESTS_OF_TRAINER),
     Fault("decay of projections", TRAINER, '"weight_decay": 0.0}', '"weight_decay": 0.1}', TESTS_OF_TRAINER),
     Fault("logged losses are sums of steps", TRAINER, 'list(self._part_sums.values())), "sum") / steps', 'list(self._part_sums.values())), "sum")', TESTS_OF_TRAINER),
@@ -148,7 +159,7 @@ FAULTS = (
     Fault("any weights in another number format are the same", "data/model_fingerprint.py", "2**-8, 1e-6", "2**8, 1e-6", TESTS_OF_ORIGIN),
     Fault("a recipe's teacher that was exchanged in its place", "recipes/folder.py", "    lines = exchanged + [", "    lines = [", "tests/recipes/test_plan.py"),
     Fault("the figures of the last weights, not of the best", "training/finetuning.py", "best_step(trainer) or trainer.state.global_step", "trainer.state.global_step", TESTS_OF_BEST),
-    Fault("the last projections beside the best student", TRAINER, "self._load_projections(best)", "pass", TESTS_OF_BEST),
+    Fault("the last projections beside the best student", TRAINER, "self._load_beside_the_student(best)", "pass", TESTS_OF_BEST),
     Fault("a metric of a head that does not learn", "training/best_model.py", "if learns_answers(losses) or name in", "if True or name in", TESTS_OF_BEST),
     Fault("patience begins anew after a stop", "training/best_model.py", "callback.early_stopping_patience_counter = count", "pass", TESTS_OF_BEST),
     Fault("the second run in a folder is not told", "data/held_folder.py", "            if not _is_gone(holder):", "            if False:", "tests/data/test_held_folder.py"),

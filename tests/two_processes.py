@@ -27,6 +27,7 @@ from transformers import (
 
 from tinybert_hf import (
     DistillationArguments,
+    DistillationLoss,
     DistillationTrainer,
     Seq2SeqDistillationArguments,
     Seq2SeqDistillationTrainer,
@@ -53,6 +54,7 @@ CASES: dict[str, dict[str, Any]] = {
         "width": 32,
     },
     "random rows": {"phase": "joint", "train_sampling_strategy": "random"},
+    "own losses": {"phase": "joint", "own_losses": True, "gradient_accumulation_steps": 2, "rows": 45},
     "teacher cache": {"phase": "prediction", "teacher_cache": "teacher_cache", "rows": 45},
     "answers noted": {"phase": "intermediate", "rows": 45, "answers": True},
     "answers noted, resumed": {"phase": "joint", "rows": 45, "answers": True, "resumed": True},
@@ -134,6 +136,32 @@ def padded(batch: list[dict[str, Any]]) -> dict[str, torch.Tensor]:
     return {**made, "word_starts": pad("word_starts", 0)} if "word_starts" in batch[0] else made
 
 
+class MappedStates(torch.nn.Module):
+    """A loss with weights: a mean over rows."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        torch.manual_seed(1)
+        self.map = torch.nn.Linear(24, 32)
+
+    def forward(self, student: Any, teacher: Any, batch: Any) -> torch.Tensor:
+        return (self.map(student.hidden_states[2][:, 0]) - teacher.hidden_states[2][:, 0]).square().mean()
+
+
+def chosen_rows(student: Any, teacher: Any, batch: Any) -> tuple[torch.Tensor, torch.Tensor]:
+    """A sum over the rows of one label; a process may have none of them."""
+    chosen = batch["labels"] == 1
+    return (student.logits[chosen] - teacher.logits[chosen]).square().mean(-1).sum(), chosen.sum()
+
+
+def own_losses() -> dict[str, DistillationLoss]:
+    """One with weights, and one that counts in a way of its own."""
+    return {
+        "mapped_loss": DistillationLoss(MappedStates(), weight=2.0, hidden_states="last"),
+        "chosen_loss": DistillationLoss(chosen_rows, count=lambda batch: (batch["labels"] == 1).sum()),
+    }
+
+
 def label_words(ids: list[int], index: int) -> dict[str, list[int]]:
     """First pieces at every second or third token, so that rows have unequal numbers of them."""
     starts = [int(place > 0 and place % (2 + index % 2) == 0) for place in range(len(ids))]
@@ -186,6 +214,7 @@ def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[Distil
     case = dict(case)
     count, width, translates = case.pop("rows", 42), case.pop("width", 24), case.pop("translator", False)
     words = case.pop("words", False)
+    extra = own_losses() if case.pop("own_losses", False) else None
     general = case.pop("general", False)
     spans = case.pop("spans", False)
     if "teacher_cache" in case:
@@ -237,6 +266,7 @@ def make_trainer(case: dict[str, Any], folder: Path, world: int) -> tuple[Distil
         train_dataset=data,
         data_collator=padded,
         callbacks=[noting],
+        extra_losses=extra,
     )
     noting.model = trainer.model
     return trainer, noting

@@ -32,6 +32,9 @@ _MODULE_OF = {
     "run_phases": "tinybert_hf.training",
     "finetune": "tinybert_hf.training",
     "distillation_losses": "tinybert_hf.distillation",
+    "AttentionRecord": "tinybert_hf.distillation",
+    "Capture": "tinybert_hf.distillation",
+    "DistillationLoss": "tinybert_hf.distillation",
     "resolve_layer_map": "tinybert_hf.distillation",
     "LayerMap": "tinybert_hf.distillation",
     "initialize_from_teacher": "tinybert_hf.distillation",
@@ -67,6 +70,9 @@ if TYPE_CHECKING:
     from tinybert_hf.benchmarking import benchmark_models as benchmark_models
     from tinybert_hf.cli.quiet import quiet_libraries as quiet_libraries
     from tinybert_hf.conversion import convert_checkpoint as convert_checkpoint
+    from tinybert_hf.distillation import AttentionRecord as AttentionRecord
+    from tinybert_hf.distillation import Capture as Capture
+    from tinybert_hf.distillation import DistillationLoss as DistillationLoss
     from tinybert_hf.distillation import LayerMap as LayerMap
     from tinybert_hf.distillation import Teachers as Teachers
     from tinybert_hf.distillation import distillation_losses as distillation_losses

@@ -73,8 +73,8 @@ def test_hidden_states_stay_in_fp32_and_the_losses_close(family: str, monkeypatc
     found = {}
     for wanted in (False, None):
         objective = Objective.between(student, teacher, teacher_bf16=wanted)
-        seen, made = objective.capture_teacher(teacher, batch), objective.capture_student(student, batch)
-        assert {state.dtype for state in seen.hidden_states.values()} == {torch.float32}
+        seen, made = objective.capture_teachers(teacher, batch), objective.capture_student(student, batch)
+        assert {state.dtype for state in seen[0].hidden_states.values()} == {torch.float32}
         assert {state.dtype for state in made.hidden_states.values()} == {torch.float32}
         found[wanted] = objective.compute(made, seen, Masks(batch["attention_mask"]), projections)
     for name, exact in found[False].items():
@@ -93,6 +93,6 @@ def test_translators_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> N
     logits = {}
     for wanted in (False, True):
         objective = Objective.between(student, teacher, losses=["prediction_loss"], teacher_bf16=wanted)
-        logits[wanted] = objective.capture_teacher(teacher, batch).logits
+        logits[wanted] = objective.capture_teachers(teacher, batch)[0].logits
     torch.testing.assert_close(logits[True].float(), logits[False], rtol=0.05, atol=0.05)
     assert not torch.equal(logits[True].float(), logits[False])

@@ -15,10 +15,9 @@ from torch import Tensor, nn
 from transformers import BertTokenizer
 
 from tinybert_hf import Teachers, distillation_losses
-from tinybert_hf.distillation.batches import Counts
-from tinybert_hf.distillation.joint_objective import JointObjective
+from tinybert_hf.distillation.batches import Counts, Masks
 from tinybert_hf.distillation.losses.prediction import mixed_logits, prediction_loss
-from tinybert_hf.distillation.objective import Masks
+from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import JointProjections, Projections
 from tinybert_hf.distillation.teachers import settled
 from tinybert_hf.errors import LayerMapError, TeacherError, TinyBertError
@@ -72,14 +71,13 @@ def test_the_logits_of_the_mixture_say_its_probabilities(kind: str) -> None:
 
 
 def losses_of(student: Any, teachers: Teachers, batch: dict[str, Tensor], losses: Any, maps: Any) -> dict[str, Tensor]:
-    objective = JointObjective.between(student, teachers, losses=losses)
-    return objective.compute_with(
+    objective = Objective.between(student, teachers, losses=losses)
+    return objective.compute(
         objective.capture_student(student, batch),
-        objective.capture_teacher(teachers, batch),
+        objective.capture_teachers(teachers, batch),
         Masks(batch["attention_mask"]),
         JointProjections(maps),
         Counts.of(batch["attention_mask"]),
-        None,
     )
 
 
@@ -147,10 +145,10 @@ def test_vocabularies_are_compared_and_not_their_sizes(tiny_tokenizer: BertToken
     assert len(other) == len(tiny_tokenizer)
     teachers = settled(Teachers([bert(), bert()], tokenizers=[None, other]), tiny_tokenizer)
     with pytest.raises(TeacherError, match=r"teachers\[1\] \(Bert.*'film' \(8 and 7\).*embedding_loss_weight to 0"):
-        JointObjective.between(bert(), teachers, losses=(*LAYERS, "prediction_loss"))
-    JointObjective.between(bert(), teachers, losses=("prediction_loss", "label_loss"))
+        Objective.between(bert(), teachers, losses=(*LAYERS, "prediction_loss"))
+    Objective.between(bert(), teachers, losses=("prediction_loss", "label_loss"))
     spared = settled(Teachers([bert(), bert()], layer_maps=[None, "none"], tokenizers=[None, other]), tiny_tokenizer)
-    JointObjective.between(bert(), spared, losses=(*LAYERS, "prediction_loss"))
+    Objective.between(bert(), spared, losses=(*LAYERS, "prediction_loss"))
     with pytest.raises(TeacherError, match="processing_class"):
         settled(Teachers([bert()], tokenizers=[other]), None)
 
@@ -158,7 +156,7 @@ def test_vocabularies_are_compared_and_not_their_sizes(tiny_tokenizer: BertToken
 def test_a_translators_teacher_with_other_tokens_teaches_by_its_translations(tiny_tokenizer: BertTokenizer) -> None:
     teachers = settled(Teachers([translator("marian")], tokenizers=[other_tokenizer(tiny_tokenizer)]), tiny_tokenizer)
     with pytest.raises(TeacherError, match="pseudo-label"):
-        JointObjective.between(translating_student(), teachers, losses=("prediction_loss",))
+        Objective.between(translating_student(), teachers, losses=("prediction_loss",))
 
 
 @pytest.mark.parametrize(
@@ -193,22 +191,21 @@ def test_a_teacher_that_does_not_fit_is_named(second: Any, layer_maps: Any, kind
     names = {0: "no", 1: "yes", 2: "perhaps"}
     teachers = Teachers([bert(id2label=names), second()], layer_maps=layer_maps)
     with pytest.raises(kind, match=rf"(?s){'' if 'nobody' in message else 'teachers.1. '}.*{message}"):
-        JointObjective.between(bert(id2label=names), teachers, losses=(*LAYERS, "prediction_loss"))
+        Objective.between(bert(id2label=names), teachers, losses=(*LAYERS, "prediction_loss"))
 
 
 def test_translators_have_several_teachers_too() -> None:
     from tiny_seq2seq import translation_batch
 
     student, models, batch = translating_student(), [translator("marian"), translator("m2m100")], translation_batch()
-    objective = JointObjective.between(student, Teachers(models, [1, 3]), losses=("prediction_loss",))
+    objective = Objective.between(student, Teachers(models, [1, 3]), losses=("prediction_loss",))
     masks = Masks(batch["attention_mask"], batch["labels"] != -100)
-    found = objective.compute_with(
+    found = objective.compute(
         objective.capture_student(student, batch),
-        objective.capture_teacher(Teachers(models), batch),
+        objective.capture_teachers(Teachers(models), batch),
         masks,
         JointProjections([Projections("none", 1, 1, ())] * 2),
         Counts.of(masks.source, masks.target),
-        None,
     )
     each = [
         distillation_losses(student, model, batch, losses=["prediction_loss"])["prediction_loss"] for model in models

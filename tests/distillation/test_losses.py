@@ -287,7 +287,7 @@ def test_parts_of_a_batch_add_up_to_the_whole() -> None:
     whole = batch_of([9, 1, 5, 7])
 
     def losses(batch: dict[str, Tensor], counts: Counts) -> dict[str, Tensor]:
-        seen, made = objective.capture_teacher(teacher, batch), objective.capture_student(student, batch)
+        seen, made = objective.capture_teachers(teacher, batch), objective.capture_student(student, batch)
         return objective.compute(made, seen, batch["attention_mask"], lookup, counts)
 
     counts = Counts.of(whole["attention_mask"])

@@ -7,6 +7,7 @@ import pytest
 import torch
 from tiny_models import batch_of, bert
 from torch import nn
+from transformers import BertForMaskedLM
 
 from tinybert_hf.distillation import Projections, distillation_losses, label_order, load_teacher
 from tinybert_hf.distillation.losses import ENCODER_LOSSES, prediction_loss, span_prediction_loss
@@ -206,3 +207,12 @@ def test_a_teacher_without_a_tokenizer_is_refused(tmp_path: Path) -> None:
     bert(layers=2).save_pretrained(tmp_path)
     with pytest.raises(TeacherError, match="comes without a tokenizer"):
         load_teacher(str(tmp_path))
+
+
+def test_masked_language_models_compare_their_whole_vocabulary() -> None:
+    """Their configurations have labels too, usually two, which their logits are not of."""
+    student, teacher = (BertForMaskedLM(bert(layers=layers, num_labels=2).config).eval() for layers in (2, 4))
+    batch = batch_of([5, 3])
+    found = distillation_losses(student, teacher, batch, losses=["prediction_loss"])["prediction_loss"]
+    ours, theirs = (model(**batch).logits[batch["attention_mask"].bool()] for model in (student, teacher))
+    torch.testing.assert_close(found, -(theirs.softmax(-1) * ours.log_softmax(-1)).sum(-1).mean())

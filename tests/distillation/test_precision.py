@@ -38,10 +38,12 @@ def formulas(objective: Objective, ours: Capture, theirs: Capture, mask: Tensor,
         return record.scaling * record.query @ record.key.transpose(-1, -2)
 
     total = torch.zeros((), dtype=maps[0].weight.dtype)
-    for m, n in objective.attention_layer_map.pairs:
+    for m, n in objective.each[0].layer_map("attention_loss").pairs:
         squares = (scores(ours.attention[m]) - scores(theirs.attention[n])).square()
         total = total + (squares * pairs).sum() / (squares.shape[1] * pairs.sum())
-    for (m, n), projection in zip(((0, 0), *objective.layer_map.pairs), maps, strict=True):
+    for (m, n), projection in zip(
+        ((0, 0), *objective.each[0].layer_map("hidden_state_loss").pairs), maps, strict=True
+    ):
         squares = (projection(ours.hidden_states[m])[real] - theirs.hidden_states[n][real]).square()
         total = total + squares.mean()
     assert ours.logits is not None
@@ -56,8 +58,8 @@ def test_gradients_against_float64(dtype: torch.dtype) -> None:
     maps = nn.ModuleList([nn.Linear(24, 32) for _ in range(3)])
     wide_student, wide_teacher, wide_maps = (copy.deepcopy(one).double() for one in (student, teacher, maps))
     objective = Objective.between(student, teacher)
-    made, seen = objective.capture_student(wide_student, batch), objective.capture_teacher(wide_teacher, batch)
-    exact_loss = formulas(objective, made, seen, batch["attention_mask"], wide_maps)
+    made, seen = objective.capture_student(wide_student, batch), objective.capture_teachers(wide_teacher, batch)
+    exact_loss = formulas(objective, made, seen[0], batch["attention_mask"], wide_maps)
     exact_loss.backward()
     with torch.autocast("cpu", dtype=dtype, enabled=dtype != torch.float32):
         loss = sum(distillation_losses(student, teacher, batch, projections=list(maps)).values())
@@ -182,7 +184,7 @@ def whole_gradient(batch: dict[str, Tensor], parts: list[slice | list[int]], **c
     counts = Counts.of(batch["attention_mask"])
     for part in parts:
         rows = {name: value[part] for name, value in batch.items()}
-        made, seen = objective.capture_student(student, rows), objective.capture_teacher(teacher, rows)
+        made, seen = objective.capture_student(student, rows), objective.capture_teachers(teacher, rows)
         sum(objective.compute(made, seen, rows["attention_mask"], maps, counts).values()).backward()
     parameters = [*student.parameters(), *(p for each in maps.values() for p in each.parameters())]
     return [p.grad for p in parameters]
@@ -213,7 +215,7 @@ def test_reentrant_checkpointing_serves_the_losses_that_need_no_queries() -> Non
         if checkpointing:
             student.activation_checkpointing_enable(activation_checkpointing_kwargs=checkpointing)
         objective = Objective.between(student, teacher, losses=losses)
-        made, seen = objective.capture_student(student, batch), objective.capture_teacher(teacher, batch)
+        made, seen = objective.capture_student(student, batch), objective.capture_teachers(teacher, batch)
         parts = objective.compute(made, seen, batch["attention_mask"], dict.fromkeys((0, 1, 2), projection))
         sum(parts.values()).backward()
         return [p.grad for p in student.parameters() if p.grad is not None]

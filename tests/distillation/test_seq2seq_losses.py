@@ -23,8 +23,9 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, T5Config, T5ForConditionalGeneration
 
 from tinybert_hf.distillation import AttentionRecord, Counts, Masks, Objective, Projections, distillation_losses
+from tinybert_hf.distillation.batches import causal_pairs
 from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES
-from tinybert_hf.distillation.losses.attention import attention_loss, causal_pairs
+from tinybert_hf.distillation.losses.attention import attention_loss
 from tinybert_hf.distillation.losses.label import label_loss
 from tinybert_hf.errors import CaptureError
 
@@ -245,7 +246,7 @@ def test_parts_of_a_batch_add_up_to_the_whole(maps: dict[str, nn.Module]) -> Non
     def losses(batch: dict[str, Tensor], counts: Counts | None) -> dict[str, Tensor]:
         return objective.compute(
             objective.capture_student(model, batch),
-            objective.capture_teacher(other, batch),
+            objective.capture_teachers(other, batch),
             Masks(batch["attention_mask"], batch["labels"] != -100),
             dict.fromkeys((0, 1, 2), maps["projections"]),
             counts,

@@ -15,7 +15,6 @@ from transformers import (
 )
 
 from tinybert_hf.distillation import Counts, Objective, Teachers, distillation_losses
-from tinybert_hf.distillation.joint_objective import objective_between
 from tinybert_hf.distillation.losses.spans import SPANS, mixed_span_logits, span_label_loss, span_prediction_loss
 from tinybert_hf.distillation.shapes import answers_with_spans
 from tinybert_hf.errors import CaptureError, TeacherError
@@ -126,7 +125,7 @@ def test_losses_are_unchanged_by_padding_and_by_the_split_into_batches() -> None
     parts = []
     for rows in (slice(0, 1), slice(1, 4)):
         own = {name: value[rows] for name, value in batch.items()}
-        seen, made = objective.capture_teacher(teacher, own), objective.capture_student(student, own)
+        seen, made = objective.capture_teachers(teacher, own), objective.capture_student(student, own)
         parts.append(objective.compute(made, seen, own["attention_mask"], {}, counts)["prediction_loss"])
     torch.testing.assert_close(torch.stack(parts).sum(), expected["prediction_loss"])
 
@@ -134,31 +133,18 @@ def test_losses_are_unchanged_by_padding_and_by_the_split_into_batches() -> None
 def test_several_teachers_count_by_their_probabilities() -> None:
     student, batch = answerer(), batch_of(LENGTHS)
     teachers = [answerer(layers=4, seed=seed) for seed in (1, 2)]
-    objective = objective_between(student, Teachers(teachers, [3.0, 1.0]), losses=["prediction_loss"])
-    seen = objective.capture_teacher(Teachers(teachers, [3.0, 1.0]), batch)  # type: ignore[arg-type]
-    towards = [objective.each[0].teacher_logits(one) for one in seen]  # type: ignore[union-attr]
+    objective = Objective.between(student, Teachers(teachers, [3.0, 1.0]), losses=["prediction_loss"])
+    seen = objective.capture_teachers(Teachers(teachers, [3.0, 1.0]), batch)  # type: ignore[arg-type]
+    towards = [each.in_order(one.logits) for each, one in zip(objective.each, seen, strict=True)]
     made = objective.capture_student(student, batch)
     assert made.logits is not None
     expected = plain(made.logits, towards, [0.75, 0.25], 1.0)
-    masks = Counts.of(batch["attention_mask"])
-    loss = objective.each[0].prediction(
-        made,
-        towards,
-        _masks(batch["attention_mask"]),
-        masks,
-        objective.weights,  # type: ignore[union-attr]
-    )
+    loss = objective.compute(made, seen, batch["attention_mask"])["prediction_loss"]
     torch.testing.assert_close(loss, expected)
     mean = mixed_span_logits([one[0] for one in towards], (0.75, 0.25)).softmax(0)
     torch.testing.assert_close(mean, 0.75 * towards[0][0].softmax(0) + 0.25 * towards[1][0].softmax(0))
     # Windows of one context stay comparable: models that agree give back their own logits.
     torch.testing.assert_close(mixed_span_logits([towards[0][0]] * 2, (0.75, 0.25)), towards[0][0])
-
-
-def _masks(mask: Tensor) -> object:
-    from tinybert_hf.distillation.objective import Masks
-
-    return Masks(mask)
 
 
 def test_what_does_not_fit_is_refused() -> None:
@@ -176,7 +162,7 @@ def test_teachers_with_tokens_of_their_own_are_refused() -> None:
     teachers = Teachers([answerer(layers=4), other])
     teachers.differences = ((), ("film 3 and 7",))
     with pytest.raises(TeacherError, match=r"teachers\[1\].*places among the tokens.*with the student's tokenizer"):
-        objective_between(answerer(), teachers, losses=["prediction_loss"])
+        Objective.between(answerer(), teachers, losses=["prediction_loss"])
 
 
 def test_a_row_without_tokens_is_worth_nothing() -> None:

@@ -35,7 +35,7 @@ def loss_of(
     counts: Counts | None = None,
 ) -> Tensor:
     objective = Objective.between(student, teacher, losses=("prediction_loss",))
-    seen, made = objective.capture_teacher(teacher, batch), objective.capture_student(student, batch)
+    seen, made = objective.capture_teachers(teacher, batch), objective.capture_student(student, batch)
     masks = Masks(batch["attention_mask"], word_starts=starts)
     return objective.compute(made, seen, masks, {}, counts)["prediction_loss"]
 
@@ -89,6 +89,6 @@ def test_labels_are_matched_by_name() -> None:
 def test_without_the_column_every_real_token_counts() -> None:
     student, teacher, batch = model(), model(4, seed=1), batch_of(LENGTHS)
     objective = Objective.between(student, teacher, losses=("prediction_loss",))
-    seen, made = objective.capture_teacher(teacher, batch), objective.capture_student(student, batch)
+    seen, made = objective.capture_teachers(teacher, batch), objective.capture_student(student, batch)
     everywhere = objective.compute(made, seen, batch["attention_mask"], {})["prediction_loss"]
     torch.testing.assert_close(everywhere, loss_of(student, teacher, batch, batch["attention_mask"]))

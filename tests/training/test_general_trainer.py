@@ -10,10 +10,9 @@ from tiny_models import bert
 from two_processes import padded
 
 from tinybert_hf import DistillationArguments
-from tinybert_hf.distillation.batches import Counts
+from tinybert_hf.distillation.batches import Counts, masks_of
 from tinybert_hf.training import GeneralDistillationTrainer
 from tinybert_hf.training.held_out import held_out_losses
-from tinybert_hf.training.preparation import masks_of
 
 LOSSES = ("attention_loss", "hidden_state_loss", "embedding_loss")
 
@@ -51,13 +50,12 @@ def test_held_out_losses_are_those_of_all_rows_at_once(tmp_path: Path) -> None:
     objective = trainer.distillation_objective
     with torch.no_grad():
         trainer.model.eval()
-        parts = objective.compute_with(
+        parts = objective.compute(
             objective.capture_student(trainer.student, batch),
-            objective.capture_teacher(trainer.teacher, batch),
+            objective.capture_teachers(trainer.teacher, batch),
             masks_of(batch),
             trainer.projections,
             Counts.of(batch["attention_mask"]),
-            None,
         )
     assert found.keys() == set(LOSSES)
     for name in LOSSES:

@@ -25,7 +25,7 @@ from tinybert_hf import (
     run_phases,
 )
 from tinybert_hf.distillation.int8 import round_to_int8
-from tinybert_hf.distillation.objective import Objective
+from tinybert_hf.distillation.objective import TowardsTeacher
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.training import answer_record
 from tinybert_hf.training import teacher_cache as module
@@ -44,13 +44,13 @@ def _small_shards(monkeypatch: pytest.MonkeyPatch) -> None:
 def calls(monkeypatch: pytest.MonkeyPatch) -> list[int]:
     """Rows of each forward of a teacher."""
     seen: list[int] = []
-    original = Objective.capture_teacher
+    original = TowardsTeacher.capture_teacher
 
-    def counted(self: Objective, teacher: Any, batch: Any, **options: Any) -> Any:
+    def counted(self: TowardsTeacher, teacher: Any, batch: Any, **options: Any) -> Any:
         seen.append(len(batch["input_ids"]))
         return original(self, teacher, batch, **options)
 
-    monkeypatch.setattr(Objective, "capture_teacher", counted)
+    monkeypatch.setattr(TowardsTeacher, "capture_teacher", counted)
     return seen
 
 

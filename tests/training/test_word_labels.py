@@ -15,6 +15,7 @@ from tinybert_hf import DistillationArguments, DistillationTrainer, TinyBertConf
 from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.model import TinyBertForTokenClassification
 from tinybert_hf.training.finetuning import FinetuneTrainer
+from tinybert_hf.training.held_out import held_out_losses
 from tinybert_hf.training.word_collation import WordCollator
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False, "report_to": []}
@@ -148,3 +149,12 @@ def test_a_head_that_means_over_its_batch_is_scaled(tmp_path: Path, teacher_fold
         trainer.train()
         results.append(torch.cat([p.detach().flatten() for p in model.parameters()]))
     torch.testing.assert_close(results[1], results[0], rtol=1e-4, atol=1e-5)
+
+
+def test_the_loss_on_held_out_rows_is_over_their_words(tmp_path: Path, teacher_folder: str, data: Any) -> None:
+    options = {"phase": "prediction", "max_steps": 1, "per_device_train_batch_size": 16, "learning_rate": 0.0}
+    trainer = trainer_of(tmp_path, teacher_folder, data, **options)
+    trainer.args.per_device_eval_batch_size = 3
+    trainer.train()
+    found = held_out_losses(trainer, data)
+    assert found["prediction_loss"] == pytest.approx(trainer.state.log_history[0]["prediction_loss"], rel=1e-5)

@@ -1,12 +1,12 @@
 """Distillation on tensors and modules: layer maps, capture, losses, projections, and a student's start."""
 
-from tinybert_hf.distillation.batches import Counts
+from tinybert_hf.distillation.batches import Counts, Masks
 from tinybert_hf.distillation.capture import AttentionRecord, Capture, capture
 from tinybert_hf.distillation.distance import distillation_losses
 from tinybert_hf.distillation.initialization import StartReport, initialize_from_teacher
 from tinybert_hf.distillation.layer_map import LayerMap, resolve_layer_map
-from tinybert_hf.distillation.losses import LOSSES
-from tinybert_hf.distillation.objective import Masks, Objective
+from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
+from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import Projections
 from tinybert_hf.distillation.teacher import label_order, load_teacher
 from tinybert_hf.distillation.teachers import Teachers
@@ -16,6 +16,7 @@ __all__ = [
     "AttentionRecord",
     "Capture",
     "Counts",
+    "DistillationLoss",
     "LayerMap",
     "Masks",
     "Objective",

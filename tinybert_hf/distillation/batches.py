@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, field, fields
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from tinybert_hf.distillation.losses.attention import causal_pairs
 from tinybert_hf.errors import CaptureError
 
 WORD_STARTS = "word_starts"  # a column of rows whose words have labels: 1 at the first piece of a word
@@ -51,9 +50,44 @@ def labels_of(batch: Mapping[str, Any]) -> Tensor | None:
 
 
 @dataclass(frozen=True)
+class Masks:
+    """Which tokens are real: of the source (B, L), and of the target (B, T) where there is one.
+
+    Where words have labels, `word_starts` (B, L) is true at their first pieces: the teacher learnt to answer there and
+    nowhere else, so the predictions are compared there alone. None: at every real token.
+    """
+
+    source: Tensor
+    target: Tensor | None = None
+    word_starts: Tensor | None = None
+
+
+def masks_of(batch: Mapping[str, Any]) -> Masks:
+    """Which tokens of a batch are real."""
+    return Masks(attention_mask(batch), target_mask(batch), batch.get(WORD_STARTS))
+
+
+def at_least_some(count: Any) -> Any:
+    """A number of tokens or pairs to divide by; where there are none, the sum is 0, and so is its mean."""
+    if not isinstance(count, Tensor):
+        return max(count, 1e-6)
+    return count.clamp_min(1e-6 if count.is_floating_point() else 1)
+
+
+def causal_pairs(mask: Tensor) -> Tensor:
+    """The number of (query, key) pairs of real tokens in which the key does not come after the query.
+
+    Args:
+        mask: (B, L), true at real tokens.
+    """
+    lengths = mask.sum(-1)
+    return (lengths * (lengths + 1) // 2).sum()
+
+
+@dataclass(frozen=True)
 class Counts:
     """What the means divide by: rows, real tokens, real (query, key) pairs; the same of the target, and across; words
-    that have a label each."""
+    that have a label each; by the name of a loss, what it counts itself."""
 
     rows: Tensor | float
     tokens: Tensor | float
@@ -62,34 +96,43 @@ class Counts:
     target_pairs: Tensor | float = 0.0
     cross_pairs: Tensor | float = 0.0
     word_starts: Tensor | float = 0.0
+    own: Mapping[str, Tensor | float] = field(default_factory=dict)
 
     @classmethod
-    def of(cls, mask: Tensor, target: Tensor | None = None, word_starts: Tensor | None = None) -> Counts:
+    def of(
+        cls,
+        mask: Tensor,
+        target: Tensor | None = None,
+        word_starts: Tensor | None = None,
+        own: Mapping[str, Tensor | float] | None = None,
+    ) -> Counts:
         """The counts of one batch.
 
         Args:
             mask: (B, L), true at real tokens.
             target: (B, T), true at real tokens of the target; None where there is none.
             word_starts: (B, L), true at the first piece of each word; None where words have no labels.
+            own: what losses count themselves, by their names.
         """
         lengths = mask.sum(-1)
         words = 0.0 if word_starts is None else word_starts.sum()
-        source = cls(rows=float(mask.shape[0]), tokens=lengths.sum(), pairs=lengths.square().sum(), word_starts=words)
-        if target is None:
-            return source
+        across: dict[str, Tensor] = {}
+        if target is not None:
+            across["target_tokens"] = target.sum()
+            across["target_pairs"] = causal_pairs(target)
+            across["cross_pairs"] = (lengths * target.sum(-1)).sum()
         return cls(
-            source.rows,
-            source.tokens,
-            source.pairs,
-            target_tokens=target.sum(),
-            target_pairs=causal_pairs(target),
-            cross_pairs=(lengths * target.sum(-1)).sum(),
+            rows=float(mask.shape[0]),
+            tokens=lengths.sum(),
+            pairs=lengths.square().sum(),
             word_starts=words,
+            own=own or {},
+            **across,
         )
 
     def as_tensor(self, device: torch.device) -> Tensor:
         """All counts as one vector of float64, to be added up; a GPU is not waited for."""
-        each = [getattr(self, field.name) for field in fields(self)]
+        each = [*(getattr(self, name) for name in _SHARED_COUNTS), *self.own.values()]
         return torch.stack(
             [
                 count.to(device, torch.float64)
@@ -98,3 +141,17 @@ class Counts:
                 for count in each
             ]
         )
+
+    def filled(self, values: Tensor) -> Counts:
+        """Counts of the same names.
+
+        Args:
+            values: a vector as `as_tensor` makes it.
+        """
+        each = values.unbind()
+        own = dict(zip(self.own, each[len(_SHARED_COUNTS) :], strict=True))
+        shared: dict[str, Any] = dict(zip(_SHARED_COUNTS, each, strict=False))
+        return Counts(**shared, own=own)
+
+
+_SHARED_COUNTS = tuple(one.name for one in fields(Counts) if one.name != "own")

@@ -42,11 +42,13 @@ class AttentionRecord:
         query: (B, A, L, D).
         key: (B, A, K, D); K = L in self-attention, the source's length in cross-attention.
         scaling: the factor of the scores, usually D ** -0.5.
+        value: (B, A, K, D) where it was asked for; else None.
     """
 
     query: Tensor
     key: Tensor
     scaling: float
+    value: Tensor | None = None
 
 
 @dataclass(frozen=True)
@@ -59,6 +61,7 @@ class Wanted:
         decoder_attention: layers of the decoder whose own queries and keys are kept.
         cross_attention: layers of the decoder whose queries, and the source's keys, are kept.
         decoder_hidden_states: layers of the decoder whose hidden states are kept.
+        values: whether the values are kept beside the queries and keys.
         answer: whether logits and output are kept. Without them an encoder that learns nothing ends after the last of
             the layers above.
     """
@@ -68,6 +71,7 @@ class Wanted:
     decoder_attention: Collection[int] = ()
     cross_attention: Collection[int] = ()
     decoder_hidden_states: Collection[int] = ()
+    values: bool = False
     answer: bool = True
 
     @property
@@ -135,7 +139,7 @@ def capture(
     depth = _layers_to_run(model, wanted)
     with first_layers(model, depth) if depth else nullcontext():
         if wanted.any_attention:
-            with _recording(model) as calls:
+            with _recording(model, values=wanted.values) as calls:
                 output = model(**inputs, **kwargs)
         else:
             calls, output = [], model(**inputs, **kwargs)
@@ -210,13 +214,15 @@ def _decoder_inputs(model: nn.Module, labels: Tensor) -> Tensor:
         ) from error
 
 
+Call = tuple[nn.Module, Tensor, Tensor, float, Tensor | None]
 # One forward runs at a time in a process, so the calls of the running one stand in a plain list.
-_active: list[tuple[nn.Module, Tensor, Tensor, float]] | None = None
+_active: list[Call] | None = None
+_keeps_values = False
 
 
 @contextmanager
-def _recording(model: nn.Module) -> Iterator[list[tuple[nn.Module, Tensor, Tensor, float]]]:
-    global _active
+def _recording(model: nn.Module, *, values: bool) -> Iterator[list[Call]]:
+    global _active, _keeps_values
     if not isinstance(model, PreTrainedModel) or not _routes_attention(model):
         raise CaptureError(
             f"{type(model).__name__} does not route its attention through transformers' attention interface, so its "
@@ -224,11 +230,12 @@ def _recording(model: nn.Module) -> Iterator[list[tuple[nn.Module, Tensor, Tenso
         )
     own = model.config._attn_implementation or "eager"
     model.set_attn_implementation(_registered(own))
-    before, _active = _active, []
+    before = _active, _keeps_values
+    _active, _keeps_values = [], values
     try:
         yield _active
     finally:
-        _active = before
+        _active, _keeps_values = before
         model.set_attn_implementation(own)
 
 
@@ -253,7 +260,8 @@ def _recording_attention(own: str) -> Callable[..., tuple[Tensor, Tensor | None]
         if _active is not None:
             _refuse_other_scores(module, query, kwargs)
             scaling = kwargs.get("scaling")
-            _active.append((module, query, key, query.shape[-1] ** -0.5 if scaling is None else float(scaling)))
+            scaling = query.shape[-1] ** -0.5 if scaling is None else float(scaling)
+            _active.append((module, query, key, scaling, value if _keeps_values else None))
         if own == "eager":
             forward = sys.modules[type(module).__module__].eager_attention_forward
         else:
@@ -275,9 +283,6 @@ def _refuse_other_scores(module: nn.Module, query: Tensor, kwargs: Mapping[str, 
         reason = "attends within a sliding window in this layer"
     if reason is not None:
         raise CaptureError(f"{type(module).__name__} {reason}; its scores are not comparable. {_STILL_WORKS}")
-
-
-Call = tuple[nn.Module, Tensor, Tensor, float]
 
 
 def _select_attention(
@@ -312,7 +317,7 @@ def _records(
         )
     records = {}
     for layer in sorted(wanted):
-        module, query, key, scaling = calls[layer - 1]
+        module, query, key, scaling, value = calls[layer - 1]
         if bool(getattr(module, "is_causal", False)) != causal:
             reason = (
                 "sees later positions, and the decoder's attention loss leaves them out"
@@ -326,8 +331,10 @@ def _records(
                 'cuts it. Use gradient_checkpointing_kwargs={"use_reentrant": False}.'
             )
         if key.shape[1] != query.shape[1]:  # grouped-query attention: one key head serves several query heads
+            if value is not None:
+                value = value.repeat_interleave(query.shape[1] // value.shape[1], dim=1)
             key = key.repeat_interleave(query.shape[1] // key.shape[1], dim=1)
-        records[layer] = AttentionRecord(query, key, scaling)
+        records[layer] = AttentionRecord(query, key, scaling, value)
     return records
 
 

@@ -7,9 +7,9 @@ from typing import TYPE_CHECKING, Any
 
 from torch import Tensor, nn
 
-from tinybert_hf.distillation.batches import WORD_STARTS, attention_mask, labels_of, target_mask
+from tinybert_hf.distillation.batches import labels_of, masks_of
 from tinybert_hf.distillation.layer_map import LayerMapSpec
-from tinybert_hf.distillation.objective import Masks, Objective
+from tinybert_hf.distillation.objective import GivenProjections, Objective
 from tinybert_hf.distillation.projections import Projections, as_lookup
 
 if TYPE_CHECKING:
@@ -78,16 +78,17 @@ def distillation_losses(
         cross_attention_layer_map=cross_attention_layer_map,
         temperature=temperature,
     )
-    masks = Masks(attention_mask(batch), target_mask(batch), batch.get(WORD_STARTS))
-    seen = objective.capture_teacher(teacher, batch)
+    seen = objective.capture_teachers(teacher, batch)
     made = objective.capture_student(student, batch)
-    if isinstance(projections, Projections):
-        decoder_projections = projections.decoder
+    given: GivenProjections = projections
+    if not isinstance(given, Projections):  # one for each layer of the map, whichever losses are computed
+        layers = objective.each[0].layer_map("hidden_state_loss").student_layers
+        given = as_lookup(given, (0, *layers))
     return objective.compute(
         made,
         seen,
-        masks,
-        as_lookup(projections, (0, *objective.layer_map.student_layers)),
-        decoder_projections=as_lookup(decoder_projections, objective.projected_decoder_layers),
+        masks_of(batch),
+        given,
+        decoder_projections=decoder_projections,
         labels=labels_of(batch),
     )

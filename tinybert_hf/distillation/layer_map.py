@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, TypeAlias
+from typing import TypeAlias
 
 from tinybert_hf.errors import LayerMapError
 
@@ -13,17 +13,6 @@ LayerMapSpec: TypeAlias = "str | Sequence[int] | Mapping[int, int] | LayerMap"
 
 STRATEGIES = ("uniform", "top", "bottom")
 NO_LAYERS = "none"
-# What each loss between layers goes by: the first of these maps that is given. Layer 0 stands in no map, but where no
-# layer is compared, the embeddings are not either.
-MAPS_OF_LOSSES = {
-    "attention_loss": ("attention_layer_map", "layer_map"),
-    "hidden_state_loss": ("layer_map",),
-    "embedding_loss": ("layer_map",),
-    "decoder_attention_loss": ("decoder_attention_layer_map", "decoder_layer_map"),
-    "cross_attention_loss": ("cross_attention_layer_map", "decoder_layer_map"),
-    "decoder_hidden_state_loss": ("decoder_layer_map",),
-}
-MAP_NAMES = tuple(dict.fromkeys(name for names in MAPS_OF_LOSSES.values() for name in names))
 
 
 @dataclass(frozen=True)
@@ -53,25 +42,6 @@ NO_MAP = LayerMap(())
 def compares_nothing(spec: object) -> bool:
     """Whether a map is "none": no layer is compared."""
     return spec == NO_MAP or (isinstance(spec, str) and spec.strip().lower() == NO_LAYERS)
-
-
-def map_of(loss: str, maps: Mapping[str, Any]) -> tuple[str, Any]:
-    """The name and the value of the map that a loss between layers goes by.
-
-    Args:
-        loss: a name in `MAPS_OF_LOSSES`.
-        maps: by name; None, or not there: not given.
-    """
-    names = MAPS_OF_LOSSES[loss]
-    name = next((one for one in names if maps.get(one) is not None), names[-1])
-    value = maps.get(name)
-    return name, "uniform" if value is None else value
-
-
-def turned_off(losses: Iterable[str], maps: Mapping[str, Any]) -> dict[str, str]:
-    """The losses between layers whose map is "none", each with the name of that map."""
-    found = {loss: map_of(loss, maps) for loss in losses if loss in MAPS_OF_LOSSES}
-    return {loss: name for loss, (name, spec) in found.items() if compares_nothing(spec)}
 
 
 def contradiction(loss: str, name: str) -> str:

@@ -1,213 +1,116 @@
-"""The distillation objective: what is taken from both models, and the losses between them."""
+"""The distillation objective: what is taken from the student and its teachers, and the losses between them."""
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.distillation.batches import Counts
+from tinybert_hf.distillation.batches import Counts, Masks, masks_of
 from tinybert_hf.distillation.bfloat16 import bfloat16_products
-from tinybert_hf.distillation.capture import NO_TARGET, AttentionRecord, Capture, Wanted, capture, model_inputs
-from tinybert_hf.distillation.layer_map import (
-    MAPS_OF_LOSSES,
-    NO_MAP,
-    LayerMap,
-    LayerMapSpec,
-    contradiction,
-    map_of,
-    resolve_layer_map,
-    turned_off,
-)
+from tinybert_hf.distillation.capture import Capture, Wanted, capture, model_inputs
+from tinybert_hf.distillation.layer_map import NO_MAP, LayerMap, LayerMapSpec, compares_nothing, contradiction
 from tinybert_hf.distillation.losses import (
     DECODER_LOSSES,
     LOSSES,
+    MAPS_OF_LOSSES,
     SPANS,
-    attention_loss,
-    embedding_loss,
-    hidden_state_loss,
-    label_loss,
-    prediction_loss,
-    span_label_loss,
-    span_prediction_loss,
+    DistillationLoss,
+    LayerLoss,
+    Loss,
+    LossInputs,
+    turned_off,
 )
-from tinybert_hf.distillation.losses.attention import common_heads
-from tinybert_hf.distillation.projections import Projections, as_lookup
-from tinybert_hf.distillation.shapes import answers_with_spans, decoder_shape, encoder_shape, is_translator
+from tinybert_hf.distillation.losses.entry import Layers
+from tinybert_hf.distillation.losses.extra import LAYER_FIELDS
+from tinybert_hf.distillation.projections import AnyProjections, JointProjections, Projections, as_lookup
+from tinybert_hf.distillation.shapes import answers_with_spans, is_translator
 from tinybert_hf.distillation.teacher import label_order, problem_type_of
-from tinybert_hf.errors import CaptureError, LayerMapError, check_temperature
+from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, as_teachers
+from tinybert_hf.errors import CaptureError, LayerMapError, TeacherError, TinyBertError, check_temperature
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
-
-@dataclass(frozen=True)
-class DecoderMaps:
-    """The layer maps between two decoders: for hidden states, their own attention, and attention to the source."""
-
-    layer_map: LayerMap
-    attention_layer_map: LayerMap
-    cross_attention_layer_map: LayerMap
+_Modules: TypeAlias = Sequence[nn.Module] | Mapping[int, nn.Module] | Mapping[int, nn.Module | None]
+GivenProjections: TypeAlias = AnyProjections | nn.Module | _Modules | None
 
 
 @dataclass(frozen=True)
-class Masks:
-    """Which tokens are real: of the source (B, L), and of the target (B, T) where there is one.
-
-    Where words have labels, `word_starts` (B, L) is true at their first pieces: the teacher learnt to answer there and
-    nowhere else, so the predictions are compared there alone. None: at every real token.
-    """
-
-    source: Tensor
-    target: Tensor | None = None
-    word_starts: Tensor | None = None
-
-
-@dataclass(frozen=True)
-class Objective:
-    """Which losses are computed, between which layers. Knows shapes and maps, holds no parameters.
+class TowardsTeacher:
+    """What is compared between the student and one teacher.
 
     Attributes:
-        losses: names out of LOSSES.
-        layer_map: for hidden states; of the encoders where the models have two halves. Empty where no loss of
-            `losses` goes by it; so the other maps.
-        attention_layer_map: for attention scores; likewise.
-        decoder: the maps between the decoders; None between encoders.
-        problem_type: of the prediction loss; `SPANS` where the models answer with a first and a last token.
-        label_order: teacher index of each student label.
-        temperature: of the prediction loss.
+        entries: the losses that this teacher takes part in.
+        layers: of each of them, the pairs of layers that are compared: field of `Capture` -> layer map.
+        label_order: teacher index of each student label; None: not asked for.
         teacher_bf16: whether the teacher multiplies in bfloat16, see `bfloat16_products`.
     """
 
-    losses: tuple[str, ...]
-    layer_map: LayerMap
-    attention_layer_map: LayerMap
-    decoder: DecoderMaps | None = None
-    problem_type: str = "single_label_classification"
+    entries: Mapping[str, Loss]
+    layers: Mapping[str, Layers]
     label_order: tuple[int, ...] | None = None
-    temperature: float = 1.0
     teacher_bf16: bool | None = False
 
-    @classmethod
-    def between(
-        cls,
-        student: PreTrainedModel,
-        teacher: PreTrainedModel,
-        *,
-        losses: Collection[str] | None = None,
-        layer_map: LayerMapSpec = "uniform",
-        attention_layer_map: LayerMapSpec | None = None,
-        decoder_layer_map: LayerMapSpec = "uniform",
-        decoder_attention_layer_map: LayerMapSpec | None = None,
-        cross_attention_layer_map: LayerMapSpec | None = None,
-        temperature: float = 1.0,
-        teacher_bf16: bool | None = False,
-    ) -> Objective:
-        """Resolve labels, and the maps of the losses that are computed, for two models.
-
-        Args:
-            student: the model that learns.
-            teacher: the model that it learns from.
-            losses: names out of LOSSES; None: all that these models have, without the label loss and those whose map
-                is "none".
-            layer_map: any form that `resolve_layer_map` reads.
-            attention_layer_map: the same for attention; None: as `layer_map`.
-            decoder_layer_map: the same for the decoders' hidden states.
-            decoder_attention_layer_map: for the decoders' own attention; None: as `decoder_layer_map`.
-            cross_attention_layer_map: for the decoders' attention to the source; None: as `decoder_layer_map`.
-            temperature: of the prediction loss, above 0.
-            teacher_bf16: the teacher multiplies in bfloat16; None: where that is faster, see `bfloat16_products`.
-
-        Raises:
-            LayerMapError: a map does not fit the two depths, or is "none" for a loss that is named.
-            TeacherError: the labels of the two models cannot be matched by name.
-            CaptureError: an unknown loss, a temperature that is not above 0 and finite, head counts that do not
-                divide, or a translator and an encoder.
-        """
-        two_halves = _same_kind(student, teacher)
-        maps = {
-            "layer_map": layer_map,
-            "attention_layer_map": attention_layer_map,
-            "decoder_layer_map": decoder_layer_map,
-            "decoder_attention_layer_map": decoder_attention_layer_map,
-            "cross_attention_layer_map": cross_attention_layer_map,
-        }
-        losses = _known(losses, two_halves, maps)
-        check_temperature(temperature)
-        resolved = _resolved(student, teacher, losses, maps)
-        problem_type = "single_label_classification" if two_halves else problem_type_of(student.config)
-        problem_type = SPANS if answers_with_spans(student) else problem_type
-        matched = "prediction_loss" in losses and not two_halves and problem_type != SPANS
-        return cls(
-            losses=losses,
-            layer_map=resolved.get("hidden_state_loss", NO_MAP),
-            attention_layer_map=resolved.get("attention_loss", NO_MAP),
-            decoder=DecoderMaps(
-                resolved.get("decoder_hidden_state_loss", NO_MAP),
-                resolved.get("decoder_attention_loss", NO_MAP),
-                resolved.get("cross_attention_loss", NO_MAP),
-            )
-            if two_halves
-            else None,
-            problem_type=problem_type,
-            label_order=tuple(label_order(student.config, teacher.config)) if matched else None,
-            temperature=temperature,
-            teacher_bf16=teacher_bf16,
-        )
-
     @property
-    def each(self) -> tuple[Objective, ...]:
-        """The objective towards each teacher: of one, this."""
-        return (self,)
-
-    @property
-    def projected_layers(self) -> tuple[int, ...]:
-        """The student layers whose states are compared: 0 for the embedding loss, the mapped ones for hidden
-        states."""
-        hidden = self.layer_map.student_layers if "hidden_state_loss" in self.losses else ()
-        return (0, *hidden) if "embedding_loss" in self.losses else hidden
-
-    @property
-    def projected_decoder_layers(self) -> tuple[int, ...]:
-        """The student's decoder layers whose states are compared."""
-        if self.decoder is None or "decoder_hidden_state_loss" not in self.losses:
-            return ()
-        return self.decoder.layer_map.student_layers
+    def losses(self) -> tuple[str, ...]:
+        """Their names."""
+        return tuple(self.entries)
 
     @property
     def needs_teacher(self) -> bool:
         """Whether any loss looks at the teacher."""
-        return any(name != "label_loss" for name in self.losses)
+        return any(loss.needs_teacher for loss in self.entries.values())
 
-    def wanted(self, whose: str) -> Wanted:
-        """What has to be kept of a forward.
+    def layer_map(self, loss: str) -> LayerMap:
+        """The pairs of layers that a loss of ours compares; NO_MAP where it is not computed."""
+        return next(iter(self.layers.get(loss, {}).values()), NO_MAP)
+
+    def projected(self, captures: str) -> dict[int, int]:
+        """The student layers whose states go through projections, in rising order -> the teacher layer that each is to
+        meet: 0 for the embedding loss, the mapped ones for hidden states.
+
+        Args:
+            captures: "hidden_states", or "decoder_hidden_states".
+        """
+        pairs = [
+            pair
+            for name, loss in self.entries.items()
+            if isinstance(loss, LayerLoss) and loss.projected and loss.captures == captures
+            for pair in self.layers[name][captures].pairs
+        ]
+        return dict(sorted(pairs))
+
+    @property
+    def projected_layers(self) -> tuple[int, ...]:
+        """The student layers whose states are projected."""
+        return tuple(self.projected("hidden_states"))
+
+    @property
+    def projected_decoder_layers(self) -> tuple[int, ...]:
+        """The student's decoder layers whose states are projected."""
+        return tuple(self.projected("decoder_hidden_states"))
+
+    def wanted(self, whose: str) -> dict[str, set[int]]:
+        """The layers that have to be kept of a forward, by the field of `Wanted`.
 
         Args:
             whose: "student" or "teacher".
         """
+        kept: dict[str, set[int]] = {name: set() for name in LAYER_FIELDS}
+        for layers in self.layers.values():
+            for name, pairs in layers.items():
+                kept[name] |= set(pairs.student_layers if whose == "student" else pairs.teacher_layers)
+        return kept
 
-        def layers(layer_map: LayerMap, loss: str) -> set[int]:
-            if loss not in self.losses:
-                return set()
-            return set(layer_map.student_layers if whose == "student" else layer_map.teacher_layers)
-
-        decoder = self.decoder
-        return Wanted(
-            attention=layers(self.attention_layer_map, "attention_loss"),
-            hidden_states=layers(self.layer_map, "hidden_state_loss")
-            | ({0} if "embedding_loss" in self.losses else set()),
-            decoder_attention=layers(decoder.attention_layer_map, "decoder_attention_loss") if decoder else (),
-            cross_attention=layers(decoder.cross_attention_layer_map, "cross_attention_loss") if decoder else (),
-            decoder_hidden_states=layers(decoder.layer_map, "decoder_hidden_state_loss") if decoder else (),
-        )
-
-    def capture_student(self, student: nn.Module, batch: Mapping[str, Any]) -> Capture:
-        """One forward of the student, with gradient, keeping what the losses need."""
-        return capture(student, model_inputs(student, batch), wanted=self.wanted("student"))
+    @property
+    def keeps_values(self) -> bool:
+        """Whether the values of the attention have to be kept too."""
+        return any(loss.keeps_values for loss in self.entries.values())
 
     def capture_teacher(self, teacher: nn.Module, batch: Mapping[str, Any], *, answer: bool = False) -> Capture:
         """One forward of the teacher in eval mode and without gradient, keeping what the losses need.
@@ -222,31 +125,209 @@ class Objective:
         """
         if not self.needs_teacher:
             return Capture()
-        wanted = replace(self.wanted("teacher"), answer=answer or "prediction_loss" in self.losses)
+        answer = answer or any(loss.compares_answers for loss in self.entries.values())
+        layers: dict[str, Any] = self.wanted("teacher")
+        wanted = Wanted(**layers, values=self.keeps_values, answer=answer)
         with evaluation_mode(teacher), torch.no_grad(), bfloat16_products(teacher, self.teacher_bf16):
             return capture(teacher, model_inputs(teacher, batch), wanted=wanted)
+
+    def in_order(self, logits: Tensor) -> Tensor:
+        """The teacher's logits, the labels in the student's order."""
+        order = list(self.label_order or ())
+        # A masked-language model has labels in its configuration, too, and logits of something else.
+        if len(order) == logits.shape[-1] and order != list(range(len(order))):
+            logits = logits[..., order]
+        return logits
+
+
+@dataclass(frozen=True)
+class Objective:
+    """Which losses are computed between a student and its teachers. Knows shapes and maps, holds no parameters.
+
+    Attributes:
+        entries: by name, those of LOSSES that are computed, in their order, and losses of one's own.
+        each: what is compared with each teacher; without losses between layers for a teacher that has none.
+        weights: of each teacher, with the sum 1.
+        translates: both models have a decoder.
+        problem_type: of the prediction loss; `SPANS` where the models answer with a first and a last token.
+        temperature: of the prediction loss.
+    """
+
+    entries: Mapping[str, Loss]
+    each: tuple[TowardsTeacher, ...]
+    weights: tuple[float, ...] = (1.0,)
+    translates: bool = False
+    problem_type: str = "single_label_classification"
+    temperature: float = 1.0
+    extra_losses: Mapping[str, DistillationLoss] = field(init=False)
+
+    def __post_init__(self) -> None:
+        own = {name: loss for name, loss in self.entries.items() if isinstance(loss, DistillationLoss)}
+        object.__setattr__(self, "extra_losses", own)
+
+    @classmethod
+    def between(
+        cls,
+        student: PreTrainedModel,
+        teacher: AnyTeacher | Sequence[PreTrainedModel],
+        *,
+        losses: Collection[str] | None = None,
+        named: Collection[str] | None = None,
+        extra_losses: Mapping[str, DistillationLoss] | None = None,
+        layer_map: LayerMapSpec = "uniform",
+        attention_layer_map: LayerMapSpec | None = None,
+        decoder_layer_map: LayerMapSpec = "uniform",
+        decoder_attention_layer_map: LayerMapSpec | None = None,
+        cross_attention_layer_map: LayerMapSpec | None = None,
+        temperature: float = 1.0,
+        teacher_bf16: bool | None = False,
+    ) -> Objective:
+        """Resolve labels, and the maps of the losses that are computed, for a student and its teachers.
+
+        Args:
+            student: the model that learns.
+            teacher: the model that it learns from; several as a list, or as `Teachers` that are `settled`, so that
+                their vocabularies have been compared.
+            losses: names out of LOSSES; None: all that these models have, without the label loss and those whose map
+                is "none".
+            named: of several teachers, those losses that were asked for by name; the others are left out where every
+                teacher has the layer map "none". None: all were.
+            extra_losses: of one's own, by name.
+            layer_map: any form that `resolve_layer_map` reads; for teachers without a map of their own.
+            attention_layer_map: the same for attention; None: as `layer_map`.
+            decoder_layer_map: the same for the decoders' hidden states.
+            decoder_attention_layer_map: for the decoders' own attention; None: as `decoder_layer_map`.
+            cross_attention_layer_map: for the decoders' attention to the source; None: as `decoder_layer_map`.
+            temperature: of the prediction loss, above 0.
+            teacher_bf16: the teacher multiplies in bfloat16; None: where that is faster, see `bfloat16_products`.
+
+        Raises:
+            LayerMapError: a map does not fit the two depths, or is "none" for a loss that is named.
+            TeacherError: the labels of two models cannot be matched by name, a loss needs common tokens between models
+                that have none, or no teacher takes part in a loss that was asked for.
+            CaptureError: an unknown loss, a temperature that is not above 0 and finite, head counts that do not
+                divide, or a translator and an encoder.
+        """
+        maps = {
+            "layer_map": layer_map,
+            "attention_layer_map": attention_layer_map,
+            "decoder_layer_map": decoder_layer_map,
+            "decoder_attention_layer_map": decoder_attention_layer_map,
+            "cross_attention_layer_map": cross_attention_layer_map,
+        }
+        several = not isinstance(teacher, nn.Module) or isinstance(teacher, Teachers)
+        teachers, extra = as_teachers(teacher), dict(extra_losses or {})
+        each = []
+        for index, model in enumerate(teachers.models):
+            own_map, chosen, its_extra, its_maps = teachers.layer_maps[index], losses, extra, maps
+            if own_map is not None:
+                its_maps = {**maps, "layer_map": own_map, "attention_layer_map": None}
+            if compares_nothing(own_map):
+                its_maps = dict.fromkeys(maps, own_map)
+                its_extra = {name: loss for name, loss in extra.items() if not loss.captured}
+            if several and losses is not None:
+                off = turned_off(losses, its_maps)
+                chosen = [name for name in losses if name not in off]
+            try:
+                _check_tokens(student, teachers, index, chosen or (), its_extra)
+                each.append(_towards(student, model, chosen, its_extra, its_maps, temperature, teacher_bf16))
+            except TinyBertError as error:
+                if not several:
+                    raise
+                raise type(error)(f"{teachers.name_of(index)}: {error}") from error
+        return cls(
+            entries=_taught(each, losses, named, extra) if several else each[0].entries,
+            each=tuple(each),
+            weights=teachers.weights,
+            translates=is_translator(student),
+            problem_type=_problem_type(student),
+            temperature=temperature,
+        )
+
+    @property
+    def losses(self) -> tuple[str, ...]:
+        """The names of the losses, in the order in which they are computed."""
+        return tuple(self.entries)
+
+    @property
+    def needs_teacher(self) -> bool:
+        """Whether any loss looks at a teacher."""
+        return any(one.needs_teacher for one in self.each)
+
+    @property
+    def no_counts(self) -> Counts:
+        """Nothing, of all that the losses count."""
+        own = dict.fromkeys((name for name, loss in self.extra_losses.items() if callable(loss.count)), 0.0)
+        return Counts(0.0, 0.0, 0.0, own=own)
+
+    def counts_of(self, batch: Mapping[str, Any]) -> Counts:
+        """What the means divide by, of one batch."""
+        return self._counts_of(masks_of(batch), batch)
+
+    def _counts_of(self, masks: Masks, batch: Mapping[str, Any]) -> Counts:
+        own = {name: loss.count_of(name, batch) for name, loss in self.extra_losses.items() if callable(loss.count)}
+        return Counts.of(masks.source, masks.target, masks.word_starts, own=own)
+
+    def capture_student(self, student: nn.Module, batch: Mapping[str, Any]) -> Capture:
+        """One forward of the student, with gradient, keeping what the losses towards all teachers need."""
+        wanted = [one.wanted("student") for one in self.each]
+        layers: dict[str, Any] = {name: set().union(*(one[name] for one in wanted)) for name in LAYER_FIELDS}
+        values = any(one.keeps_values for one in self.each)
+        return capture(student, model_inputs(student, batch), wanted=Wanted(**layers, values=values))
+
+    def capture_teachers(
+        self, teacher: AnyTeacher | Sequence[PreTrainedModel], batch: Mapping[str, Any]
+    ) -> tuple[Capture, ...]:
+        """One forward of each teacher in eval mode and without gradient, keeping what the losses need.
+
+        Args:
+            teacher: as for `between`.
+            batch: rows.
+
+        Raises:
+            CaptureError: tokens of its own that the batch lacks; or it answers at each of them.
+        """
+        if not isinstance(teacher, Teachers):
+            models = teacher if isinstance(teacher, Sequence) else [teacher]
+            pairs = zip(self.each, models, strict=True)
+            return tuple(towards.capture_teacher(model, batch) for towards, model in pairs)
+        seen = []
+        for index, (towards, model) in enumerate(zip(self.each, teacher.models, strict=True)):
+            own = teacher.batch_of(index, batch) if towards.needs_teacher else batch
+            one = towards.capture_teacher(model, own)
+            if own is not batch and one.logits is not None and one.logits.dim() == 3:
+                raise CaptureError(
+                    f"{teacher.name_of(index)} answers at every token, and its tokens are not the student's, so "
+                    "their predictions cannot be compared. Take a model that answers once a text (a sequence "
+                    "classifier), or a teacher with the student's tokenizer."
+                )
+            seen.append(one)
+        return tuple(seen)
 
     def compute(
         self,
         student: Capture,
-        teacher: Capture,
+        teachers: tuple[Capture, ...],
         masks: Masks | Tensor,
-        projections: Mapping[int, nn.Module | None],
+        projections: GivenProjections = None,
         counts: Counts | None = None,
         *,
-        decoder_projections: Mapping[int, nn.Module | None] | None = None,
+        decoder_projections: GivenProjections = None,
         labels: Tensor | None = None,
+        batch: Mapping[str, Any] | None = None,
     ) -> dict[str, Tensor]:
-        """The losses by name, each the plain sum over mapped layers, unweighted.
+        """The losses by name, unweighted: each the plain sum over mapped layers; between layers, the weighted mean of
+        those towards each teacher.
 
         Args:
             student: from `capture_student`.
-            teacher: from `capture_teacher`, of the same batch.
+            teachers: from `capture_teachers`, of the same batch.
             masks: of source and target; a tensor (B, L) is the source's, where there is no target.
-            projections: student layer -> module, or None where the widths agree.
+            projections: those that a trainer holds, or any form that `as_lookup` reads.
             counts: what the means divide by; None: the counts of this batch.
-            decoder_projections: student decoder layer -> module, or None where the widths agree.
+            decoder_projections: the decoders', where `projections` are not a trainer's, which hold them.
             labels: of the label loss.
+            batch: for losses of one's own.
 
         Returns:
             Name -> scalar.
@@ -255,174 +336,95 @@ class Objective:
             CaptureError: shapes or tokens that do not fit, or a model without the logits that are needed.
         """
         masks = Masks(masks) if isinstance(masks, Tensor) else masks
-        counts = Counts.of(masks.source, masks.target, masks.word_starts) if counts is None else counts
-        parts = self.between_layers(student, teacher, masks, projections, counts, decoder_projections or {})
-        if "prediction_loss" in self.losses:
-            parts["prediction_loss"] = self.prediction(student, [self.teacher_logits(teacher)], masks, counts)
-        if "label_loss" in self.losses:
-            parts["label_loss"] = self.label(student, labels, counts, masks)
-        return parts
-
-    def compute_with(
-        self,
-        student: Capture,
-        teacher: Capture,
-        masks: Masks,
-        projections: Projections,
-        counts: Counts,
-        labels: Tensor | None,
-    ) -> dict[str, Tensor]:
-        """`compute`, with the projections that a trainer holds."""
-        return self.compute(
-            student,
-            teacher,
-            masks,
-            as_lookup(projections, self.projected_layers),
-            counts,
-            decoder_projections=as_lookup(projections.decoder, self.projected_decoder_layers),
+        batch = {} if batch is None else batch
+        if self.extra_losses and "attention_mask" not in batch:
+            batch = {**batch, "attention_mask": masks.source}
+        inputs = LossInputs(
+            student=student,
+            teachers=teachers,
+            towards=self.each,
+            weights=self.weights,
+            projections=self._lookups(projections, decoder_projections),
+            masks=masks,
+            counts=self._counts_of(masks, batch) if counts is None else counts,
+            counts_are_own=counts is None,
             labels=labels,
-        )
-
-    def between_layers(
-        self,
-        student: Capture,
-        teacher: Capture,
-        masks: Masks,
-        projections: Mapping[int, nn.Module | None],
-        counts: Counts,
-        decoder_projections: Mapping[int, nn.Module | None],
-    ) -> dict[str, Tensor]:
-        """The losses between layers alone; arguments as for `compute`."""
-        parts = self._encoder_losses(student, teacher, masks.source, projections, counts)
-        if self.decoder is not None:
-            parts |= self._decoder_losses(student, teacher, masks, decoder_projections, counts)
-        return parts
-
-    def _encoder_losses(
-        self,
-        student: Capture,
-        teacher: Capture,
-        mask: Tensor,
-        projections: Mapping[int, nn.Module | None],
-        counts: Counts,
-    ) -> dict[str, Tensor]:
-        parts = {}
-        if "attention_loss" in self.losses:
-            parts["attention_loss"] = _attention(
-                self.attention_layer_map, student.attention, teacher.attention, mask, pair_count=counts.pairs
-            )
-        if "hidden_state_loss" in self.losses:
-            parts["hidden_state_loss"] = _hidden_states(
-                self.layer_map, student.hidden_states, teacher.hidden_states, mask, projections, counts.tokens
-            )
-        if "embedding_loss" in self.losses:
-            parts["embedding_loss"] = embedding_loss(
-                student.hidden_states[0], teacher.hidden_states[0], mask, projections[0], token_count=counts.tokens
-            )
-        return parts
-
-    def _decoder_losses(
-        self,
-        student: Capture,
-        teacher: Capture,
-        masks: Masks,
-        projections: Mapping[int, nn.Module | None],
-        counts: Counts,
-    ) -> dict[str, Tensor]:
-        assert self.decoder is not None
-        target, parts = _target(masks), {}
-        if "decoder_attention_loss" in self.losses:
-            parts["decoder_attention_loss"] = _attention(
-                self.decoder.attention_layer_map,
-                student.decoder_attention,
-                teacher.decoder_attention,
-                target,
-                causal=True,
-                pair_count=counts.target_pairs,
-            )
-        if "cross_attention_loss" in self.losses:
-            parts["cross_attention_loss"] = _attention(
-                self.decoder.cross_attention_layer_map,
-                student.cross_attention,
-                teacher.cross_attention,
-                target,
-                key_mask=masks.source,
-                pair_count=counts.cross_pairs,
-            )
-        if "decoder_hidden_state_loss" in self.losses:
-            parts["decoder_hidden_state_loss"] = _hidden_states(
-                self.decoder.layer_map,
-                student.decoder_hidden_states,
-                teacher.decoder_hidden_states,
-                target,
-                projections,
-                counts.target_tokens,
-            )
-        return parts
-
-    def teacher_logits(self, teacher: Capture) -> Tensor:
-        """The teacher's logits, the labels in the student's order."""
-        theirs = _logits(teacher)
-        if self.label_order is not None and list(self.label_order) != list(range(theirs.shape[-1])):
-            theirs = theirs[..., list(self.label_order)]
-        return theirs
-
-    def prediction(
-        self,
-        student: Capture,
-        teachers: Sequence[Tensor],
-        masks: Masks,
-        counts: Counts,
-        weights: Sequence[float] = (1.0,),
-    ) -> Tensor:
-        """The prediction loss alone.
-
-        Args:
-            student: from `capture_student`.
-            teachers: from `teacher_logits`, of each teacher.
-            masks: of source and target.
-            counts: what the means divide by.
-            weights: of each teacher, with the sum 1.
-        """
-        ours = _logits(student)
-        if self.problem_type == SPANS:
-            return span_prediction_loss(
-                ours,
-                teachers,
-                masks.source,
-                temperature=self.temperature,
-                teacher_weights=weights,
-                row_count=counts.rows,
-            )
-        if ours.dim() == 3 and all(ours.shape[:-1] == theirs.shape[:-1] for theirs in teachers):
-            # Only real tokens are looked at: padding would cost a softmax over the vocabulary each.
-            real = (masks.source if self.decoder is None else _target(masks)).bool()
-            count = counts.tokens if self.decoder is None else counts.target_tokens
-            if masks.word_starts is not None:
-                real, count = masks.word_starts.bool(), counts.word_starts
-            ours, teachers = ours[real], [theirs[real] for theirs in teachers]
-        else:
-            count = counts.rows
-        return prediction_loss(
-            ours,
-            teachers,
+            batch=batch,
             problem_type=self.problem_type,
             temperature=self.temperature,
-            row_count=count,
-            teacher_weights=weights,
+            translates=self.translates,
+        )
+        return {name: loss(name, inputs) for name, loss in self.entries.items()}
+
+    def _lookups(
+        self, projections: GivenProjections, decoder: GivenProjections
+    ) -> tuple[Mapping[str, Mapping[int, nn.Module | None]], ...]:
+        each: list[tuple[GivenProjections, GivenProjections]] = [(projections, decoder)] * len(self.each)
+        if isinstance(projections, Projections | JointProjections):
+            each = [(own, own.decoder) for own in projections.each()]
+        return tuple(
+            {
+                "hidden_states": as_lookup(own, towards.projected_layers),
+                "decoder_hidden_states": as_lookup(own_decoder, towards.projected_decoder_layers),
+            }
+            for (own, own_decoder), towards in zip(each, self.each, strict=True)
         )
 
-    def label(self, student: Capture, labels: Tensor | None, counts: Counts, masks: Masks) -> Tensor:
-        """The student's loss on the labels alone."""
-        if labels is None:
-            raise CaptureError("The label loss needs labels in the batch. Give rows with labels, or leave it out.")
-        logits, count = _logits(student), counts.rows
-        if self.problem_type == SPANS:
-            return span_label_loss(logits, labels, masks.source, row_count=count)
-        if logits.dim() == 3:
-            real = labels != -100
-            logits, labels, count = logits[real], labels[real], counts.target_tokens
-        return label_loss(logits, labels, problem_type=self.problem_type, row_count=count)
+
+def _towards(
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    losses: Collection[str] | None,
+    extra: Mapping[str, DistillationLoss],
+    maps: Mapping[str, Any],
+    temperature: float,
+    teacher_bf16: bool | None,
+) -> TowardsTeacher:
+    """What is compared with one teacher; arguments as for `Objective.between`."""
+    two_halves = _same_kind(student, teacher)
+    entries: dict[str, Loss] = {name: LOSSES[name] for name in _known(losses, two_halves, maps)}
+    check_temperature(temperature)
+    entries |= extra
+    layers = {name: loss.resolve(name, maps, student.config, teacher.config) for name, loss in entries.items()}
+    comparing = [name for name, loss in entries.items() if loss.compares_answers]
+    matched = bool(comparing) and not two_halves and _problem_type(student) != SPANS
+    if extra.keys() >= set(comparing):  # a loss of one's own may know what to do with other labels
+        matched = matched and student.config.num_labels == teacher.config.num_labels
+    return TowardsTeacher(
+        entries=entries,
+        layers=layers,
+        label_order=tuple(label_order(student.config, teacher.config)) if matched else None,
+        teacher_bf16=teacher_bf16,
+    )
+
+
+def _taught(
+    each: Sequence[TowardsTeacher],
+    losses: Collection[str] | None,
+    named: Collection[str] | None,
+    extra: Mapping[str, DistillationLoss],
+) -> dict[str, Loss]:
+    """The losses that some teacher takes part in.
+
+    Raises:
+        TeacherError: nobody takes part in one that was asked for.
+    """
+    every: Mapping[str, Loss] = {**LOSSES, **extra}
+    taught = {name: loss for name, loss in every.items() if any(name in one.entries for one in each)}
+    for name in (*(losses or ()), *extra):
+        if name not in taught and (not taught or named is None or name in named or name in extra):
+            advice = f"set {name}_weight to 0" if name in LOSSES else "leave the loss out"
+            raise TeacherError(
+                f'Every teacher has the layer map "none", so {name} has nobody to learn from. Give one of them a '
+                f"layer map, or {advice}."
+            )
+    return taught
+
+
+def _problem_type(student: PreTrainedModel) -> str:
+    if answers_with_spans(student):
+        return SPANS
+    return "single_label_classification" if is_translator(student) else problem_type_of(student.config)
 
 
 def _same_kind(student: PreTrainedModel, teacher: PreTrainedModel) -> bool:
@@ -441,7 +443,7 @@ def _known(losses: Collection[str] | None, two_halves: bool, maps: Mapping[str, 
     """The names in the order of LOSSES."""
     off = turned_off(LOSSES, maps)
     if losses is None:
-        losses = [name for name in LOSSES if name != "label_loss" and (two_halves or name not in DECODER_LOSSES)]
+        losses = [name for name, loss in LOSSES.items() if loss.phases and (two_halves or name not in DECODER_LOSSES)]
         losses = [name for name in losses if name not in off]
     unknown = sorted(set(losses) - set(LOSSES))
     if unknown:
@@ -455,61 +457,42 @@ def _known(losses: Collection[str] | None, two_halves: bool, maps: Mapping[str, 
     return tuple(name for name in LOSSES if name in losses)
 
 
-def _resolved(
-    student: PreTrainedModel, teacher: PreTrainedModel, losses: Collection[str], maps: Mapping[str, Any]
-) -> dict[str, LayerMap]:
-    """The map of each loss between layers, of those that are computed; their heads are compared on the way."""
-    resolved = {}
-    for loss in losses:
-        if loss not in MAPS_OF_LOSSES:
-            continue
-        shape = decoder_shape if loss in DECODER_LOSSES else encoder_shape
-        ours, theirs = shape(student.config), shape(teacher.config)
-        if LOSSES[loss] is attention_loss:
-            common_heads(ours.heads, theirs.heads)
-        if loss != "embedding_loss":  # of layer 0, which stands in no map
-            resolved[loss] = resolve_layer_map(map_of(loss, maps)[1], ours.layers, theirs.layers)
-    return resolved
-
-
-def _attention(
-    layer_map: LayerMap,
-    student: Mapping[int, AttentionRecord],
-    teacher: Mapping[int, AttentionRecord],
-    mask: Tensor,
-    **options: Any,
-) -> Tensor:
-    each = [attention_loss(student[m], teacher[n], mask, **options) for m, n in layer_map.pairs]
-    return torch.stack(each).sum()
-
-
-def _hidden_states(
-    layer_map: LayerMap,
-    student: Mapping[int, Tensor],
-    teacher: Mapping[int, Tensor],
-    mask: Tensor,
-    projections: Mapping[int, nn.Module | None],
-    count: Tensor | float,
-) -> Tensor:
-    each = [
-        hidden_state_loss(student[m], teacher[n], mask, projections[m], token_count=count) for m, n in layer_map.pairs
-    ]
-    return torch.stack(each).sum()
-
-
-def _target(masks: Masks) -> Tensor:
-    if masks.target is None:
-        raise CaptureError(NO_TARGET)
-    return masks.target
-
-
-def _logits(capture: Capture) -> Tensor:
-    if capture.logits is None:
-        raise CaptureError(
-            "The prediction loss needs logits from both models, but one of them has no head. Load it with its "
-            "AutoModelFor... class, or leave the prediction loss out."
+def _check_tokens(
+    student: PreTrainedModel,
+    teachers: Teachers,
+    index: int,
+    losses: Collection[str],
+    extra: Mapping[str, DistillationLoss],
+) -> None:
+    different = teachers.differences[index]
+    looking = [name for name in losses if name in LOSSES and LOSSES[name].needs_teacher]
+    looking += [name for name, loss in extra.items() if loss.needs_teacher]
+    if not different or not looking:
+        return
+    because = (
+        f"its tokenizer is not the student's: the same ids would mean other words, for example {', '.join(different)} "
+        "(its id and the student's)"
+    )
+    if is_translator(student):
+        raise TeacherError(
+            f"{because}. A translator's losses compare tokens, so none of them can be had. The student can still "
+            "learn from its translations: `tinybert pseudo-label`, and plain training on what it writes."
         )
-    return capture.logits
+    if answers_with_spans(student):
+        raise TeacherError(
+            f"{because}. Answers to questions are places among the tokens, so none of the losses can be had. Give a "
+            "teacher with the student's tokenizer."
+        )
+    layers = [name for name in losses if name in MAPS_OF_LOSSES]
+    own = [name for name, loss in extra.items() if loss.captured]
+    if layers or own:
+        off = [f"{', '.join(f'{name}_weight' for name in layers)} to 0"] if layers else []
+        off += [f"{', '.join(own)} aside"] if own else []
+        raise TeacherError(
+            f"{because}. So {', '.join((*layers, *own))}, which compare token by token, cannot be computed; what it "
+            f'says about the whole text (prediction_loss) can. Take phase="prediction", set {" and ".join(off)}, or, '
+            'beside another teacher, give this one the layer map "none".'
+        )
 
 
 @contextmanager

@@ -141,7 +141,12 @@ def least_squares(x: Tensor, y: Tensor, ridge: float) -> tuple[Tensor, Tensor]:
 
 
 def as_lookup(
-    projections: Projections | nn.Module | Sequence[nn.Module] | Mapping[int, nn.Module] | None,
+    projections: Projections
+    | nn.Module
+    | Sequence[nn.Module]
+    | Mapping[int, nn.Module]
+    | Mapping[int, nn.Module | None]
+    | None,
     layers: Sequence[int],
 ) -> Mapping[int, nn.Module | None]:
     """Read any way of giving projections as student layer -> module.

@@ -152,6 +152,13 @@ def settled(teacher: AnyTeacher | Sequence[PreTrainedModel], tokenizer: Any) -> 
     return teacher
 
 
+def as_teachers(teacher: AnyTeacher | Sequence[PreTrainedModel]) -> Teachers:
+    """Any kind of teacher as `Teachers`: one model as a tuple of one."""
+    if isinstance(teacher, Teachers):
+        return teacher
+    return Teachers(teacher if isinstance(teacher, Sequence) else [teacher])
+
+
 def each_teacher(teacher: Any) -> list[PreTrainedModel]:
     """The models of any kind of teacher."""
     return list(teacher.models) if isinstance(teacher, Teachers) else [teacher]

@@ -24,7 +24,7 @@ _SHOWN = 4
 _TARGET = "of the target "
 _POOLS = "ForSequenceClassification"
 _NO_LABEL = -100  # of padding
-_LIMITS: dict[tuple[Any, ...], InputLimits] = {}  # by configuration: making a model, even without memory, takes a while
+_LIMITS: dict[tuple[Any, ...], InputLimits] = {}  # by configuration: making a model takes a while
 
 
 @dataclass(frozen=True)

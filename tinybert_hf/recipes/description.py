@@ -12,6 +12,7 @@ from tinybert_hf.data.augmentation import predicts_words
 from tinybert_hf.data.corpus import cache_folder
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import Objective
+from tinybert_hf.distillation.losses import ANSWER_LOSSES
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
 from tinybert_hf.opening import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 from tinybert_hf.recipes import starting_projections
@@ -20,8 +21,6 @@ from tinybert_hf.recipes.pruning import described
 from tinybert_hf.recipes.schema import TRANSLATION, Recipe
 from tinybert_hf.training import Phase
 from tinybert_hf.wording import counted, counted_epochs, counted_layers
-
-_OF_ANSWERS = {"prediction_loss", "label_loss"}
 
 
 def describe_plan(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> str:
@@ -98,7 +97,7 @@ def _phases(plan: EncoderPlan | GeneralPlan) -> Iterator[str]:
             other = f"; attention: {attention}" if attention.pairs and attention != hidden else ""
             yield f"  layer map (student<-teacher): {hidden if hidden.pairs else 'no hidden states'}{other}"
         alone = not isinstance(plan, EncoderPlan) or plan.joint is None
-        if alone and phase.teacher_cache is None and "prediction_loss" in losses and set(losses) <= _OF_ANSWERS:
+        if alone and phase.teacher_cache is None and "prediction_loss" in losses and set(losses) <= set(ANSWER_LOSSES):
             if index and _notes_answers(plan.recipe.phases[index - 1], phase):
                 yield "  the teacher is not run again: its answers are noted in the phase before"
             elif phase.known_epochs > 1:
@@ -154,15 +153,17 @@ def _translation(plan: TranslationPlan) -> Iterator[str]:
 
 def _maps(objective: Objective) -> Iterator[str]:
     """The layer maps that a loss of the objective uses."""
-    assert objective.decoder is not None
     by_loss = {
-        "hidden_state_loss": ("encoder", objective.layer_map),
-        "attention_loss": ("encoder attention", objective.attention_layer_map),
-        "decoder_hidden_state_loss": ("decoder", objective.decoder.layer_map),
-        "decoder_attention_loss": ("decoder attention", objective.decoder.attention_layer_map),
-        "cross_attention_loss": ("cross-attention", objective.decoder.cross_attention_layer_map),
+        "hidden_state_loss": "encoder",
+        "attention_loss": "encoder attention",
+        "decoder_hidden_state_loss": "decoder",
+        "decoder_attention_loss": "decoder attention",
+        "cross_attention_loss": "cross-attention",
     }
-    used = "; ".join(f"{half}: {layers}" for loss, (half, layers) in by_loss.items() if loss in objective.losses)
+    (towards,) = objective.each
+    used = "; ".join(
+        f"{half}: {towards.layer_map(loss)}" for loss, half in by_loss.items() if loss in objective.losses
+    )
     if used:
         yield f"  layer maps (student<-teacher): {used}"
 

@@ -8,9 +8,9 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.settings import QUESTION_ANSWERING, SINGLE_LABEL
 from tinybert_hf.distillation import Teachers, load_teacher
-from tinybert_hf.distillation.joint_objective import AnyObjective, objective_between
 from tinybert_hf.distillation.losses.prediction import mixed_logits
 from tinybert_hf.distillation.losses.spans import mixed_span_logits
+from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.teachers import settled
 from tinybert_hf.distillation.vocabularies import different_tokens
 from tinybert_hf.errors import TinyBertError
@@ -41,7 +41,7 @@ class JointTeachers:
     tokenizers: tuple[PreTrainedTokenizerBase, ...]
     student_tokenizer: PreTrainedTokenizerBase
     differences: tuple[tuple[str, ...], ...]
-    objectives: tuple[AnyObjective, ...]
+    objectives: tuple[Objective, ...]
 
 
 def plan_joint_teachers(
@@ -110,7 +110,7 @@ def _skeleton(task: str, config: PreTrainedConfig) -> Any:
         return HEADS[task].opener.from_config(config)
 
 
-def _objectives(recipe: Recipe, student_config: TinyBertConfig, teachers: Teachers) -> tuple[AnyObjective, ...]:
+def _objectives(recipe: Recipe, student_config: TinyBertConfig, teachers: Teachers) -> tuple[Objective, ...]:
     from torch import device
 
     with device("meta"):
@@ -118,7 +118,7 @@ def _objectives(recipe: Recipe, student_config: TinyBertConfig, teachers: Teache
     objectives = []
     for index, phase in enumerate(recipe.phases):
         try:
-            objective = objective_between(
+            objective = Objective.between(
                 student,
                 teachers,
                 losses=tuple(phase.loss_weights()),

@@ -11,7 +11,8 @@ from tinybert_hf.data.augmentation import check_predicts_words
 from tinybert_hf.data.bio import marks_entities
 from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import LayerMap, label_order, resolve_layer_map
-from tinybert_hf.distillation.layer_map import MAPS_OF_LOSSES, NO_MAP, compares_nothing, map_of
+from tinybert_hf.distillation.layer_map import NO_MAP, compares_nothing
+from tinybert_hf.distillation.losses import MAPS_OF_LOSSES, map_of
 from tinybert_hf.distillation.losses.attention import common_heads
 from tinybert_hf.distillation.shapes import encoder_shape
 from tinybert_hf.distillation.teacher import trained_problem_type

@@ -104,7 +104,7 @@ class TranslationRun(Run[TranslationPlan]):
         batch = DataCollatorForSeq2Seq(self.tokenizer)([{k: v for k, v in rows[0].items() if k != "length"}])
         for objective in self.plan.objectives:
             if objective is not None:
-                objective.capture_teacher(self.teacher, batch.to(self.device))
+                objective.capture_teachers(self.teacher, batch.to(self.device))
 
     def prepare_rows(self) -> None:
         """Sequence-level distillation: the teacher translates."""

@@ -251,10 +251,16 @@ def _check_phase(phase: Phase, path: str, *, has_decoder: bool) -> None:
     _one_of(phase.projection, PROJECTIONS, f"{path}.projection")
     _one_of(phase.projection_start, PROJECTION_STARTS, f"{path}.projection_start")
     try:
-        phase.loss_weights(has_decoder=has_decoder)
-        phase.check_cache(has_decoder=has_decoder)
+        losses = phase.loss_weights(has_decoder=has_decoder)
+        if losses:
+            phase.check_cache(has_decoder=has_decoder)
     except RecipeError as error:
         raise RecipeError(f"{path}: {error}") from error
+    if not losses:
+        raise RecipeError(
+            f"{path}: the phase {phase.name!r} is for losses of your own, which a recipe cannot name: it runs no code "
+            "of yours. Give a weight to one of ours, or call run_phases from Python (docs/own-loss.md)"
+        )
 
 
 def _one_of(value: str, known: Iterable[str], path: str) -> None:

@@ -2,25 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, ClassVar
 
 from transformers import Seq2SeqTrainingArguments, TrainingArguments
 
-from tinybert_hf.distillation.layer_map import NO_LAYERS, contradiction, turned_off
-from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES, LOSSES
+from tinybert_hf.distillation.layer_map import NO_LAYERS, contradiction
+from tinybert_hf.distillation.losses import DECODER_LOSSES, LOSSES, DistillationLoss, Loss, turned_off
+from tinybert_hf.distillation.losses.entry import HEADS
 from tinybert_hf.distillation.projections import PROJECTIONS
 from tinybert_hf.errors import RecipeError, check_number
 from tinybert_hf.training.best_model import best_by
 from tinybert_hf.training.possible_numbers import check_numbers
 
-# What a phase computes where no weight is given: Jiao et al. 2020, section 3.2; "joint" does both phases at once.
-_BETWEEN_LAYERS = tuple(ENCODER_LOSSES)
+EXTRA = "extra"
+# What a phase computes where no weight is given: Jiao et al. 2020, section 3.2; "joint" does both phases at once, and
+# "extra" has the losses of a user's own.
 PHASE_LOSSES = {
-    "intermediate": _BETWEEN_LAYERS,
-    "prediction": ("prediction_loss",),
-    "joint": (*_BETWEEN_LAYERS, "prediction_loss"),
+    phase: tuple(name for name, loss in LOSSES.items() if phase in loss.phases)
+    for phase in ("intermediate", "prediction", "joint", EXTRA)
 }
 PROJECTION_STARTS = ("least_squares", "random")
 
@@ -35,7 +36,7 @@ def resolve_loss_weights(
     """The weight of each loss that is computed.
 
     Args:
-        phase: "intermediate", "prediction" or "joint".
+        phase: "intermediate", "prediction", "joint" or "extra".
         given: loss name -> weight; None: 1 where the phase has that loss and its map is not "none", else 0.
         layer_maps: by name; None: as usual.
         has_decoder: the models are translators: phases with losses between layers have those between the decoders'.
@@ -44,13 +45,12 @@ def resolve_loss_weights(
         The losses with a weight above 0.
 
     Raises:
-        RecipeError: an unknown phase, a negative weight, a weight of a loss whose map is "none", or no loss left.
+        RecipeError: an unknown phase, a negative weight, a weight of a loss whose map is "none", or no loss left but
+            in the phase "extra".
     """
     if phase not in PHASE_LOSSES:
         raise RecipeError(f"Unknown phase {phase!r}; choose one of {', '.join(PHASE_LOSSES)}.")
-    usual = PHASE_LOSSES[phase]
-    if has_decoder and phase != "prediction":
-        usual = (*usual, *DECODER_LOSSES)
+    usual = tuple(name for name in PHASE_LOSSES[phase] if has_decoder or name not in DECODER_LOSSES)
     off = turned_off(usual, layer_maps or {})
     usual = tuple(name for name in usual if name not in off)
     weights = {}
@@ -64,44 +64,65 @@ def resolve_loss_weights(
         raise RecipeError(f"{misplaced[0]}_weight is for translators; an encoder has no decoder. Leave it out.")
     for name, map_name in turned_off(weights, layer_maps or {}).items():
         raise RecipeError(contradiction(f"{name} ({name}_weight: {given[name]})", map_name))
-    if not weights and off:
+    if not weights and phase != EXTRA and off:
         raise RecipeError(
             f'{next(iter(off.values()))} is "{NO_LAYERS}", and the phase {phase!r} has no loss but those between '
             'layers, so there is nothing to learn. Take the phase "prediction" or "joint", or give a layer map.'
         )
-    if not weights:
-        raise RecipeError(f"Every loss of the phase {phase!r} has weight 0, so there is nothing to learn.")
+    if not weights and phase != EXTRA:
+        raise RecipeError(
+            f"Every loss of the phase {phase!r} has weight 0, so there is nothing to learn. (For losses of your own "
+            f"alone: the phase {EXTRA!r}.)"
+        )
     return weights
 
 
-def check_cached_losses(losses: Collection[str], hidden_states: bool) -> None:
+def losses_of_phase(losses: Mapping[str, DistillationLoss], phase: str) -> dict[str, DistillationLoss]:
+    """The losses of a user's own that a phase computes.
+
+    Raises:
+        RecipeError: a loss names a phase that is none.
+    """
+    for name, loss in losses.items():
+        unknown = [one for one in loss.phases or () if one not in PHASE_LOSSES]
+        if unknown:
+            raise RecipeError(
+                f"extra_losses: {name} is for the phase {unknown[0]!r}; choose of {', '.join(PHASE_LOSSES)}."
+            )
+    return {name: loss for name, loss in losses.items() if loss.phases is None or phase in loss.phases}
+
+
+def check_cached_losses(losses: Mapping[str, DistillationLoss | None], hidden_states: bool) -> None:
     """Refuse losses that a teacher cache cannot serve.
 
     Args:
-        losses: those that are computed.
+        losses: those that are computed, by name; None: one of ours.
         hidden_states: the cache holds hidden states too.
 
     Raises:
         RecipeError: naming the loss, and what to do.
     """
-    for loss in losses:
-        if loss.endswith("attention_loss"):
-            raise RecipeError(
-                f"teacher_cache does not go with {loss}: it needs the teacher's queries and keys of every layer, "
-                f"which are too large to keep. Leave teacher_cache out of this phase, or set {loss}_weight to 0."
-            )
-        if loss == "decoder_hidden_state_loss":
-            raise RecipeError(
-                f"teacher_cache does not go with {loss}: a cache keeps hidden states of encoders only. Leave "
-                f"teacher_cache out of this phase, or set {loss}_weight to 0."
-            )
-        if loss in ("hidden_state_loss", "embedding_loss") and not hidden_states:
-            raise RecipeError(
-                f"teacher_cache keeps logits, and {loss} needs hidden states. Ask for them with "
-                "teacher_cache_hidden_states=True (in float16, two bytes for each unit of each mapped layer at each "
-                f"token), leave teacher_cache out of this phase, or set {loss}_weight to 0."
-            )
-    if not set(losses) - {"label_loss"}:
+    entries: dict[str, Loss] = {name: LOSSES[name] if own is None else own for name, own in losses.items()}
+    for name, loss in entries.items():
+        without = f"set {name}_weight to 0" if losses[name] is None else f"leave {name} out of it"
+        for captured in loss.captured:
+            if captured in HEADS:
+                raise RecipeError(
+                    f"teacher_cache does not go with {name}: it needs the teacher's queries and keys of every layer, "
+                    f"which are too large to keep. Leave teacher_cache out of this phase, or {without}."
+                )
+            if captured != "hidden_states":
+                raise RecipeError(
+                    f"teacher_cache does not go with {name}: a cache keeps hidden states of encoders only. Leave "
+                    f"teacher_cache out of this phase, or {without}."
+                )
+            if not hidden_states:
+                raise RecipeError(
+                    f"teacher_cache keeps logits, and {name} needs hidden states. Ask for them with "
+                    "teacher_cache_hidden_states=True (in float16, two bytes for each unit of each mapped layer at "
+                    f"each token), leave teacher_cache out of this phase, or {without}."
+                )
+    if not any(loss.needs_teacher for loss in entries.values()):
         raise RecipeError("teacher_cache: no loss of this phase looks at the teacher. Leave it out.")
 
 
@@ -110,8 +131,8 @@ class DistillationArguments(TrainingArguments):
     """TrainingArguments with a weight per loss, the layer map and the projections.
 
     Attributes:
-        phase: "intermediate" (attention, hidden-state and embedding losses), "prediction" (soft cross-entropy), or
-            "joint".
+        phase: "intermediate" (attention, hidden-state and embedding losses), "prediction" (soft cross-entropy),
+            "joint", or "extra" (none but those with a weight, and the trainer's `extra_losses`).
         attention_loss_weight: 0 leaves the loss out of the computation; None takes what the phase says. So for the
             others.
         label_loss_weight: of the student's loss on the labels themselves; no phase has it unless a weight is given.
@@ -135,7 +156,7 @@ class DistillationArguments(TrainingArguments):
 
     has_decoder: ClassVar[bool] = False
 
-    phase: str = field(default="joint", metadata={"help": "intermediate, prediction or joint"})
+    phase: str = field(default="joint", metadata={"help": "intermediate, prediction, joint or extra"})
     attention_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
     hidden_state_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
     embedding_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
@@ -173,8 +194,8 @@ class DistillationArguments(TrainingArguments):
         ):
             if value not in known:
                 raise RecipeError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
-        if self.teacher_cache is not None:
-            check_cached_losses(losses, self.teacher_cache_hidden_states)
+        if self.teacher_cache is not None and losses:
+            check_cached_losses(dict.fromkeys(losses), self.teacher_cache_hidden_states)
 
     @property
     def loss_weights(self) -> dict[str, float]:

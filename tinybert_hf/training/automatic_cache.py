@@ -6,6 +6,7 @@ import os
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.distillation.losses import ANSWER_LOSSES
 from tinybert_hf.training.cache_opening import USUAL_LIMIT_GB
 from tinybert_hf.training.phase import Phase
 from tinybert_hf.training.word_collation import labels_tokens
@@ -42,7 +43,7 @@ def can_be_kept(
     losses = set(phase.loss_weights(has_decoder=has_decoder))
     return (
         "prediction_loss" in losses
-        and losses <= {"prediction_loss", "label_loss"}
+        and losses <= set(ANSWER_LOSSES)
         and (
             type(teacher).__name__.endswith(("ForSequenceClassification", "ForQuestionAnswering"))
             or _few_answers(teacher, dataset)

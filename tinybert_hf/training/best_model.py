@@ -14,13 +14,13 @@ import numpy as np
 from transformers import EarlyStoppingCallback
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
+from tinybert_hf.distillation.losses import ANSWER_LOSSES
 from tinybert_hf.errors import RecipeError, TinyBertError
 
 if TYPE_CHECKING:
     from tinybert_hf.training.base import ResumableTrainer
 
 DISTILLATION_LOSS = "distillation_loss"
-_OF_ANSWERS = {"prediction_loss", "label_loss"}
 OF_EVALUATION = (
     "load_best_model_at_end",
     "metric_for_best_model",
@@ -35,7 +35,7 @@ OF_EVALUATION = (
 
 def learns_answers(losses: Collection[str]) -> bool:
     """Whether a loss reaches the head, so that its answers are those of this training."""
-    return bool(_OF_ANSWERS & set(losses))
+    return not set(ANSWER_LOSSES).isdisjoint(losses)
 
 
 def plain_name(metric: str | None) -> str:

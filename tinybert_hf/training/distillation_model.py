@@ -2,33 +2,59 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
 from typing import Any
 
-from torch import Tensor, nn
+from safetensors.torch import load_file
+from torch import nn
 from transformers import PreTrainedModel
 
-from tinybert_hf.distillation.batches import Counts, labels_of
+from tinybert_hf.distillation.batches import Counts, labels_of, masks_of
 from tinybert_hf.distillation.capture import Capture
-from tinybert_hf.distillation.joint_objective import AnyObjective
-from tinybert_hf.distillation.objective import Masks
+from tinybert_hf.distillation.losses import DistillationLoss
+from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import AnyProjections
+from tinybert_hf.training.sharding import load_whole_state
+
+EXTRA_LOSSES_FILE = "extra_losses.safetensors"
+"""In a checkpoint: the weights of losses of one's own."""
+
+
+def weights_of_losses(losses: Mapping[str, DistillationLoss]) -> nn.ModuleDict:
+    """The losses of one's own that are modules, by name."""
+    own = {name: loss.function for name, loss in losses.items()}
+    return nn.ModuleDict({name: one for name, one in own.items() if isinstance(one, nn.Module)})
+
+
+def load_extra_losses(folder: Path, losses: Mapping[str, DistillationLoss]) -> None:
+    """Give losses of one's own the weights that a finished phase ended with.
+
+    Args:
+        folder: of the phase.
+        losses: those of the phase.
+    """
+    modules = weights_of_losses(losses)
+    if modules.state_dict():
+        load_whole_state(modules, load_file(folder / EXTRA_LOSSES_FILE))
 
 
 class DistillationModel(nn.Module):
-    """Called with a teacher's capture it returns the losses, otherwise it is the student.
+    """Called with what the teachers show of a batch it returns the losses, otherwise it is the student.
 
-    The projections are used inside this forward, so that wrappers such as DistributedDataParallel see every
-    parameter. Any other
-    attribute (`config`, `save_pretrained`, ...) is the student's.
+    The projections, and the weights of losses of one's own, are used inside this forward, so that wrappers such as
+    DistributedDataParallel see every parameter. Any other attribute (`config`, `save_pretrained`, ...) is the
+    student's.
     """
 
     # The losses are divided by counts of the whole batch here; the student's own loss is only used in evaluation.
     accepts_loss_kwargs = False
 
-    def __init__(self, student: PreTrainedModel, projections: AnyProjections, objective: AnyObjective) -> None:
+    def __init__(self, student: PreTrainedModel, projections: AnyProjections, objective: Objective) -> None:
         super().__init__()
         self.student = student
         self.projections = projections
+        self.extra_losses = weights_of_losses(objective.extra_losses)
         self.objective = objective
         self.is_sharded = False
 
@@ -52,30 +78,28 @@ class DistillationModel(nn.Module):
 
     def forward(
         self,
-        teacher_capture: Capture | tuple[Capture, ...] | None = None,
-        masks: Masks | None = None,
+        batch: Mapping[str, Any] | None = None,
+        teachers: tuple[Capture, ...] | None = None,
         counts: Counts | None = None,
         **inputs: Any,
     ) -> Any:
-        """The losses by name towards the teacher, or the student's own output where there is no capture.
+        """The losses by name towards the teachers, or the student's own output where there is no capture of them.
 
         Args:
-            teacher_capture: from `Objective.capture_teacher`, of the same batch.
-            masks: of source and target.
-            counts: what the means divide by.
-            **inputs: the student's inputs; with a capture, `labels` (or the positions of an answer) are for the label
-                loss and the decoder's input.
+            batch: rows, with `labels` (or the positions of an answer) for the label loss and the decoder's input.
+            teachers: from `Objective.capture_teachers`, of the same batch.
+            counts: what the means divide by; None: the counts of this batch.
+            **inputs: the student's inputs, where it is to be itself.
         """
-        if teacher_capture is None:
-            return self.student(**inputs)
-        assert masks is not None
-        objective: Any = self.objective  # of the kind that the capture and the projections are of
-        losses: dict[str, Tensor] = objective.compute_with(
-            objective.capture_student(self.student, inputs),
-            teacher_capture,
-            masks,
+        if teachers is None:
+            return self.student(**inputs) if batch is None else self.student(batch, **inputs)
+        assert batch is not None
+        return self.objective.compute(
+            self.objective.capture_student(self.student, batch),
+            teachers,
+            masks_of(batch),
             self.projections,
-            Counts.of(masks.source, masks.target, masks.word_starts) if counts is None else counts,
-            labels_of(inputs),
+            counts,
+            labels=labels_of(batch),
+            batch=batch,
         )
-        return losses

@@ -48,7 +48,7 @@ class GeneralDistillationTrainer(DistillationTrainer):
         """
         begun = time.perf_counter()
         parts = held_out_losses(self, self.eval_dataset if eval_dataset is None else eval_dataset)
-        weights = self.args.loss_weights
+        weights = self.loss_weights
         metrics = {"loss": sum(weights[name] * value for name, value in parts.items()), **parts}
         metrics = {f"{metric_key_prefix}_{name}": value for name, value in metrics.items()}
         self.log(metrics)
@@ -58,7 +58,7 @@ class GeneralDistillationTrainer(DistillationTrainer):
 
     def evaluation_metrics(self) -> set[str] | None:
         """The sum, and each loss."""
-        return {"loss", *self.args.loss_weights}
+        return {"loss", *self.loss_weights}
 
     def training_step(self, model: nn.Module, inputs: dict[str, Any], num_items_in_batch: Any = None) -> Tensor:
         """As in DistillationTrainer; the tokens are counted."""

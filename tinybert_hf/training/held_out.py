@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import fields
 from typing import TYPE_CHECKING, Any
 
 import torch
 
-from tinybert_hf.distillation.batches import Counts
-from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.objective import evaluation_mode
 from tinybert_hf.training.base import row_lengths
 from tinybert_hf.training.collation import SeededCollator
-from tinybert_hf.training.preparation import masks_of, unchanged_randomness
+from tinybert_hf.training.preparation import unchanged_randomness
 
 if TYPE_CHECKING:
     from tinybert_hf.training.trainer import DistillationTrainer
@@ -32,22 +29,20 @@ def held_out_losses(trainer: DistillationTrainer, rows: Any) -> dict[str, float]
     Returns:
         Name -> loss, without its weight.
     """
-    objective, student = trainer.distillation_objective, trainer.student
+    objective = trainer.distillation_objective
     with unchanged_randomness(), torch.no_grad(), evaluation_mode(trainer.model):
         batches = list(_own_batches(trainer, rows))
-        totals = torch.zeros(len(fields(Counts)), dtype=torch.float64)
+        totals = objective.no_counts.as_tensor(torch.device("cpu"))
         for batch, weight in batches:
-            masks = masks_of(batch)
-            totals += weight * Counts.of(masks.source, masks.target).as_tensor(torch.device("cpu"))
+            totals += weight * objective.counts_of(batch).as_tensor(torch.device("cpu"))
         totals = _over_processes(trainer, totals)
-        counts = Counts(*totals.to(trainer.args.device, torch.float32).unbind())
+        counts = objective.no_counts.filled(totals.to(trainer.args.device, torch.float32))
         sums: dict[str, float] = {}
         for plain, weight in batches:
             batch = trainer._prepare_inputs(plain)
             with trainer.compute_loss_context_manager():
-                seen = objective.capture_teacher(trainer.teacher, batch)
-                inputs = model_inputs(student, batch, labels=True)
-                parts = trainer.model(teacher_capture=seen, masks=masks_of(batch), counts=counts, **inputs)
+                seen = objective.capture_teachers(trainer.teacher, batch)
+                parts = trainer.model(dict(batch), teachers=seen, counts=counts)
             for name, part in parts.items():
                 sums[name] = sums.get(name, 0.0) + weight * float(part)
         added = _over_processes(trainer, torch.tensor(list(sums.values()), dtype=torch.float64))

@@ -40,7 +40,7 @@ def write_model_card(trainer: DistillationTrainer, name: str | None, **metadata:
         return
     settings = {key: getattr(args, key, None) for key in _SETTINGS}
     settings.pop("num_train_epochs" if args.max_steps > 0 else "max_steps")
-    settings["weights of the losses"] = ", ".join(f"{loss} {one:g}" for loss, one in args.loss_weights.items())
+    settings["weights of the losses"] = ", ".join(f"{loss} {one:g}" for loss, one in trainer.loss_weights.items())
     text = trainer_card(
         args.hub_model_id or name or folder.resolve().name,
         {**trainer.student.config.to_dict(), "architectures": [type(trainer.student).__name__]},

@@ -5,8 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from torch import nn
 from transformers import PreTrainedModel
 
+from tinybert_hf.distillation.losses import DistillationLoss
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher
 from tinybert_hf.errors import DataError, RecipeError, TeacherError, TinyBertError
@@ -40,6 +42,21 @@ def check_cache(teacher: AnyTeacher, args: DistillationArguments) -> None:
             "teacher_cache keeps what one teacher says to the student's tokens; here are "
             f"{len(teacher.models)} teachers, or one with tokens or a layer map of its own. {INSTEAD}"
         )
+
+
+def check_own_modules(losses: Mapping[str, DistillationLoss], teacher: AnyTeacher) -> None:
+    """Refuse a loss of one's own that holds a teacher as a part: its weights would be trained.
+
+    Raises:
+        TinyBertError: naming the loss.
+    """
+    of_teachers = {id(parameter) for one in each_teacher(teacher) for parameter in one.parameters()}
+    for name, loss in losses.items():
+        if isinstance(loss.function, nn.Module) and any(id(one) in of_teachers for one in loss.function.parameters()):
+            raise TinyBertError(
+                f"{name} holds weights of the teacher, which would be trained with its own. It is given what the "
+                "teacher shows; leave the model out of the module."
+            )
 
 
 def check_vocabularies(student: PreTrainedModel, teacher: AnyTeacher, tokenizer: Any) -> None:

@@ -7,8 +7,7 @@ from dataclasses import asdict, dataclass, field, fields, replace
 from pathlib import Path
 from typing import Any
 
-from tinybert_hf.distillation.layer_map import MAP_NAMES
-from tinybert_hf.distillation.losses import LOSSES
+from tinybert_hf.distillation.losses import ANSWER_LOSSES, LOSSES, MAP_NAMES
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.training.arguments import (
     DistillationArguments,
@@ -39,7 +38,8 @@ class Phase:
     """
 
     name: str
-    """intermediate (attention, hidden states, embeddings), prediction (the teacher's answers) or joint (all)."""
+    """intermediate (attention, hidden states, embeddings), prediction (the teacher's answers) or joint (all). From
+    Python also extra: losses of your own alone."""
     epochs: float | None = None
     """Passes over the rows; may be a fraction. None: 2 with a loss between layers and 3 without; of students up to 192
     wide more where rows are few, until 6,000 and 9,000 have been read, at most 12 and 18. Of translators 10."""
@@ -136,7 +136,7 @@ class Phase:
     @property
     def _kind(self) -> str:
         """What the losses compare."""
-        alone = self.loss_weights().keys() <= {"prediction_loss", "label_loss"}
+        alone = self.loss_weights().keys() <= set(ANSWER_LOSSES)
         return "answers alone" if alone else "between layers"
 
     def with_learning_rate(self, width: int, *, has_decoder: bool = False) -> Phase:
@@ -183,7 +183,8 @@ class Phase:
             RecipeError: naming the loss.
         """
         if self.teacher_cache:
-            check_cached_losses(self.loss_weights(has_decoder=has_decoder), self.teacher_cache_hidden_states)
+            losses = self.loss_weights(has_decoder=has_decoder)
+            check_cached_losses(dict.fromkeys(losses), self.teacher_cache_hidden_states)
 
     def loss_weights(self, *, has_decoder: bool = False) -> dict[str, float]:
         """The losses that this phase computes, with their weights.

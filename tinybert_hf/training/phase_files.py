@@ -12,14 +12,15 @@ from typing import Any
 
 from safetensors import SafetensorError
 from safetensors.torch import save_file
+from torch import nn
 from transformers import PreTrainedModel
 
 from tinybert_hf.data.shard_folder import file_digest, replace_file
-from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.errors import OutputFolderError
-from tinybert_hf.opening import PROJECTIONS_FILE, put_in_place
+from tinybert_hf.opening import put_in_place
 from tinybert_hf.training.origin import check_origin
 from tinybert_hf.training.phase import Phase, PhaseResult
+from tinybert_hf.training.sharding import whole_state
 from tinybert_hf.wording import capital, to_write
 
 PHASE_FILE = "phase.json"
@@ -93,17 +94,26 @@ def finish(
     work: Path,
     student: PreTrainedModel,
     processing_class: Any,
-    projections: AnyProjections,
+    beside: Mapping[str, nn.Module],
     result: PhaseResult,
     log: Mapping[str, Any],
 ) -> None:
-    """Write student, projections, log and result; then remove what only a stopped phase needs."""
+    """Write student, log and result; then remove what only a stopped phase needs.
+
+    Args:
+        work: folder of the phase.
+        student: that it made.
+        processing_class: saved with the student.
+        beside: modules that are kept with it (projections, weights of losses), by the name of their file.
+        result: of the phase.
+        log: of the phase.
+    """
     shutil.rmtree(work / "student", ignore_errors=True)  # of a run that was stopped right here
     put_in_place(student, processing_class, work / "student")
     written = [STUDENT_WEIGHTS]
-    if not projections.is_empty:
-        save_file(projections.state_dict(), work / PROJECTIONS_FILE)
-        written.append(PROJECTIONS_FILE)
+    for name, module in beside.items():
+        save_file(whole_state(module), work / name)
+        written.append(name)
     write_json(work / LOG_FILE, log)
     digests = {name: file_digest(work / name) for name in written}
     write_json(work / RESULT_FILE, {**asdict(result), "sha256": digests})

@@ -25,7 +25,7 @@ def phase_log(trainer: DistillationTrainer) -> dict[str, Any]:
         "steps": trainer.state.global_step,
         "epochs": float(trainer.args.num_train_epochs),
         "teacher_bf16": trainer.teacher_is_bf16,
-        "weights": trainer.args.loss_weights,
+        "weights": trainer.loss_weights,
         "losses": {name: [_short(value) for value in values] for name, values in losses.items()},
         "evaluation": [_evaluation(entry) for entry in history if "eval_loss" in entry],
     }

@@ -9,7 +9,7 @@ from safetensors.torch import load_file
 from torch import Tensor
 from transformers import PreTrainedModel
 
-from tinybert_hf.distillation.joint_objective import objective_between
+from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import AnyProjections, Projections
 from tinybert_hf.distillation.shapes import is_translator
 from tinybert_hf.distillation.teachers import AnyTeacher
@@ -23,7 +23,7 @@ def _projections_of(student: PreTrainedModel, teacher: AnyTeacher, phase: Phase)
     has_decoder = is_translator(student)
     losses = tuple(phase.loss_weights(has_decoder=has_decoder))
     named = phase.named_losses
-    objective = objective_between(student, teacher, losses=losses, named=named, **phase.layer_maps)
+    objective = Objective.between(student, teacher, losses=losses, named=named, **phase.layer_maps)
     return new_projections(phase.projection, student, teacher, objective)
 
 

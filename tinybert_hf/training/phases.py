@@ -15,13 +15,17 @@ from safetensors.torch import load_file
 from transformers import EarlyStoppingCallback, PreTrainedModel
 
 from tinybert_hf.data.held_folder import held_folder, is_first_process
+from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
+from tinybert_hf.distillation.losses.extra import own_losses
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.shapes import encoder_shape, is_translator
 from tinybert_hf.distillation.teachers import AnyTeacher, settled
+from tinybert_hf.training.arguments import losses_of_phase
 from tinybert_hf.training.automatic_cache import cache_to_fill, pays
 from tinybert_hf.training.cache_folder import MANIFEST
 from tinybert_hf.training.cache_opening import refuse_other_cache
 from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
+from tinybert_hf.training.distillation_model import load_extra_losses
 from tinybert_hf.training.finetuning import best_step, final_metrics
 from tinybert_hf.training.origin import origin_of, settings_of
 from tinybert_hf.training.phase import Phase, PhaseResult
@@ -75,6 +79,7 @@ def run_phases(
     callbacks: Sequence[Any] = (),
     data_collator: Any = None,
     projections: AnyProjections | None = None,
+    extra_losses: Mapping[str, DistillationLoss | Callable[..., Any]] | None = None,
     announce: Callable[[int, Phase, int], None] | None = None,
     trainer_class: type[DistillationTrainer] | None = None,
 ) -> list[PhaseResult]:
@@ -99,6 +104,7 @@ def run_phases(
         data_collator: makes batches of rows; None: pads them. It may draw random numbers (masking): a resumed run
             draws the same.
         projections: to begin with, from `projections_from`; None: new ones.
+        extra_losses: as for DistillationTrainer; those with weights are trained on from phase to phase.
         announce: called with number and settings of each phase that begins or goes on, and the step that it goes on
             from, 0 at its beginning; to tell the user.
         trainer_class: None: the one for encoders or for translators, as the student is.
@@ -123,8 +129,12 @@ def run_phases(
     teacher = settled(teacher, processing_class)
     stops_early = any(phase.early_stopping_patience is not None for phase in phases)
     further = settings_of(training_arguments, eval_dataset, stops_early=stops_early)
+    own = own_losses(extra_losses, LOSSES)
+    further["extra_losses"] = {name: loss.weight for name, loss in own.items()}
     origin = origin_of(student, processing_class, train_dataset, teacher, seed=seed, **further)
     check_same_origin(folder, origin)
+    for phase in phases:
+        losses_of_phase(own, phase.name)  # refuses the name of a phase that is none
     make = partial(
         _make_trainer,
         student,
@@ -138,6 +148,7 @@ def run_phases(
         callbacks=list(callbacks),
         data_collator=data_collator,
         trainer_class=trainer_class,
+        extra_losses=own,
     )
     # Whatever cannot go together in a later phase is said before the first one is trained.
     for phase in phases:
@@ -159,6 +170,7 @@ def run_phases(
                 remove_unneeded(work)  # of a run that was stopped right there
             student.load_state_dict(load_file(work / STUDENT_WEIGHTS), strict=False)
             projections = kept_projections(work, student, teacher, phase)
+            load_extra_losses(work, losses_of_phase(own, phase.name))
             continue
         checkpoint = complete_checkpoint(work)
         if announce is not None:
@@ -169,7 +181,7 @@ def run_phases(
                 write_json(work / PHASE_FILE, {**asdict(phase), MADE_FROM: origin})
         trainer = make(phase, work, projections=that_fit(projections, student, teacher, phase))
         trainer.origin, trainer.holds_folder = origin, False
-        if index + 1 < len(phases):
+        if index + 1 < len(phases) and not losses_of_phase(own, phases[index + 1].name):
             trainer.answers_for = cache_to_fill(
                 trainer,
                 phase,
@@ -196,7 +208,7 @@ def run_phases(
         log = phase_log(trainer)
         if trainer.is_world_process_zero():
             with said_if_not_written(work):
-                finish(work, student, processing_class, trainer.projections, result, log)
+                finish(work, student, processing_class, trainer.kept_modules, result, log)
         trainer.accelerator.wait_for_everyone()
         trainer.end_if_terminated()  # in the last evaluation; the phase is whole
         projections = trainer.projections
@@ -215,6 +227,7 @@ def _make_trainer(
     seed: int,
     training_arguments: Mapping[str, Any] | None,
     trainer_class: type[DistillationTrainer] | None = None,
+    extra_losses: Mapping[str, DistillationLoss],
     **kwargs: Any,
 ) -> DistillationTrainer:
     """The trainer of a phase, with its rows and its teacher cache."""
@@ -222,13 +235,16 @@ def _make_trainer(
     has_decoder = is_translator(student)
     cache = phase.teacher_cache
     if cache is None:
-        cache = (work / OWN_CACHE / MANIFEST).is_file() or pays(
-            phase,
-            teacher,
-            has_decoder=has_decoder,
-            dataset=rows,
-            data_collator=kwargs["data_collator"],
-            tokenizer=kwargs["processing_class"],
+        cache = (work / OWN_CACHE / MANIFEST).is_file() or (
+            not losses_of_phase(extra_losses, phase.name)
+            and pays(
+                phase,
+                teacher,
+                has_decoder=has_decoder,
+                dataset=rows,
+                data_collator=kwargs["data_collator"],
+                tokenizer=kwargs["processing_class"],
+            )
         )
     arguments = phase.arguments(
         work,
@@ -243,7 +259,13 @@ def _make_trainer(
         kwargs["callbacks"] = [*kwargs["callbacks"], stopping]
     usual = Seq2SeqDistillationTrainer if has_decoder else DistillationTrainer
     trainer = (trainer_class or usual)(
-        student, teacher, arguments, projections=projections, train_dataset=rows, **kwargs
+        student,
+        teacher,
+        arguments,
+        projections=projections,
+        extra_losses=extra_losses,
+        train_dataset=rows,
+        **kwargs,
     )
     trainer.owns_cache = cache is True
     return trainer

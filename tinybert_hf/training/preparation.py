@@ -12,13 +12,12 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.distillation.batches import WORD_STARTS, attention_mask, target_mask
-from tinybert_hf.distillation.capture import model_inputs
-from tinybert_hf.distillation.joint_objective import AnyObjective, JointObjective
-from tinybert_hf.distillation.objective import Masks, Objective, evaluation_mode
+from tinybert_hf.distillation.batches import masks_of
+from tinybert_hf.distillation.losses.extra import check_first_values
+from tinybert_hf.distillation.objective import Objective, TowardsTeacher, evaluation_mode
 from tinybert_hf.distillation.projections import AnyProjections, JointProjections, Projections
 from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape
-from tinybert_hf.distillation.teachers import AnyTeacher, each_teacher
+from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher
 from tinybert_hf.errors import DataError
 from tinybert_hf.training.model_checks import check_rows
 
@@ -100,28 +99,28 @@ def _length(row: Any) -> int:
 
 
 def unreached_parameters(
-    model: DistillationModel, teacher: Any, objective: AnyObjective, batch: Mapping[str, Any]
+    model: DistillationModel, teacher: Any, objective: Objective, batch: Mapping[str, Any]
 ) -> list[nn.Parameter]:
     """The trainable parameters that no loss depends on, found by one small backward.
 
     Left in training they would make DistributedDataParallel wait for gradients that never come.
+
+    Raises:
+        TinyBertError: a loss of one's own is not finite, or does not reach the student.
     """
+    buffers = [(buffer, buffer.clone()) for buffer in model.extra_losses.buffers()]
     with unchanged_randomness():
-        seen = objective.capture_teacher(teacher, batch)
-        parts = model(teacher_capture=seen, masks=masks_of(batch), **model_inputs(model.student, batch, labels=True))
+        parts = model(batch, teachers=objective.capture_teachers(teacher, batch))
+        check_first_values(objective.extra_losses, parts, model.student)
         trainable = [parameter for parameter in model.parameters() if parameter.requires_grad]
         gradients = torch.autograd.grad(torch.stack(list(parts.values())).sum(), trainable, allow_unused=True)
+    with torch.no_grad():
+        for buffer, before in buffers:
+            buffer.copy_(before)
     return [parameter for parameter, gradient in zip(trainable, gradients, strict=True) if gradient is None]
 
 
-def masks_of(batch: Mapping[str, Any]) -> Masks:
-    """Which tokens of a batch are real."""
-    return Masks(attention_mask(batch), target_mask(batch), batch.get(WORD_STARTS))
-
-
-def new_projections(
-    mode: str, student: PreTrainedModel, teacher: AnyTeacher, objective: AnyObjective
-) -> AnyProjections:
+def new_projections(mode: str, student: PreTrainedModel, teacher: AnyTeacher, objective: Objective) -> AnyProjections:
     """The maps between the widths of student and teachers, for the layers that are compared, not yet fitted.
 
     Raises:
@@ -129,46 +128,44 @@ def new_projections(
     """
     pairs = zip(each_teacher(teacher), objective.each, strict=True)
     made = [_projections(mode, student, one, towards) for one, towards in pairs]
-    return JointProjections(made) if isinstance(objective, JointObjective) else made[0]
+    return JointProjections(made) if isinstance(teacher, Teachers) else made[0]
 
 
-def _projections(mode: str, student: PreTrainedModel, teacher: PreTrainedModel, objective: Objective) -> Projections:
+def _projections(
+    mode: str, student: PreTrainedModel, teacher: PreTrainedModel, towards: TowardsTeacher
+) -> Projections:
 
     def half(layers: tuple[int, ...], ours: int, theirs: int, decoder: Projections | None = None) -> Projections:
         # Where no state is compared, nothing is projected, whatever the widths are.
         return Projections(mode if layers else "none", ours, theirs if layers else ours, layers, decoder)
 
     decoder = None
-    if objective.projected_decoder_layers:
+    if towards.projected_decoder_layers:
         widths = decoder_shape(student.config).width, decoder_shape(teacher.config).width
-        decoder = half(objective.projected_decoder_layers, *widths)
+        decoder = half(towards.projected_decoder_layers, *widths)
     widths = encoder_shape(student.config).width, encoder_shape(teacher.config).width
-    return half(objective.projected_layers, *widths, decoder=decoder)
+    return half(towards.projected_layers, *widths, decoder=decoder)
 
 
 def fit_projections(trainer: DistillationTrainer) -> None:
     """Solve the projections by least squares on the first rows of the training set."""
-    towards = zip(
-        each_teacher(trainer.teacher), trainer.distillation_objective.each, trainer.projections.each(), strict=True
-    )
-    for teacher, objective, projections in towards:
-        _fit_towards(trainer, teacher, objective, projections)
+    objective = trainer.distillation_objective
+    each = zip(each_teacher(trainer.teacher), objective.each, trainer.projections.each(), strict=True)
+    for teacher, towards, projections in each:
+        _fit_towards(trainer, teacher, towards, projections)
 
 
 def _fit_towards(
-    trainer: DistillationTrainer, teacher: nn.Module, objective: Objective, projections: Projections
+    trainer: DistillationTrainer, teacher: nn.Module, towards: TowardsTeacher, projections: Projections
 ) -> None:
     if projections.is_empty:
         return
-    encoders = _States(dict(objective.layer_map.pairs) | {0: 0}, objective.projected_layers)
-    decoders = _States(
-        dict(objective.decoder.layer_map.pairs) if objective.decoder else {}, objective.projected_decoder_layers
-    )
+    encoders, decoders = (_States(towards.projected(f"{half}hidden_states")) for half in ("", "decoder_"))
     with torch.no_grad(), evaluation_mode(trainer.student):
         for batch in _batches_to_fit_on(trainer):
             masks = masks_of(batch)
-            seen = objective.capture_teacher(teacher, batch)
-            made = objective.capture_student(trainer.student, batch)
+            seen = towards.capture_teacher(teacher, batch)
+            made = trainer.distillation_objective.capture_student(trainer.student, batch)
             encoders.note(made.hidden_states, seen.hidden_states, masks.source)
             if masks.target is not None:
                 decoders.note(made.decoder_hidden_states, seen.decoder_hidden_states, masks.target)
@@ -180,10 +177,10 @@ def _fit_towards(
 class _States:
     """States of the same tokens in both models, layer by layer."""
 
-    def __init__(self, pairs: Mapping[int, int], layers: tuple[int, ...]) -> None:
-        self.pairs = {layer: pairs[layer] for layer in layers}
-        self.ours: dict[int, list[Tensor]] = {layer: [] for layer in layers}
-        self.theirs: dict[int, list[Tensor]] = {layer: [] for layer in layers}
+    def __init__(self, pairs: dict[int, int]) -> None:
+        self.pairs = pairs
+        self.ours: dict[int, list[Tensor]] = {layer: [] for layer in pairs}
+        self.theirs: dict[int, list[Tensor]] = {layer: [] for layer in pairs}
 
     def note(self, student: Mapping[int, Tensor], teacher: Mapping[int, Tensor], mask: Tensor) -> None:
         real = mask.bool()

@@ -38,8 +38,14 @@ def whole(value: Tensor) -> Tensor:
 
 
 def whole_state(module: nn.Module) -> dict[str, Tensor]:
-    """The state of a module, on the CPU."""
-    return {name: whole(value.detach()).cpu().contiguous() for name, value in module.state_dict().items()}
+    """The state of a module, on the CPU; of a tensor that has two names, two copies."""
+    state = {name: whole(value.detach()).cpu().contiguous() for name, value in module.state_dict().items()}
+    known: set[int] = set()
+    for name, value in state.items():
+        if value.data_ptr() in known:
+            state[name] = value.clone()
+        known.add(value.data_ptr())
+    return state
 
 
 @torch.no_grad()

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import inspect
 import os
 from collections.abc import Callable, Mapping, Sequence, Sized
-from dataclasses import fields
 from pathlib import Path
 from typing import Any, cast
 
@@ -18,29 +18,36 @@ from transformers.utils.generic import find_labels
 
 from tinybert_hf.distillation.batches import WORD_STARTS, Counts, attention_mask
 from tinybert_hf.distillation.bfloat16 import multiplies_in_bfloat16
-from tinybert_hf.distillation.capture import model_inputs
-from tinybert_hf.distillation.joint_objective import objective_between
+from tinybert_hf.distillation.capture import Capture, model_inputs
+from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
+from tinybert_hf.distillation.losses.extra import own_losses
+from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher, settled
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.opening import PROJECTIONS_FILE, with_fitting_settings
 from tinybert_hf.training.answer_record import AnswerRecord
-from tinybert_hf.training.arguments import DistillationArguments
+from tinybert_hf.training.arguments import DistillationArguments, check_cached_losses, losses_of_phase
 from tinybert_hf.training.base import ResumableTrainer
 from tinybert_hf.training.best_model import DISTILLATION_LOSS, check_best_model, plain_name
 from tinybert_hf.training.cache_opening import open_teacher_cache
 from tinybert_hf.training.compilation import compiled
-from tinybert_hf.training.distillation_model import DistillationModel
+from tinybert_hf.training.distillation_model import EXTRA_LOSSES_FILE, DistillationModel
 from tinybert_hf.training.held_out import held_out_losses
 from tinybert_hf.training.loss_curve import LossCurve
 from tinybert_hf.training.model_card import write_model_card
-from tinybert_hf.training.model_checks import check_cache, check_kind, check_rows, check_vocabularies
+from tinybert_hf.training.model_checks import (
+    check_cache,
+    check_kind,
+    check_own_modules,
+    check_rows,
+    check_vocabularies,
+)
 from tinybert_hf.training.origin import origin_of
 from tinybert_hf.training.own_tokens import OwnTokensCollator, own_inputs
 from tinybert_hf.training.preparation import (
     example_rows,
     fit_projections,
-    masks_of,
     new_projections,
     unreached_parameters,
 )
@@ -56,8 +63,8 @@ class DistillationTrainer(ResumableTrainer):
     """transformers' Trainer, with a teacher or several.
 
     Each step runs each model once: the teacher in eval mode and without gradient, the student with its projections.
-    The losses of `args.phase` are added with their weights and logged one by one. Checkpoints hold the projections,
-    so that a run can be resumed; the saved student does not.
+    The losses of `args.phase`, and those of one's own, are added with their weights and logged one by one. Checkpoints
+    hold the projections and the weights of losses, so that a run can be resumed; the saved student does not.
 
     `trainer.student` is the model that was given, `trainer.teacher` the teacher, or `Teachers` where there are
     several; `trainer.loss_curve` holds the losses of all steps, finer than they are logged. The labels of a dataset
@@ -76,6 +83,7 @@ class DistillationTrainer(ResumableTrainer):
         args: DistillationArguments,
         *,
         projections: AnyProjections | None = None,
+        extra_losses: Mapping[str, DistillationLoss | Callable[..., Any]] | None = None,
         model_init: Callable[..., PreTrainedModel] | None = None,
         **kwargs: Any,
     ) -> None:
@@ -87,6 +95,8 @@ class DistillationTrainer(ResumableTrainer):
                 them weights, layer maps and tokenizers of their own.
             args: the settings.
             projections: those of an earlier phase, to go on with; None: new ones.
+            extra_losses: losses of your own by name, added to those of `args` and logged beside them: see
+                `DistillationLoss`. A function alone is given the logits of both models, with the weight 1.
             model_init: makes a student for each call of `train`, for `hyperparameter_search`; may take the trial.
                 Projections are made anew with it.
             **kwargs: as for transformers' Trainer (train_dataset, eval_dataset, processing_class, compute_metrics,
@@ -103,14 +113,28 @@ class DistillationTrainer(ResumableTrainer):
             )
         self.args = args
         self.model_init = model_init
+        self.extra_losses = losses_of_phase(own_losses(extra_losses, LOSSES), args.phase)
+        if not self.loss_weights:
+            raise TinyBertError(
+                f"Nothing is to be learnt: the phase {args.phase!r} has no loss of its own, and extra_losses gives "
+                "none for it."
+            )
         self.teacher = settled(teacher, kwargs.get("processing_class"))
         if model is not None:  # what pads, and is saved with the student
             kwargs["processing_class"] = with_fitting_settings(kwargs.get("processing_class"), model)
         self.processing_class = kwargs.get("processing_class")
         check_cache(self.teacher, args)
+        if args.teacher_cache is not None:
+            every = {**dict.fromkeys(args.loss_weights), **self.extra_losses}
+            check_cached_losses(every, args.teacher_cache_hidden_states)
         if kwargs.get("data_collator") is None:
             kwargs["data_collator"] = collator_for(model, self.processing_class)
         if model_init is not None:
+            self._extra_starts = {
+                name: copy.deepcopy(loss.function.state_dict())
+                for name, loss in self.extra_losses.items()
+                if isinstance(loss.function, nn.Module)
+            }
             set_seed(args.seed)
             model = super().call_model_init()
             kwargs["processing_class"] = with_fitting_settings(self.processing_class, model)
@@ -141,11 +165,13 @@ class DistillationTrainer(ResumableTrainer):
         check_vocabularies(student, self.teacher, self.processing_class)
         self.student = student
         # Not `objective`: transformers' hyperparameter search keeps a number of its own there.
-        self.distillation_objective = objective_between(
+        check_own_modules(self.extra_losses, self.teacher)
+        self.distillation_objective = Objective.between(
             student,
             self.teacher,
             losses=tuple(args.loss_weights),
             named=args.named_losses,
+            extra_losses=self.extra_losses,
             temperature=args.temperature,
             teacher_bf16=args.teacher_bf16,
             **args.layer_maps,
@@ -154,7 +180,14 @@ class DistillationTrainer(ResumableTrainer):
         self.projections = projections or new_projections(
             args.projection, student, self.teacher, self.distillation_objective
         )
-        return DistillationModel(student, self.projections, self.distillation_objective)
+        wrapped = DistillationModel(student, self.projections, self.distillation_objective)
+        self.extra_modules = wrapped.extra_losses
+        return wrapped
+
+    @property
+    def loss_weights(self) -> dict[str, float]:
+        """The losses that are computed, with their weights: those of the arguments, and those of one's own."""
+        return {**self.args.loss_weights, **{name: loss.weight for name, loss in self.extra_losses.items()}}
 
     def create_accelerator_and_postprocess(self) -> None:
         """As in transformers' Trainer; compilation is left to `train`, which compiles the models in place.
@@ -172,6 +205,8 @@ class DistillationTrainer(ResumableTrainer):
         """Make the student of a trial, and all that hangs on it and on the trial's settings."""
         self._hp_search_setup(trial)
         set_seed(self.args.seed)
+        for name, start in self._extra_starts.items():
+            cast(nn.Module, self.extra_losses[name].function).load_state_dict(start)
         self.model = self._wrap(super().call_model_init(trial))
         if self.place_model_on_device:
             self._move_model_to_device(self.model, self.args.device)
@@ -253,8 +288,9 @@ class DistillationTrainer(ResumableTrainer):
         return {}
 
     def describe_origin(self) -> dict[str, Any]:
-        """The teachers, too."""
-        return origin_of(self.student, self.processing_class, self.train_dataset, self.teacher)
+        """The teachers, too, and the weights of losses of one's own."""
+        own = {name: loss.weight for name, loss in self.extra_losses.items()}
+        return origin_of(self.student, self.processing_class, self.train_dataset, self.teacher, extra_losses=own)
 
     def place_teacher(self) -> None:
         """Put the teachers on the device of the run."""
@@ -286,26 +322,25 @@ class DistillationTrainer(ResumableTrainer):
             return super().compute_loss(model, model_inputs(self.student, inputs, labels=True), return_outputs)
         counts = num_items_in_batch if isinstance(num_items_in_batch, Counts) else None
         seen = self._teacher_capture(inputs)
-        student_inputs = model_inputs(self.student, inputs, labels=True)
-        parts = model(teacher_capture=seen, masks=masks_of(inputs), counts=counts, **student_inputs)
+        parts = model(dict(inputs), teachers=seen, counts=counts)
         if FILLER in inputs:
             parts = {name: part * 0.0 for name, part in parts.items()}
-        weights = self.args.loss_weights
+        weights = self.loss_weights
         loss = torch.stack([weights[name] * part for name, part in parts.items()]).sum()
         self._note_parts(parts)
         # DistributedDataParallel averages gradients over processes; each holds a share of one sum.
         loss = loss * self.args.world_size
         return (loss, parts) if return_outputs else loss
 
-    def _teacher_capture(self, inputs: dict[str, Any]) -> Any:
-        """What the teacher shows of a batch: out of its cache, or from a forward, its answers noted on request."""
+    def _teacher_capture(self, inputs: dict[str, Any]) -> tuple[Capture, ...]:
+        """What the teachers show of a batch: out of a cache, or from forwards, the answers noted on request."""
         if self._cache is not None:
-            return capture_from(inputs)
+            return (capture_from(inputs),)
         if self._answers is None or self._answers.is_complete:
-            return self.distillation_objective.capture_teacher(self.teacher, inputs)
+            return self.distillation_objective.capture_teachers(self.teacher, inputs)
         seen = self.distillation_objective.each[0].capture_teacher(self.teacher, inputs, answer=True)
         self._answers.note(inputs, seen)
-        return seen
+        return (seen,)
 
     def _get_num_items_in_batch(self, batch_samples: list[dict[str, Any]], device: torch.device) -> Counts | None:
         """Counts over all batches of an optimizer step, in all processes."""
@@ -313,14 +348,15 @@ class DistillationTrainer(ResumableTrainer):
             return None
         if self.args.world_size > 1:
             batch_samples[-1] = self._without_repeated_rows(batch_samples[-1])
-        masks = [masks_of(batch) for batch in batch_samples if FILLER not in batch]
         device = torch.device("cpu") if device.type == "mps" else device  # which has no float64
-        totals = torch.zeros(len(fields(Counts)), dtype=torch.float64, device=device)
-        for each in masks:
-            totals += Counts.of(each.source, each.target, each.word_starts).as_tensor(device)
+        none = self.distillation_objective.no_counts
+        totals = none.as_tensor(device)
+        for batch in batch_samples:
+            if FILLER not in batch:
+                totals += self.distillation_objective.counts_of(batch).as_tensor(device)
         if self.args.world_size > 1:
             totals = self.accelerator.reduce(totals, "sum")
-        return Counts(*totals.to(self.args.device, torch.float32).unbind())
+        return none.filled(totals.to(self.args.device, torch.float32))
 
     def _without_repeated_rows(self, batch: dict[str, Any]) -> dict[str, Any]:
         """The batch, without the rows that Accelerate repeats at the end of an epoch to give each process as many.
@@ -415,6 +451,7 @@ class DistillationTrainer(ResumableTrainer):
                 # Columns for a teacher that reads the student's tokens all the same are not needed.
                 reads_own = isinstance(self.teacher, Teachers) and self.teacher.differences[index]
                 names += [*inputs, *(own_inputs(index, inputs) if reads_own else ())]
+            names += [column for loss in self.extra_losses.values() for column in loss.columns]
             self._signature_columns = list(
                 dict.fromkeys([*names, "label", "label_ids", WORD_STARTS, *self.label_names])
             )
@@ -426,17 +463,24 @@ class DistillationTrainer(ResumableTrainer):
         self._as_student(super()._save, output_dir, state_dict)
 
     def save_model(self, output_dir: str | None = None, _internal_call: bool = False) -> None:
-        """Save the student as an ordinary model; in a checkpoint, the projections beside it.
+        """Save the student as an ordinary model; in a checkpoint, the projections and weights of losses beside it.
 
         Args:
             output_dir: None: `args.output_dir`.
             _internal_call: a checkpoint is being written.
         """
         super().save_model(output_dir, _internal_call)
-        if _internal_call and output_dir is not None and not self.projections.is_empty:
-            projections = whole_state(self.projections)
-            if self.args.should_save:
-                save_file(projections, os.path.join(output_dir, PROJECTIONS_FILE))
+        if _internal_call and output_dir is not None:
+            for name, module in self.kept_modules.items():
+                state = whole_state(module)
+                if self.args.should_save:
+                    save_file(state, os.path.join(output_dir, name))
+
+    @property
+    def kept_modules(self) -> dict[str, nn.Module]:
+        """What a checkpoint keeps beside the student, by the name of its file: projections, weights of losses."""
+        each = {PROJECTIONS_FILE: self.projections, EXTRA_LOSSES_FILE: self.extra_modules}
+        return {name: module for name, module in each.items() if module.state_dict()}
 
     def create_model_card(
         self,
@@ -475,44 +519,50 @@ class DistillationTrainer(ResumableTrainer):
 
     def _load_from_checkpoint(self, resume_from_checkpoint: str, model: nn.Module | None = None) -> None:
         super()._load_from_checkpoint(resume_from_checkpoint, model if model is not None else self.student)
-        self._load_projections(resume_from_checkpoint)
+        self._load_beside_the_student(resume_from_checkpoint)
 
-    def _load_projections(self, resume_from_checkpoint: str) -> None:
-        if not self.projections.is_empty:
-            path = os.path.join(resume_from_checkpoint, PROJECTIONS_FILE)
+    def _load_beside_the_student(self, resume_from_checkpoint: str) -> None:
+        for name, module in self.kept_modules.items():
+            path = os.path.join(resume_from_checkpoint, name)
             if not os.path.isfile(path):
                 raise OutputFolderError(
-                    f"{resume_from_checkpoint} has no {PROJECTIONS_FILE}, so the run cannot go on as it was. "
-                    "Remove this "
+                    f"{resume_from_checkpoint} has no {name}, so the run cannot go on as it was. Remove this "
                     "checkpoint to resume from an earlier one, or start anew in another folder."
                 )
-            load_whole_state(self.projections, load_file(path))
+            try:
+                load_whole_state(module, load_file(path))
+            except RuntimeError as error:
+                raise OutputFolderError(
+                    f"{path} holds other weights than the run has now: {error}. Give the losses that it was begun "
+                    "with, or start anew in another folder."
+                ) from error
 
     def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **kwargs: Any) -> Any:
-        """As in transformers; with the losses towards the teacher, where the best checkpoint is chosen by one."""
+        """As in transformers; with the losses towards the teacher, where the best checkpoint is chosen by one of them
+        or a user's own is among them."""
         output = super().evaluation_loop(dataloader, description, *args, **kwargs)
-        if description == "Evaluation" and self._is_chosen_by_distillation:
+        if description == "Evaluation" and (self._is_chosen_by_distillation or self.extra_losses):
             prefix = kwargs.get("metric_key_prefix", "eval")
             parts = held_out_losses(self, dataloader.dataset)
-            weighted = sum(self.args.loss_weights[name] * value for name, value in parts.items())
+            weighted = sum(self.loss_weights[name] * value for name, value in parts.items())
             for name, value in {**parts, DISTILLATION_LOSS: weighted}.items():
                 output.metrics[f"{prefix}_{name}"] = value
         return output
 
     def evaluation_metrics(self) -> set[str] | None:
         """The losses towards the teacher, too: they are measured where one of them is asked for."""
-        losses = {DISTILLATION_LOSS, *self.args.loss_weights}
+        losses = {DISTILLATION_LOSS, *self.loss_weights}
         known = set() if self._is_chosen_by_distillation else super().evaluation_metrics()
         return None if known is None else known | losses
 
     @property
     def _is_chosen_by_distillation(self) -> bool:
-        return plain_name(self.args.metric_for_best_model) in (DISTILLATION_LOSS, *self.args.loss_weights)
+        return plain_name(self.args.metric_for_best_model) in (DISTILLATION_LOSS, *self.loss_weights)
 
     def _load_best_model(self) -> None:
         self._as_student(super()._load_best_model)
         best: Any = self.state.best_model_checkpoint
-        self._load_projections(best)
+        self._load_beside_the_student(best)
 
     def _as_student(self, method: Callable[..., Any], *args: Any) -> Any:
         """Call a method of transformers' Trainer that speaks of `self.model` and means the model that users load."""

@@ -3,43 +3,118 @@
 A loss is a sum over real items divided by a count of them. The count is the batch's own unless the caller gives
 `Counts` of a larger whole (gradient accumulation, several processes), so that the parts add up to the mean of the
 whole.
+
+LOSSES says of each what it captures, computes and counts, and which layer map it goes by; the objective calls what
+stands there. So a new loss is a file with its function, and a line here.
 """
 
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from tinybert_hf.distillation.layer_map import compares_nothing
+from tinybert_hf.distillation.losses.answers import towards_labels, towards_teachers
 from tinybert_hf.distillation.losses.attention import attention_loss
 from tinybert_hf.distillation.losses.embedding import embedding_loss
+from tinybert_hf.distillation.losses.entry import AnswerLoss, LayerLoss, Loss, LossInputs, chosen_map
+from tinybert_hf.distillation.losses.extra import DistillationLoss
 from tinybert_hf.distillation.losses.hidden_state import hidden_state_loss
 from tinybert_hf.distillation.losses.label import label_loss
 from tinybert_hf.distillation.losses.prediction import prediction_loss
 from tinybert_hf.distillation.losses.spans import SPANS, span_label_loss, span_prediction_loss
 
-ENCODER_LOSSES = {
-    "attention_loss": attention_loss,
-    "hidden_state_loss": hidden_state_loss,
-    "embedding_loss": embedding_loss,
+# s, t: the captured layer of student and teacher; p: the projection; at: masks and counts of the step.
+LOSSES: dict[str, LayerLoss | AnswerLoss] = {
+    "attention_loss": LayerLoss(
+        lambda s, t, p, at: attention_loss(s, t, at.masks.source, pair_count=at.counts.pairs),
+        captures="attention",
+        layer_maps=("attention_layer_map", "layer_map"),
+    ),
+    "hidden_state_loss": LayerLoss(
+        lambda s, t, p, at: hidden_state_loss(s, t, at.masks.source, p, token_count=at.counts.tokens),
+        captures="hidden_states",
+        layer_maps=("layer_map",),
+        projected=True,
+    ),
+    "embedding_loss": LayerLoss(
+        lambda s, t, p, at: embedding_loss(s, t, at.masks.source, p, token_count=at.counts.tokens),
+        captures="hidden_states",
+        layer_maps=("layer_map",),
+        projected=True,
+        of_embeddings=True,
+    ),
+    # The same between decoders: future positions left out, or target rows against source columns.
+    "decoder_attention_loss": LayerLoss(
+        lambda s, t, p, at: attention_loss(s, t, at.target_mask, causal=True, pair_count=at.counts.target_pairs),
+        captures="decoder_attention",
+        layer_maps=("decoder_attention_layer_map", "decoder_layer_map"),
+        in_decoder=True,
+    ),
+    "cross_attention_loss": LayerLoss(
+        lambda s, t, p, at: attention_loss(
+            s, t, at.target_mask, key_mask=at.masks.source, pair_count=at.counts.cross_pairs
+        ),
+        captures="cross_attention",
+        layer_maps=("cross_attention_layer_map", "decoder_layer_map"),
+        in_decoder=True,
+    ),
+    "decoder_hidden_state_loss": LayerLoss(
+        lambda s, t, p, at: hidden_state_loss(s, t, at.target_mask, p, token_count=at.counts.target_tokens),
+        captures="decoder_hidden_states",
+        layer_maps=("decoder_layer_map",),
+        in_decoder=True,
+        projected=True,
+    ),
+    "prediction_loss": AnswerLoss(towards_teachers, phases=("prediction", "joint")),
+    "label_loss": AnswerLoss(towards_labels, of_labels=True),
 }
-# The same functions between the decoders: future positions left out, or target rows against source columns.
-DECODER_LOSSES = {
-    "decoder_attention_loss": attention_loss,
-    "cross_attention_loss": attention_loss,
-    "decoder_hidden_state_loss": hidden_state_loss,
-}
-LOSSES = {
-    **ENCODER_LOSSES,
-    **DECODER_LOSSES,
-    "prediction_loss": prediction_loss,
-    "label_loss": label_loss,
-}
+_BETWEEN_LAYERS = {name: loss for name, loss in LOSSES.items() if isinstance(loss, LayerLoss)}
+ENCODER_LOSSES = tuple(name for name, loss in _BETWEEN_LAYERS.items() if not loss.in_decoder)
+DECODER_LOSSES = tuple(name for name, loss in _BETWEEN_LAYERS.items() if loss.in_decoder)
+ANSWER_LOSSES = tuple(name for name in LOSSES if name not in _BETWEEN_LAYERS)
+"""Those that reach the head."""
+MAPS_OF_LOSSES = {name: loss.layer_maps for name, loss in _BETWEEN_LAYERS.items()}
+"""What each loss between layers goes by: the first of these maps that is given."""
+MAP_NAMES = tuple(dict.fromkeys(name for names in MAPS_OF_LOSSES.values() for name in names))
+
+
+def map_of(loss: str, maps: Mapping[str, Any]) -> tuple[str, Any]:
+    """The name and the value of the map that a loss between layers goes by.
+
+    Args:
+        loss: a name in `MAPS_OF_LOSSES`.
+        maps: by name; None, or not there: not given.
+    """
+    return chosen_map(MAPS_OF_LOSSES[loss], maps)
+
+
+def turned_off(losses: Iterable[str], maps: Mapping[str, Any]) -> dict[str, str]:
+    """The losses between layers whose map is "none", each with the name of that map."""
+    found = {loss: map_of(loss, maps) for loss in losses if loss in MAPS_OF_LOSSES}
+    return {loss: name for loss, (name, spec) in found.items() if compares_nothing(spec)}
+
 
 __all__ = [
+    "ANSWER_LOSSES",
     "DECODER_LOSSES",
     "ENCODER_LOSSES",
     "LOSSES",
+    "MAPS_OF_LOSSES",
+    "MAP_NAMES",
     "SPANS",
+    "AnswerLoss",
+    "DistillationLoss",
+    "LayerLoss",
+    "Loss",
+    "LossInputs",
     "attention_loss",
     "embedding_loss",
     "hidden_state_loss",
     "label_loss",
+    "map_of",
     "prediction_loss",
     "span_label_loss",
     "span_prediction_loss",
+    "turned_off",
 ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from tinybert_hf.distillation.batches import at_least_some, causal_pairs
 from tinybert_hf.distillation.capture import AttentionRecord
 from tinybert_hf.errors import CaptureError
 
@@ -80,23 +81,6 @@ def attention_loss(
     if pair_count is None:
         pair_count = causal_pairs(mask) if causal else (mask.sum(-1) * key_mask.sum(-1)).sum()
     return total / (heads * at_least_some(pair_count))
-
-
-def at_least_some(count: Any) -> Any:
-    """A number of tokens or pairs to divide by; where there are none, the sum is 0, and so is its mean."""
-    if not isinstance(count, Tensor):
-        return max(count, 1e-6)
-    return count.clamp_min(1e-6 if count.is_floating_point() else 1)
-
-
-def causal_pairs(mask: Tensor) -> Tensor:
-    """The number of (query, key) pairs of real tokens in which the key does not come after the query.
-
-    Args:
-        mask: (B, L), true at real tokens.
-    """
-    lengths = mask.sum(-1)
-    return (lengths * (lengths + 1) // 2).sum()
 
 
 class _Scores(NamedTuple):

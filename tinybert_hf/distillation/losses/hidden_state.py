@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.distillation.losses.attention import at_least_some
+from tinybert_hf.distillation.batches import at_least_some
 from tinybert_hf.errors import CaptureError
 
 
