@@ -206,7 +206,7 @@ def test_the_threshold(run: Any) -> None:
     assert (result.steps, result.best_step) == (8, 8)
 
 
-@pytest.mark.parametrize("own", [False, True])
+@pytest.mark.parametrize("own", [False, pytest.param(True, marks=pytest.mark.slow)])
 def test_a_stop_changes_nothing(run: Any, tmp_path: Path, own: bool) -> None:
     """Between the evaluations that count; and after the last, when only the result is missing."""
     phase = Phase("intermediate", epochs=8, learning_rate=0.3, batch_size=8, lr_scheduler_type="constant")
@@ -250,6 +250,7 @@ def _assert_same(found: tuple[Any, Any], expected: Any, whole: Any) -> None:
         assert torch.equal(student.state_dict()[name], value), name
 
 
+@pytest.mark.slow
 def test_a_best_checkpoint_that_is_gone_is_missed(run: Any, tmp_path: Path) -> None:
     options: dict[str, Any] = {"training_arguments": {**BEST, "save_total_limit": 20}}
     _, (whole,) = run("whole", (STOPPING,), **options)

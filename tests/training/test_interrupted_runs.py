@@ -25,6 +25,12 @@ from tinybert_hf.training.collation import SeededCollator
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 
+
+def slow(*values: Any) -> Any:
+    """A case for `pytest -m slow`."""
+    return pytest.param(*values, marks=pytest.mark.slow)
+
+
 needs_fork = pytest.mark.skipif(not hasattr(os, "fork"), reason="forks")
 
 
@@ -86,8 +92,7 @@ def whole_runs(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: BertTok
 
 
 @needs_fork
-@pytest.mark.parametrize("masked", [True, False])
-@pytest.mark.parametrize("cases", [2, pytest.param(20, marks=pytest.mark.slow)])
+@pytest.mark.parametrize(("cases", "masked"), [(2, True), slow(2, False), slow(20, True), slow(20, False)])
 def test_a_killed_run_ends_like_one_that_was_not(
     cases: int, masked: bool, tmp_path: Path, tiny_tokenizer: BertTokenizer, whole_runs: Any
 ) -> None:
@@ -159,13 +164,15 @@ def whole_log(trainer: DistillationTrainer) -> list[dict[str, Any]]:
     ("settings", "evaluation"),
     [
         ({"eval_strategy": "epoch"}, 1),
-        ({"eval_strategy": "epoch"}, 2),  # at the end of the run
-        ({"eval_strategy": "epoch", "logging_strategy": "epoch"}, 1),
         ({"eval_strategy": "epoch", "max_steps": 8}, 2),  # an epoch that is cut short
-        ({"eval_strategy": "epoch", "eval_on_start": True}, 2),
-        ({"eval_strategy": "epoch", "lr_scheduler_type": "reduce_lr_on_plateau", "metric_for_best_model": "loss"}, 1),
-        ({"eval_strategy": "steps", "eval_steps": 3}, 2),
-        ({"eval_strategy": "epoch", "save_strategy": "epoch"}, 2),
+        slow({"eval_strategy": "epoch"}, 2),  # at the end of the run
+        slow({"eval_strategy": "epoch", "logging_strategy": "epoch"}, 1),
+        slow({"eval_strategy": "epoch", "eval_on_start": True}, 2),
+        slow(
+            {"eval_strategy": "epoch", "lr_scheduler_type": "reduce_lr_on_plateau", "metric_for_best_model": "loss"}, 1
+        ),
+        slow({"eval_strategy": "steps", "eval_steps": 3}, 2),
+        slow({"eval_strategy": "epoch", "save_strategy": "epoch"}, 2),
     ],
 )
 def test_a_missed_evaluation_is_made_up_for(make_trainer: Any, settings: dict[str, Any], evaluation: int) -> None:
@@ -336,7 +343,7 @@ def test_the_manifest_is_read_with_care(tmp_path: Path) -> None:
 
 
 @pytest.mark.skipif(os.name != "posix", reason="limits the size of files")
-@pytest.mark.parametrize("most", [3_000, 6_000, 30_000, 70_000])
+@pytest.mark.parametrize("most", [slow(3_000), 6_000, slow(30_000), 70_000])
 def test_a_full_disk_leaves_the_checkpoint_before(make_trainer: Any, most: int) -> None:
     """A limit on the size of files fails the writes that a full disk would, the large ones first."""
     whole = make_trainer("whole")
