@@ -140,7 +140,7 @@ def _arrow_columns(data: bytes) -> dict[str, list[Any]] | None:
     lines = _objects(data)
     if not lines:
         return None
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
     from pyarrow import json as arrow_json
 
     types = {str: pyarrow.string(), int: pyarrow.int64(), bool: pyarrow.bool_()}
