@@ -27,8 +27,9 @@ import torch
 from transformers import BertConfig, BertForMaskedLM
 
 from tinybert_hf.data import demo_sentiment, train_wordpiece_tokenizer
-from tinybert_hf.data.augmentation import Augmenter, ReplacementSettings, words_from
-from tinybert_hf.data.augmentation.words import replaceable_words
+from tinybert_hf.data.augmentation import Augmenter
+from tinybert_hf.data.augmentation_candidates import words_from
+from tinybert_hf.data.augmentation_words import ReplacementSettings, replaceable_words
 
 VOCABULARY = 30522
 MODELS: dict[str, dict[str, int]] = {

@@ -21,8 +21,8 @@ import torch
 from transformers import PreTrainedModel, set_seed
 
 from tinybert_hf import TinyBertConfig, TinyBertForSequenceClassification
+from tinybert_hf.data import TASKS
 from tinybert_hf.data.settings import DataSettings
-from tinybert_hf.data.tasks import TASKS
 from tinybert_hf.distillation import initialize_from_teacher, load_teacher
 from tinybert_hf.training import FinetuneSettings, Phase, finetune, run_phases
 

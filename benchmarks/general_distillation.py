@@ -27,8 +27,9 @@ from step_time import Models, pretrained_folder
 from torch import Tensor
 from transformers import AutoTokenizer
 
-from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, CorpusSettings, find_sources, open_blocks
-from tinybert_hf.training.base import LengthGroupedSampler
+from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, open_blocks
+from tinybert_hf.data.corpus_sources import CorpusSettings, find_sources
+from tinybert_hf.training.resumable import LengthGroupedSampler
 
 CORPORA = {
     "Brown": "text/brown.jsonl.gz",

@@ -34,7 +34,7 @@ STARTS = {"rows.json": b"[", "rows.csv": b"text,label\n", "rows.tsv": b"text\tla
 CHILD = """
 import resource, sys, time
 import datasets, pyarrow.json, pyarrow.parquet, torch
-from tinybert_hf.data.augmentation.glove import GloveVectors
+from tinybert_hf.data.augmentation_candidates import GloveVectors
 from tinybert_hf.data.files import read_file, stream_lines
 from tinybert_hf.errors import DataError
 def peak():

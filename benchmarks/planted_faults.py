@@ -2,7 +2,7 @@
 
     python benchmarks/planted_faults.py [--jobs 2] [--only TEXT] [--quick] [--output FILE]
 
-The list is tests/planted_faults.py. Each fault is planted in a copy of the project; the tests nearest to it run first,
+The list is benchmarks/faults.py. Each fault is planted in a copy of the project; the tests nearest to it run first,
 the whole default suite only when they find nothing, and everything ends at the first test that fails, which then has
 to pass without the fault. Results are kept in the output file, so a run that was stopped goes on; delete the file to
 begin anew.
@@ -23,10 +23,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
-HERE = Path(__file__).parent.parent
-sys.path.insert(0, str(HERE / "tests"))
+from faults import FAULTS, Fault
 
-from planted_faults import FAULTS, Fault  # noqa: E402
+HERE = Path(__file__).parent.parent
 
 SECONDS = 3600
 

@@ -16,12 +16,12 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 from tinybert_hf import quiet_libraries
-from tinybert_hf.benchmarking import BenchmarkReport, BenchmarkSettings, Entry, benchmark_models
-from tinybert_hf.benchmarking.tables import caption, ratio_in_words, tables
-from tinybert_hf.cli.json_output import known_to_json
-from tinybert_hf.cli.trained_with import trained_with
+from tinybert_hf.benchmark import BenchmarkReport, BenchmarkSettings, Entry, benchmark_models
+from tinybert_hf.benchmark.report import caption, ratio_in_words, tables
+from tinybert_hf.cli.options import trained_with
+from tinybert_hf.cli.screen import known_to_json
+from tinybert_hf.conversion.export import export_model
 from tinybert_hf.data import DataSettings
-from tinybert_hf.export import export_model
 
 BASE, SIZE = Entry("bert-base", "eager"), (1, 128)
 FASTER, SMALLER, POINTS = 20, 29, 0.5

@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from transformers import BertConfig, BertModel
 
-from tinybert_hf.distillation.bfloat16 import bfloat16_products
+from tinybert_hf.distillation.teachers import bfloat16_products
 
 # Width: heads, layers.
 SHAPES = {64: (4, 4), 128: (2, 4), 192: (3, 4), 256: (4, 4), 384: (12, 6), 768: (12, 4), 1024: (16, 4)}

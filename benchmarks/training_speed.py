@@ -43,7 +43,7 @@ from transformers import (
 
 from tinybert_hf import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.distillation import Objective, Projections
-from tinybert_hf.distillation.bfloat16 import multiplies_in_bfloat16
+from tinybert_hf.distillation.teachers import multiplies_in_bfloat16
 from tinybert_hf.training import DistillationArguments, DistillationTrainer
 
 BATCH = 32

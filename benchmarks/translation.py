@@ -24,14 +24,12 @@ import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MarianConfig, MarianMTModel, PreTrainedModel, set_seed
 
 from tinybert_hf import TinyBertConfig, TinyBertForSeq2Seq
-from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings
-from tinybert_hf.data.pseudo_labels import read_pseudo_labels, write_pseudo_labels
+from tinybert_hf.data import TASKS
+from tinybert_hf.data.pseudo_labels import PseudoLabelSettings, read_pseudo_labels, write_pseudo_labels
 from tinybert_hf.data.settings import DataSettings
-from tinybert_hf.data.tasks import TASKS
-from tinybert_hf.data.translation_tokenizer import train_translation_tokenizer
-from tinybert_hf.evaluation.translation import evaluate_translation
-from tinybert_hf.evaluation.translation_speed import TranslationContestant, measure_translation_costs
-from tinybert_hf.evaluation.worst_sentences import write_worst_sentences
+from tinybert_hf.data.tokenizers import train_translation_tokenizer
+from tinybert_hf.evaluation.cost import TranslationContestant, measure_translation_costs
+from tinybert_hf.evaluation.translation import evaluate_translation, write_worst_sentences
 from tinybert_hf.training import FinetuneSettings, Phase, finetune, run_phases
 
 QUIET = {"disable_tqdm": True, "log_level": "warning", "logging_steps": 100, "save_strategy": "no"}

@@ -14,7 +14,7 @@ import os
 from pathlib import Path
 from typing import Any
 
-from tinybert_hf.cards import card_of
+from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.recipes.loader import load_recipe
 from tinybert_hf.recipes.run import run_recipe
 

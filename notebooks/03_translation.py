@@ -36,8 +36,7 @@ from tinybert_hf import (
     quiet_libraries,
 )
 from tinybert_hf.data import TASKS, DataSettings, demo_translation_splits, train_translation_tokenizer
-from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings
-from tinybert_hf.data.pseudo_labels import read_pseudo_labels, write_pseudo_labels
+from tinybert_hf.data.pseudo_labels import PseudoLabelSettings, read_pseudo_labels, write_pseudo_labels
 from tinybert_hf.evaluation import TranslationContestant, evaluate_translation, measure_translation_costs
 
 quiet_libraries()  # one readable line a log, no progress bars

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable
 from typing import Any
 
-from tinybert_hf.benchmarking.memory import MemoryUse
-from tinybert_hf.benchmarking.report import BenchmarkReport, Entry, Measurement, ModelFigures
-from tinybert_hf.evaluation.rounds import Times
+from tinybert_hf.benchmark.memory import MemoryUse
+from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Measurement, ModelFigures
+from tinybert_hf.evaluation.cost import Times
 
 BASE, SMALL = Entry("base", "eager"), Entry("small", "onnx-int8")
 

@@ -109,9 +109,9 @@ def test_the_command_registers_the_family_where_it_opens_a_model() -> None:
     script = (
         "import tinybert_hf_command, tinybert_hf.cli, sys\n"
         "assert 'torch' not in sys.modules\n"
-        "from tinybert_hf.opening import open_config\n"
+        "from tinybert_hf.checkpoints import open_config\n"
         "from transformers import AutoConfig, AutoModel\n"
-        "import tinybert_hf.opening.config_file as config_file\n"
+        "import tinybert_hf.checkpoints.integrity as config_file\n"
         "try:\n"
         "    open_config('/nowhere')\n"
         "except tinybert_hf.errors.TinyBertError:\n"

@@ -59,6 +59,11 @@ def test_it_leads_to_every_page_and_every_notebook() -> None:
     assert pages | notebooks <= set(links(README))
 
 
+def test_every_room_has_a_line() -> None:
+    rooms = {path.parent.name for path in (ROOT / "tinybert_hf").glob("*/__init__.py")}
+    assert rooms == set(re.findall(r"^\| `(\w+)/` \|", README, flags=re.MULTILINE))
+
+
 EXAMPLE = """
 ```bash
 pip install -e . && tinybert distill demo   # a comment

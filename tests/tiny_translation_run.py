@@ -10,11 +10,10 @@ from rich.console import Console
 from tiny_run import write_rows
 from tiny_translator import in_german, sentence
 
-from tinybert_hf.recipes.fields import build
-from tinybert_hf.recipes.overrides import apply_overrides
+from tinybert_hf.recipes.loader import apply_overrides, build
+from tinybert_hf.recipes.report import TranslationReport
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.recipes.translation_report import TranslationReport
 
 STUDENT: dict[str, Any] = {
     "hidden_size": 16,

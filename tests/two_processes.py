@@ -32,10 +32,11 @@ from tinybert_hf import (
     Seq2SeqDistillationArguments,
     Seq2SeqDistillationTrainer,
 )
-from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, CorpusSettings, find_sources, open_blocks
+from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, open_blocks
+from tinybert_hf.data.corpus_sources import CorpusSettings, find_sources
 from tinybert_hf.model import TinyBertConfig, TinyBertForMaskedLM
 from tinybert_hf.training import GeneralDistillationTrainer
-from tinybert_hf.training.sharding import whole, whole_state
+from tinybert_hf.training.resumable import whole, whole_state
 from tinybert_hf.training.teacher_cache import LOGITS
 
 ROWS_A_STEP = 8

@@ -42,22 +42,22 @@ _MODULE_OF = {
     "Teachers": "tinybert_hf.distillation",
     "with_teacher_tokens": "tinybert_hf.training",
     "QuestionAnswerer": "tinybert_hf.evaluation",
-    "push": "tinybert_hf.hub",
+    "push": "tinybert_hf.publishing",
     "convert_checkpoint": "tinybert_hf.conversion",
-    "prune_vocabulary": "tinybert_hf.pruning",
-    "prune_checkpoint": "tinybert_hf.pruning",
-    "PrunedModel": "tinybert_hf.pruning",
-    "PruningReport": "tinybert_hf.pruning",
-    "export_model": "tinybert_hf.export",
-    "ExportReport": "tinybert_hf.export",
-    "open_exported": "tinybert_hf.opening",
-    "benchmark_models": "tinybert_hf.benchmarking",
-    "BenchmarkSettings": "tinybert_hf.benchmarking",
-    "BenchmarkReport": "tinybert_hf.benchmarking",
-    "write_report": "tinybert_hf.reporting",
+    "prune_vocabulary": "tinybert_hf.conversion.pruning",
+    "prune_checkpoint": "tinybert_hf.conversion.pruning",
+    "PrunedModel": "tinybert_hf.conversion.pruning",
+    "PruningReport": "tinybert_hf.conversion.pruning",
+    "export_model": "tinybert_hf.conversion.export",
+    "ExportReport": "tinybert_hf.conversion.export",
+    "open_exported": "tinybert_hf.checkpoints",
+    "benchmark_models": "tinybert_hf.benchmark",
+    "BenchmarkSettings": "tinybert_hf.benchmark",
+    "BenchmarkReport": "tinybert_hf.benchmark",
+    "write_report": "tinybert_hf.publishing",
     "load_recipe": "tinybert_hf.recipes.loader",
     "run_recipe": "tinybert_hf.recipes.run",
-    "quiet_libraries": "tinybert_hf.cli.quiet",
+    "quiet_libraries": "tinybert_hf.cli.screen",
     "TinyBertError": "tinybert_hf.errors",
 }
 
@@ -65,11 +65,18 @@ __all__ = sorted(_MODULE_OF)
 
 # mypy and editors read the imports, and know no other name; at run time a name is imported when it is first used.
 if TYPE_CHECKING:
-    from tinybert_hf.benchmarking import BenchmarkReport as BenchmarkReport
-    from tinybert_hf.benchmarking import BenchmarkSettings as BenchmarkSettings
-    from tinybert_hf.benchmarking import benchmark_models as benchmark_models
-    from tinybert_hf.cli.quiet import quiet_libraries as quiet_libraries
+    from tinybert_hf.benchmark import BenchmarkReport as BenchmarkReport
+    from tinybert_hf.benchmark import BenchmarkSettings as BenchmarkSettings
+    from tinybert_hf.benchmark import benchmark_models as benchmark_models
+    from tinybert_hf.checkpoints import open_exported as open_exported
+    from tinybert_hf.cli.screen import quiet_libraries as quiet_libraries
     from tinybert_hf.conversion import convert_checkpoint as convert_checkpoint
+    from tinybert_hf.conversion.export import ExportReport as ExportReport
+    from tinybert_hf.conversion.export import export_model as export_model
+    from tinybert_hf.conversion.pruning import PrunedModel as PrunedModel
+    from tinybert_hf.conversion.pruning import PruningReport as PruningReport
+    from tinybert_hf.conversion.pruning import prune_checkpoint as prune_checkpoint
+    from tinybert_hf.conversion.pruning import prune_vocabulary as prune_vocabulary
     from tinybert_hf.distillation import AttentionRecord as AttentionRecord
     from tinybert_hf.distillation import Capture as Capture
     from tinybert_hf.distillation import DistillationLoss as DistillationLoss
@@ -81,9 +88,6 @@ if TYPE_CHECKING:
     from tinybert_hf.distillation import resolve_layer_map as resolve_layer_map
     from tinybert_hf.errors import TinyBertError as TinyBertError
     from tinybert_hf.evaluation import QuestionAnswerer as QuestionAnswerer
-    from tinybert_hf.export import ExportReport as ExportReport
-    from tinybert_hf.export import export_model as export_model
-    from tinybert_hf.hub import push as push
     from tinybert_hf.model import TinyBertConfig as TinyBertConfig
     from tinybert_hf.model import TinyBertForMaskedLM as TinyBertForMaskedLM
     from tinybert_hf.model import TinyBertForMultipleChoice as TinyBertForMultipleChoice
@@ -92,14 +96,10 @@ if TYPE_CHECKING:
     from tinybert_hf.model import TinyBertForSequenceClassification as TinyBertForSequenceClassification
     from tinybert_hf.model import TinyBertForTokenClassification as TinyBertForTokenClassification
     from tinybert_hf.model import TinyBertModel as TinyBertModel
-    from tinybert_hf.opening import open_exported as open_exported
-    from tinybert_hf.pruning import PrunedModel as PrunedModel
-    from tinybert_hf.pruning import PruningReport as PruningReport
-    from tinybert_hf.pruning import prune_checkpoint as prune_checkpoint
-    from tinybert_hf.pruning import prune_vocabulary as prune_vocabulary
+    from tinybert_hf.publishing import push as push
+    from tinybert_hf.publishing import write_report as write_report
     from tinybert_hf.recipes.loader import load_recipe as load_recipe
     from tinybert_hf.recipes.run import run_recipe as run_recipe
-    from tinybert_hf.reporting import write_report as write_report
     from tinybert_hf.training import DistillationArguments as DistillationArguments
     from tinybert_hf.training import DistillationTrainer as DistillationTrainer
     from tinybert_hf.training import FinetuneSettings as FinetuneSettings
@@ -109,5 +109,6 @@ if TYPE_CHECKING:
     from tinybert_hf.training import finetune as finetune
     from tinybert_hf.training import run_phases as run_phases
     from tinybert_hf.training import with_teacher_tokens as with_teacher_tokens
+
 else:
     __getattr__, __dir__ = lazy_names(__name__, _MODULE_OF)

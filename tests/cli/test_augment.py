@@ -128,7 +128,7 @@ def write_plain_tokenizer(folder: Path, vocabulary: dict[str, int]) -> None:
 
 
 def test_a_stop_and_other_settings(augment: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tinybert_hf.data.augmentation.predictions import Predictions
+    from tinybert_hf.data.augmentation_candidates import Predictions
 
     words, calls = Predictions.words, []
 

@@ -9,7 +9,7 @@ import pytest
 from tiny_run import make_teacher, rows, write_rows
 from typer.testing import Result
 
-from tinybert_hf.cli.failures import explain
+from tinybert_hf.cli.screen import explain
 from tinybert_hf.errors import DataError, TinyBertError
 
 Cli = Callable[..., Result]
@@ -233,7 +233,7 @@ def test_the_writer_of_torch_on_a_full_disk(monkeypatch: pytest.MonkeyPatch) -> 
     class Usage:
         free = 0
 
-    monkeypatch.setattr("tinybert_hf.cli.failures.shutil.disk_usage", lambda path: Usage())
+    monkeypatch.setattr("tinybert_hf.cli.screen.shutil.disk_usage", lambda path: Usage())
     said = explain(RuntimeError("PytorchStreamWriter failed writing file data/0: file write failed"))
     assert said is not None
     assert "the disk is full" in said

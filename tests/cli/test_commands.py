@@ -278,7 +278,7 @@ def test_label_names(tinybert: Cli, work: Path, teacher: str) -> None:
 def test_columns_of_a_translation(tinybert: Cli, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: list[Any] = []
     monkeypatch.setattr("tinybert_hf.recipes.plan.make_plan", lambda recipe: seen.append(recipe))
-    monkeypatch.setattr("tinybert_hf.recipes.description.describe_plan", str)
+    monkeypatch.setattr("tinybert_hf.recipes.report.describe_plan", str)
     monkeypatch.setattr("tinybert_hf.recipes.run.check_teachers", str)
     words = ["translation", "--train-file", write_rows(work / "pairs.jsonl", [{"en": "a", "de": "b"}])]
     result = tinybert("distill", *words, "--source-column", "en", "--target-column", "de", "--dry-run")

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 from typer.testing import Result
 
-from tinybert_hf.demonstration import page, space
+from tinybert_hf.publishing import demo, space
 
 Cli = Callable[..., Result]
 
@@ -17,13 +17,13 @@ Cli = Callable[..., Result]
 @pytest.fixture
 def _gradio(monkeypatch: pytest.MonkeyPatch) -> None:
     """As if gradio were installed, whether it is or not: nothing here serves a page."""
-    monkeypatch.setattr(page, "find_spec", lambda name: object())
+    monkeypatch.setattr(demo, "find_spec", lambda name: object())
     real = space._installed
     monkeypatch.setattr(space, "_installed", lambda name: "6.1.2" if name == "gradio" else real(name))
 
 
 def test_without_gradio_the_pip_line_is_said(tinybert: Cli, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(page, "find_spec", lambda name: None)
+    monkeypatch.setattr(demo, "find_spec", lambda name: None)
     result = tinybert("demo", "no-such-folder")
     assert result.exit_code == 2
     assert 'pip install "tinybert_hf[demo]"' in result.stderr

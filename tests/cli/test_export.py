@@ -32,7 +32,8 @@ def test_a_teacher_is_exported_and_measured(
     assert "accuracy:" in done.stdout
     assert done.stderr.splitlines()[:2] == [f"Opening {teacher}", "Writing it as onnx"]
     assert (
-        "It stands in out. Open it: from tinybert_hf.opening import open_exported; open_exported('out')" in done.stdout
+        "It stands in out. Open it: from tinybert_hf.checkpoints import open_exported; open_exported('out')"
+        in done.stdout
     )
     figures = [
         json.loads(tinybert("evaluate", folder, "--validation-file", rows, "--json").stdout)
@@ -40,9 +41,9 @@ def test_a_teacher_is_exported_and_measured(
     ]
     assert figures[0] == figures[1]
 
-    from tinybert_hf.export import graph
+    from tinybert_hf.conversion.export import onnx_graph
 
-    monkeypatch.setattr(graph, "LARGEST_WEIGHT", 1)
+    monkeypatch.setattr(onnx_graph, "LARGEST_WEIGHT", 1)
     lost = tinybert("export", teacher, "--to", "onnx-int8", "--output", "int8", "--validation-file", rows)
     assert lost.exit_code == 3
     assert "WARNING: accuracy fell by" in lost.stderr

@@ -8,7 +8,7 @@ import pytest
 from tiny_run import STUDENT, rows, write_rows
 from typer.testing import Result
 
-from tinybert_hf.cli.several_values import spread
+from tinybert_hf.cli import spread
 
 Cli = Callable[..., Result]
 SHAPE = [word for name, value in STUDENT.items() for word in ("--set", f"student.overrides.{name}={value}")]

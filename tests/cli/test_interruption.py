@@ -9,15 +9,21 @@ from pathlib import Path
 import pytest
 import typer
 
-from tinybert_hf.cli import failures, interruption
-from tinybert_hf.cli.failures import answers_failures
-from tinybert_hf.cli.interruption import answers_ctrl_c, ctrl_c_came, inside_command, is_importing, is_interrupt
+from tinybert_hf.cli import screen
+from tinybert_hf.cli.screen import (
+    answers_ctrl_c,
+    answers_failures,
+    ctrl_c_came,
+    inside_command,
+    is_importing,
+    is_interrupt,
+)
 
 # Runs a command in which the real Ctrl-C comes while a module is imported, and shows what becomes of it.
 SCRIPT = """
 import os, signal, sys
 import tinybert_hf.cli as cli
-import tinybert_hf.cli.quiet as quiet
+import tinybert_hf.cli.screen as quiet
 sys.path.insert(0, {folder!r})
 def stop():
     import interrupted
@@ -110,7 +116,7 @@ def handled() -> Iterator[None]:
     """The handler of a command, in this process, with nothing left behind."""
     with answers_ctrl_c():
         yield
-    interruption._came = False
+    screen._came = False
 
 
 def answered(error: BaseException) -> int:
@@ -176,7 +182,7 @@ def test_the_handler_is_there_for_the_command_only() -> None:
 def test_what_counts_as_importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     assert not is_importing(sys._getframe())
     (tmp_path / "asks_while_imported.py").write_text(
-        "import sys\nfrom tinybert_hf.cli.interruption import is_importing\nanswer = is_importing(sys._getframe())\n"
+        "import sys\nfrom tinybert_hf.cli.screen import is_importing\nanswer = is_importing(sys._getframe())\n"
     )
     monkeypatch.syspath_prepend(tmp_path)
     import asks_while_imported
@@ -185,5 +191,5 @@ def test_what_counts_as_importing(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
 
 
 def test_only_what_can_go_on_says_so() -> None:
-    assert failures._GOES_ON.keys() >= {"distill", "finetune"}
-    assert "evaluate" not in failures._GOES_ON
+    assert screen._GOES_ON.keys() >= {"distill", "finetune"}
+    assert "evaluate" not in screen._GOES_ON

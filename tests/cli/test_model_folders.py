@@ -7,7 +7,7 @@ import pytest
 from tiny_run import rows, write_rows
 from typer.testing import Result
 
-from tinybert_hf.cli.model_folders import opens_models
+from tinybert_hf.cli.screen import opens_models
 from tinybert_hf.errors import OutputFolderError, TeacherError, TinyBertError
 
 Cli = Callable[..., Result]

@@ -94,9 +94,9 @@ def test_bad_input(label: Cli, work: Path, teacher: str) -> None:
 
 
 def test_other_settings_and_a_stop(label: Cli, work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from tinybert_hf.data import pseudo_label_rows
+    from tinybert_hf.data import pseudo_labels
 
-    translate, calls = pseudo_label_rows.translate_texts, []
+    translate, calls = pseudo_labels.translate_texts, []
 
     def stopping(*args: Any, **options: Any) -> Any:
         calls.append(len(args[2]))
@@ -104,7 +104,7 @@ def test_other_settings_and_a_stop(label: Cli, work: Path, monkeypatch: pytest.M
             raise KeyboardInterrupt
         return translate(*args, **options)
 
-    monkeypatch.setattr(pseudo_label_rows, "translate_texts", stopping)
+    monkeypatch.setattr(pseudo_labels, "translate_texts", stopping)
     stopped = label("--shard-rows", "4")
     assert stopped.exit_code == 130
     assert "goes on" in stopped.stderr

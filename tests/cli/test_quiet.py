@@ -9,7 +9,7 @@ import datasets
 import pytest
 from transformers import trainer
 
-from tinybert_hf.cli.quiet import log_line, quiet_libraries
+from tinybert_hf.cli.screen import log_line, quiet_libraries
 from tinybert_hf.errors import ChangedFilesWarning
 
 

@@ -11,8 +11,8 @@ import pytest
 import tiny_entities
 from tiny_run import STUDENT, write_rows
 
-from tinybert_hf.demonstration import open_contest
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.publishing import open_contest
 
 Cli = Callable[..., Any]
 pytest.importorskip("seqeval")

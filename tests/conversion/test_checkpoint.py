@@ -25,9 +25,9 @@ from transformers import (
     BertModel,
 )
 
+from tinybert_hf.checkpoints import PROJECTIONS_FILE
 from tinybert_hf.conversion import convert_checkpoint, read_checkpoint
 from tinybert_hf.errors import OutputFolderError, TinyBertError
-from tinybert_hf.opening import PROJECTIONS_FILE
 
 IDS = torch.tensor([[2, 5, 6, 7, 8, 3], [2, 9, 3, 0, 0, 0]])
 MASK = (IDS != 0).long()

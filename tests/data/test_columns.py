@@ -7,11 +7,9 @@ from pathlib import Path
 import pytest
 
 from tinybert_hf.data import TASKS
-from tinybert_hf.data.columns import with_obvious_columns
-from tinybert_hf.data.corpus import CorpusSettings
-from tinybert_hf.data.corpus.lines import file_lines
+from tinybert_hf.data.corpus_sources import CorpusSettings, file_lines
+from tinybert_hf.data.files import TextFiles, with_obvious_columns
 from tinybert_hf.data.settings import DataSettings
-from tinybert_hf.data.text_files import TextFiles
 from tinybert_hf.errors import DataError
 
 

@@ -5,7 +5,7 @@ from random import Random
 import pytest
 
 from tinybert_hf.data import demo, demo_sentiment, demo_sentiment_splits
-from tinybert_hf.data import demo_vocabulary as words
+from tinybert_hf.data import demo as words
 
 
 def test_a_seed_names_its_rows():

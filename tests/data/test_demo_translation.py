@@ -8,9 +8,9 @@ from random import Random
 import pytest
 
 from tinybert_hf.data import demo_translation, demo_translation_splits
-from tinybert_hf.data.demo_translation import _pair, actions, demo_translation_rows, descriptions, facts
-from tinybert_hf.data.demo_translation import vocabulary as words
-from tinybert_hf.data.demo_translation.phrases import amount, count, number, with_article
+from tinybert_hf.data import demo_translation_words as words
+from tinybert_hf.data.demo_translation import ACTIONS, DESCRIPTIONS, FACTS, _pair, demo_translation_rows
+from tinybert_hf.data.demo_translation_words import amount, count, number, with_article
 
 ROWS = demo_translation(7070)
 # Read and found right by a person.
@@ -156,12 +156,12 @@ def test_numbers_in_words():
 
 
 def test_every_kind_of_sentence_comes_up():
-    for room in (actions, descriptions, facts):
-        for kind in dict.fromkeys(room.KINDS):
+    for group in (ACTIONS, DESCRIPTIONS, FACTS):
+        for kind in dict.fromkeys(group):
             made = {kind(Random(seed)) for seed in range(60)}
             assert len(made) > 15, kind
     # No kind is more than a fifth of all.
-    kinds = Counter(kind for room in (actions, descriptions, facts) for kind in room.KINDS)
+    kinds = Counter((*ACTIONS, *DESCRIPTIONS, *FACTS))
     assert max(kinds.values()) < 0.2 * kinds.total()
 
 

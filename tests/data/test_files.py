@@ -12,12 +12,10 @@ from random import Random
 
 import pytest
 
-from tinybert_hf.data import formats, lines, parquet
-from tinybert_hf.data.corpus import CorpusSettings
-from tinybert_hf.data.corpus.lines import file_lines, hub_lines
+from tinybert_hf.data import raw_rows, tables
+from tinybert_hf.data.corpus_sources import CorpusSettings, file_lines, hub_lines
 from tinybert_hf.data.files import read_file, read_whole_file, rows_from_dataset, stream_file, stream_lines
-from tinybert_hf.data.formats import _without_doubles, read_json_lines
-from tinybert_hf.data.raw_rows import check_texts
+from tinybert_hf.data.raw_rows import _without_doubles, check_texts, read_json_lines
 from tinybert_hf.errors import DataError, FileFormatWarning
 
 ROWS = [
@@ -350,7 +348,7 @@ def _shown(rows: list[tuple[int, dict]]) -> list[str]:
 
 @pytest.mark.parametrize("least", [0, 1 << 18])
 def test_many_lines_at_once_are_each_line_alone(write, monkeypatch, least):
-    monkeypatch.setattr(formats, "_LEAST_FOR_ARROW", least)
+    monkeypatch.setattr(raw_rows, "_LEAST_FOR_ARROW", least)
     good = [
         '{"text": "a fine film", "label": 1}', '{"text": "a: b", "label": 1}', '{"text": "{", "label": "\\u00e9"}',
         '{"label": {"a": [1, {"b": null}]}, "text": ""}', '{"text" : "\\"", "label": NaN}', '{"t": "ü", "a": -0.5e3}',
@@ -395,7 +393,7 @@ _NOT_AS_ARROW_HAS_IT = [
 @pytest.mark.parametrize("place", [0, 1, 2])
 def test_arrow_is_not_asked_for_what_it_would_change(write, monkeypatch, line, place):
     """The same rows, with the same types, or the same refusal as line by line."""
-    monkeypatch.setattr(formats, "_LEAST_FOR_ARROW", 0)
+    monkeypatch.setattr(raw_rows, "_LEAST_FOR_ARROW", 0)
     lines = ['{"text": "2020-01-01", "label": 1}', '{"label": -0, "text": "\\u0000\\ud83d\\ude00 ü"}']
     lines.insert(place, line)
     data = "\n".join(lines).encode()
@@ -417,9 +415,9 @@ def test_arrow_reads_what_it_changes_nothing_of(write, monkeypatch):
         '{"label":-0,"is":false,"text":"\\u0000\\ud83d\\ude00 ü"}\r',
     ] * 40
     data = "\n".join([*lines, ""]).encode()
-    monkeypatch.setattr(formats, "_LEAST_FOR_ARROW", 0)
-    monkeypatch.setattr(formats, "_ARROW_PART", 1000)
-    monkeypatch.setattr(formats, "_read_objects", None)
+    monkeypatch.setattr(raw_rows, "_LEAST_FOR_ARROW", 0)
+    monkeypatch.setattr(raw_rows, "_ARROW_PART", 1000)
+    monkeypatch.setattr(raw_rows, "_read_objects", None)
     with Path(write("a.jsonl", data)).open("rb") as handle:
         (block,) = read_json_lines(handle, "a.jsonl")
     rows = [json.loads(line) for line in lines]
@@ -430,7 +428,7 @@ def test_arrow_reads_what_it_changes_nothing_of(write, monkeypatch):
 
 
 def test_bytes_that_are_no_utf8_are_named_with_their_line_in_a_large_block(write, monkeypatch):
-    monkeypatch.setattr(formats, "_LEAST_FOR_ARROW", 0)
+    monkeypatch.setattr(raw_rows, "_LEAST_FOR_ARROW", 0)
     good = b'{"text": "a fine film", "label": 1}\n'
     with pytest.raises(DataError, match="line 2001: byte 0xff is not UTF-8"):
         read_file(write("a.jsonl", good * 2000 + good.replace(b"fine", b"\xff") + good * 2000), COLUMNS)
@@ -457,7 +455,7 @@ def test_lines_that_are_right_only_together(write, rows, words):
 @pytest.mark.parametrize("piece", [1, 7, 64, 1 << 18])
 def test_a_list_is_read_in_pieces_of_any_size(write, monkeypatch, piece):
     rows = [{"text": 'a "ü" \\ [{,' + "x" * index, "label": [index, {"a": None}]} for index in range(40)]
-    monkeypatch.setattr(formats, "_PIECE", piece)
+    monkeypatch.setattr(raw_rows, "_JSON_PIECE", piece)
     for indent in (None, 2):
         text = " \n" + json.dumps(rows, indent=indent, ensure_ascii=False) + "\n "
         assert read_file(write("a.json", text), COLUMNS).columns["label"] == [row["label"] for row in rows]
@@ -469,7 +467,7 @@ def test_a_list_is_read_in_pieces_of_any_size(write, monkeypatch, piece):
 
 @pytest.mark.parametrize("piece", [1, 5, 1 << 18])
 def test_lines_in_pieces_of_any_size(write, monkeypatch, piece):
-    monkeypatch.setattr(lines, "_PIECE", piece)
+    monkeypatch.setattr(raw_rows, "_LINES_PIECE", piece)
     path = write("a.txt", "eins\r\nzwei ü\n\ndrei".encode())
     assert list(stream_lines(path)) == [(1, "eins\r"), (2, "zwei ü"), (3, ""), (4, "drei")]
     with pytest.raises(DataError, match="line 3: byte 0xff"):
@@ -498,7 +496,7 @@ BOMBS = {
 
 @pytest.mark.parametrize("suffix", BOMBS)
 def test_what_unpacks_without_end_is_refused_before_a_row_is_made(tmp_path, monkeypatch, suffix):
-    monkeypatch.setattr(lines, "UNPACKED_ANYWAY", 1 << 20)
+    monkeypatch.setattr(raw_rows, "UNPACKED_ANYWAY", 1 << 20)
     start = {".json": b"[", ".csv": b"text,label\n", ".tsv": b"text\tlabel\n"}.get(suffix, b"")
     path = tmp_path / f"rows{suffix}.gz"
     path.write_bytes(gzip.compress(start + BOMBS[suffix] * (20_000_000 // len(BOMBS[suffix]))))
@@ -511,7 +509,7 @@ def test_what_unpacks_without_end_is_refused_before_a_row_is_made(tmp_path, monk
 
 
 def test_a_gzip_file_that_understates_what_it_holds_is_stopped(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "UNPACKED_ANYWAY", 1 << 20)
+    monkeypatch.setattr(raw_rows, "UNPACKED_ANYWAY", 1 << 20)
     path = tmp_path / "a.txt.gz"
     parts = [gzip.compress(b"a fine film\n" * 100_000)] * 50
     path.write_bytes(b"".join([*parts, gzip.compress(b"end")]))  # the last part says how much there is
@@ -522,7 +520,7 @@ def test_a_gzip_file_that_understates_what_it_holds_is_stopped(tmp_path, monkeyp
 
 
 def test_a_gzip_file_of_text_is_no_bomb(tmp_path, monkeypatch):
-    monkeypatch.setattr(lines, "UNPACKED_ANYWAY", 1 << 16)
+    monkeypatch.setattr(raw_rows, "UNPACKED_ANYWAY", 1 << 16)
     random = Random(0)
     text = "\n".join(json.dumps({"text": " ".join(random.choices("abcdefgh", k=9)), "label": 1}) for _ in range(4000))
     path = tmp_path / "rows.jsonl.gz"
@@ -543,7 +541,7 @@ def _parquet(path, columns, **options):
 def test_parquet_that_holds_one_value_over_and_over_is_refused(tmp_path, monkeypatch, kind, packed):
     import pyarrow
 
-    monkeypatch.setattr(lines, "UNPACKED_ANYWAY", 1 << 20)
+    monkeypatch.setattr(raw_rows, "UNPACKED_ANYWAY", 1 << 20)
     columns = {
         "rows": {"text": ["a"] * 60_000, "label": [1] * 60_000},
         "texts": {"text": ["the same text " * 400] * 2000, "label": [1] * 2000},
@@ -567,8 +565,8 @@ def test_parquet_that_holds_one_value_over_and_over_is_refused(tmp_path, monkeyp
 
 
 def test_parquet_of_rows_is_read_in_parts_and_only_its_columns(tmp_path, monkeypatch):
-    monkeypatch.setattr(parquet, "_ROWS_AT_ONCE", 128)
-    monkeypatch.setattr(parquet, "_BATCH_BYTES", 1 << 12)
+    monkeypatch.setattr(tables, "_PARQUET_ROWS_AT_ONCE", 128)
+    monkeypatch.setattr(tables, "_BATCH_BYTES", 1 << 12)
     random = Random(0)
     texts = [" ".join(random.choices("abcdefgh", k=40)) if index % 7 else None for index in range(2000)]
     others = ["unread " * 10_000] * 2000  # would be refused, were it read
@@ -580,7 +578,7 @@ def test_parquet_of_rows_is_read_in_parts_and_only_its_columns(tmp_path, monkeyp
     assert read_file(path, COLUMNS, max_rows=150).columns["text"] == texts[:150]
     with pytest.raises(DataError, match="fill more than"):
         read_file(path, ["others"])
-    monkeypatch.setattr(parquet, "MAX_LINE_BYTES", 50)
+    monkeypatch.setattr(tables, "MAX_LINE_BYTES", 50)
     with pytest.raises(DataError, match="rows 1 to 100: a value of more than"):
         read_file(path, COLUMNS)
 

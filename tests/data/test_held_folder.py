@@ -14,7 +14,7 @@ import filelock
 import pytest
 from killed_runs import in_child, wait
 
-from tinybert_hf.data.held_folder import HOLDER, LOCK, held_folder
+from tinybert_hf.data.shards import HOLDER, LOCK, held_folder
 from tinybert_hf.errors import OutputFolderError
 
 

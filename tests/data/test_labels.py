@@ -500,7 +500,7 @@ class TestNamesWithCommas:
         import shlex
 
         from tinybert_hf.cli.options import names_of
-        from tinybert_hf.data.label_names import as_option
+        from tinybert_hf.data.label_values import as_option
 
         for names in (self.NAMES, ("a", "b"), ("-1", "0", "1"), ("[x]", "y")):
             (word,) = shlex.split(as_option(names))

@@ -3,7 +3,7 @@
 import pytest
 import tiny_translator
 
-from tinybert_hf.data.pseudo_label_filters import LengthBand, is_repetitive
+from tinybert_hf.data.pseudo_labels import LengthBand, is_repetitive
 
 
 @pytest.mark.parametrize(

@@ -18,10 +18,15 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MarianMTModel, Pr
 from tinybert_hf.data import pseudo_labels
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.generation import Translations, translate_texts
-from tinybert_hf.data.held_folder import held_folder
-from tinybert_hf.data.pseudo_label_filters import LengthBand
-from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings, RowMaker, nearest_hypotheses
-from tinybert_hf.data.pseudo_labels import model_fingerprint, read_pseudo_labels, write_pseudo_labels
+from tinybert_hf.data.pseudo_labels import (
+    LengthBand,
+    PseudoLabelSettings,
+    RowMaker,
+    nearest_hypotheses,
+    read_pseudo_labels,
+    write_pseudo_labels,
+)
+from tinybert_hf.data.shards import held_folder, model_fingerprint
 from tinybert_hf.errors import DataError, OutputFolderError, TeacherError
 
 SOURCES = [tiny_translator.sentence(1 + index % 5, index) for index in range(11)]
@@ -147,7 +152,7 @@ def test_every_row_that_is_left_out_is_counted_by_its_reason(
             made.cut_off[row][0] = text == bad["cut_off"]
         return made
 
-    monkeypatch.setattr("tinybert_hf.data.pseudo_label_rows.translate_texts", cutting)
+    monkeypatch.setattr("tinybert_hf.data.pseudo_labels.translate_texts", cutting)
     sources = [good[0], None, bad["empty"], bad["repetition"], "", good[1], bad["length_ratio"], bad["cut_off"]]
     sources += ["dog " * 40, good[2], "\t"]
     # The references say that a translation is usually eight times as long.
@@ -169,7 +174,7 @@ def test_every_row_that_is_left_out_is_counted_by_its_reason(
 @pytest.mark.parametrize("cut", [0, 1])
 def test_the_chosen_hypothesis_must_be_whole(monkeypatch: pytest.MonkeyPatch, cut: int) -> None:
     made = Translations([["das Haus", "ein Haus"]], [[cut == 0, cut == 1]], [False], 0.0)
-    monkeypatch.setattr("tinybert_hf.data.pseudo_label_rows.translate_texts", lambda *args, **options: made)
+    monkeypatch.setattr("tinybert_hf.data.pseudo_labels.translate_texts", lambda *args, **options: made)
     settings = PseudoLabelSettings("pairs.jsonl", target_column="target", select="nearest", max_length_factor=0)
     maker = RowMaker(None, None, settings, 1, LengthBand(1.0, 2.0, in_tokens=False))
     rows, notes = maker.make(["a house"], ["ein Haus"])
@@ -204,7 +209,7 @@ import torch
 torch.set_num_threads(1)
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from tinybert_hf.data.generation import translate_texts
-from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings
+from tinybert_hf.data.pseudo_labels import PseudoLabelSettings
 from tinybert_hf.data.pseudo_labels import write_pseudo_labels
 
 teacher, file, folder, *names = sys.argv[1:]
@@ -308,7 +313,7 @@ def test_finished_shards_are_not_translated_again(
         translated.extend(texts)
         return translate_texts(model, tokenizer, texts, **options)
 
-    monkeypatch.setattr("tinybert_hf.data.pseudo_label_rows.translate_texts", recording)
+    monkeypatch.setattr("tinybert_hf.data.pseudo_labels.translate_texts", recording)
     seen: list[int] = []
     # Another batch size may be what lets the run go on where memory was short.
     write_pseudo_labels(

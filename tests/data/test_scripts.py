@@ -2,7 +2,15 @@
 
 import pytest
 
-from tinybert_hf.data.scripts import CHINESE, LATIN, RANGES, language_of, script_of, script_of_language, usual_script
+from tinybert_hf.data.tokenizers import (
+    CHINESE,
+    LATIN,
+    RANGES,
+    language_of,
+    script_of,
+    script_of_language,
+    usual_script,
+)
 
 
 @pytest.mark.parametrize(

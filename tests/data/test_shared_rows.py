@@ -6,7 +6,7 @@ import pytest
 from datasets import Dataset
 
 from tinybert_hf.data import TaskData
-from tinybert_hf.data.shared_rows import shared_rows_notes
+from tinybert_hf.data.tasks import shared_rows_notes
 
 
 def data(train: Any, validation: Any, **parts: Any) -> TaskData:

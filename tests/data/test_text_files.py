@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from tinybert_hf.data.text_files import MAX_CHARACTERS, TextFiles, pieces
+from tinybert_hf.data.files import MAX_CHARACTERS, TextFiles, pieces
 from tinybert_hf.errors import DataError
 
 TEXTS = ["a good film", "ein guter Film", "好电影"]

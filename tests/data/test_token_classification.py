@@ -12,11 +12,9 @@ import tiny_entities
 from tiny_run import write_rows
 from transformers import RobertaTokenizer
 
-from tinybert_hf.data import TASKS, DataSettings, tokenizing_notes
-from tinybert_hf.data.tasks import TaskData
-from tinybert_hf.data.tasks.token_classification import WORD_STARTS
-from tinybert_hf.data.word_windows import windows_of
-from tinybert_hf.distillation import batches
+from tinybert_hf.data import TASKS, DataSettings, TaskData, tokenizing_notes
+from tinybert_hf.data.token_classification import WORD_STARTS, windows_of
+from tinybert_hf.distillation import batch
 from tinybert_hf.errors import DataError
 
 TASK = TASKS["token-classification"]
@@ -229,7 +227,7 @@ def test_a_tokenizer_that_would_miss_the_spaces_is_refused(load: Callable[..., T
 
 
 def test_the_column_of_first_pieces_has_one_name() -> None:
-    assert batches.WORD_STARTS == WORD_STARTS
+    assert batch.WORD_STARTS == WORD_STARTS
 
 
 class TestTagsMeanWhatTheFileSays:

@@ -8,7 +8,7 @@ import tiny_translator
 from transformers import MarianMTModel, MBartConfig, MBartForConditionalGeneration, MBartTokenizer, NllbTokenizer
 
 from tinybert_hf.data.generation import translate_texts
-from tinybert_hf.data.translation_languages import language_codes, set_languages
+from tinybert_hf.data.translation import language_codes, set_languages
 from tinybert_hf.errors import TeacherError
 
 PIECES = {"<s>": 0, "<pad>": 1, "</s>": 2, "<unk>": 3, "▁dog": 4, "▁Hund": 5, "▁": 6}

@@ -12,11 +12,12 @@ from tiny_seq2seq import teacher as translator
 from tiny_seq2seq import translation_batch
 from torch import nn
 
-from tinybert_hf.distillation import bfloat16
-from tinybert_hf.distillation.bfloat16 import bfloat16_products, multiplies_in_bfloat16
-from tinybert_hf.distillation.objective import Masks, Objective
+from tinybert_hf.distillation import teachers
+from tinybert_hf.distillation.batch import Masks
+from tinybert_hf.distillation.objective import Objective
+from tinybert_hf.distillation.teachers import bfloat16_products, multiplies_in_bfloat16
 
-WIDE = bfloat16.LEAST_WIDTH
+WIDE = teachers.LEAST_WIDTH
 
 
 @pytest.fixture
@@ -63,7 +64,7 @@ def test_not_for_small_models_other_numbers_or_within_another_autocast() -> None
 @pytest.mark.parametrize("family", FAMILIES)
 @pytest.mark.usefixtures("native")
 def test_hidden_states_stay_in_fp32_and_the_losses_close(family: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bfloat16, "LEAST_WIDTH", 32)
+    monkeypatch.setattr(teachers, "LEAST_WIDTH", 32)
     teacher, student = make(FAMILIES[family]()), bert(vocab_size=60)
     if not multiplies_in_bfloat16(teacher):
         assert family in ("albert", "electra")
@@ -87,7 +88,7 @@ def test_hidden_states_stay_in_fp32_and_the_losses_close(family: str, monkeypatc
 
 @pytest.mark.usefixtures("native")
 def test_translators_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(bfloat16, "LEAST_WIDTH", 32)
+    monkeypatch.setattr(teachers, "LEAST_WIDTH", 32)
     teacher, student, batch = translator("marian"), small_translator(), translation_batch()
     assert not multiplies_in_bfloat16(teacher)
     logits = {}

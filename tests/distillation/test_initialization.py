@@ -6,7 +6,7 @@ from tiny_models import FAMILIES, batch_of, bert, make
 
 from tinybert_hf import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.distillation import distillation_losses, initialize_from_teacher
-from tinybert_hf.distillation.compression import low_rank, moment_root, principal_basis
+from tinybert_hf.distillation.initialization import low_rank, moment_root, principal_basis
 from tinybert_hf.errors import DataError, TeacherError
 
 EXAMPLE = [batch_of([12] * 24, seed=seed) for seed in range(4)]

@@ -13,7 +13,7 @@ from tiny_seq2seq import teacher as translator
 from torch import nn
 
 from tinybert_hf import distillation_losses, initialize_from_teacher, load_teacher
-from tinybert_hf.distillation.int8 import Int8Linear, round_to_int8
+from tinybert_hf.distillation.teachers import Int8Linear, round_to_int8
 
 
 def in_int8(model: Any) -> Any:

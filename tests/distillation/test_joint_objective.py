@@ -15,7 +15,7 @@ from torch import Tensor, nn
 from transformers import BertTokenizer
 
 from tinybert_hf import Teachers, distillation_losses
-from tinybert_hf.distillation.batches import Counts, Masks
+from tinybert_hf.distillation.batch import Counts, Masks
 from tinybert_hf.distillation.losses.prediction import mixed_logits, prediction_loss
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import JointProjections, Projections

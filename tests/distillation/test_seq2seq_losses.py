@@ -23,10 +23,10 @@ from torch import Tensor, nn
 from transformers import PreTrainedModel, T5Config, T5ForConditionalGeneration
 
 from tinybert_hf.distillation import AttentionRecord, Counts, Masks, Objective, Projections, distillation_losses
-from tinybert_hf.distillation.batches import causal_pairs
+from tinybert_hf.distillation.batch import causal_pairs
 from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES
 from tinybert_hf.distillation.losses.attention import attention_loss
-from tinybert_hf.distillation.losses.label import label_loss
+from tinybert_hf.distillation.losses.prediction import label_loss
 from tinybert_hf.errors import CaptureError
 
 MAPS = {

@@ -15,8 +15,8 @@ from transformers import (
 )
 
 from tinybert_hf.distillation import Counts, Objective, Teachers, distillation_losses
-from tinybert_hf.distillation.losses.spans import SPANS, mixed_span_logits, span_label_loss, span_prediction_loss
-from tinybert_hf.distillation.shapes import answers_with_spans
+from tinybert_hf.distillation.architecture import answers_with_spans
+from tinybert_hf.distillation.losses.prediction import SPANS, mixed_span_logits, span_label_loss, span_prediction_loss
 from tinybert_hf.errors import CaptureError, TeacherError
 
 LENGTHS = [9, 1, 5]

@@ -5,7 +5,7 @@ import itertools
 import numpy as np
 import pytest
 
-from tinybert_hf.distillation.teacher import better_label_order
+from tinybert_hf.distillation.teachers import better_label_order
 
 
 @pytest.mark.parametrize("order", list(itertools.permutations(range(4))))

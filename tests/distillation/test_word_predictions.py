@@ -7,8 +7,8 @@ from tiny_models import COMMON, SIZES, batch_of
 from torch import Tensor
 from transformers import BertConfig, BertForTokenClassification, PreTrainedModel
 
-from tinybert_hf.distillation.batches import Counts
-from tinybert_hf.distillation.objective import Masks, Objective
+from tinybert_hf.distillation.batch import Counts, Masks
+from tinybert_hf.distillation.objective import Objective
 
 LENGTHS = [9, 2, 5, 7]
 

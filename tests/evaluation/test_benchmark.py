@@ -5,7 +5,7 @@ import torch
 
 from tinybert_hf import TinyBertForSequenceClassification
 from tinybert_hf.evaluation import measure_costs
-from tinybert_hf.evaluation.rounds import Clock, Times
+from tinybert_hf.evaluation.cost import Clock, Times
 
 
 @pytest.fixture
@@ -95,8 +95,9 @@ def test_no_more_tokens_than_each_model_reads(model, tiny_config):
 
 def test_the_table_of_a_run_and_the_benchmark_use_one_loop(model, tmp_path, monkeypatch):
     """Same inputs, same threads, same rounds: the medians are those of `tinybert benchmark`."""
-    from tinybert_hf.benchmarking import BenchmarkSettings, benchmark_models, measuring
-    from tinybert_hf.evaluation import benchmark
+    from tinybert_hf.benchmark import BenchmarkSettings, benchmark_models
+    from tinybert_hf.benchmark import benchmark as measuring
+    from tinybert_hf.evaluation import cost as benchmark
 
     model.save_pretrained(tmp_path)
     seen = []

@@ -14,8 +14,8 @@ from tiny_seq2seq import END, PAD, decoder_inputs, student, teacher
 from tokenizers import Tokenizer, models
 from transformers import BertTokenizer, PreTrainedTokenizerFast
 
-from tinybert_hf.distillation.similarity import linear_cka
 from tinybert_hf.evaluation import layer_distances, measure_layer_distances
+from tinybert_hf.evaluation.layer_distances import linear_cka
 
 
 def rows(count: int = 20) -> Dataset:

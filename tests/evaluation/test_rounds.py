@@ -6,7 +6,7 @@ from collections.abc import Callable
 
 import pytest
 
-from tinybert_hf.evaluation.rounds import Clock, is_full_memory, repeats, timed_rounds
+from tinybert_hf.evaluation.cost import Clock, is_full_memory, repeats, timed_rounds
 
 
 class Hours:

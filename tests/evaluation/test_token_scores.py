@@ -20,7 +20,7 @@ from tinybert_hf.evaluation import (
     token_scores,
 )
 from tinybert_hf.evaluation import token_scores as function
-from tinybert_hf.evaluation.token_scores import check_can_count
+from tinybert_hf.evaluation.metrics import check_can_count
 
 pytest.importorskip("seqeval")
 

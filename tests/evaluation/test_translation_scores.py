@@ -7,7 +7,7 @@ import pytest
 
 from tinybert_hf.errors import DataError
 from tinybert_hf.evaluation import load_metric, main_metric, metrics_for, sentence_chrf, translation_scores
-from tinybert_hf.evaluation.translation_scores import bleu_tokenizer
+from tinybert_hf.evaluation.translation import bleu_tokenizer
 
 GERMAN = ["das ist ein sehr kleiner Hund im Garten", "die Katze sieht den Baum am Haus nicht"]
 GERMAN_GUESS = ["das ist ein kleiner Hund im großen Garten", "die Katze sieht den Baum am Morgen"]

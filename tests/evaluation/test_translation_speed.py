@@ -8,14 +8,9 @@ from tiny_translator import make_model, sentence
 from tinybert_hf import TinyBertForSeq2Seq
 from tinybert_hf.data.generation import Translations
 from tinybert_hf.errors import DataError
-from tinybert_hf.evaluation import (
-    TranslationContestant,
-    int8_megabytes,
-    measure_translation_costs,
-    parameter_count,
-    translation_speed,
-)
-from tinybert_hf.evaluation.rounds import Clock
+from tinybert_hf.evaluation import TranslationContestant, int8_megabytes, measure_translation_costs, parameter_count
+from tinybert_hf.evaluation import cost as translation_speed
+from tinybert_hf.evaluation.cost import Clock
 
 TEXTS = ["dog runs", "the cat", "tree", "and", "the dog sees the cat", "cat sees"]
 OWN = {"is_encoder_decoder": True, "num_decoder_layers": 1, "eos_token_id": 1}

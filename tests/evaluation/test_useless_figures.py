@@ -9,8 +9,8 @@ import pytest
 from sklearn.metrics import f1_score
 
 from tinybert_hf.data import TaskData
-from tinybert_hf.distillation.teacher import constant_f1
-from tinybert_hf.evaluation.useless_figures import doubts_about, knows_nothing
+from tinybert_hf.distillation.teachers import constant_f1
+from tinybert_hf.evaluation.metrics import doubts_about, knows_nothing
 
 ONE_OF_TWO: Any = {"label": [0, 0, 0, 1]}
 SEVERAL: Any = {"label": [[1.0, 0.0], [1.0, 0.0], [0.0, 0.0]]}

@@ -19,16 +19,15 @@ from hostile import mutations
 from hostile.sandbox import DIFFERENT, FAILED, REFUSED, SAME, run_cases
 from typer.testing import CliRunner
 
+from tinybert_hf.checkpoints import put_in_place
+from tinybert_hf.checkpoints.loading import open_model_as
 from tinybert_hf.cli import app
-from tinybert_hf.data import DataSettings, train_translation_tokenizer, train_wordpiece_tokenizer
+from tinybert_hf.data import TASKS, DataSettings, train_translation_tokenizer, train_wordpiece_tokenizer
 from tinybert_hf.data.generation import translate_texts
-from tinybert_hf.data.tasks import TASKS
 from tinybert_hf.distillation import load_teacher
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, open_translator
-from tinybert_hf.evaluation.open_checkpoint import open_model
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq, TinyBertForSequenceClassification
-from tinybert_hf.opening import put_in_place
 from tinybert_hf.recipes.loader import load_recipe
 from tinybert_hf.training.checkpoints import MANIFEST_FILE, checked_checkpoint, complete_checkpoint, seal
 
@@ -260,7 +259,7 @@ def _answers(model: Any, tokenizer: Any) -> list[Any]:
 
 
 def _open_classifier(folder: Path) -> Any:
-    model, tokenizer = open_model(str(folder), "AutoModelForSequenceClassification", "a text classifier")
+    model, tokenizer = open_model_as(str(folder), "AutoModelForSequenceClassification", "a text classifier")
     model.eval()
     return [_digest(model), _answers(model, tokenizer), model.config.id2label]
 

@@ -16,8 +16,8 @@ import torch
 from hostile.cases import kinds, make_classifier, run_kind
 from hostile.sandbox import FAILED
 
+from tinybert_hf.checkpoints.loading import open_model_as
 from tinybert_hf.errors import ChangedFilesWarning, OutputFolderError, TinyBertError
-from tinybert_hf.evaluation.open_checkpoint import open_model
 from tinybert_hf.training.checkpoints import checked_checkpoint, seal
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="cases run in forked processes")
@@ -77,7 +77,7 @@ class Touch:
 
 
 def opened(folder: Path) -> Any:
-    return open_model(str(folder), "AutoModelForSequenceClassification", "a text classifier")
+    return open_model_as(str(folder), "AutoModelForSequenceClassification", "a text classifier")
 
 
 def test_pickled_weights_run_nothing(tmp_path: Path) -> None:

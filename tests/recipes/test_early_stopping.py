@@ -10,7 +10,7 @@ import pytest
 from tiny_run import make_teacher, recipe_mapping
 
 from tinybert_hf import run_recipe
-from tinybert_hf.recipes.fields import build
+from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.schema import Recipe
 
 WILD = {"learning_rate": 0.3, "lr_scheduler_type": "constant", "batch_size": 16, "epochs": 6}

@@ -7,7 +7,7 @@ import pytest
 
 from tinybert_hf.data import TaskData
 from tinybert_hf.model import TinyBertConfig
-from tinybert_hf.recipes.figure_warnings import teacher_warnings
+from tinybert_hf.recipes.stages import teacher_warnings
 
 ROWS: Any = {"label": [0, 0, 0, 1]}
 CONFIG = TinyBertConfig(id2label={0: "bad", 1: "good"}, label2id={"bad": 0, "good": 1})

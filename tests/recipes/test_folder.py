@@ -10,10 +10,9 @@ from tiny_run import recipe_mapping
 
 from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import OutputFolderError
-from tinybert_hf.recipes.fields import build
-from tinybert_hf.recipes.finetuning import finetune_pretrained
 from tinybert_hf.recipes.folder import RunFolder, write_json
-from tinybert_hf.recipes.run import run_recipe
+from tinybert_hf.recipes.loader import build
+from tinybert_hf.recipes.run import finetune_pretrained, run_recipe
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import FinetuneSettings
 
@@ -155,7 +154,7 @@ def test_json_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPa
     def full(*args: Any, **kwargs: Any) -> None:
         raise OSError(28, "No space left on device")
 
-    monkeypatch.setattr("tinybert_hf.data.shard_folder.os.fsync", full)
+    monkeypatch.setattr("tinybert_hf.data.shards.os.fsync", full)
     with pytest.raises(OSError, match="No space"):
         write_json(tmp_path / "a.json", {"x": 2})
     assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}

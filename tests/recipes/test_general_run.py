@@ -16,20 +16,19 @@ from safetensors.torch import load_file
 from tiny_run import NOUNS, STUDENT, make_teacher, recipe_mapping
 from transformers import AutoModel, AutoModelForSequenceClassification, AutoTokenizer
 
-from tinybert_hf.cards import card_of
-from tinybert_hf.data.corpus import shards
+from tinybert_hf.checkpoints import PROJECTIONS_FILE
+from tinybert_hf.checkpoints.model_card import card_of
+from tinybert_hf.data import corpus as shards
 from tinybert_hf.errors import DataError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.model import TinyBertForMaskedLM, TinyBertModel
-from tinybert_hf.opening import PROJECTIONS_FILE
-from tinybert_hf.recipes import run_general, stages
-from tinybert_hf.recipes.description import describe_plan
-from tinybert_hf.recipes.fields import build
-from tinybert_hf.recipes.loader import load_recipe
+from tinybert_hf.publishing import write_report
+from tinybert_hf.recipes import run_tasks, stages
+from tinybert_hf.recipes.loader import build, load_recipe
 from tinybert_hf.recipes.plan import make_plan
+from tinybert_hf.recipes.report import describe_plan
 from tinybert_hf.recipes.run import run_recipe
-from tinybert_hf.recipes.run_general import GeneralRun
+from tinybert_hf.recipes.run_tasks import GeneralRun
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.reporting import write_report
 from tinybert_hf.training import GeneralDistillationTrainer
 
 PHASE = {"name": "intermediate", "epochs": 2, "batch_size": 16, "learning_rate": 3e-3}
@@ -172,7 +171,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
         if stop_in == "tokenising":
             patch.setattr(shards._Writer, "end_source", stop)
         elif stop_in == "report":
-            patch.setattr(run_general, "measure_costs", stop)
+            patch.setattr(run_tasks, "measure_costs", stop)
         else:
             step = GeneralDistillationTrainer.training_step
 
@@ -364,7 +363,7 @@ def test_two_processes_carry_out_one_run(text: Path, headless: str) -> None:
     (text / "recipe.json").write_text(json.dumps(whole))
     script = (
         "import json, torch\n"
-        "from tinybert_hf.recipes.fields import build\n"
+        "from tinybert_hf.recipes.loader import build\n"
         "from tinybert_hf.recipes.run import run_recipe\n"
         "from tinybert_hf.recipes.schema import Recipe\n"
         "torch.set_num_threads(1)\n"

@@ -13,12 +13,12 @@ from tiny_run import STUDENT, make_teacher, recipe_mapping
 from torch import Tensor
 from transformers import AutoTokenizer, BertConfig, BertModel, set_seed
 
+from tinybert_hf.checkpoints import PROJECTIONS_FILE
 from tinybert_hf.conversion import convert_checkpoint
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.opening import PROJECTIONS_FILE
-from tinybert_hf.recipes.description import describe_plan
-from tinybert_hf.recipes.fields import build
+from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.plan import make_plan
+from tinybert_hf.recipes.report import describe_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
 

@@ -14,16 +14,14 @@ from tiny_run import STUDENT, make_teacher, recipe_mapping, rows
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
 from tinybert_hf.data import train_wordpiece_tokenizer
-from tinybert_hf.distillation.int8 import Int8Linear
+from tinybert_hf.distillation.teachers import Int8Linear
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.recipes import stages
-from tinybert_hf.recipes.description import describe_plan
-from tinybert_hf.recipes.fields import build
-from tinybert_hf.recipes.joint_teachers import open_further_teachers
-from tinybert_hf.recipes.overrides import apply_overrides
+from tinybert_hf.recipes.loader import apply_overrides, build
+from tinybert_hf.recipes.models import open_further_teachers
 from tinybert_hf.recipes.plan import make_plan
-from tinybert_hf.recipes.report import RunReport
+from tinybert_hf.recipes.report import RunReport, describe_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
 

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from tiny_run import make_teacher, recipe_mapping, write_rows
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, set_seed
 
-from tinybert_hf.recipes.fields import build
+from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe

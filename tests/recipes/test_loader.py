@@ -6,9 +6,7 @@ from typing import Any
 import pytest
 
 from tinybert_hf.errors import RecipeError
-from tinybert_hf.recipes.fields import convert
-from tinybert_hf.recipes.loader import load_recipe, read_recipe, shipped_recipes
-from tinybert_hf.recipes.overrides import apply_overrides
+from tinybert_hf.recipes.loader import apply_overrides, convert, load_recipe, read_recipe, shipped_recipes
 
 HUGE = 10**400
 

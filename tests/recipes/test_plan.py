@@ -11,16 +11,15 @@ import tiny_models
 from tiny_run import STUDENT, make_teacher, recipe_mapping, rows, write_rows
 from transformers import AutoModel, AutoTokenizer
 
+from tinybert_hf.checkpoints import put_in_place
 from tinybert_hf.distillation import LayerMap
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.opening import put_in_place
-from tinybert_hf.recipes.description import describe_plan
-from tinybert_hf.recipes.fields import build
-from tinybert_hf.recipes.overrides import apply_overrides
-from tinybert_hf.recipes.plan import Plan, make_plan
-from tinybert_hf.recipes.plan_base import Size
+from tinybert_hf.recipes.loader import apply_overrides, build
+from tinybert_hf.recipes.plan import make_plan
+from tinybert_hf.recipes.plan_base import Plan, Size
+from tinybert_hf.recipes.report import describe_plan
 from tinybert_hf.recipes.schema import Recipe
 
 

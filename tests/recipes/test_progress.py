@@ -5,8 +5,8 @@ import io
 import pytest
 from rich.console import Console
 
-from tinybert_hf.recipes import progress
-from tinybert_hf.recipes.progress import counting, row_progress
+from tinybert_hf.recipes import folder
+from tinybert_hf.recipes.folder import counting, row_progress
 
 
 class Clock:
@@ -21,7 +21,7 @@ class Clock:
 @pytest.fixture
 def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
     made = Clock()
-    monkeypatch.setattr(progress.time, "perf_counter", made)
+    monkeypatch.setattr(folder.time, "perf_counter", made)
     return made
 
 

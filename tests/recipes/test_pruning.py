@@ -14,19 +14,18 @@ from rich.console import Console
 from tiny_run import recipe_mapping, rows, write_rows
 from transformers import AutoModelForSequenceClassification, AutoTokenizer
 
-from tinybert_hf.cards import card_of
+from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError
 from tinybert_hf.evaluation import evaluate_checkpoint
-from tinybert_hf.recipes import pruning
-from tinybert_hf.recipes.description import describe_plan
-from tinybert_hf.recipes.fields import build
+from tinybert_hf.publishing import report as page
+from tinybert_hf.recipes import models
 from tinybert_hf.recipes.folder import RunFolder
+from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.plan import make_plan
-from tinybert_hf.recipes.report import RunReport
+from tinybert_hf.recipes.report import RunReport, describe_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.reporting import page
 
 PRUNED: dict[str, Any] = {"prune_vocabulary": {"margin": 0.0}}
 
@@ -118,16 +117,16 @@ def test_a_run_that_was_stopped_there_goes_on(
     recipe = build(Recipe, mapping)
     with monkeypatch.context() as patch:
         if moment == "before":
-            patch.setattr(pruning, "prune_student", stop)
+            patch.setattr(models, "prune_student", stop)
         elif moment == "inside":
-            patch.setattr("tinybert_hf.opening.put_in_place", stop)
+            patch.setattr("tinybert_hf.checkpoints.put_in_place", stop)
         elif moment == "after":  # the folder is whole, the stage is not noted
-            patch.setattr("tinybert_hf.recipes.run_encoder.EncoderRun.measure_pruned", stop)
+            patch.setattr("tinybert_hf.recipes.run_tasks.EncoderRun.measure_pruned", stop)
         else:  # some files have been moved, config.json has not
             place = RunFolder.place
 
             def half(self: Any, name: str, target: str = "") -> None:
-                if name == pruning.PRUNING:
+                if name == models.PRUNING:
                     shutil.move(self.work / name / "model.safetensors", self.path / "model.safetensors")
                     raise Stop
                 place(self, name, target)

@@ -12,21 +12,17 @@ from rich.console import Console
 from tiny_answers import make_teacher, recipe_mapping, rows
 from transformers import AutoModelForQuestionAnswering
 
-from tinybert_hf.cards import card_of
+from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.data import DataSettings
-from tinybert_hf.demonstration import open_contest
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint
 from tinybert_hf.model import TinyBertForQuestionAnswering
-from tinybert_hf.recipes.description import describe_plan
-from tinybert_hf.recipes.fields import build
-from tinybert_hf.recipes.loader import load_recipe
-from tinybert_hf.recipes.overrides import apply_overrides
+from tinybert_hf.publishing import open_contest, write_report
+from tinybert_hf.recipes.loader import apply_overrides, build, load_recipe
 from tinybert_hf.recipes.plan import make_plan
-from tinybert_hf.recipes.report import RunReport
+from tinybert_hf.recipes.report import RunReport, describe_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.reporting import write_report
 
 
 @pytest.fixture(scope="module")

@@ -14,12 +14,11 @@ from rich.console import Console
 from tiny_run import STUDENT, make_teacher, recipe_mapping, rows, stop_at_step, write_rows
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trainer
 
-from tinybert_hf.distillation import bfloat16
+from tinybert_hf.distillation import teachers
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
-from tinybert_hf.recipes import run_encoder, stages
-from tinybert_hf.recipes.fields import build
-from tinybert_hf.recipes.overrides import apply_overrides
+from tinybert_hf.recipes import run_tasks, stages
+from tinybert_hf.recipes.loader import apply_overrides, build
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
@@ -97,7 +96,7 @@ def whole(tmp_path_factory: pytest.TempPathFactory, headless: str) -> Path:
 
 @pytest.mark.parametrize(
     ("module", "stop_in"),
-    [(run_encoder, "make_start"), (stages, "run_phases"), (run_encoder, "measure_costs")],
+    [(run_tasks, "make_start"), (stages, "run_phases"), (run_tasks, "measure_costs")],
 )
 def test_a_stopped_run_goes_on_and_ends_the_same(
     work: Path, whole: Path, headless: str, monkeypatch: pytest.MonkeyPatch, module: ModuleType, stop_in: str
@@ -167,7 +166,7 @@ def test_a_teacher_multiplies_in_bfloat16_unless_its_format_is_named(
     work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch, named: str | None
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
-    monkeypatch.setattr(bfloat16, "LEAST_WIDTH", 8)
+    monkeypatch.setattr(teachers, "LEAST_WIDTH", 8)
     _, printed = run(work, teacher, f"teacher.dtype={named or 'null'}", baseline=None)
     assert ("The teacher multiplies in bfloat16" in printed) is (named is None)
     logs = [json.loads(file.read_text()) for file in (work / "out").glob("phases/*/log.json")]
@@ -273,7 +272,7 @@ def test_a_killed_run_goes_on(work: Path, teacher: str) -> None:
         "from transformers import TrainerCallback\n"
         "from tinybert_hf.recipes import stages\n"
         "from tinybert_hf.recipes.run import run_recipe\n"
-        "from tinybert_hf.recipes.fields import build\n"
+        "from tinybert_hf.recipes.loader import build\n"
         "from tinybert_hf.recipes.schema import Recipe\n"
         "torch.set_num_threads(1)\n"
         "class Kill(TrainerCallback):\n"

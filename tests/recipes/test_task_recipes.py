@@ -20,17 +20,17 @@ from tiny_tasks import TASK_ROWS, TaskRows
 from transformers import get_scheduler
 
 import tinybert_hf.recipes
-from tinybert_hf.cards import card_of
+from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.data import TASKS, DataSettings
-from tinybert_hf.distillation.teacher import constant_f1
+from tinybert_hf.distillation.teachers import constant_f1
 from tinybert_hf.errors import DataError, RecipeError
 from tinybert_hf.evaluation import main_metric
+from tinybert_hf.publishing.report import figures
+from tinybert_hf.publishing.run_record import read_run
 from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
 from tinybert_hf.recipes.plan import EncoderPlan, make_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import TRANSLATION
-from tinybert_hf.reporting.finished_run import read_run
-from tinybert_hf.reporting.headline import figures
 
 FOLDER = Path(tinybert_hf.recipes.__file__).parent
 # Jiao et al. 2020, section 4.2: epochs and tokens; CoLA 50, MNLI, QQP and QNLI 10, all others 20.
@@ -176,7 +176,7 @@ def test_further_rows_are_measured_apart(work: Path, teacher: str) -> None:
     from tiny_run import recipe_mapping, rows
 
     from tinybert_hf.evaluation import evaluate_checkpoint
-    from tinybert_hf.recipes.fields import build
+    from tinybert_hf.recipes.loader import build
     from tinybert_hf.recipes.schema import Recipe
 
     mapping = recipe_mapping(work, teacher)
@@ -203,8 +203,8 @@ def test_further_rows_of_the_hub_are_not_silently_left_out(work: Path) -> None:
 
 def test_splits_of_the_hub(monkeypatch: pytest.MonkeyPatch) -> None:
     """What is asked of the Hub, where no file is given: the splits that the data set has."""
+    from tinybert_hf.data import text_classification
     from tinybert_hf.data.raw_rows import RawRows
-    from tinybert_hf.data.tasks import text_classification
 
     asked: list[tuple[str | None, str | None, str]] = []
 

@@ -11,9 +11,9 @@ from transformers import BertConfig, BertForSequenceClassification, MBartConfig,
 
 from tinybert_hf.errors import RecipeError, TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq, TinyBertForSequenceClassification
-from tinybert_hf.recipes.description import describe_plan
 from tinybert_hf.recipes.loader import load_recipe
 from tinybert_hf.recipes.plan import TranslationPlan, make_plan
+from tinybert_hf.recipes.report import describe_plan
 
 
 def plan(folder: Path, model: str, *assignments: str, **changes: Any) -> TranslationPlan:

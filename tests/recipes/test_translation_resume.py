@@ -13,8 +13,8 @@ from tiny_translation_run import run
 from tiny_translator import sentence
 from transformers import AutoModelForSeq2SeqLM, TrainerCallback
 
-from tinybert_hf.data import pseudo_label_rows
-from tinybert_hf.recipes import pseudo_labelling, run_translation, stages
+from tinybert_hf.data import pseudo_labels
+from tinybert_hf.recipes import augmentation, run_tasks, stages
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -60,11 +60,11 @@ def inside_a_phase(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 STOPS = {
-    "teacher measured": (run_translation, "evaluate_translation", lambda real: stop),
-    "between the pseudo-labels": (pseudo_labelling, "write_pseudo_labels", lambda real: stop_after(1, real)),
+    "teacher measured": (run_tasks, "evaluate_translation", lambda real: stop),
+    "between the pseudo-labels": (augmentation, "write_pseudo_labels", lambda real: stop_after(1, real)),
     "inside a phase": (stages, "run_phases", inside_a_phase),
     "baseline": (stages, "finetune", lambda real: stop),
-    "costs": (run_translation, "measure_translation_costs", lambda real: stop),
+    "costs": (run_tasks, "measure_translation_costs", lambda real: stop),
 }
 
 
@@ -84,13 +84,13 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
             run(work, translator, **settings(work))
     assert not (work / "out" / "run.json").exists()
     translated: list[int] = []
-    translate = pseudo_label_rows.translate_texts
+    translate = pseudo_labels.translate_texts
 
     def counting(model: Any, tokenizer: Any, texts: Any, **kwargs: Any) -> Any:
         translated.append(len(texts))
         return translate(model, tokenizer, texts, **kwargs)
 
-    monkeypatch.setattr(pseudo_label_rows, "translate_texts", counting)
+    monkeypatch.setattr(pseudo_labels, "translate_texts", counting)
     report, printed = run(work, translator, **settings(work))
     # What the teacher has translated before the stop is not translated again.
     done_before = {"evaluate_translation": [40, 6], "write_pseudo_labels": [6]}
@@ -106,7 +106,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
 def test_other_unlabelled_text_is_another_run(work: Path, translator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = settings(work)
     with monkeypatch.context() as patch:
-        patch.setattr(run_translation, "evaluate_translation", stop)
+        patch.setattr(run_tasks, "evaluate_translation", stop)
         with pytest.raises(KeyboardInterrupt):
             run(work, translator, **changes)
     write_rows(work / "more.jsonl", [{"en": "the dog runs"}])

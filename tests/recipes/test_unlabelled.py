@@ -12,15 +12,15 @@ import tiny_entities
 import tiny_run
 from rich.console import Console
 
-from tinybert_hf.cards.run_card import card_of
+from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError
-from tinybert_hf.recipes.description import describe_plan
-from tinybert_hf.recipes.fields import build
+from tinybert_hf.publishing.report import summary
+from tinybert_hf.publishing.run_record import read_run
+from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.plan import make_plan
+from tinybert_hf.recipes.report import describe_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.reporting.finished_run import read_run
-from tinybert_hf.reporting.headline import summary
 
 
 @pytest.fixture(scope="module")

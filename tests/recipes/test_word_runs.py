@@ -18,14 +18,12 @@ from tinybert_hf.data import DataSettings, train_wordpiece_tokenizer
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint
 from tinybert_hf.model import TinyBertForTokenClassification
-from tinybert_hf.recipes.description import describe_plan
-from tinybert_hf.recipes.fields import build
-from tinybert_hf.recipes.overrides import apply_overrides
+from tinybert_hf.publishing import write_report
+from tinybert_hf.recipes.loader import apply_overrides, build
 from tinybert_hf.recipes.plan import make_plan
-from tinybert_hf.recipes.report import RunReport
+from tinybert_hf.recipes.report import RunReport, describe_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.reporting import write_report
 
 pytest.importorskip("seqeval")
 
@@ -91,7 +89,7 @@ def test_rows_of_words_get_copies_whose_tags_nobody_reads(tmp_path: Path, teache
 
 
 def test_words_in_later_windows_are_replaced_too(tmp_path: Path, teacher: str) -> None:
-    from tinybert_hf.recipes.run_encoder import EncoderRun
+    from tinybert_hf.recipes.run_tasks import EncoderRun
 
     one = recipe(tmp_path, teacher, "data.max_length=8", augmentation={"copies": 1, "probability": 1.0})
     words = ["Ada", "saw", "Rome"] * 6

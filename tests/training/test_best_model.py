@@ -16,7 +16,7 @@ from transformers import BertTokenizer, EarlyStoppingCallback, TrainerCallback
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, Phase, finetune, run_phases
 from tinybert_hf.errors import OutputFolderError, RecipeError
-from tinybert_hf.training.held_out import held_out_losses
+from tinybert_hf.training.logs import held_out_losses
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 BEST = {**QUIET, "load_best_model_at_end": True, "logging_steps": 1}

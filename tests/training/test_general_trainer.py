@@ -10,9 +10,9 @@ from tiny_models import bert
 from two_processes import padded
 
 from tinybert_hf import DistillationArguments
-from tinybert_hf.distillation.batches import Counts, masks_of
+from tinybert_hf.distillation.batch import Counts, masks_of
 from tinybert_hf.training import GeneralDistillationTrainer
-from tinybert_hf.training.held_out import held_out_losses
+from tinybert_hf.training.logs import held_out_losses
 
 LOSSES = ("attention_loss", "hidden_state_loss", "embedding_loss")
 

@@ -21,7 +21,7 @@ from transformers import BertTokenizer, TrainerCallback
 from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, finetune
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.training.checkpoints import MANIFEST_FILE, SAVING_FOLDER, complete_checkpoint, damage, seal
-from tinybert_hf.training.collation import SeededCollator
+from tinybert_hf.training.collators import SeededCollator
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 

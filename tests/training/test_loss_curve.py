@@ -14,8 +14,7 @@ from tiny_models import bert
 from transformers import BertTokenizer
 
 from tinybert_hf import DistillationArguments, DistillationTrainer
-from tinybert_hf.training.loss_curve import LossCurve
-from tinybert_hf.training.phase_log import phase_log
+from tinybert_hf.training.logs import LossCurve, phase_log
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 

@@ -14,10 +14,9 @@ from tiny_models import bert
 from transformers import BertForSequenceClassification, BertTokenizer, TrainerCallback
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, Phase, finetune, run_phases
-from tinybert_hf.data.held_folder import held_folder
-from tinybert_hf.data.model_fingerprint import same_weights, weights_of
+from tinybert_hf.data.shards import held_folder, same_weights, weights_of
 from tinybert_hf.errors import OutputFolderError
-from tinybert_hf.training.origin import rows_digest
+from tinybert_hf.training.checkpoints import rows_digest
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False, "save_steps": 2}
 PHASES = (

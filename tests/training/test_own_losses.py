@@ -23,7 +23,7 @@ from tinybert_hf import DistillationArguments, DistillationLoss, DistillationTra
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.errors import CaptureError, LayerMapError, OutputFolderError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.model import PRESETS
-from tinybert_hf.training.distillation_model import EXTRA_LOSSES_FILE
+from tinybert_hf.training.trainer import EXTRA_LOSSES_FILE
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 NAMES = {0: "no", 1: "yes", 2: "perhaps"}

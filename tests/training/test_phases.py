@@ -21,7 +21,7 @@ from tinybert_hf import (
     run_phases,
 )
 from tinybert_hf.errors import OutputFolderError, RecipeError
-from tinybert_hf.training import base
+from tinybert_hf.training import resumable
 from tinybert_hf.training.finetuning import FinetuneTrainer
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
@@ -100,7 +100,7 @@ def test_the_seconds_before_a_stop_count(run: Any, tmp_path: Path, monkeypatch: 
     (sums,) = tmp_path.glob("run/phases/0-intermediate/checkpoint-2/running_sums.json")
     before = json.loads(sums.read_text())["seconds"]
     assert before > 0
-    monkeypatch.setattr(base, "time", SimpleNamespace(perf_counter=lambda: 0.0))  # from here on it stands still
+    monkeypatch.setattr(resumable, "time", SimpleNamespace(perf_counter=lambda: 0.0))  # from here on it stands still
     _, results = run()
     assert [result.seconds for result in results] == [before, 0]
 

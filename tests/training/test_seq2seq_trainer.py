@@ -26,10 +26,10 @@ from tinybert_hf import (
     finetune,
     run_phases,
 )
+from tinybert_hf.checkpoints import PROJECTIONS_FILE
 from tinybert_hf.data import train_translation_tokenizer
 from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
-from tinybert_hf.opening import PROJECTIONS_FILE
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 BETWEEN_LAYERS = {*ENCODER_LOSSES, *DECODER_LOSSES}

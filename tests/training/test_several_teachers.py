@@ -14,9 +14,9 @@ from tiny_models import bert
 from transformers import BertTokenizer
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, Phase, Teachers, run_phases, with_teacher_tokens
-from tinybert_hf.distillation.int8 import round_to_int8
+from tinybert_hf.checkpoints import PROJECTIONS_FILE
+from tinybert_hf.distillation.teachers import round_to_int8
 from tinybert_hf.errors import CaptureError, DataError, RecipeError, TeacherError
-from tinybert_hf.opening import PROJECTIONS_FILE
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 TEXTS = ["a good film", "the plot is very dull", "not bad", "the film was bright and good , but the plot dull ."] * 4

@@ -15,7 +15,7 @@ from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import predicted_logits, task_metrics
 from tinybert_hf.model import TinyBertConfig, TinyBertForQuestionAnswering
-from tinybert_hf.training.automatic_cache import pays
+from tinybert_hf.training.teacher_cache import pays
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 SETTINGS = DataSettings(max_length=24)

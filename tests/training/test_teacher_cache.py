@@ -24,13 +24,12 @@ from tinybert_hf import (
     Seq2SeqDistillationTrainer,
     run_phases,
 )
-from tinybert_hf.distillation.int8 import round_to_int8
 from tinybert_hf.distillation.objective import TowardsTeacher
+from tinybert_hf.distillation.teachers import round_to_int8
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError, TeacherError, TinyBertError
-from tinybert_hf.training import answer_record
+from tinybert_hf.training import teacher_cache
 from tinybert_hf.training import teacher_cache as module
-from tinybert_hf.training.cache_folder import CacheFolder
-from tinybert_hf.training.cache_rows import RowIndex
+from tinybert_hf.training.cache_files import CacheFolder, RowIndex
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 
@@ -358,7 +357,7 @@ def test_the_phase_before_fills_the_cache(
     epochs: int,
 ) -> None:
     """The teacher runs in the first phase alone, also where its answers would be needed once only."""
-    monkeypatch.setattr(answer_record, "_WAIT", 2)
+    monkeypatch.setattr(teacher_cache, "_WAIT", 2)
     first = Phase("intermediate", epochs=2, batch_size=8, learning_rate=1e-3)
     last = replace(PHASES[1], epochs=epochs)
     made = run(tmp_path / "a", tiny_tokenizer, (first, last))
@@ -431,7 +430,7 @@ def manifest(folder: Path) -> dict[str, Any]:
 def test_answers_too_large_for_the_memory_are_not_noted(
     make: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(answer_record, "USUAL_LIMIT_GB", 1e-8)
+    monkeypatch.setattr(teacher_cache, "USUAL_LIMIT_GB", 1e-8)
     trainer = make(None, max_steps=1)
     trainer.answers_for = tmp_path / "noted"
     trainer.train()

@@ -20,10 +20,10 @@ from tinybert_hf import (
     Teachers,
     distillation_losses,
 )
+from tinybert_hf.checkpoints import PROJECTIONS_FILE
 from tinybert_hf.errors import CaptureError, DataError, RecipeError, TeacherError, TinyBertError
-from tinybert_hf.opening import PROJECTIONS_FILE
-from tinybert_hf.training import preparation
-from tinybert_hf.training.base import LengthGroupedSampler
+from tinybert_hf.training import setup
+from tinybert_hf.training.resumable import LengthGroupedSampler
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 
@@ -356,10 +356,10 @@ def test_projections_are_fitted_on_rows_of_like_length(make_trainer: Any) -> Non
     data = Dataset.from_dict(
         {"input_ids": [[5] * n for n in lengths], "attention_mask": [[1] * n for n in lengths], "labels": [0] * 400}
     )
-    seen = list(preparation._batches_to_fit_on(make_trainer(data=data)))
+    seen = list(setup._batches_to_fit_on(make_trainer(data=data)))
     real = sum(int(batch["attention_mask"].sum()) for batch in seen)
     # Not more chunks of rows than it takes to have the tokens.
-    assert preparation.PROJECTION_TOKENS <= real < preparation.PROJECTION_TOKENS + 32 * 43 / 2
+    assert setup.PROJECTION_TOKENS <= real < setup.PROJECTION_TOKENS + 32 * 43 / 2
     assert sum(batch["input_ids"].numel() for batch in seen) < 1.2 * real
 
 

@@ -14,9 +14,9 @@ from transformers import BertForTokenClassification, TrainingArguments, set_seed
 from tinybert_hf import DistillationArguments, DistillationTrainer, TinyBertConfig
 from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.model import TinyBertForTokenClassification
+from tinybert_hf.training.collators import WordCollator
 from tinybert_hf.training.finetuning import FinetuneTrainer
-from tinybert_hf.training.held_out import held_out_losses
-from tinybert_hf.training.word_collation import WordCollator
+from tinybert_hf.training.logs import held_out_losses
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False, "report_to": []}
 

@@ -1,28 +1,51 @@
-"""The command `tinybert`: one file per command, and nothing heavy is imported before a command runs."""
+"""The command `tinybert`: a file holds a few commands, and nothing heavy is imported before a command runs."""
 
-from typing import Annotated
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Annotated, Any
 
 import typer
+from typer.core import TyperCommand
 
-from tinybert_hf.cli.augment import augment
-from tinybert_hf.cli.benchmark import benchmark
-from tinybert_hf.cli.card import card
-from tinybert_hf.cli.convert import convert
-from tinybert_hf.cli.demo import demo
 from tinybert_hf.cli.distill import distill
-from tinybert_hf.cli.evaluate import evaluate
-from tinybert_hf.cli.export import export
-from tinybert_hf.cli.failures import show_traceback
-from tinybert_hf.cli.finetune import finetune
-from tinybert_hf.cli.interruption import EXIT_INTERRUPTED, answers_ctrl_c
-from tinybert_hf.cli.prune_vocabulary import prune_vocabulary
-from tinybert_hf.cli.pseudo_label import pseudo_label
-from tinybert_hf.cli.push import push
-from tinybert_hf.cli.quiet import quiet_imports
-from tinybert_hf.cli.recipes import recipes
-from tinybert_hf.cli.report import report
-from tinybert_hf.cli.several_values import SeveralValues
-from tinybert_hf.cli.translate import translate
+from tinybert_hf.cli.models import augment, convert, export, prune_vocabulary
+from tinybert_hf.cli.publish import card, demo, push, recipes, report
+from tinybert_hf.cli.screen import EXIT_INTERRUPTED, answers_ctrl_c, quiet_imports, show_traceback
+from tinybert_hf.cli.train import benchmark, evaluate, finetune
+from tinybert_hf.cli.translate import pseudo_label, translate
+
+# An option that takes all that follows it, as the shell writes a pattern such as text/*.txt out.
+
+
+def spread(words: Sequence[str], options: Sequence[str]) -> list[str]:
+    """`--corpus a b` as `--corpus a --corpus b`, up to the next option.
+
+    Args:
+        words: of a command line.
+        options: that take several values.
+    """
+    spread_out: list[str] = []
+    current: str | None = None
+    for word in words:
+        if word.startswith("-") and word != "-":
+            current = word if word in options else None
+            first = True
+        elif current is not None:
+            if not first:
+                spread_out.append(current)
+            first = False
+        spread_out.append(word)
+    return spread_out
+
+
+class SeveralValues(TyperCommand):
+    """A command with the option --corpus, which takes several values."""
+
+    def parse_args(self, ctx: Any, args: list[str]) -> list[str]:
+        """As in typer, after the values were spread."""
+        return super().parse_args(ctx, spread(args, ("--corpus",)))
+
 
 COMMANDS = (
     distill,

@@ -9,35 +9,26 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinybert_hf.cli.completion import recipe_names
-from tinybert_hf.cli.corpus_options import (
+from tinybert_hf.cli.options import (
     GENERAL_RECIPE,
+    Bf16,
     BlockLength,
     Corpus,
     CorpusCache,
+    Cpu,
     Dataset,
     DatasetConfig,
-    MaskedLm,
-    Streaming,
-    corpus_overrides,
-    of_the_task,
-)
-from tinybert_hf.cli.early_checks import check_recipe_early
-from tinybert_hf.cli.failures import answers_failures
-from tinybert_hf.cli.json_output import AsJson, print_json, said_aside
-from tinybert_hf.cli.model_folders import opens_models
-from tinybert_hf.cli.model_options import joint_overrides, model_overrides
-from tinybert_hf.cli.options import (
-    Bf16,
-    Cpu,
+    Epochs,
     LabelColumn,
     LabelNames,
     LabelSeparator,
+    MaskedLm,
     MaxLength,
     OutputDir,
     ProblemType,
     Seed,
     SourceColumn,
+    Streaming,
     TagsColumn,
     TargetColumn,
     TextColumn,
@@ -49,10 +40,16 @@ from tinybert_hf.cli.options import (
     ValidationFile,
     above_zero,
     choose_columns,
+    corpus_overrides,
     data_overrides,
+    joint_overrides,
+    model_overrides,
+    of_the_task,
+    phase_overrides,
+    recipe_names,
     training_overrides,
 )
-from tinybert_hf.cli.phase_options import Epochs, phase_overrides
+from tinybert_hf.cli.screen import AsJson, answers_failures, check_recipe_early, opens_models, print_json, said_aside
 from tinybert_hf.errors import TinyBertError
 
 if TYPE_CHECKING:
@@ -236,7 +233,7 @@ def distill(
 
     A run that was stopped goes on with the same command.
     """
-    from tinybert_hf.cli.quiet import quiet_libraries
+    from tinybert_hf.cli.screen import quiet_libraries
     from tinybert_hf.recipes.loader import load_recipe
 
     if recipe is None and train_file is None and not (corpus or dataset):
@@ -288,8 +285,8 @@ def distill(
         further.append(resolved.augmentation.model)
     with _names(recipe), opens_models(resolved.teacher.model, *further, resolved.student.model):
         if dry_run:
-            from tinybert_hf.recipes.description import describe_plan
             from tinybert_hf.recipes.plan import make_plan
+            from tinybert_hf.recipes.report import describe_plan
             from tinybert_hf.recipes.run import check_teachers
 
             with said_aside(as_json):

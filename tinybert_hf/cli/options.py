@@ -1,18 +1,32 @@
-"""The options that several commands share."""
+"""The options that several commands share, and what they change in a recipe."""
 
 from __future__ import annotations
 
 import csv
 import json
-from collections.abc import Collection
-from typing import TYPE_CHECKING, Annotated, Any
+from collections.abc import Collection, Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
 
 import typer
 
 from tinybert_hf.errors import TinyBertError, check_number
 
 if TYPE_CHECKING:
+    from tinybert_hf.checkpoints.card_parts import CardSettings
     from tinybert_hf.data import DataSettings
+
+
+# What the shell offers for a value: nothing is imported for it but the standard library.
+
+
+def recipe_names() -> list[str]:
+    """The shipped recipes; typer keeps those that begin like what was typed."""
+    folder = Path(__file__).parent.parent / "recipes"
+    return sorted(file.stem for file in folder.glob("*.yaml"))
+
+
+# The options that several commands share.
 
 _DATA = "Data"
 _RUN = "Run"
@@ -212,7 +226,7 @@ def training_overrides(cpu: bool, bf16: bool) -> dict[str, Any]:
 
 def choose_columns(settings: DataSettings, named: Collection[str]) -> DataSettings:
     """Take the obvious columns where none are named, and say which, so that nothing happens in silence."""
-    from tinybert_hf.data.columns import OBVIOUS_COLUMNS, with_obvious_columns
+    from tinybert_hf.data.files import OBVIOUS_COLUMNS, with_obvious_columns
 
     chosen = with_obvious_columns(settings, named)
     for field in OBVIOUS_COLUMNS:
@@ -241,3 +255,390 @@ def names_of(text: str) -> tuple[str, ...]:
     if len(set(names)) < len(names):
         raise typer.BadParameter(f"--label-names {text!r} holds a name twice: {', '.join(names)}")
     return names
+
+
+# The options of a general distillation, and which options do not belong to it.
+
+GENERAL_RECIPE = "general"
+USUAL_MASKED_SHARE = 0.15
+_PANEL = "Text of a general distillation"
+
+Corpus = Annotated[
+    list[str] | None,
+    typer.Option(
+        metavar="FILE ...",
+        help="Text files, .jsonl, .csv, .parquet with a text column, also .gz; patterns, folders; several at once.",
+        rich_help_panel=_PANEL,
+    ),
+]
+Dataset = Annotated[
+    str | None, typer.Option(help="Instead of --corpus: id of a dataset on the Hub.", rich_help_panel=_PANEL)
+]
+DatasetConfig = Annotated[str | None, typer.Option(help="Name of its configuration.", rich_help_panel=_PANEL)]
+Streaming = Annotated[
+    bool,
+    typer.Option(
+        "--streaming", help="Keep only the tokens of the dataset on the disk, not its text.", rich_help_panel=_PANEL
+    ),
+]
+BlockLength = Annotated[
+    int | None,
+    typer.Option(min=8, help="Tokens of a block at most. Default: 128.", rich_help_panel=_PANEL),
+]
+MaskedLm = Annotated[
+    bool,
+    typer.Option(
+        "--masked-lm",
+        help="Mask 15 % of the tokens for both models, and learn to find them as well (masked-LM loss).",
+        rich_help_panel=_PANEL,
+    ),
+]
+CorpusCache = Annotated[
+    str | None,
+    typer.Option(
+        help="Folder that keeps the tokenised text for further runs. Default: in the cache folder of Hugging Face.",
+        rich_help_panel=_PANEL,
+    ),
+]
+
+# The option of each field of the corpus.
+_OPTIONS = {
+    "files": "--corpus",
+    "dataset": "--dataset",
+    "dataset_config": "--dataset-config",
+    "streaming": "--streaming",
+    "block_length": "--block-length",
+    "masked_share": "--masked-lm",
+    "cache": "--corpus-cache",
+}
+# Fields of other tasks, each with its option, and what to say instead.
+_REFUSED = {
+    "data.train_file": ("--train-file", "its text is given with --corpus"),
+    "data.max_length": ("--max-length", "its length is that of a block, --block-length"),
+    "data.problem_type": ("--problem-type", "plain text has no labels"),
+    "teacher.finetune": ("--finetune-teacher", "there are no labels to fine-tune a teacher on"),
+    "further_teachers": ("--further-teacher", "it has one teacher"),
+    **{
+        f"data.{name}": (f"--{name.replace('_', '-')}", "plain text has no such column")
+        for name in (
+            *("text_pair_column", "label_column", "label_names", "label_separator"),
+            *("source_column", "target_column"),
+        )
+    },
+    **{
+        f"pseudo_labels.{name}": (f"--{name.replace('_', '-')}", "its text is given with --corpus")
+        for name in ("unlabelled_file", "unlabelled_column")
+    },
+}
+
+
+def corpus_overrides(
+    corpus: list[str] | None,
+    dataset: str | None,
+    dataset_config: str | None,
+    streaming: bool,
+    block_length: int | None,
+    masked_lm: bool,
+    corpus_cache: str | None,
+) -> dict[str, Any]:
+    """The fields of the corpus that were given on the command line, by dotted path."""
+    given = {
+        "files": tuple(corpus) if corpus else None,
+        "dataset": dataset,
+        "dataset_config": dataset_config,
+        "streaming": streaming or None,
+        "block_length": block_length,
+        "masked_share": USUAL_MASKED_SHARE if masked_lm else None,
+        "cache": corpus_cache,
+    }
+    return {f"corpus.{name}": value for name, value in given.items() if value is not None}
+
+
+def of_the_task(recipe: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes to a recipe under the names of its task; what is of another task is refused.
+
+    Args:
+        recipe: name or file.
+        overrides: by dotted path, of all options.
+
+    Raises:
+        BadParameter: an option does not belong to the task; naming both.
+    """
+    from tinybert_hf.recipes.loader import read_recipe
+
+    mapping, changed = read_recipe(recipe), dict(overrides)
+    if mapping.get("task") != GENERAL_RECIPE:
+        for name, option in _OPTIONS.items():
+            if f"corpus.{name}" in changed:
+                raise typer.BadParameter(
+                    f"{option} is for plain text (tinybert distill general), and the task of {recipe} is "
+                    f"{mapping.get('task', 'text-classification')}."
+                )
+        return changed if mapping.get("task") == "translation" else _unlabelled_rows(changed)
+    for path, (option, reason) in _REFUSED.items():
+        if changed.get(path) is not None:
+            raise typer.BadParameter(f"{option} does not belong to a general distillation: {reason}.")
+    if "data.validation_file" in changed:
+        changed["corpus.validation_files"] = (changed.pop("data.validation_file"),)
+    if "data.text_column" in changed:
+        changed["corpus.text_column"] = changed.pop("data.text_column")
+    if "corpus.masked_share" in changed:
+        phases = mapping.get("phases")
+        for index in range(len(phases) if isinstance(phases, list) else 0):
+            changed[f"phases.{index}.label_loss_weight"] = 1.0
+    return changed
+
+
+def _unlabelled_rows(changed: dict[str, Any]) -> dict[str, Any]:
+    """The file without labels under the name that it has where nothing is translated."""
+    if "pseudo_labels.unlabelled_column" in changed:
+        raise typer.BadParameter(
+            "--unlabelled-column is for translation. Here the file of --unlabelled-file has its texts in columns of "
+            "the same names as the training rows (--text-column, --text-pair-column, --tokens-column)."
+        )
+    if "pseudo_labels.unlabelled_file" in changed:
+        changed["data.unlabelled_file"] = changed.pop("pseudo_labels.unlabelled_file")
+    return changed
+
+
+# What --teacher, --student and their like change in a recipe.
+
+
+def model_overrides(
+    teacher: str | None, finetune_teacher: bool, student: str | None, start: str | None
+) -> dict[str, Any]:
+    """The fields of the teacher and the student that were given, by dotted path."""
+    overrides: dict[str, Any] = {}
+    if teacher is not None:
+        # A teacher that is named takes the place of one that the recipe would make or fine-tune.
+        overrides |= {"teacher.model": teacher, "teacher.config": None, "teacher.finetune": None}
+    if finetune_teacher:
+        overrides["teacher.finetune"] = {}
+    if student is not None:
+        is_model = (Path(student).exists() or "/" in student) and not _is_preset(student)
+        overrides |= {"student.model": student if is_model else None, "student.preset": None if is_model else student}
+        overrides["student.overrides"] = {}
+    if start is not None:
+        overrides["student.start"] = start
+    return overrides
+
+
+def _is_preset(name: str) -> bool:
+    from tinybert_hf.model import PRESETS  # loads torch, which a wrong name elsewhere does not need
+
+    return name in PRESETS
+
+
+def joint_overrides(further: list[str], weights: str | None) -> dict[str, Any]:
+    """The further teachers, and how much each teacher counts."""
+    if weights is None:
+        return {"further_teachers": [{"model": model} for model in further]} if further else {}
+    if not further:
+        raise typer.BadParameter(
+            "--teacher-weights goes with --further-teacher. To change the weights of a recipe: "
+            "--set teacher.weight=2 --set further_teachers.0.weight=1"
+        )
+    given = [text.strip() for text in weights.split(",")]
+    if len(given) != 1 + len(further):
+        raise typer.BadParameter(
+            f"--teacher-weights {weights!r} has {len(given)} numbers, and there are {1 + len(further)} teachers: one "
+            "for --teacher and one for each --further-teacher, separated by commas"
+        )
+    teachers = [{"model": model, "weight": weight} for model, weight in zip(further, given[1:], strict=True)]
+    return {"teacher.weight": given[0], "further_teachers": teachers}
+
+
+# What --epochs, --teacher-epochs, --baseline-epochs and --batch-size change in a recipe.
+
+
+class Epochs(NamedTuple):
+    """Epochs that were given: of each phase, of the teacher's fine-tuning, and of the baseline."""
+
+    phase: float | None = None
+    teacher: float | None = None
+    baseline: float | None = None
+
+
+def phase_overrides(
+    recipe: str,
+    overrides: Mapping[str, Any],
+    epochs: Epochs,
+    batch_size: int | None,
+    *,
+    with_baseline: bool = False,
+) -> dict[str, Any]:
+    """Every phase gets the epochs and the batch size, and what is compared with the phases follows.
+
+    The baseline gets the epochs of all phases together, since the two are to see equally many rows, unless it is
+    given epochs of its own. The fine-tuning of a teacher is another training and has only epochs of its own. The batch
+    size holds for the baseline and for the fine-tuning of a teacher too, which need as much memory.
+
+    Args:
+        recipe: name or file.
+        overrides: the changes by the other options, by dotted path.
+        epochs: that were given.
+        batch_size: rows of a step, or None.
+        with_baseline: a baseline is wanted even where the recipe has none.
+
+    Returns:
+        Further changes by dotted path.
+
+    Raises:
+        RecipeError: the recipe cannot be read.
+        BadParameter: epochs of a training that the run does not have.
+    """
+    from tinybert_hf.recipes.loader import read_recipe, set_value
+
+    given = {"epochs": epochs.phase, "batch_size": batch_size}
+    wanted = {name: value for name, value in given.items() if value is not None}
+    if not wanted and epochs == Epochs():
+        return {}
+    mapping = read_recipe(recipe)
+    for path, value in overrides.items():
+        set_value(mapping, path, value)
+    changed: dict[str, Any] = {}
+    phases = mapping.get("phases")
+    if phases is None and wanted:
+        from tinybert_hf.recipes.schema import Recipe
+
+        phases = [{"name": phase.name} for phase in Recipe.phases]  # the default of the field
+        changed["phases"] = phases
+    if wanted and not isinstance(phases, list):
+        return {}  # the loader says what is wrong with them
+    for index in range(len(phases or ())):
+        changed |= {f"phases.{index}.{name}": value for name, value in wanted.items()}
+    if with_baseline or mapping.get("baseline") is not None:
+        changed |= {f"baseline.{name}": value for name, value in wanted.items()}
+        if epochs.phase is not None:
+            changed["baseline.epochs"] = None  # as many as all phases together, whatever --set says of one
+        if epochs.baseline is not None:
+            changed["baseline.epochs"] = epochs.baseline
+    elif epochs.baseline is not None:
+        raise typer.BadParameter("--baseline-epochs: this run has no baseline; add one with --baseline")
+    teacher = mapping.get("teacher")
+    own = {"batch_size": batch_size, "epochs": epochs.teacher}
+    if isinstance(teacher, Mapping) and teacher.get("finetune") is not None:
+        changed |= {f"teacher.finetune.{name}": value for name, value in own.items() if value is not None}
+    elif epochs.teacher is not None:
+        raise typer.BadParameter(
+            "--teacher-epochs: no teacher is fine-tuned in this run; a pretrained one is with --finetune-teacher"
+        )
+    return changed
+
+
+# Where the rows of --validation-file are, for the commands that measure models which exist already.
+
+
+def validation_settings(task: str | None, known: Mapping[str, Any], given: Mapping[str, Any]) -> DataSettings:
+    """The rows with the columns that were named, else those that a model was trained with, else the obvious ones.
+
+    Args:
+        task: a name in `HEADS`; None: a translator's.
+        known: what the model was trained with, from `trained_with`.
+        given: by options, from `data_overrides`.
+    """
+    from tinybert_hf.checkpoints import TEXT_CLASSIFICATION
+    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH, DataSettings
+
+    length = {"max_length": QUESTION_ANSWERING_LENGTH} if task == QUESTION_ANSWERING else {}
+    settings = DataSettings(**{**length, **known, **given})
+    return choose_columns(settings, given) if task == TEXT_CLASSIFICATION else settings
+
+
+# What a model was trained with, where its folder says so: then it need not be said again.
+
+_KEPT = (
+    "text_column",
+    "text_pair_column",
+    "label_column",
+    "label_separator",
+    "source_column",
+    "target_column",
+    "tokens_column",
+    "tags_column",
+    "question_column",
+    "context_column",
+    "answers_column",
+    "max_length",
+    "doc_stride",
+    "problem_type",
+)
+
+
+def trained_with(model: str) -> dict[str, Any]:
+    """The columns, length and problem of the run that made the model.
+
+    Args:
+        model: a folder; one that holds a run.json, or an export of such a model. Of any other nothing is known.
+
+    Raises:
+        TinyBertError: the file cannot be read.
+    """
+    run, note = Path(model) / "run.json", Path(model) / "export.json"
+    file = run if run.is_file() else note
+    if not file.is_file():
+        return {}
+    from tinybert_hf.data import DataSettings
+    from tinybert_hf.recipes.loader import build
+
+    try:
+        content = json.loads(file.read_text(encoding="utf-8"))
+        known = content["recipe"]["data"] if file == run else content.get("trained_with", {})  # older exports: none
+        kept = {name: known[name] for name in _KEPT if known.get(name) is not None}
+        build(DataSettings, kept)
+    except (OSError, ValueError, LookupError, TypeError, AttributeError, RecursionError) as error:
+        raise TinyBertError(
+            f"{file} does not say which columns the model was trained with ({type(error).__name__}: {error}). Move it "
+            "away and name them: --text-column, --label-column."
+        ) from error
+    return kept
+
+
+# What `card` and `push` ask about a model card: license and language.
+
+License = Annotated[
+    str | None,
+    typer.Option(
+        help="As the Hub names it: apache-2.0, mit, cc-by-sa-4.0, or other. Default: that of the recipe or of the "
+        "teacher's card, or else unknown."
+    ),
+]
+LicenseName = Annotated[str | None, typer.Option(help="With --license other: its name, such as my-license-1.0.")]
+LicenseLink = Annotated[str | None, typer.Option(help="With --license other: where its text stands.")]
+Languages = Annotated[
+    str | None,
+    typer.Option(
+        "--language",
+        metavar="CODE,...",
+        help="Of the texts, in ISO 639: en, or en,zh. Default: that of the recipe, of the dataset, of the teacher's "
+        "card, or of the training rows.",
+    ),
+]
+
+
+def card_settings(
+    license: str | None, license_name: str | None, license_link: str | None, language: str | None
+) -> CardSettings:
+    """The options as one value.
+
+    Raises:
+        TinyBertError: the Hub would refuse one of them.
+    """
+    from tinybert_hf.checkpoints.card_parts import CardSettings
+
+    codes = tuple(code.strip() for code in (language or "").split(",") if code.strip())
+    return CardSettings(license, license_name, license_link, codes or None)
+
+
+def say_what_is_open(text: str) -> None:
+    """A line on the standard error for each thing that the card leaves open."""
+    from huggingface_hub import ModelCard
+
+    from tinybert_hf.checkpoints.card_parts import UNDETERMINED, UNKNOWN_LICENSE
+
+    data = ModelCard(text, ignore_metadata_errors=True).data
+    for field, value, option in (
+        ("license", UNKNOWN_LICENSE, "--license"), ("language", UNDETERMINED, "--language"),
+    ):  # fmt: skip
+        if getattr(data, field, None) == value:
+            typer.echo(f"Note: nobody has named the {field} of this model; give it with {option}.", err=True)

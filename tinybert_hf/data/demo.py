@@ -1,20 +1,119 @@
-"""Sentences of praise and blame from a grammar, for a demo that needs no download.
-
-The label follows from the structure without noise, and the structure is what a bag of words does not see: negation
-("not at all dull"), look-alikes of negation that do not turn ("never less than witty"), contrast (the clause after
-"but", or outside "although", decides), comparison, things that might have been, and other people's opinions with the
-writer's verdict.
-"""
+"""Sentences of praise and blame from a grammar, for a demo that needs no download."""
 
 from collections.abc import Callable, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from random import Random
 from typing import Any, TypeVar
 
-from tinybert_hf.data import demo_vocabulary as words
-from tinybert_hf.data.demo_vocabulary import Domain
 from tinybert_hf.data.raw_rows import RawRows, check_columns
 from tinybert_hf.data.settings import DEMO_SENTIMENT
+
+# The words of the demo sentences: four domains, each with neutral nouns and good and bad words for them.
+#
+# Every bad word has a good one beside it in number and use, so that a word outside its sentence tells little.
+
+
+@dataclass(frozen=True)
+class Domain:
+    """One kind of thing that people review.
+
+    Attributes:
+        thing: what the review is about.
+        aspects: what a clause can be about: the thing itself and its parts, all singular.
+        good: adjectives of praise that fit every aspect.
+        bad: adjectives of blame that fit every aspect.
+        remarks: neutral sentences that can stand before or after.
+    """
+
+    thing: str
+    aspects: tuple[str, ...]
+    good: tuple[str, ...]
+    bad: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(part.strip() for part in text.split(","))
+
+
+FILM = Domain(
+    "film",
+    _words("film, plot, script, dialogue, score, ending, opening scene, second half, lead performance, final act"),
+    _words("gripping, moving, clever, witty, inventive, touching, convincing, lively, thrilling"),
+    _words("dull, clumsy, predictable, shallow, lifeless, muddled, tedious, forced, sluggish"),
+    _words("We saw it on a Sunday, It was made in Canada, It runs for two hours, My brother chose it, It is a remake"),
+)
+BOOK = Domain(
+    "book",
+    _words("book, story, prose, narrator, first chapter, middle section, main character, subplot, last page"),
+    _words("absorbing, vivid, insightful, warm, funny, subtle, memorable, playful, original"),
+    _words("dry, wordy, confusing, preachy, repetitive, pompous, tiresome, vague, contrived"),
+    _words("I read it on the train, It came out in spring, It has thirty chapters, A friend lent it to me"),
+)
+MEAL = Domain(
+    "meal",
+    _words("meal, soup, bread, sauce, dessert, curry, salad, coffee, pasta, roast, starter, main course"),
+    _words("delicious, fresh, tasty, fragrant, delicate, flavourful, appetizing, balanced, satisfying"),
+    _words("bland, greasy, soggy, salty, stale, tasteless, watery, lukewarm, bitter"),
+    _words("We went there for lunch, The place is near the station, There were six of us, It opened last year"),
+)
+HOTEL = Domain(
+    "hotel",
+    _words("hotel, room, bed, service, lobby, breakfast room, bathroom, pool, terrace, garden, bar, reception"),
+    _words("spotless, cosy, comfortable, bright, spacious, welcoming, peaceful, inviting, tidy"),
+    _words("dirty, noisy, cramped, shabby, gloomy, neglected, dingy, depressing, chaotic"),
+    _words("We stayed for two nights, It is close to the harbour, We booked it online, It has eighty beds"),
+)
+DOMAINS = (FILM, BOOK, MEAL, HOTEL)
+
+GOOD = _words("good, great, excellent, superb, wonderful, brilliant, splendid, delightful, charming, impressive")
+BAD = _words("bad, poor, terrible, awful, dreadful, mediocre, horrible, disappointing, annoying, weak")
+
+# (present, infinitive)
+GOOD_VERBS = (
+    ("delights", "delight"),
+    ("impresses", "impress"),
+    ("works", "work"),
+    ("wins me over", "win me over"),
+    ("lifts the mood", "lift the mood"),
+    ("deserves praise", "deserve praise"),
+    ("hits the mark", "hit the mark"),
+    ("keeps its promise", "keep its promise"),
+)
+BAD_VERBS = (
+    ("annoys", "annoy"),
+    ("disappoints", "disappoint"),
+    ("falls short", "fall short"),
+    ("lets me down", "let me down"),
+    ("spoils the mood", "spoil the mood"),
+    ("deserves blame", "deserve blame"),
+    ("misses the mark", "miss the mark"),
+    ("tries my patience", "try my patience"),
+)
+
+DEGREES = _words("very, rather, quite, fairly, a little, somewhat, slightly, remarkably, surprisingly")
+STRONG_DEGREES = _words("really, truly, simply, quite, absolutely")
+NEGATORS = _words("not, not at all, never, anything but, far from, by no means, hardly, not in the least")
+AFFIRMERS = _words("always, never less than, nothing if not, certainly, nothing short of, plainly, never anything but")
+TURNING_VERBS = _words("does not, did not, will never, could hardly, fails to, never managed to")
+KEEPING_VERBS = _words("does, did, will always, could not but, never fails to, always managed to")
+STANDARDS = _words("the last one, I had expected, people say, it used to be, the reviews promise, I had feared")
+SPEAKERS = _words("my sister, the critics, a friend of mine, my neighbour, the local paper, everyone online, my boss")
+AGREEMENT = _words("and I agree, and rightly so, and I can only confirm it, and I could not agree more, which is true")
+DENIAL = _words(
+    "and I disagree, and wrongly so, and I see it differently, and I could not agree less, which is untrue"
+)
+CONTRASTS = _words("but, yet, but in the end, and yet")
+CONCESSIONS = _words("although, even though, though")
+OPENERS = _words("in short, to be honest, all in all, for what it is worth, as far as I can tell, once again")
+
+
+# Sentences of praise and blame from a grammar, for a demo that needs no download.
+#
+# The label follows from the structure without noise, and the structure is what a bag of words does not see: negation
+# ("not at all dull"), look-alikes of negation that do not turn ("never less than witty"), contrast (the clause after
+# "but", or outside "although", decides), comparison, things that might have been, and other people's opinions with the
+# writer's verdict.
 
 LABEL_NAMES = ("negative", "positive")
 TRAIN_ROWS = 8000
@@ -98,9 +197,9 @@ def _pick(rng: Random, options: Sequence[T]) -> T:
 def _adjective(rng: Random, domain: Domain, label: int, degree: float = 0.0) -> str:
     """An adjective of the label, with the chance of a degree before it, which changes nothing."""
     if rng.random() < 0.4:
-        adjective, degrees = _pick(rng, words.GOOD if label else words.BAD), words.STRONG_DEGREES
+        adjective, degrees = _pick(rng, GOOD if label else BAD), STRONG_DEGREES
     else:
-        adjective, degrees = _pick(rng, domain.good if label else domain.bad), words.DEGREES
+        adjective, degrees = _pick(rng, domain.good if label else domain.bad), DEGREES
     return f"{_pick(rng, degrees)} {adjective}" if rng.random() < degree else adjective
 
 
@@ -127,28 +226,28 @@ def _plain(rng: Random, domain: Domain, label: int) -> str:
 
 
 def _negated(rng: Random, domain: Domain, label: int) -> str:
-    verb = f"{_pick(rng, ('is', 'was'))} {_pick(rng, words.NEGATORS)}"
+    verb = f"{_pick(rng, ('is', 'was'))} {_pick(rng, NEGATORS)}"
     return f"{_subject(rng, domain)} {verb} {_adjective(rng, domain, 1 - label)}"
 
 
 def _affirmed(rng: Random, domain: Domain, label: int) -> str:
-    verb = f"{_pick(rng, ('is', 'was'))} {_pick(rng, words.AFFIRMERS)}"
+    verb = f"{_pick(rng, ('is', 'was'))} {_pick(rng, AFFIRMERS)}"
     return f"{_subject(rng, domain)} {verb} {_adjective(rng, domain, label)}"
 
 
 def _acting(rng: Random, domain: Domain, label: int) -> str:
     if rng.random() < 0.4:
-        return f"{_subject(rng, domain)} {_pick(rng, words.GOOD_VERBS if label else words.BAD_VERBS)[0]}"
+        return f"{_subject(rng, domain)} {_pick(rng, GOOD_VERBS if label else BAD_VERBS)[0]}"
     turns = rng.random() < 0.5
-    auxiliary = _pick(rng, words.TURNING_VERBS if turns else words.KEEPING_VERBS)
-    verbs = words.GOOD_VERBS if label != turns else words.BAD_VERBS
+    auxiliary = _pick(rng, TURNING_VERBS if turns else KEEPING_VERBS)
+    verbs = GOOD_VERBS if label != turns else BAD_VERBS
     return f"{_subject(rng, domain)} {auxiliary} {_pick(rng, verbs)[1]}"
 
 
 def _compared(rng: Random, domain: Domain, label: int) -> str:
     less = rng.random() < 0.5
     adjective = _pick(rng, domain.good if label != less else domain.bad)
-    measure = f"{'less' if less else 'more'} {adjective} than {_pick(rng, words.STANDARDS)}"
+    measure = f"{'less' if less else 'more'} {adjective} than {_pick(rng, STANDARDS)}"
     return f"{_subject(rng, domain)} {_pick(rng, ('is', 'was'))} {measure}"
 
 
@@ -162,9 +261,9 @@ def _possible(rng: Random, domain: Domain, label: int) -> str:
 
 def _reported(rng: Random, domain: Domain, label: int) -> str:
     denied = rng.random() < 0.5
-    verdict = _pick(rng, words.DENIAL if denied else words.AGREEMENT)
+    verdict = _pick(rng, DENIAL if denied else AGREEMENT)
     adjective = _adjective(rng, domain, label if not denied else 1 - label, degree=0.3)
-    return f"{_pick(rng, words.SPEAKERS)} called {_subject(rng, domain)} {adjective}, {verdict}"
+    return f"{_pick(rng, SPEAKERS)} called {_subject(rng, domain)} {adjective}, {verdict}"
 
 
 Clause = Callable[[Random, Domain, int], str]
@@ -196,11 +295,11 @@ def _contrast(rng: Random, domain: Domain, label: int) -> str:
     counts, yields = _short_clause(rng, one, label), _short_clause(rng, other, 1 - label)
     form = rng.random()
     if form < 0.4:
-        return f"{yields}, {_pick(rng, words.CONTRASTS)} {counts}"
+        return f"{yields}, {_pick(rng, CONTRASTS)} {counts}"
     if form < 0.6:
-        return f"{_pick(rng, words.CONCESSIONS)} {yields}, {counts}"
+        return f"{_pick(rng, CONCESSIONS)} {yields}, {counts}"
     if form < 0.8:
-        return f"{counts}, {_pick(rng, words.CONCESSIONS)} {yields}"
+        return f"{counts}, {_pick(rng, CONCESSIONS)} {yields}"
     given = f"{_pick(rng, ('despite', 'for all', 'in spite of'))} its {_adjective(rng, domain, 1 - label)} "
     given += _pick(rng, [aspect for aspect in other.aspects if aspect != domain.thing])
     return f"{given}, {counts}" if form < 0.9 else f"{counts}, {given}"
@@ -228,10 +327,10 @@ _FORMS: tuple[Clause, ...] = (
 
 
 def _sentence(rng: Random, label: int) -> str:
-    domain = _pick(rng, words.DOMAINS)
+    domain = _pick(rng, DOMAINS)
     text = _pick(rng, _FORMS)(rng, domain, label)
     if rng.random() < 0.15:
-        text = f"{_pick(rng, words.OPENERS)}, {text}"
+        text = f"{_pick(rng, OPENERS)}, {text}"
     text = f"{text[0].upper()}{text[1:]}."
     if rng.random() < 0.2:
         remark = f"{_pick(rng, domain.remarks)}."

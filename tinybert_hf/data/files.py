@@ -1,25 +1,41 @@
-"""Reads one file of rows, or says why it cannot be read."""
+"""Files of rows and of text: found, read whatever their format, or why they cannot be read."""
 
 import difflib
-from collections.abc import Callable, Iterator, Sequence
+import glob
+import re
+from collections.abc import Callable, Collection, Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tinybert_hf.data.delimited import read_csv, read_tsv
-from tinybert_hf.data.formats import Block, read_json, read_json_lines
-from tinybert_hf.data.lines import reading, text_lines
-from tinybert_hf.data.parquet import (
+from tinybert_hf.data.raw_rows import (
+    Block,
+    RawRows,
+    check_columns,
+    check_texts,
+    columns_named_by,
+    read_json,
+    read_json_lines,
+    reading,
+    text_lines,
+)
+from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.data.tables import (
     class_names_of,
     parquet_class_names,
     parquet_columns,
+    read_csv,
     read_parquet,
+    read_tsv,
     refuse_changed_values,
 )
-from tinybert_hf.data.raw_rows import RawRows, check_columns
 from tinybert_hf.errors import DataError
 
 if TYPE_CHECKING:
     from datasets import Dataset
+
+
+# Reads one file of rows, or says why it cannot be read.
 
 READERS: dict[str, Callable[[IO[bytes], str, Sequence[str]], Iterator[Block]]] = {
     ".jsonl": read_json_lines,
@@ -203,3 +219,313 @@ def _values(block: Block, column: str, source: str) -> list[Any]:
     except KeyError:
         line, row = next((line, row) for line, row in zip(block.lines, block.rows, strict=True) if column not in row)
         raise DataError(f"{source}, line {line}: no column {column!r}, only {', '.join(row) or 'none'}.") from None
+
+
+# Find the columns that nobody has named, where they have an obvious name.
+
+OBVIOUS_COLUMNS = {"text_column": ("text", "sentence"), "label_column": ("label", "labels")}
+
+
+def with_obvious_columns(settings: DataSettings, named: Collection[str] = ()) -> DataSettings:
+    """Replace a column that the file lacks by one of another obvious name that it has.
+
+    Looks into the train file, or into the validation file where there is no other. What the file has stays as it is,
+    so of `text` and `sentence` together the text is the one that the settings name: `text`, unless they say otherwise.
+
+    Args:
+        settings: as they were given, with the usual names where nothing was given.
+        named: fields of the settings that the user has named: these stay, and so does any name that is not obvious.
+
+    Returns:
+        The settings; unchanged where nothing obvious is there, so that reading the file says what it lacks.
+    """
+    file = settings.train_file or settings.validation_file
+    if file is None:
+        return settings
+    found: dict[str, Any] = {}
+    for field, names in OBVIOUS_COLUMNS.items():
+        now = getattr(settings, field)
+        if field in named or now not in names:
+            continue
+        there = next((name for name in (now, *names) if _has_column(file, name)), now)
+        if there != now:
+            found[field] = there
+    return replace(settings, **found)
+
+
+def _has_column(file: str, name: str) -> bool:
+    try:
+        read_file(file, [name], max_rows=1)
+    except DataError:
+        return False
+    return True
+
+
+# Which files a name, a pattern or a folder stands for; loads no library, so that a wrong name is said at once.
+
+_TEXTS = (".txt", ".text")
+
+
+def files_of(name: str) -> list[Path]:
+    """The files of plain text or with rows of text, sorted.
+
+    Args:
+        name: a file of any name, a folder, or a pattern.
+
+    Raises:
+        DataError: it stands for no file.
+    """
+    path = Path(name).expanduser()
+    if path.is_file():
+        return [path]
+    if path.is_dir():
+        known = (*_TEXTS, *SUFFIXES)
+        inside = sorted(file for file in path.rglob("*") if file.is_file())
+        kept = [file for file in inside if file.name.lower().removesuffix(".gz").endswith(known)]
+        if not kept:
+            raise DataError(f"The folder {name} holds no file that ends in {', '.join(known)}, also with .gz.")
+        return kept
+    if glob.has_magic(name):
+        matches = sorted(Path(match) for match in glob.glob(str(path), recursive=True))
+        kept = [match for match in matches if match.is_file()]
+        if not kept:
+            raise DataError(f"No file matches {name} (looked from {Path.cwd()}).")
+        return kept
+    if not path.parent.is_dir():
+        raise DataError(f"{name} does not exist, nor its folder {path.parent} (looked from {Path.cwd()}).")
+    near = difflib.get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=1)
+    hint = f" Did you mean {path.parent / near[0]}?" if near else ""
+    raise DataError(f"{name} does not exist (looked from {Path.cwd()}).{hint}")
+
+
+# Plain text out of files of any size and kind, a piece at a time.
+
+MAX_CHARACTERS = 100_000
+"""Longer documents are cut between two words; one without a space, anywhere."""
+
+
+@dataclass(frozen=True)
+class TextFiles:
+    """Files that hold nothing but text, or rows with text in one or more columns.
+
+    Attributes:
+        files: .txt (every line is a text), .jsonl, .json, .csv, .tsv or .parquet, each also with .gz behind it.
+        columns: of the files that have columns; none: text, or else sentence.
+    """
+
+    files: tuple[str, ...]
+    columns: tuple[str, ...] = ()
+
+    def check(self) -> None:
+        """Look at each file's first row, so that a wrong name is found before anything long begins.
+
+        Raises:
+            DataError: no files, one that is missing or cannot be read, a column that is not there.
+        """
+        if not self.files:
+            raise DataError("There is no corpus: give at least one file of text.")
+        for file in self.files:
+            next(iter(_texts_of(file, self.columns)), None)
+
+    def __iter__(self) -> Iterator[str]:
+        """Every text that holds more than white space, in pieces of at most `MAX_CHARACTERS`.
+
+        Raises:
+            DataError: a file that is missing, damaged or not UTF-8, a column that is not there, a value that is not
+                text; or all texts are empty.
+        """
+        found = False
+        for file in self.files:
+            for text in _texts_of(file, self.columns):
+                if text.strip():
+                    found = True
+                    yield from pieces(text)
+        if not found:
+            raise DataError(f"{', '.join(self.files)}: there is no text in it, only empty lines or values.")
+
+
+def pieces(text: str, most: int = MAX_CHARACTERS) -> Iterator[str]:
+    """A text in pieces that are cut in front of white space, so that no word is cut in two.
+
+    Args:
+        text: of any length.
+        most: characters of a piece.
+    """
+    start = 0
+    while len(text) - start > most:
+        spaces = list(re.finditer(r"(?<=\S)\s", text[start : start + most]))
+        end = start + (spaces[-1].start() if spaces else most)
+        yield text[start:end]
+        start = end
+    yield text[start:]
+
+
+def _texts_of(file: str, columns: Sequence[str]) -> Iterator[str]:
+    if not file.lower().removesuffix(".gz").endswith(SUFFIXES):  # what is no .txt either, is refused there
+        for number, line in stream_lines(file):
+            yield _checked(line.rstrip("\r\n"), f"{file}, line {number}")
+        return
+    names = tuple(columns) or (_obvious_column(file),)
+    with columns_named_by("Name the column with --text-column; in a recipe, prune_vocabulary.text_columns."):
+        for number, row in stream_file(file, names):
+            for name in names:
+                value = row[name]
+                if value is not None and not isinstance(value, str):
+                    raise DataError(
+                        f"{file}, row {number}, column {name!r}: {value!r:.60} is no text. Name the column that holds "
+                        "the text (--text-column)."
+                    )
+                yield _checked(value or "", f"{file}, row {number}, column {name!r}")
+
+
+def _obvious_column(file: str) -> str:
+    names = OBVIOUS_COLUMNS["text_column"]
+    there = file_columns(file)
+    return next((name for name in names if name in there), names[0])
+
+
+def _checked(text: str, place: str) -> str:
+    try:
+        text.encode()
+    except UnicodeEncodeError as error:
+        raise DataError(f"{place}: the text holds half a surrogate pair, which is no character. Repair it.") from error
+    return text
+
+
+# The JSON format in which SQuAD itself is published: articles, paragraphs, questions.
+
+_FIELD = "data"
+
+
+def read_squad_file(path: str, columns: Sequence[str], max_rows: int | None = None) -> RawRows | None:
+    """Read such a file.
+
+    Args:
+        path: of the file.
+        columns: what question, context and answers are to be called.
+        max_rows: stop after this many questions.
+
+    Returns:
+        The rows, with `id`; None where the file is of another kind.
+
+    Raises:
+        DataError: it begins like such a file, and goes on otherwise.
+    """
+    if not path.lower().removesuffix(".gz").endswith(".json"):
+        return None
+    try:
+        articles = read_file(path, [_FIELD], max_rows=1).columns[_FIELD][0]
+    except DataError:
+        return None  # the usual reader says what is wrong
+    if not isinstance(articles, list) or not all(isinstance(one, dict) and "paragraphs" in one for one in articles):
+        return None
+    question, context, answers = columns
+    rows: dict[str, list[Any]] = {"id": [], question: [], context: [], answers: []}
+    for row in _rows(path, articles):
+        for name, value in zip(rows, row, strict=True):
+            rows[name].append(value)
+        if len(rows["id"]) == max_rows:
+            break
+    if not rows["id"]:
+        raise DataError(f"{path} has no rows.")
+    return RawRows(path, rows)
+
+
+def _rows(path: str, articles: list[dict[str, Any]]) -> Iterator[tuple[Any, Any, Any, Any]]:
+    for number, article in enumerate(articles):
+        try:
+            for paragraph in article["paragraphs"]:
+                for one in paragraph["qas"]:
+                    yield one.get("id"), one["question"], paragraph["context"], one.get("answers")
+        except (KeyError, TypeError, AttributeError) as error:
+            raise DataError(
+                f"{path}, article {number + 1}: {type(error).__name__} {error}. In SQuAD's format an article has "
+                "paragraphs, each with a context and qas, each with a question and its answers."
+            ) from error
+
+
+# Loads a split of a dataset from the Hub.
+
+
+def read_hub(
+    dataset: str, config: str | None, split: str, columns: Sequence[str], max_rows: int | None = None
+) -> RawRows:
+    """Loads columns of one split.
+
+    Args:
+        dataset: id on the Hub, such as "nyu-mll/glue".
+        config: name of the configuration, where the dataset has several.
+        split: name of the split.
+        columns: the columns to keep; the last is the label column.
+        max_rows: keep only the first rows.
+
+    Raises:
+        DataError: the Hub is out of reach, or dataset, configuration, split or a column is unknown.
+    """
+    name = " ".join(part for part in (dataset, config) if part)
+    loaded = load_split(
+        dataset,
+        config,
+        split,
+        "Check dataset, dataset_config, train_split and validation_split, or give files "
+        "(--train-file, --validation-file).",
+        "train_file and validation_file (--train-file, --validation-file), or use the dataset 'demo-sentiment'",
+    )
+    return rows_from_dataset(loaded, f"{name} [{split}]", columns, max_rows)
+
+
+def load_split(
+    dataset: str, config: str | None, split: str, advice: str, offline: str, *, streaming: bool = False
+) -> Any:
+    """Opens one split.
+
+    Args:
+        dataset: id on the Hub.
+        config: name of the configuration, where the dataset has several.
+        split: name of the split.
+        advice: what to look at when it cannot be loaded.
+        offline: the files to give without a network.
+        streaming: download while it is read.
+
+    Returns:
+        A Dataset, or an IterableDataset where it streams.
+
+    Raises:
+        DataError: the Hub is out of reach, or dataset, configuration or split is unknown.
+    """
+    import datasets
+
+    name = " ".join(part for part in (dataset, config) if part)
+    options = {"streaming": True} if streaming else {}
+    try:
+        return datasets.load_dataset(dataset, config, split=split, **options)
+    except ConnectionError as error:
+        raise DataError(
+            f"The dataset {name!r} cannot be fetched: {error}. Without a network give files instead: {offline}."
+        ) from error
+    except Exception as error:  # the Hub library raises many kinds, and each is a wrong name or a fault of the source
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise DataError(f"The dataset {name!r}, split {split!r}, cannot be loaded: {reason:.300} {advice}") from error
+
+
+def dataset_revision(dataset: str) -> str | None:
+    """The newest commit of a dataset on the Hub; None where it is out of reach, or no such id."""
+    from huggingface_hub import HfApi
+
+    try:
+        return str(HfApi().dataset_info(dataset).sha)
+    except Exception:  # of the network or of the id: loading the dataset says which
+        return None
+
+
+# Texts to translate, of which some may be missing.
+
+
+def texts_or_blank(rows: RawRows, column: str) -> list[str]:
+    """The texts of a column, a missing one as a blank: whoever translates skips those, and counts them.
+
+    Raises:
+        DataError: a value that is no text.
+    """
+    filled = [" " if value in (None, "") else value for value in rows.columns[column]]
+    return check_texts(RawRows(rows.source, {column: filled}, rows.lines), column)

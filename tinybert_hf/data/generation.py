@@ -6,8 +6,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, cast, overload
 
+from tinybert_hf.checkpoints import check_ids, limits_of
 from tinybert_hf.errors import TeacherError
-from tinybert_hf.opening import check_ids, limits_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel

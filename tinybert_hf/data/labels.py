@@ -6,18 +6,21 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
-from tinybert_hf.data.label_names import (
+from tinybert_hf.data.label_values import (
     MAX_NAMES_SHOWN,
     are_generic,
     as_option,
+    distinct_values,
     in_order,
     joined_notes,
     label_finder,
+    label_kind,
     names_of_numbers,
+    problem_of,
+    read_list,
     show_names,
     twin_notes,
 )
-from tinybert_hf.data.label_values import distinct_values, label_kind, problem_of, read_list
 from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, DataSettings
 from tinybert_hf.errors import DataError

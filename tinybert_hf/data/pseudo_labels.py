@@ -1,28 +1,283 @@
 """Sequence-level distillation: the teacher's translations, written as a data set that a student learns from."""
 
+import math
+import re
 import shutil
+import statistics
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data.files import read_file
-from tinybert_hf.data.generation import decoder_start_token
-from tinybert_hf.data.held_folder import held_folder
-from tinybert_hf.data.model_fingerprint import model_fingerprint
-from tinybert_hf.data.pseudo_label_filters import LengthBand
-from tinybert_hf.data.pseudo_label_rows import PseudoLabelSettings, RowMaker
+from tinybert_hf.data.files import read_file, texts_or_blank
+from tinybert_hf.data.generation import decoder_start_token, translate_texts
 from tinybert_hf.data.raw_rows import columns_named_by
-from tinybert_hf.data.shard_folder import MANIFEST, ShardFolder, file_digest
-from tinybert_hf.data.single_file import PARTS, beside, finished_file, place_single
-from tinybert_hf.data.source_texts import texts_or_blank
-from tinybert_hf.data.tasks.base import dataset_of
+from tinybert_hf.data.shards import (
+    MANIFEST,
+    PARTS,
+    ShardFolder,
+    beside,
+    file_digest,
+    finished_file,
+    held_folder,
+    model_fingerprint,
+    place_single,
+)
+from tinybert_hf.data.tasks import dataset_of
 from tinybert_hf.errors import DataError, OutputFolderError
 
 if TYPE_CHECKING:
     from datasets import Dataset
     from transformers import PreTrainedModel
+
+
+# Which of a teacher's translations are fit to learn from. Each rule has a name, under which its rows are counted.
+
+EMPTY_SOURCE = "empty_source"
+SOURCE_TOO_LONG = "source_too_long"
+EMPTY = "empty"
+CUT_OFF = "cut_off"
+REPETITION = "repetition"
+LENGTH_RATIO = "length_ratio"
+REASONS = (EMPTY_SOURCE, SOURCE_TOO_LONG, EMPTY, CUT_OFF, REPETITION, LENGTH_RATIO)
+
+# A band around a ratio means little for a text of two words: the band is that of a source this much longer or shorter.
+_SLACK_CHARACTERS = 10
+_SLACK_TOKENS = 5
+_NGRAM = 4
+# Scripts that put no spaces between words: Thai, Lao, Burmese, Khmer, kana, Han.
+_UNSPACED = r"\u0e00-\u0eff\u1000-\u109f\u1780-\u17ff\u3040-\u30ff\u3400-\u9fff\uf900-\ufaff"
+# One unit: a character of those, a word of any other script, or a punctuation mark.
+_UNIT = re.compile(rf"[{_UNSPACED}]|[^\W{_UNSPACED}]+|[^\w\s]")
+
+
+@dataclass(frozen=True)
+class LengthBand:
+    """How long a translation may be, given its source.
+
+    With references, lengths are characters and `ratio` is the median of (characters of the reference / characters of
+    its source) over the data set. Without, lengths are tokens of the teacher's own tokenizer and `ratio` is 1. A
+    translation of length t of a source of length s is kept where
+    ratio x (s - slack) / factor <= t <= ratio x (s + slack) x factor, with a slack of 10 characters or 5 tokens.
+
+    Attributes:
+        ratio: the usual length of a translation per unit of its source.
+        factor: how far from the usual a translation may be, either way.
+        in_tokens: lengths are tokens, not characters.
+    """
+
+    ratio: float
+    factor: float
+    in_tokens: bool
+
+    @classmethod
+    def from_references(cls, sources: Sequence[str], references: Sequence[str] | None, factor: float) -> "LengthBand":
+        """The band that a data set's own pairs suggest; pairs with a blank side do not count."""
+        pairs = zip(sources, references or (), strict=bool(references))
+        ratios = [len(there.strip()) / len(here.strip()) for here, there in pairs if here.strip() and there.strip()]
+        return cls(statistics.median(ratios) if ratios else 1.0, factor, in_tokens=not ratios)
+
+    def lengths(self, tokenizer: Any, texts: Sequence[str], *, target: bool) -> list[int]:
+        """The lengths of source texts, or of translations, in the band's unit."""
+        if not self.in_tokens or not texts:
+            return [len(text.strip()) for text in texts]
+        side = {"text_target" if target else "text": list(texts)}
+        return [len(ids) for ids in tokenizer(**side, add_special_tokens=False, verbose=False)["input_ids"]]
+
+    def holds(self, source_length: int, length: int) -> bool:
+        """Whether a translation of this length is within the band."""
+        slack = _SLACK_TOKENS if self.in_tokens else _SLACK_CHARACTERS
+        lowest = self.ratio * (source_length - slack) / self.factor
+        return lowest <= length <= self.ratio * (source_length + slack) * self.factor
+
+
+def is_repetitive(source: str, translation: str, max_repeats: int) -> bool:
+    """Whether a translation goes round in circles.
+
+    It does when one n-gram of 4 units (words; in scripts without spaces, characters) stands there more than
+    `max_repeats` times, overlaps counted, and more often than any stands in the source.
+
+    Args:
+        source: may repeat itself as well, and then allows it.
+        translation: of it.
+        max_repeats: how often an n-gram may stand there.
+    """
+    most = _most_repeats(translation)
+    return most > max_repeats and most > _most_repeats(source)
+
+
+def _most_repeats(text: str) -> int:
+    units = _UNIT.findall(text.casefold())
+    grams = Counter(tuple(units[start : start + _NGRAM]) for start in range(len(units) - _NGRAM + 1))
+    return max(grams.values(), default=0)
+
+
+# The rows of one shard: translated, chosen from the beam, filtered.
+#
+# Source:
+#     Kim & Rush 2016, Sequence-Level Knowledge Distillation: the best of the beam (section 3.2), or the hypothesis of
+#     the beam that is nearest to the reference (sequence-level interpolation, section 3.3; here by sentence chrF).
+
+BEST = "best"
+NEAREST = "nearest"
+
+
+@dataclass(frozen=True)
+class PseudoLabelSettings:
+    """What decides the rows; a folder that was begun with other settings is refused.
+
+    Attributes:
+        input_file: rows to translate: .jsonl, .json, .csv, .tsv or .parquet, each also with .gz behind it.
+        source_column: column with the text to translate.
+        target_column: column with the reference, where there is one; a row may lack its own.
+        max_rows: take only the first rows.
+        beams: width of the teacher's search; 1 is greedy.
+        select: "best" of the beam, or "nearest" to the reference by sentence chrF (without one: the best).
+        max_new_tokens: tokens of a translation at most; None: 2 x the tokens of the longest source of a batch + 10.
+        prefix: put before each text for the teacher, not written to the rows.
+        max_length_factor: how far from the usual a translation's length may be (`LengthBand`); 0: any length.
+        max_repeats: how often an n-gram may stand in a translation (`is_repetitive`); 0: any number.
+        shard_rows: source rows of one shard; a run that is stopped loses at most one shard.
+    """
+
+    input_file: str
+    source_column: str = "source"
+    target_column: str | None = None
+    max_rows: int | None = None
+    beams: int = 5
+    select: str = BEST
+    max_new_tokens: int | None = None
+    prefix: str = ""
+    max_length_factor: float = 2.0
+    max_repeats: int = 3
+    shard_rows: int = 2000
+
+    def __post_init__(self) -> None:
+        """Refuses values that cannot be used.
+
+        Raises:
+            DataError: naming the setting.
+        """
+        if self.select not in (BEST, NEAREST):
+            raise DataError(f"select is {self.select!r}; known are {BEST!r} and {NEAREST!r}.")
+        if self.select == NEAREST and self.target_column is None:
+            raise DataError(
+                f"select is {NEAREST!r}, which compares with a reference: give target_column (--target-column), or "
+                f"select {BEST!r}."
+            )
+        for name in ("beams", "shard_rows", "max_rows", "max_new_tokens"):
+            if getattr(self, name) is not None and getattr(self, name) < 1:
+                raise DataError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
+        if self.max_repeats < 0 or not (self.max_length_factor == 0 or 1 <= self.max_length_factor < math.inf):
+            raise DataError(
+                f"max_repeats is {self.max_repeats} and max_length_factor {self.max_length_factor}; the first must be "
+                "0 (off) or more, the second 0 (off) or at least 1."
+            )
+
+
+@dataclass(frozen=True)
+class RowMaker:
+    """Translates source texts to rows.
+
+    Attributes:
+        model: the teacher.
+        tokenizer: of the teacher.
+        settings: what decides the rows.
+        batch_size: texts at once.
+        band: how long a translation may be.
+    """
+
+    model: "PreTrainedModel"
+    tokenizer: Any
+    settings: PseudoLabelSettings
+    batch_size: int
+    band: LengthBand
+
+    def make(
+        self, sources: Sequence[str], references: Sequence[str] | None, progress: Callable[[int], None] | None = None
+    ) -> tuple[list[dict[str, str]], dict[str, Any]]:
+        """Translates and filters.
+
+        Args:
+            sources: the texts; blank ones are counted.
+            references: of each source, blank where there is none.
+            progress: called after each batch with the number of its texts.
+
+        Returns:
+            The rows to learn from, in the order of `sources`; and the notes: how many were filtered for which reason,
+            and the seconds that the teacher took.
+        """
+        settings = self.settings
+        made = translate_texts(
+            self.model,
+            self.tokenizer,
+            sources,
+            batch_size=self.batch_size,
+            beams=settings.beams,
+            candidates=settings.beams if settings.select == NEAREST else 1,
+            max_new_tokens=settings.max_new_tokens,
+            prefix=settings.prefix,
+            progress=progress,
+        )
+        chosen = [0] * len(made)
+        if settings.select == NEAREST and references is not None:
+            chosen = nearest_hypotheses(made, references)
+        targets = [hypotheses[choice] for hypotheses, choice in zip(made, chosen, strict=True)]
+        cut_off = [flags[choice] for flags, choice in zip(made.cut_off, chosen, strict=True)]
+        fits = self._fits(sources, targets)
+        rows: list[dict[str, str]] = []
+        filtered: Counter[str] = Counter()
+        for pair in zip(sources, targets, made.truncated, cut_off, fits, strict=True):
+            reason = self._reason(*pair)
+            if reason is None:
+                rows.append({"source": pair[0], "target": pair[1]})
+            else:
+                filtered[reason] += 1
+        return rows, {"filtered": dict(sorted(filtered.items())), "seconds": round(made.seconds, 2)}
+
+    def _fits(self, sources: Sequence[str], targets: Sequence[str]) -> list[bool]:
+        if not self.settings.max_length_factor:
+            return [True] * len(targets)
+        here = self.band.lengths(self.tokenizer, sources, target=False)
+        there = self.band.lengths(self.tokenizer, targets, target=True)
+        return [self.band.holds(*lengths) for lengths in zip(here, there, strict=True)]
+
+    def _reason(self, source: str, target: str, truncated: bool, cut_off: bool, fits: bool) -> str | None:
+        """The first reason to leave a row out; None where it is fit."""
+        most = self.settings.max_repeats
+        reasons = {
+            EMPTY_SOURCE: not source.strip(),
+            SOURCE_TOO_LONG: truncated,
+            EMPTY: not target,
+            CUT_OFF: cut_off,
+            REPETITION: bool(most) and is_repetitive(source, target, most),
+            LENGTH_RATIO: not fits,
+        }
+        return next((reason for reason, found in reasons.items() if found), None)
+
+
+def nearest_hypotheses(hypotheses: Sequence[Sequence[str]], references: Sequence[str]) -> list[int]:
+    """For each text the hypothesis nearest to its reference by sentence chrF.
+
+    Args:
+        hypotheses: of each text, best first.
+        references: of each text; a blank one chooses the best.
+
+    Returns:
+        Indices; between equals the teacher's own order decides.
+    """
+    from sacrebleu.metrics.chrf import CHRF
+
+    metric = CHRF()
+    chosen = []
+    for candidates, reference in zip(hypotheses, references, strict=True):
+        scores = [0.0]
+        if reference.strip():
+            scores = [metric.sentence_score(candidate, [reference]).score for candidate in candidates]
+        chosen.append(scores.index(max(scores)))
+    return chosen
+
 
 FORMATS = {"jsonl": ".jsonl.gz", "parquet": ".parquet"}
 SINGLE_FILES = (".jsonl", ".jsonl.gz", ".parquet")

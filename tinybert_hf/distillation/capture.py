@@ -19,10 +19,15 @@ from transformers import AttentionInterface, PreTrainedModel
 from transformers.masking_utils import ALL_MASK_ATTENTION_FUNCTIONS, AttentionMaskInterface
 from transformers.modeling_utils import ALL_ATTENTION_FUNCTIONS
 
-from tinybert_hf.distillation.first_layers import can_end_early, first_layers
-from tinybert_hf.distillation.shapes import decoder_shape, encoder_shape, is_translator
+from tinybert_hf.checkpoints.input_limits import without_unread_segments
+from tinybert_hf.distillation.architecture import (
+    can_end_early,
+    decoder_shape,
+    encoder_shape,
+    first_layers,
+    is_translator,
+)
 from tinybert_hf.errors import CaptureError
-from tinybert_hf.opening.input_limits import without_unread_segments
 
 _PREFIX = "tinybert_recording_"
 _STILL_WORKS = (

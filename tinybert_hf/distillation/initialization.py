@@ -1,41 +1,207 @@
-"""A student's start taken from its teacher.
-
-The student keeps the directions of the teacher's hidden space that matter most (a principal component analysis of
-hidden states
-on example rows) and begins as the teacher's mapped layers seen in that space:
-
-- embeddings: the teacher's, projected;
-- queries and keys, values and outputs of each head: the best low-rank factors of the projected products, weighted by
-the data;
-- feed-forward: the neurons that contribute most; the output layer solved by least squares on the student's own
-activations,
-  which also makes up for layers that are left out;
-- LayerNorms: gain and bias fitted so that each norm's output meets the teacher's, projected;
-- head: projected, where the teacher has the same one.
-
-Where width, heads, depth and feed-forward size agree, the layers are copied as they are.
-"""
+"""A student's start taken from its teacher."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
 
-from tinybert_hf.distillation.bert_parts import EncoderParts, LayerParts, encoder_parts
-from tinybert_hf.distillation.compression import Basis, low_rank, moment_root, principal_basis
-from tinybert_hf.distillation.example_rows import ExampleRows
+from tinybert_hf.checkpoints import check_batch
+from tinybert_hf.distillation.architecture import EncoderParts, LayerParts, encoder_parts
+from tinybert_hf.distillation.batch import attention_mask
+from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.distillation.layer_map import LayerMapSpec, resolve_layer_map
+from tinybert_hf.distillation.objective import evaluation_mode
 from tinybert_hf.distillation.projections import least_squares
-from tinybert_hf.distillation.teacher import label_order
+from tinybert_hf.distillation.teachers import label_order
 from tinybert_hf.errors import DataError, TeacherError
-from tinybert_hf.opening import check_batch
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+# What the modules of a model take in and give out on example rows.
+
+ROWS_AT_ONCE = 32
+
+
+@dataclass(frozen=True)
+class ExampleRows:
+    """Rows in batches of like length, and how to see a model's modules at work on them."""
+
+    batches: Sequence[Mapping[str, Tensor]]
+
+    @classmethod
+    def of(cls, batches: Sequence[Mapping[str, Any]]) -> ExampleRows:
+        """The rows of tokenised batches; only entries of shape (B, L) are kept."""
+        return cls(_regrouped(batches))
+
+    def record(self, model: nn.Module, **wanted: tuple[nn.Module, str]) -> dict[str, Tensor]:
+        """Inputs or outputs of modules at real tokens: name -> (T, width), fp64."""
+        kept: dict[str, list[Tensor]] = {name: [] for name in wanted}
+        mask, row = torch.empty(0), 0
+
+        def keep(name: str, tensor: Tensor) -> None:
+            kept[name].append(tensor[mask].double())
+            if all(len(parts) > row for parts in kept.values()):
+                raise _EverythingSeen
+
+        with _hooks(wanted, keep), evaluation_mode(model), torch.no_grad():
+            for row, batch in enumerate(self.batches):  # noqa: B007 - read by `keep`
+                placed = {k: v.to(model.device) for k, v in model_inputs(model, batch).items()}
+                mask = attention_mask(placed).bool()
+                with suppress(_EverythingSeen):
+                    model(**placed)
+        return {name: torch.cat(parts) for name, parts in kept.items()}
+
+
+class _EverythingSeen(Exception):
+    """Ends a forward as soon as the last wanted module has been seen."""
+
+
+@contextmanager
+def _hooks(wanted: Mapping[str, tuple[nn.Module, str]], keep: Callable[[str, Tensor], None]) -> Iterator[None]:
+    handles = []
+    for name, (module, side) in wanted.items():
+        if side == "input":
+            handles.append(module.register_forward_pre_hook(lambda _m, args, name=name: keep(name, args[0])))
+        else:
+            handles.append(module.register_forward_hook(lambda _m, _args, output, name=name: keep(name, output)))
+    try:
+        yield
+    finally:
+        for handle in handles:
+            handle.remove()
+
+
+def _regrouped(batches: Sequence[Mapping[str, Any]]) -> list[dict[str, Tensor]]:
+    """The same rows in batches of like length, without the padding that is not needed."""
+    rows = []
+    for number, batch in enumerate(batches):
+        if not isinstance(batch.get("input_ids"), Tensor):
+            raise DataError(
+                f"Example batch {number} holds no rows of tokens: input_ids must be a tensor (B, L), as "
+                'tokenizer(..., padding=True, return_tensors="pt") makes it.'
+            )
+        mask = attention_mask(batch).bool()
+        names = [name for name, value in batch.items() if isinstance(value, Tensor) and value.shape == mask.shape]
+        rows += [{name: batch[name][i][mask[i]] for name in names} for i in range(mask.shape[0]) if mask[i].any()]
+    rows.sort(key=lambda row: row["input_ids"].shape[0])
+    grouped = []
+    for start in range(0, len(rows), ROWS_AT_ONCE):
+        chosen = rows[start : start + ROWS_AT_ONCE]
+        padded = {name: pad_sequence([row[name] for row in chosen], batch_first=True) for name in chosen[0]}
+        lengths = torch.tensor([row["input_ids"].shape[0] for row in chosen])
+        padded["attention_mask"] = (torch.arange(int(lengths.max()))[None] < lengths[:, None]).long()
+        grouped.append(padded)
+    return grouped
+
+
+# Linear algebra that makes a narrow layer out of a wide one.
+
+
+@dataclass(frozen=True)
+class Basis:
+    """An orthonormal basis of the part of the teacher's hidden space that the student keeps.
+
+    Attributes:
+        vectors: (Ht, Hs), orthonormal columns; a student state is `teacher_state @ vectors`.
+        kept: share of the variance of the example states that lies in the basis.
+    """
+
+    vectors: Tensor
+    kept: float
+
+    def narrow(self, states: Tensor) -> Tensor:
+        """(..., Ht) -> (..., Hs)."""
+        return states @ self.vectors
+
+    def lost(self, mean: Tensor) -> Tensor:
+        """The part of a mean state (Ht) outside the basis: a constant that goes into the next bias."""
+        return mean - self.vectors @ (self.vectors.T @ mean)
+
+
+def principal_basis(covariance: Tensor, width: int) -> Basis:
+    """The best basis of `width` directions, turned so that LayerNorm means the same in both spaces.
+
+    LayerNorm removes the mean over features, which is the direction (1, ..., 1). That direction is kept and turned
+    onto the
+    student's own (1, ..., 1); the others are the principal components of what is orthogonal to it.
+
+    Args:
+        covariance: (Ht, Ht) of example states, fp64.
+        width: Hs, at most Ht; at Ht the basis is the identity.
+    """
+    wide = covariance.shape[0]
+    if width == wide:
+        return Basis(torch.eye(wide, dtype=covariance.dtype, device=covariance.device), 1.0)
+    ones = torch.full((wide, 1), wide**-0.5, dtype=covariance.dtype, device=covariance.device)
+    away = torch.eye(wide, dtype=covariance.dtype, device=covariance.device) - ones @ ones.T
+    values, vectors = torch.linalg.eigh(away @ covariance @ away)
+    chosen = vectors[:, values.argsort(descending=True)[: width - 1]]
+    basis = torch.cat([ones, chosen], dim=1)
+    kept = (basis.T @ covariance @ basis).trace() / covariance.trace()
+    return Basis(basis @ _reflection_onto_ones(width, covariance).T, float(kept))
+
+
+def _reflection_onto_ones(width: int, like: Tensor) -> Tensor:
+    """The Householder reflection that takes the first unit vector to (1, ..., 1) / sqrt(width)."""
+    normal = torch.full((width,), -(width**-0.5), dtype=like.dtype, device=like.device)
+    normal[0] += 1.0
+    normal = normal / normal.norm()
+    return torch.eye(width, dtype=like.dtype, device=like.device) - 2 * torch.outer(normal, normal)
+
+
+def low_rank(matrix: Tensor, rank: int, left_scale: Tensor, right_scale: Tensor) -> tuple[Tensor, Tensor]:
+    """Factors of the best approximation of `matrix` where rows and columns matter by their scales.
+
+    Args:
+        matrix: (P, Q).
+        rank: r.
+        left_scale: (P, P) square root of the second moments of what multiplies from the left.
+        right_scale: (Q, Q), the same from the right.
+
+    Returns:
+        (P, r) and (Q, r) with `left @ right.T` near `matrix`; columns of zeros where r is above the rank.
+    """
+    u, s, vh = torch.linalg.svd(left_scale @ matrix @ right_scale, full_matrices=False)
+    u, s, vh = u[:, :rank], s[:rank], vh[:rank]
+    left = torch.linalg.solve(left_scale, u * s.sqrt())
+    right = torch.linalg.solve(right_scale.T, vh.T * s.sqrt())
+    missing = rank - left.shape[1]
+    if missing > 0:
+        left, right = (torch.nn.functional.pad(factor, (0, missing)) for factor in (left, right))
+    return left, right
+
+
+def moment_root(states: Tensor) -> Tensor:
+    """Symmetric square root of the second moments of (T, P) states, kept away from singular."""
+    moments = states.T @ states / states.shape[0]
+    values, vectors = torch.linalg.eigh(moments)
+    floor = values.max() * 1e-6
+    return (vectors * values.clamp(min=floor).sqrt()) @ vectors.T
+
+
+# A student's start taken from its teacher.
+#
+# The student keeps the directions of the teacher's hidden space that matter most (a principal component analysis of
+# hidden states on example rows) and begins as the teacher's mapped layers seen in that space:
+#
+# - embeddings: the teacher's, projected;
+# - queries and keys, values and outputs of each head: the best low-rank factors of the projected products, weighted by
+# the data;
+# - feed-forward: the neurons that contribute most; the output layer solved by least squares on the student's own
+# activations,
+#   which also makes up for layers that are left out;
+# - LayerNorms: gain and bias fitted so that each norm's output meets the teacher's, projected;
+# - head: projected, where the teacher has the same one.
+#
+# Where width, heads, depth and feed-forward size agree, the layers are copied as they are.
 
 RIDGE = 1e-2
 

@@ -1,4 +1,4 @@
-"""The distillation objective: what is taken from the student and its teachers, and the losses between them."""
+"""The distillation objective: what is taken from the models, and the losses between them; several teachers."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.distillation.batches import Counts, Masks, masks_of
-from tinybert_hf.distillation.bfloat16 import bfloat16_products
+from tinybert_hf.distillation.architecture import answers_with_spans, is_translator
+from tinybert_hf.distillation.batch import Counts, Masks, labels_of, masks_of
 from tinybert_hf.distillation.capture import Capture, Wanted, capture, model_inputs
 from tinybert_hf.distillation.layer_map import NO_MAP, LayerMap, LayerMapSpec, compares_nothing, contradiction
 from tinybert_hf.distillation.losses import (
@@ -25,16 +25,23 @@ from tinybert_hf.distillation.losses import (
     LossInputs,
     turned_off,
 )
-from tinybert_hf.distillation.losses.entry import Layers
-from tinybert_hf.distillation.losses.extra import LAYER_FIELDS
+from tinybert_hf.distillation.losses.entry import LAYER_FIELDS, Layers
 from tinybert_hf.distillation.projections import AnyProjections, JointProjections, Projections, as_lookup
-from tinybert_hf.distillation.shapes import answers_with_spans, is_translator
-from tinybert_hf.distillation.teacher import label_order, problem_type_of
-from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, as_teachers
+from tinybert_hf.distillation.teachers import (
+    AnyTeacher,
+    Teachers,
+    as_teachers,
+    bfloat16_products,
+    label_order,
+    problem_type_of,
+)
 from tinybert_hf.errors import CaptureError, LayerMapError, TeacherError, TinyBertError, check_temperature
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+# The distillation objective: what is taken from the student and its teachers, and the losses between them.
 
 _Modules: TypeAlias = Sequence[nn.Module] | Mapping[int, nn.Module] | Mapping[int, nn.Module | None]
 GivenProjections: TypeAlias = AnyProjections | nn.Module | _Modules | None
@@ -506,3 +513,84 @@ def evaluation_mode(model: nn.Module) -> Iterator[None]:
     finally:
         for module in training:
             module.training = True
+
+
+# How far a student is from its teacher, in one call.
+
+
+def distillation_losses(
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    batch: Mapping[str, Any],
+    layer_map: LayerMapSpec = "uniform",
+    projections: Projections | nn.Module | Sequence[nn.Module] | Mapping[int, nn.Module] | None = None,
+    *,
+    attention_layer_map: LayerMapSpec | None = None,
+    decoder_layer_map: LayerMapSpec = "uniform",
+    decoder_attention_layer_map: LayerMapSpec | None = None,
+    cross_attention_layer_map: LayerMapSpec | None = None,
+    decoder_projections: nn.Module | Sequence[nn.Module] | Mapping[int, nn.Module] | None = None,
+    temperature: float = 1.0,
+    losses: Collection[str] | None = None,
+) -> dict[str, Tensor]:
+    """How far a student is from its teacher on one batch; what the trainer computes in every step.
+
+    Each model runs once, with its own attention implementation; the teacher in eval mode and without gradient. Both
+    are left as they were found.
+
+    Args:
+        student: an encoder or an encoder-decoder of transformers, usually a TinyBERT.
+        teacher: another of the same kind, with the same tokenizer.
+        batch: `input_ids` (B, L), `attention_mask` (B, L) and what else the models take. Between translators also
+            `labels` (B, T), -100 at padding: each model makes what its decoder reads from them. Between encoders
+            labels are used by the label loss alone.
+        layer_map: "uniform", "top", "bottom", a list of teacher layers, or pairs such as "1:3,2:6".
+        projections: student width -> teacher width: None where the widths agree, one `nn.Linear` for all layers, or
+            one for the embedding output and each mapped layer.
+        attention_layer_map: the map for attention scores; None: as `layer_map`.
+        decoder_layer_map: the map of the decoders' layers.
+        decoder_attention_layer_map: the map for the decoders' own attention; None: as `decoder_layer_map`.
+        cross_attention_layer_map: the map for their attention to the source; None: as `decoder_layer_map`.
+        decoder_projections: as `projections`, one for each mapped decoder layer. `Projections` hold theirs already.
+        temperature: of the prediction loss.
+        losses: which to compute; None: all that these models have, without the label loss.
+
+    Returns:
+        `attention_loss`, `hidden_state_loss`, `embedding_loss`, `prediction_loss`: each the plain sum over mapped
+        layers of the mean over that layer, unweighted, with gradient to the student and the projections. Between
+        translators also `decoder_attention_loss`, `cross_attention_loss`, `decoder_hidden_state_loss`, and the
+        prediction loss is a mean over target tokens.
+
+    Raises:
+        CaptureError: something cannot be taken from a model; names the model, the reason, and what still works.
+        LayerMapError: the map does not fit.
+        TeacherError: the labels of the two models cannot be matched.
+
+    Source:
+        Jiao et al. 2020, TinyBERT, equations 7 to 10.
+    """
+    objective = Objective.between(
+        student,
+        teacher,
+        losses=losses,
+        layer_map=layer_map,
+        attention_layer_map=attention_layer_map,
+        decoder_layer_map=decoder_layer_map,
+        decoder_attention_layer_map=decoder_attention_layer_map,
+        cross_attention_layer_map=cross_attention_layer_map,
+        temperature=temperature,
+    )
+    seen = objective.capture_teachers(teacher, batch)
+    made = objective.capture_student(student, batch)
+    given: GivenProjections = projections
+    if not isinstance(given, Projections):  # one for each layer of the map, whichever losses are computed
+        layers = objective.each[0].layer_map("hidden_state_loss").student_layers
+        given = as_lookup(given, (0, *layers))
+    return objective.compute(
+        made,
+        seen,
+        masks_of(batch),
+        given,
+        decoder_projections=decoder_projections,
+        labels=labels_of(batch),
+    )

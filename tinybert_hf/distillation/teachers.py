@@ -1,19 +1,463 @@
-"""Several teachers at once, and teachers that read tokens of their own."""
+"""Teachers: opened, several at once, with their labels, their tokens and the precision that they compute in."""
 
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from typing import TYPE_CHECKING, Any, TypeAlias
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
+from tinybert_hf.checkpoints import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, open_model, open_tokenizer
+from tinybert_hf.distillation.architecture import encoder_shape
 from tinybert_hf.distillation.layer_map import LayerMapSpec
-from tinybert_hf.distillation.vocabularies import different_tokens
 from tinybert_hf.errors import CaptureError, TeacherError, check_number
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedModel
+    from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
+
+
+# A frozen model's matrix products in bfloat16, on processors that multiply such numbers faster.
+
+# Instructions that multiply in bfloat16. Other processors go through fp32, and are slower so than with fp32 itself.
+INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
+# Below it, casting takes what the products gain (`python benchmarks/teacher_precision.py`).
+LEAST_WIDTH = 192
+
+
+def bfloat16_products(model: nn.Module, wanted: bool | None) -> AbstractContextManager[Any]:
+    """A context in which the model's forward multiplies in bfloat16, where that is wanted.
+
+    It is torch's autocast: weights stay as they are, and sums of layers, norms and the hidden states in fp32.
+
+    Args:
+        model: without gradient.
+        wanted: None: where it is faster, see `multiplies_in_bfloat16`.
+    """
+    if not multiplies_in_bfloat16(model, wanted):
+        return nullcontext()
+    return torch.autocast(next(model.parameters()).device.type, torch.bfloat16)
+
+
+def multiplies_in_bfloat16(model: nn.Module, wanted: bool | None = None) -> bool:
+    """Whether a model's forward is to multiply in bfloat16.
+
+    Never for a model whose numbers are not in fp32, nor within another autocast.
+
+    Args:
+        model: without gradient.
+        wanted: None: on a CPU that has the instructions for it, for encoders at least 192 wide. Not for ALBERT and
+            ELECTRA, which begin with a product, so that their hidden states would be in its format; nor for
+            translators, with which nothing was measured.
+    """
+    first = next(model.parameters())
+    if wanted is None:
+        quick = first.device.type == "cpu" and _is_native() and _gains(model.config)
+    else:
+        quick = wanted
+    return quick and first.dtype == torch.float32 and not torch.is_autocast_enabled(first.device.type)
+
+
+def _gains(config: PreTrainedConfig) -> bool:
+    if getattr(config, "is_encoder_decoder", False) or hasattr(config, "embedding_size"):
+        return False
+    return encoder_shape(config).width >= LEAST_WIDTH
+
+
+def _is_native() -> bool:
+    """Whether this CPU has the instructions; False where torch is too old to say."""
+    ask: Callable[[], Mapping[str, Any]] = getattr(torch.cpu, "get_capabilities", dict)
+    capabilities = ask()
+    return any(capabilities.get(name, False) for name in INSTRUCTIONS)
+
+
+# A frozen model with its linear maps in int8: a quarter of their memory, on any device, every loss as before.
+
+LARGEST = 127
+
+
+class Int8Linear(nn.Linear):
+    """A linear map that keeps whole numbers and one scale an output, and multiplies in floating point.
+
+    What a layer gives differs by the rounding of its weights alone. `weight` is made anew at each use, which costs
+    little beside the product with a batch of rows; so everything that reads a linear map (a forward, a student's
+    start) finds an ordinary one. It cannot be trained.
+    """
+
+    def __init__(self, linear: nn.Linear) -> None:
+        """Round a map.
+
+        Args:
+            linear: left as it is; weight (Q, P).
+        """
+        nn.Module.__init__(self)  # nn.Linear's own would make a weight of full size
+        self.in_features, self.out_features = linear.in_features, linear.out_features
+        weight = linear.weight.detach()
+        scale = (weight.abs().amax(dim=1, keepdim=True) / LARGEST).clamp_min(torch.finfo(weight.dtype).tiny)
+        self.rounded = nn.Parameter((weight / scale).round().to(torch.int8), requires_grad=False)
+        self.register_buffer("scale", scale)
+        self.bias = None if linear.bias is None else nn.Parameter(linear.bias.detach().clone(), requires_grad=False)
+
+    @property
+    def weight(self) -> Tensor:  # type: ignore[override]
+        """The weight (Q, P) in floating point, within half a scale of the one that was given."""
+        scale = self.scale
+        assert isinstance(scale, Tensor)
+        return self.rounded.to(scale.dtype) * scale
+
+
+def round_to_int8(model: nn.Module) -> int:
+    """Put an Int8Linear in the place of every linear map, in place; embeddings and norms stay as they are.
+
+    A map that shares its weight with an embedding stays too: rounded, it would be one tensor more.
+
+    Args:
+        model: a model that is not to be trained.
+
+    Returns:
+        How many maps were replaced.
+    """
+    embeddings = {id(module.weight) for module in model.modules() if isinstance(module, nn.Embedding)}
+    places = [
+        (parent, name, child)
+        for parent in model.modules()
+        for name, child in parent.named_children()
+        if isinstance(child, nn.Linear) and not isinstance(child, Int8Linear) and id(child.weight) not in embeddings
+    ]
+    made: dict[int, Int8Linear] = {}  # a map that stands in several places stays one map
+    for parent, name, child in places:
+        setattr(parent, name, made.setdefault(id(child), Int8Linear(child)))
+    return len(made)
+
+
+# Whether two tokenizers mean the same by the same numbers.
+
+
+def different_tokens(teacher: PreTrainedTokenizerBase, student: PreTrainedTokenizerBase, shown: int = 4) -> list[str]:
+    """Some tokens that do not have the same id in both tokenizers, with their ids; empty where there are none.
+
+    Sizes say nothing: two vocabularies of one size may have no word in common.
+
+    Args:
+        teacher: a tokenizer; with `get_target_vocab` where the target has a vocabulary of its own.
+        student: the same.
+        shown: how many at most.
+    """
+    found: list[str] = []
+    for theirs, ours in zip(_vocabularies(teacher), _vocabularies(student), strict=True):
+        if theirs == ours:
+            continue
+        for token in sorted({*theirs, *ours}, key=str):
+            pair = f"{token!r} ({theirs.get(token)} and {ours.get(token)})"
+            if theirs.get(token) != ours.get(token) and len(found) < shown and pair not in found:
+                found.append(pair)
+    return found
+
+
+def _vocabularies(tokenizer: Any) -> tuple[dict[str, int], dict[str, int]]:
+    """Of source and target."""
+    source = tokenizer.get_vocab()
+    own = getattr(tokenizer, "get_target_vocab", None)
+    return source, source if own is None else own()
+
+
+# Opening a teacher, and matching its labels with the student's.
+
+INT8 = "int8"
+
+
+def load_teacher(
+    model: str,
+    *,
+    task: str = TEXT_CLASSIFICATION,
+    label_names: Sequence[str] | None = None,
+    problem_type: str | None = None,
+    new_head: bool = False,
+    dtype: str | None = None,
+    **kwargs: Any,
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Open a model with its tokenizer, and refuse one whose head was never trained.
+
+    Args:
+        model: a folder or a Hub id.
+        task: a name in `HEADS`: what head it has.
+        label_names: the labels of the data; only used for a new head.
+        problem_type: as in a transformers configuration; only used for a new head.
+        new_head: make a fresh head for `label_names` where the checkpoint has none that fits (to be fine-tuned next).
+        dtype: "float32", "bfloat16", "float16"; "int8": linear maps in int8, the rest in float32; None: as saved.
+        **kwargs: passed on to `from_pretrained` (revision, trust_remote_code, ...).
+
+    Returns:
+        The model in eval mode and its tokenizer.
+
+    Raises:
+        TeacherError: it cannot be opened, its weights were changed after they were saved, it has no tokenizer or one
+            with tokens that it does not embed, or its head is untrained.
+    """
+    head = HEADS[task]
+    options: dict[str, Any] = dict(kwargs)
+    if dtype is not None:
+        options["dtype"] = "float32" if dtype == INT8 else dtype
+    if new_head:
+        if label_names:
+            options.update(id2label=dict(enumerate(label_names)), label2id={n: i for i, n in enumerate(label_names)})
+        options.update(problem_type=problem_type)
+        if task == QUESTION_ANSWERING:
+            options["num_labels"] = 2  # the width of the head: start and end
+    what = (
+        f"The teacher {str(model)!r} cannot be opened. Give a folder written by save_pretrained (config.json, weights "
+        f"and tokenizer), or the id of {head.kind} on the Hub"
+    )
+    headless = (
+        f"The teacher {model!r} is a pretrained model whose head was never trained ({{missing}} are not in the "
+        "checkpoint), so it knows nothing about your labels. Fine-tune it first: add --finetune-teacher, or run "
+        "`tinybert finetune` and give its output folder as --teacher."
+    )
+    teacher = open_model(model, head.opener, TeacherError, what, new_head=new_head, headless=headless, **options)
+    tokenizer = open_tokenizer(model, TeacherError, what, teacher, **kwargs)
+    teacher.eval()
+    if dtype == INT8:
+        round_to_int8(teacher)
+    return teacher, tokenizer
+
+
+def load_encoder(
+    model: str, *, dtype: str | None = None, **kwargs: Any
+) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """Open an encoder without a head, pretrained or fine-tuned, and its tokenizer.
+
+    Args:
+        model: a folder or a Hub id.
+        dtype: as for `load_teacher`.
+        **kwargs: passed on to `from_pretrained` (revision, trust_remote_code, ...).
+
+    Returns:
+        The model in eval mode and its tokenizer.
+
+    Raises:
+        TeacherError: it cannot be opened, its weights were changed after they were saved, or it has no tokenizer that
+            pads.
+    """
+    from transformers import AutoModel
+
+    options: dict[str, Any] = dict(kwargs)
+    if dtype is not None:
+        options["dtype"] = "float32" if dtype == INT8 else dtype
+    what = (
+        f"The teacher {str(model)!r} cannot be opened. Give a folder written by save_pretrained (config.json, weights "
+        "and tokenizer), or the id of an encoder on the Hub"
+    )
+    teacher = open_model(model, AutoModel, TeacherError, what, **options)
+    tokenizer = open_tokenizer(model, TeacherError, what, teacher, **kwargs)
+    teacher.eval()
+    if dtype == INT8:
+        round_to_int8(teacher)
+    return teacher, tokenizer
+
+
+def majority_share(labels: Sequence[int]) -> float:
+    """The share of the most frequent label: the accuracy of always answering it."""
+    return max(Counter(labels).values()) / len(labels)
+
+
+def constant_f1(labels: Sequence[Sequence[float]]) -> float:
+    """The best micro F1 of giving every row the same labels.
+
+    Args:
+        labels: of each row 0 or 1 for each label, (rows, labels).
+
+    Returns:
+        0 to 1. Of all sets of k labels, the k most frequent ones are best: they give 2 * right / (given + wanted).
+    """
+    counts = sorted((sum(column) for column in zip(*labels, strict=True)), reverse=True)
+    right, wanted = 0.0, sum(counts)
+    best = 0.0
+    for given, count in enumerate(counts, start=1):
+        right += count
+        best = max(best, 2 * right / (given * len(labels) + wanted))
+    return best
+
+
+def constant_answer_warning(f1_micro: float, labels: Sequence[Sequence[float]], who: str) -> str | None:
+    """What to say of a model that gives several labels and knows no more than their counts; None of one that does.
+
+    Args:
+        f1_micro: of the model on these rows.
+        labels: of the rows, (rows, labels).
+        who: the model, at the beginning of a sentence's possessive: "the teacher".
+    """
+    best = constant_f1(labels)
+    if f1_micro > best + _ROUNDING or best > 1 - _ROUNDING:  # of rows with the same labels nothing can be said
+        return None
+    return (
+        f"{who}'s f1_micro is {f1_micro:.4f}, no better than always giving the same labels to every row ({best:.4f})."
+    )
+
+
+def majority_warning(
+    accuracy: float, labels: Sequence[int], *, who: str, teacher_names: Sequence[str], label_names: Sequence[str]
+) -> str | None:
+    """What to say of a teacher that knows no more than the most frequent label; None of one that knows more.
+
+    Args:
+        accuracy: of the teacher on these rows.
+        labels: of the rows.
+        who: the teacher, at the beginning of a sentence's possessive: "the teacher".
+        teacher_names: its labels, in its order.
+        label_names: those of the data.
+    """
+    majority = majority_share(labels)
+    if accuracy > majority:
+        return None
+    return (
+        f"{who}'s accuracy is {accuracy:.4f}, no better than always answering the most frequent label "
+        f"({majority:.4f}). Was it fine-tuned on these labels, in this order? Teacher: {', '.join(teacher_names)}. "
+        f"Data: {', '.join(label_names)}."
+    )
+
+
+_ROUNDING = 1e-9
+# A better order of the labels is only said where it gains this much accuracy, or, on few rows, more than chance would.
+_GAIN = 0.1
+
+
+def better_label_order(
+    predictions: Sequence[int], labels: Sequence[int], num_labels: int
+) -> tuple[list[int], float] | None:
+    """The order of a teacher's outputs that would make it much better: its labels are not those that it names.
+
+    Args:
+        predictions: of the teacher, as places in the list of the data's labels.
+        labels: of the rows.
+        num_labels: of the data.
+
+    Returns:
+        For each label of the data the output that means it, and the accuracy in that order; None where the outputs
+        are best as they are, or nearly so, and where no order knows more than the label counts.
+    """
+    import numpy as np
+    from scipy.optimize import linear_sum_assignment
+
+    counts = np.zeros((num_labels, num_labels), dtype=int)
+    np.add.at(counts, (np.asarray(labels), np.asarray(predictions)), 1)
+    _, order = linear_sum_assignment(counts, maximize=True)
+    rows = len(labels)
+    best, now = counts[np.arange(num_labels), order].sum() / rows, counts.trace() / rows
+    if best < max(now, majority_share(labels)) + max(_GAIN, rows**-0.5):
+        return None
+    return [int(place) for place in order], float(best)
+
+
+def order_warning(
+    figures: Mapping[str, Any], who: str, teacher: PreTrainedConfig, student: PreTrainedConfig
+) -> str | None:
+    """What to say of a teacher that would be much better if its outputs meant other labels than they are called.
+
+    Args:
+        figures: accuracy, and better_label_order (order, accuracy) where `better_label_order` has found one.
+        who: as for `majority_warning`.
+        teacher: its configuration.
+        student: with the labels of the data.
+    """
+    better = figures.get("better_label_order")
+    if better is None:
+        return None
+    theirs, ours, matched = _names(teacher), _names(student), label_order(student, teacher)
+    meant = {matched[output]: ours[label] for label, output in enumerate(better["order"])}
+    said = ", ".join(f"{theirs[output]} = {meant[output]}" for output in sorted(meant))
+    return (
+        f"{who}'s accuracy is {figures['accuracy']:.4f}, and would be {better['accuracy']:.4f} if its outputs meant "
+        f"other labels than now: {said}. If it was fine-tuned so, write these names into id2label and label2id of its "
+        "config.json; as it is now it teaches wrong answers."
+    )
+
+
+def label_order(student: PreTrainedConfig, teacher: PreTrainedConfig) -> list[int]:
+    """The teacher's index of each student label, matched by name.
+
+    Names are compared without case. Where one side has only the generic names LABEL_0, LABEL_1, ..., the indices are
+    taken as
+    they are, since such names say nothing else.
+
+    Args:
+        student: configuration with id2label.
+        teacher: the same.
+
+    Returns:
+        For each student label, the index of the teacher's logit.
+
+    Raises:
+        TeacherError: another problem type, other numbers of labels, or names that do not match; both are in the
+            message.
+    """
+    _check_problem_types(student, teacher)
+    ours, theirs = _names(student), _names(teacher)
+    if len(ours) != len(theirs):
+        raise TeacherError(_both_lists("have different numbers of labels", ours, theirs))
+    if _generic(ours) or _generic(theirs) or ours == theirs:
+        return list(range(len(ours)))
+    index = {name.strip().casefold(): i for i, name in enumerate(theirs)}
+    wanted = [name.strip().casefold() for name in ours]
+    if sorted(wanted) != sorted(index):
+        raise TeacherError(_both_lists("have different label names", ours, theirs))
+    return [index[name] for name in wanted]
+
+
+def problem_type_of(config: PreTrainedConfig) -> str:
+    """The problem type of a configuration, with transformers' own rule where it is not set."""
+    if config.problem_type is not None:
+        return str(config.problem_type)
+    return "regression" if config.num_labels == 1 else "single_label_classification"
+
+
+def trained_problem_type(config: PreTrainedConfig) -> str | None:
+    """The problem type of a classifier of texts that was trained; None of a model that is about to get its head."""
+    ends = HEADS[TEXT_CLASSIFICATION].auto_class.removeprefix("AutoModel")
+    trained = any(name.endswith(ends) for name in config.architectures or ())
+    return problem_type_of(config) if trained else None
+
+
+def _check_problem_types(student: PreTrainedConfig, teacher: PreTrainedConfig) -> None:
+    """Refuse a teacher whose logits mean something else: a share of one, a probability each, or a number."""
+    if problem_type_of(student) == problem_type_of(teacher):
+        return
+    unset = any(config.problem_type is None for config in (student, teacher))
+    raise TeacherError(
+        f"The student is for {problem_type_of(student)} and the teacher for {problem_type_of(teacher)}, so the "
+        "teacher's predictions cannot be used.\n"
+        f"  student: {_problem_in_words(student)}\n  teacher: {_problem_in_words(teacher)}\n"
+        "Take a teacher of the student's problem type, or fine-tune it first (--finetune-teacher); in Python, make "
+        "the student with the teacher's problem_type and num_labels."
+        + (" Where a config.json lacks problem_type and the rule is wrong, write it there." if unset else "")
+    )
+
+
+def _problem_in_words(config: PreTrainedConfig) -> str:
+    by_rule = "" if config.problem_type is not None else ", not set in its configuration, so by transformers' rule"
+    return f"{problem_type_of(config)}{by_rule} (labels: {', '.join(_names(config))})"
+
+
+def _names(config: PreTrainedConfig) -> list[str]:
+    return [str(config.id2label[i]) for i in sorted(config.id2label)]
+
+
+def _generic(names: Sequence[str]) -> bool:
+    return all(name.upper() == f"LABEL_{i}" for i, name in enumerate(names))
+
+
+def _both_lists(problem: str, student: Sequence[str], teacher: Sequence[str]) -> str:
+    return (
+        f"The student and the teacher {problem}, so the teacher's predictions cannot be used.\n"
+        f"  student: {', '.join(student)}\n  teacher: {', '.join(teacher)}\n"
+        "Take a teacher that was fine-tuned on these labels, or fine-tune it first (--finetune-teacher). Where its "
+        "labels mean the same by other names, give those (label_names)."
+    )
+
+
+# Several teachers at once, and teachers that read tokens of their own.
 
 AnyTeacher: TypeAlias = "PreTrainedModel | Teachers"
 

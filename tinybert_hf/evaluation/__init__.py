@@ -1,30 +1,50 @@
 """How good a model is, and what it costs."""
 
-from tinybert_hf.evaluation.answering import QuestionAnswerer
-from tinybert_hf.evaluation.answers import answer_metrics_for
-from tinybert_hf.evaluation.any_checkpoint import evaluate_any_checkpoint, holds_translator, task_of_checkpoint
-from tinybert_hf.evaluation.benchmark import ModelCost, measure_costs
-from tinybert_hf.evaluation.checkpoint import evaluate_checkpoint, evaluate_model, predicted_logits
-from tinybert_hf.evaluation.layer_distances import measure_layer_distances
-from tinybert_hf.evaluation.metrics import LOWER_IS_BETTER, load_metric, main_metric, metric_names, metrics_for
-from tinybert_hf.evaluation.task_metrics import metrics_of, task_metrics
-from tinybert_hf.evaluation.token_scores import check_can_count, token_metrics_for, token_scores
-from tinybert_hf.evaluation.translation import (
-    TranslationResult,
-    evaluate_translation,
-    evaluate_translation_checkpoint,
-    open_translator,
-)
-from tinybert_hf.evaluation.translation_scores import TranslationScores, sentence_chrf, translation_scores
-from tinybert_hf.evaluation.translation_speed import (
+from tinybert_hf.evaluation.cost import (
+    ModelCost,
     TranslationContestant,
     TranslationCost,
     int8_megabytes,
+    measure_costs,
     measure_translation_costs,
     parameter_count,
 )
-from tinybert_hf.evaluation.useless_figures import knows_nothing, nothing_in_common
-from tinybert_hf.evaluation.worst_sentences import worst_sentences, write_worst_sentences
+from tinybert_hf.evaluation.evaluate import (
+    QuestionAnswerer,
+    evaluate_any_checkpoint,
+    evaluate_checkpoint,
+    evaluate_model,
+    holds_translator,
+    predicted_logits,
+    task_of_checkpoint,
+)
+from tinybert_hf.evaluation.layer_distances import measure_layer_distances
+from tinybert_hf.evaluation.metrics import (
+    LOWER_IS_BETTER,
+    check_can_count,
+    knows_nothing,
+    load_metric,
+    main_metric,
+    metric_names,
+    metrics_for,
+    metrics_of,
+    nothing_in_common,
+    task_metrics,
+    token_metrics_for,
+    token_scores,
+)
+from tinybert_hf.evaluation.question_answering import answer_metrics_for
+from tinybert_hf.evaluation.translation import (
+    TranslationResult,
+    TranslationScores,
+    evaluate_translation,
+    evaluate_translation_checkpoint,
+    open_translator,
+    sentence_chrf,
+    translation_scores,
+    worst_sentences,
+    write_worst_sentences,
+)
 
 __all__ = [
     "LOWER_IS_BETTER",

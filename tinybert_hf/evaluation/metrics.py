@@ -1,16 +1,111 @@
-"""From a model's logits to the figures of its problem type."""
+"""Metrics by name and by task, entity F1 of words among them, and what somebody who knows nothing would reach."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
+from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data.bio import marks_entities
+from tinybert_hf.data import TaskData
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, QUESTION_ANSWERING, REGRESSION, SINGLE_LABEL
-from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
-from tinybert_hf.data.tasks.translation import TRANSLATION
-from tinybert_hf.evaluation.scores import multi_label_scores, regression_scores, single_label_scores
+from tinybert_hf.data.token_classification import NO_LABEL, OUTSIDE, TOKEN_CLASSIFICATION, marks_entities
+from tinybert_hf.data.translation import TRANSLATION
+from tinybert_hf.distillation.teachers import constant_answer_warning, majority_share
+from tinybert_hf.errors import TinyBertError
+from tinybert_hf.evaluation.question_answering import answer_metrics, find_answers
 
 if TYPE_CHECKING:
+    import numpy as np
+    from datasets import Dataset
+    from numpy.typing import NDArray
     from transformers import EvalPrediction
+
+    Numbers = NDArray[np.floating[Any] | np.integer[Any]]
+
+
+# The figures for each problem type, counted by scikit-learn and scipy.
+#
+# Plain functions: the Trainer calls them after every epoch, and importing `evaluate` alone takes seconds.
+
+
+def single_label_scores(predictions: "Numbers", references: "Numbers", num_labels: int = 2) -> dict[str, float]:
+    """Accuracy, F1 and Matthews correlation.
+
+    Args:
+        predictions: class ids, (B,).
+        references: class ids, (B,).
+        num_labels: with 2, F1 is that of class 1; with more, the mean over the classes (macro) that a row has or that
+            the model answers, as scikit-learn counts it.
+
+    Returns:
+        accuracy, f1, matthews_correlation (0 where one class is all there is).
+    """
+    import numpy as np
+    from sklearn.metrics import accuracy_score, f1_score, matthews_corrcoef
+
+    if num_labels == 2:
+        f1 = f1_score(references, predictions, labels=[0, 1], pos_label=1, average="binary", zero_division=0)
+    else:
+        f1 = f1_score(references, predictions, average="macro", zero_division=0)
+    classes = np.union1d(references, predictions)
+    return {
+        "accuracy": float(accuracy_score(references, predictions)),
+        "f1": float(f1),
+        "matthews_correlation": float(matthews_corrcoef(references, predictions)) if len(classes) > 1 else 0.0,
+    }
+
+
+def multi_label_scores(predictions: "Numbers", references: "Numbers") -> dict[str, float]:
+    """F1, and the part of rows with every label right.
+
+    Args:
+        predictions: 0 or 1, (B, labels).
+        references: 0 or 1, (B, labels).
+
+    Returns:
+        f1_micro; f1_macro, the mean over the labels that a row has or that the model gives; exact_match; and accuracy,
+        which is the same as exact_match.
+    """
+    import numpy as np
+    from sklearn.metrics import accuracy_score, f1_score
+
+    # A label of which nothing is right or wrong has no F1; counted as 0, it would spoil perfect answers.
+    used = np.flatnonzero(np.asarray(references).any(0) | np.asarray(predictions).any(0))
+    f1_macro = f1_score(references, predictions, labels=used, average="macro", zero_division=0) if len(used) else 0.0
+    exact = float(accuracy_score(references, predictions))
+    return {
+        "f1_micro": float(f1_score(references, predictions, average="micro", zero_division=0)),
+        "f1_macro": float(f1_macro),
+        "exact_match": exact,
+        "accuracy": exact,
+    }
+
+
+def regression_scores(predictions: "Numbers", references: "Numbers") -> dict[str, float]:
+    """Correlations and the mean squared error.
+
+    Args:
+        predictions: (B,).
+        references: (B,).
+
+    Returns:
+        pearson, spearman, mse. A correlation with a constant is undefined and counts as 0: such a model knows nothing.
+    """
+    import numpy as np
+    from scipy.stats import pearsonr, spearmanr
+
+    # In float64: differences of float32 rounding would make a constant prediction look like a varying one.
+    predicted, expected = np.asarray(predictions, dtype=np.float64), np.asarray(references, dtype=np.float64)
+    mse = float(np.mean((predicted - expected) ** 2))
+    if min(np.ptp(predicted), np.ptp(expected)) == 0:
+        return {"pearson": 0.0, "spearman": 0.0, "mse": mse}
+    return {
+        "pearson": float(pearsonr(predicted, expected)[0]),
+        "spearman": float(spearmanr(predicted, expected)[0]),
+        "mse": mse,
+    }
+
+
+# From a model's logits to the figures of its problem type.
 
 _MAIN_METRICS = {
     SINGLE_LABEL: "accuracy",
@@ -109,10 +204,10 @@ def load_metric(problem_type: str, num_labels: int = 2, target_language: str | N
     """
     _check(problem_type, (*PROBLEM_TYPES, TRANSLATION))
     if problem_type == TRANSLATION:
-        from tinybert_hf.evaluation.translation_metrics import translation_metric
+        from tinybert_hf.evaluation.metric_classes import translation_metric
 
         return translation_metric(target_language)
-    from tinybert_hf.evaluation.evaluate_metrics import METRICS
+    from tinybert_hf.evaluation.metric_classes import METRICS
 
     return METRICS[problem_type](num_labels=num_labels)
 
@@ -120,3 +215,204 @@ def load_metric(problem_type: str, num_labels: int = 2, target_language: str | N
 def _check(problem_type: str, known: tuple[str, ...] = PROBLEM_TYPES) -> None:
     if problem_type not in known:
         raise ValueError(f"problem_type is {problem_type!r}; known are {', '.join(known)}.")
+
+
+# Entity F1 and accuracy of models that label words.
+
+Rows = Sequence[Sequence[str]]
+
+
+def answered_tags(logits: Any, rows: "Dataset", raw: "Dataset", label_names: Sequence[str]) -> list[list[str]]:
+    """The tag that a model gives to each word.
+
+    Args:
+        logits: of each window, (tokens, labels), the labels in the order of `label_names`.
+        rows: the windows, from the task's `tokenize`.
+        raw: the rows with the words.
+        label_names: in the order of their ids.
+
+    Returns:
+        For each row of `raw` a tag for each word. A word without a piece has O where tags mark entities, and else no
+        tag (an empty one), which is wrong.
+    """
+    silent = OUTSIDE if marks_entities(label_names) else ""
+    answers = [[silent] * len(words) for words in raw["tokens"]]
+    for said, row, words in zip(logits, rows["row"], rows["word_ids"], strict=True):
+        for best, word in zip(said.argmax(-1), words, strict=True):
+            if word >= 0:
+                answers[row][word] = label_names[best]
+    return answers
+
+
+def token_scores(predictions: Rows, references: Rows, *, entities: bool) -> dict[str, float]:
+    """Counts entities as `seqeval` does in its default mode, which is that of the CoNLL script, and words.
+
+    An entity is right where its first word, its last word and its kind are. An I- that continues nothing begins one.
+
+    Args:
+        predictions: a tag for each word of each row.
+        references: likewise.
+        entities: the tags mark entities; False: each word has a plain label.
+
+    Returns:
+        f1, precision and recall over all entities together (micro), where there are entities; and accuracy: the share
+        of words with the right tag.
+
+    Raises:
+        TinyBertError: seqeval is not installed.
+    """
+    pairs = [pair for said, gold in zip(predictions, references, strict=True) for pair in zip(said, gold, strict=True)]
+    accuracy = {"accuracy": sum(said == gold for said, gold in pairs) / len(pairs) if pairs else 0.0}
+    if not entities:
+        return accuracy
+    check_can_count(entities=True)
+    from seqeval.metrics import f1_score, precision_score, recall_score
+
+    both = [[list(row) for row in rows] for rows in (references, predictions)]
+    counted = {"f1": f1_score, "precision": precision_score, "recall": recall_score}
+    return {name: float(count(*both, zero_division=0)) for name, count in counted.items()} | accuracy
+
+
+def check_can_count(*, entities: bool) -> None:
+    """Says before any training that entities could not be counted after it.
+
+    Args:
+        entities: there are some to count.
+
+    Raises:
+        TinyBertError: seqeval is not installed.
+    """
+    if entities and find_spec("seqeval") is None:
+        raise TinyBertError('Entities are counted by seqeval: pip install "tinybert_hf[ner]".')
+
+
+def token_metrics_for(label_names: Sequence[str]) -> "Callable[[EvalPrediction], dict[str, float]]":
+    """Makes the `compute_metrics` of a Trainer for a token classifier.
+
+    It sees windows and label ids alone: an entity that two windows share counts twice, a tag that is not among the
+    labels not at all. The figures of a finished run are those of `token_scores` over whole rows.
+
+    Args:
+        label_names: in the order of their ids.
+    """
+
+    def compute_metrics(outcome: "EvalPrediction") -> dict[str, float]:
+        logits: Any = outcome.predictions[0] if isinstance(outcome.predictions, tuple) else outcome.predictions
+        labels: Any = outcome.label_ids[0] if isinstance(outcome.label_ids, tuple) else outcome.label_ids
+        said, gold = [], []
+        for best, row in zip(logits.argmax(-1), labels, strict=True):
+            real = row != NO_LABEL
+            said.append([label_names[index] for index in best[real]])
+            gold.append([label_names[index] for index in row[real]])
+        return token_scores(said, gold, entities=marks_entities(label_names))
+
+    return compute_metrics
+
+
+# From a model's answers to the figures of its task.
+
+
+def task_metrics(
+    logits: Any, rows: "Dataset", raw: "Dataset", problem_type: str, label_names: Sequence[str]
+) -> dict[str, Any]:
+    """The figures of a model on labelled rows.
+
+    Args:
+        logits: from `predicted_logits`, the labels in the order of `label_names`.
+        rows: the tokenized rows that were answered.
+        raw: the rows that they were made from.
+        problem_type: of a TaskData.
+        label_names: likewise.
+    """
+    if problem_type == TOKEN_CLASSIFICATION:
+        said, entities = answered_tags(logits, rows, raw, label_names), marks_entities(label_names)
+        return token_scores(said, list(raw["tags"]), entities=entities)
+    if problem_type == QUESTION_ANSWERING:
+        return dict(answer_metrics(find_answers(logits, rows, raw["context"]), raw))
+    return dict(metrics_of(logits, rows, problem_type))
+
+
+def metrics_of(logits: Any, dataset: "Dataset", problem_type: str) -> dict[str, float]:
+    """The figures of `metrics_for`.
+
+    Args:
+        logits: (rows, labels), as an array.
+        dataset: the same rows, with `labels`.
+        problem_type: as transformers calls it.
+    """
+    import numpy as np
+    from transformers import EvalPrediction
+
+    labels = np.asarray(list(dataset["labels"]))
+    return metrics_for(problem_type, logits.shape[-1])(EvalPrediction(predictions=logits, label_ids=labels))
+
+
+# Figures that say that a model knows no more of its task than the counts of the labels.
+
+NEXT_TO_NOTHING = 2.0
+"""Below this BLEU, translations and references share hardly more than the full stop."""
+NOTHING_LIKE_IT = 25.0
+"""Below this chrF they may share no more than the frequent letters: one sentence for every source reaches 23."""
+_NOTHING_LEARNT = {REGRESSION: "gives numbers that do not rise with the right ones."}
+_NO_ANSWER = "finds no answer, not even a part of one (f1 0)."
+
+
+def knows_nothing(data: TaskData, figures: Mapping[str, Any], who: str) -> str | None:
+    """What to say of a model that knows nothing; None where it knows something.
+
+    Args:
+        data: with the validation rows.
+        figures: of the model on them, as `task_metrics` gives them, or with the BLEU of translations.
+        who: the model, at the beginning of a sentence: "The student".
+    """
+    if data.problem_type == SINGLE_LABEL:
+        assert data.validation is not None
+        return _no_better(figures, majority_share(data.validation["label"]), who, "label")
+    if data.problem_type == MULTI_LABEL:
+        labels = [] if data.validation is None else list(data.validation["label"])
+        return constant_answer_warning(figures[main_metric(MULTI_LABEL)], labels, who)
+    if data.problem_type == TRANSLATION:
+        return nothing_in_common(figures, who)
+    if data.problem_type != TOKEN_CLASSIFICATION:
+        nothing = _NOTHING_LEARNT.get(data.problem_type, _NO_ANSWER)
+        return None if figures[main_metric(data.problem_type)] > 0 else f"{who} {nothing}"
+    if marks_entities(data.label_names):
+        return None if figures["f1"] > 0 else f"{who} finds no entity rightly (f1 0)."
+    assert data.validation is not None
+    counts = Counter(tag for row in data.validation["tags"] for tag in row)
+    return _no_better(figures, max(counts.values()) / counts.total(), who, "tag")
+
+
+def nothing_in_common(figures: Mapping[str, Any], who: str) -> str | None:
+    """What to say of translations that are not those of the sources; None where they may be.
+
+    However right they are, BLEU is 0 where no translation has four words in a row, and low in languages that put no
+    spaces between words: a chrF that chance does not reach decides there.
+
+    Args:
+        figures: bleu, and chrf where it is known.
+        who: as for `knows_nothing`.
+    """
+    bleu, chrf = figures["bleu"], figures.get("chrf", 0.0)
+    if bleu >= NEXT_TO_NOTHING or chrf >= NOTHING_LIKE_IT:
+        return None
+    return (
+        f"{who}'s BLEU is {bleu:.1f} and its chrF {chrf:.1f}: its translations have next to nothing in common with "
+        "the references."
+    )
+
+
+def doubts_about(figures: Mapping[str, Any], data: TaskData) -> dict[str, list[str]]:
+    """`warnings` to stand beside the figures of a saved model that knows nothing; nothing where it knows something."""
+    warning = knows_nothing(data, figures, "The model")
+    advice = "Was it trained for this task, with these labels, and long enough?"
+    return {} if warning is None else {"warnings": [f"{warning} {advice}"]}
+
+
+def _no_better(figures: Mapping[str, Any], most: float, who: str, what: str) -> str | None:
+    if figures["accuracy"] > most or most == 1:  # of rows with one label nothing can be said
+        return None
+    return (
+        f"{who}'s accuracy is {figures['accuracy']:.4f}, no better than always answering the most frequent {what} "
+        f"({most:.4f})."
+    )

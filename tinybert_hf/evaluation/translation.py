@@ -1,22 +1,284 @@
-"""Measures a translator in memory, or a checkpoint on disk, against reference translations."""
+"""Translations measured: BLEU and chrF, the worst sentences, a checkpoint on disk."""
 
-from collections.abc import Callable, Iterator, Sequence
-from typing import TYPE_CHECKING, Any
+import csv
+import io
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from pathlib import Path
+from typing import IO, TYPE_CHECKING, Any, TypedDict
 
+from tinybert_hf.checkpoints.integrity import check_folder
+from tinybert_hf.checkpoints.loading import open_config_as, open_model_as
+from tinybert_hf.data import TASKS
 from tinybert_hf.data.generation import Translations, decoder_start_token, translate_texts
 from tinybert_hf.data.settings import DataSettings
-from tinybert_hf.data.tasks import TASKS
-from tinybert_hf.errors import TinyBertError
-from tinybert_hf.evaluation.open_checkpoint import check_folder, open_config, open_model
-from tinybert_hf.evaluation.translation_scores import (
-    TranslationScores,
-    check_lengths,
-    translation_scores,
-    why_bleu_is_zero,
-)
+from tinybert_hf.data.shards import replace_text
+from tinybert_hf.data.tokenizers import CHINESE, script_of, usual_script
+from tinybert_hf.errors import DataError, TinyBertError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
+
+
+# BLEU and chrF of translations, counted by sacrebleu.
+#
+# Plain functions; `metric_classes.py` has the same figures as metrics of the `evaluate` library.
+
+CHINESE_NAMES = ("zh", "zho", "chi", "cmn", "yue", "lzh", "wuu", "chinese")
+_KANA = re.compile("[\u3040-\u30ff]")
+_HAN_OR_KANA = re.compile("[\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff]")
+
+
+class TranslationScores(TypedDict):
+    """How near translations come to their references.
+
+    Attributes:
+        bleu: of the whole corpus, 0 to 100.
+        chrf: of the whole corpus, 0 to 100: F2 over character n-grams up to 6, without spaces.
+        bleu_signature: how sacrebleu counted, for others to repeat it.
+        chrf_signature: the same for chrF.
+    """
+
+    bleu: float
+    chrf: float
+    bleu_signature: str
+    chrf_signature: str
+
+
+def translation_scores(
+    hypotheses: Sequence[str], references: Sequence[str], target_language: str | None = None
+) -> TranslationScores:
+    """Scores translations against one reference each.
+
+    Args:
+        hypotheses: detokenized text.
+        references: detokenized text, in the same order.
+        target_language: as in `bleu_tokenizer`.
+
+    Raises:
+        DataError: there is nothing to score, or the two are not of the same length.
+    """
+    bleu, bleu_signature = corpus_bleu(hypotheses, references, target_language)
+    chrf, chrf_signature = corpus_chrf(hypotheses, references)
+    return {"bleu": bleu, "chrf": chrf, "bleu_signature": bleu_signature, "chrf_signature": chrf_signature}
+
+
+def corpus_bleu(
+    hypotheses: Sequence[str], references: Sequence[str], target_language: str | None = None
+) -> tuple[float, str]:
+    """BLEU, 0 to 100, and its signature.
+
+    Raises:
+        DataError: there is nothing to score, or the two are not of the same length.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    check_lengths(hypotheses=hypotheses, references=references)
+    metric = BLEU(tokenize=bleu_tokenizer(target_language, references))
+    score = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return float(score), str(metric.get_signature())
+
+
+def why_bleu_is_zero(hypotheses: Sequence[str], references: Sequence[str], target_language: str | None) -> str | None:
+    """Why translations that may be right have a BLEU of 0; None where none of them is too short for it.
+
+    BLEU is the geometric mean of the shares of 1 to 4 words in a row that are in the reference too. Where no
+    translation has four words, the last share is 0 of 0, and sacrebleu's figure 0.
+
+    Args:
+        hypotheses: detokenized text.
+        references: detokenized text, in the same order.
+        target_language: as in `bleu_tokenizer`.
+    """
+    from sacrebleu.metrics.bleu import BLEU
+
+    metric = BLEU(tokenize=bleu_tokenizer(target_language, references))
+    totals = metric.corpus_score(list(hypotheses), [list(references)]).totals
+    if totals[-1]:
+        return None
+    return (
+        "BLEU is 0 however right they are: it counts up to four words in a row, and no translation has as many. Look "
+        "at chrF, which counts letters."
+    )
+
+
+def corpus_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> tuple[float, str]:
+    """chrF, 0 to 100, and its signature.
+
+    Raises:
+        DataError: there is nothing to score, or the two are not of the same length.
+    """
+    from sacrebleu.metrics.chrf import CHRF
+
+    check_lengths(hypotheses=hypotheses, references=references)
+    metric = CHRF()
+    score = metric.corpus_score(list(hypotheses), [list(references)]).score
+    return float(score), str(metric.get_signature())
+
+
+def sentence_chrf(hypotheses: Sequence[str], references: Sequence[str]) -> list[float]:
+    """chrF of each sentence alone, 0 to 100.
+
+    Raises:
+        DataError: there is nothing to score, or the two are not of the same length.
+    """
+    from sacrebleu.metrics.chrf import CHRF
+
+    check_lengths(hypotheses=hypotheses, references=references)
+    metric = CHRF()
+    pairs = zip(hypotheses, references, strict=True)
+    return [float(metric.sentence_score(hypothesis, [reference]).score) for hypothesis, reference in pairs]
+
+
+def bleu_tokenizer(target_language: str | None, references: Iterable[str]) -> str:
+    """Names the tokenizer of sacrebleu that cuts the texts into words.
+
+    Args:
+        target_language: a name or code in any of the usual spellings (zh, zh-CN, zho_Hans, >>cmn_Hans<<, Chinese);
+            None or an empty one looks at the script of the references.
+        references: read only where no language is given.
+
+    Returns:
+        "zh" for Chinese, which has no spaces between words, "13a" for every other language. In Japanese, Thai and
+        other languages without spaces that tokenizer takes a clause for one word: look at chrF there.
+    """
+    if target_language and target_language.strip():
+        language = re.split("[-_ (]", target_language.strip(" <>").lower())[0]
+        return "zh" if language in CHINESE_NAMES else "13a"
+    return "zh" if _chinese(references) else "13a"
+
+
+def check_lengths(**texts: Sequence[str]) -> None:
+    """Refuses lists that do not belong together.
+
+    Args:
+        **texts: name -> texts; the names are for the message.
+
+    Raises:
+        DataError: one is empty, or they are not of the same length.
+    """
+    counts = {name: len(values) for name, values in texts.items()}
+    if len(set(counts.values())) > 1:
+        listed = ", ".join(f"{count} {name}" for name, count in counts.items())
+        raise DataError(f"There are {listed}: every sentence needs one of each.")
+    if not all(counts.values()):
+        raise DataError(f"There are no {' and no '.join(counts)}: there is nothing to measure.")
+
+
+def _chinese(texts: Iterable[str]) -> bool:
+    texts = list(texts)
+    if usual_script(map(script_of, texts)) != CHINESE:
+        return False
+    kana, all_letters = (sum(len(letters.findall(text)) for text in texts) for letters in (_KANA, _HAN_OR_KANA))
+    return 10 * kana < all_letters  # with more of them it is Japanese
+
+
+# Writes the sentences on which a student loses most against its teacher, side by side.
+
+COLUMNS = ("row", "loss", "teacher_chrf", "student_chrf", "source", "reference", "teacher", "student")
+
+
+def worst_sentences(
+    sources: Sequence[str],
+    references: Sequence[str],
+    teacher: Sequence[str],
+    student: Sequence[str],
+    count: int | None = 50,
+) -> list[dict[str, Any]]:
+    """Sorts sentences by what the student loses.
+
+    Args:
+        sources: the texts that were translated.
+        references: their translations.
+        teacher: the teacher's translations.
+        student: the student's translations.
+        count: how many sentences at most; None takes all.
+
+    Returns:
+        For each sentence its row (from 1), the loss (chrF of the teacher - chrF of the student, each 0 to 100, against
+        the reference), both chrF, and the four texts; the largest loss first, equal ones in the order of the rows.
+
+    Raises:
+        DataError: there is no sentence, or the lists are not of the same length.
+    """
+    check_lengths(sources=sources, references=references, teacher=teacher, student=student)
+    scores = zip(sentence_chrf(teacher, references), sentence_chrf(student, references), strict=True)
+    texts = zip(sources, references, teacher, student, strict=True)
+    rows: list[dict[str, Any]] = [
+        dict(zip(COLUMNS, (row, round(above - below, 2), round(above, 2), round(below, 2), *four), strict=True))
+        for row, ((above, below), four) in enumerate(zip(scores, texts, strict=True), start=1)
+    ]
+    return sorted(rows, key=lambda entry: -entry["loss"])[:count]
+
+
+def write_worst_sentences(
+    path: str | Path,
+    sources: Sequence[str],
+    references: Sequence[str],
+    teacher: Sequence[str],
+    student: Sequence[str],
+    count: int | None = 50,
+) -> Path:
+    """Writes the sentences of `worst_sentences` into a file; one that is there is replaced.
+
+    Args:
+        path: .jsonl and .tsv hold one sentence per line, .md one table per sentence. Its folder is made if need be.
+        sources: the texts that were translated.
+        references: their translations.
+        teacher: the teacher's translations.
+        student: the student's translations.
+        count: how many sentences at most; None takes all.
+
+    Returns:
+        The path.
+
+    Raises:
+        DataError: an unknown suffix, no sentence, or lists of unequal length.
+    """
+    file = Path(path)
+    if file.suffix.lower() not in _WRITERS:
+        raise DataError(f"{file}: the suffix {file.suffix!r} is unknown; known are {', '.join(_WRITERS)}.")
+    rows = worst_sentences(sources, references, teacher, student, count)
+    file.parent.mkdir(parents=True, exist_ok=True)
+    text = io.StringIO(newline="")
+    _WRITERS[file.suffix.lower()](text, rows)
+    replace_text(file, text.getvalue())
+    return file
+
+
+def _write_json_lines(handle: IO[str], rows: list[dict[str, Any]]) -> None:
+    handle.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _write_tsv(handle: IO[str], rows: list[dict[str, Any]]) -> None:
+    writer = csv.DictWriter(handle, COLUMNS, delimiter="\t", lineterminator="\n")
+    writer.writeheader()
+    writer.writerows(rows)
+
+
+def _write_markdown(handle: IO[str], rows: list[dict[str, Any]]) -> None:
+    for row in rows:
+        handle.write(f"### Row {row['row']}: {row['loss']} chrF lost\n\n| | text | chrF |\n| --- | --- | --- |\n")
+        for name in ("source", "reference", "teacher", "student"):
+            handle.write(f"| {name} | {_cell(row[name])} | {row.get(f'{name}_chrf', '')} |\n")
+        handle.write("\n")
+
+
+def _cell(text: str) -> str:
+    """The text as it stands, where Markdown would see a table's border, markup or a new line."""
+    escaped = "".join(f"\\{sign}" if sign in "\\`*_[]<>|" else sign for sign in text)
+    return " ".join(escaped.split())
+
+
+_WRITERS: dict[str, Callable[[IO[str], list[dict[str, Any]]], None]] = {
+    ".jsonl": _write_json_lines,
+    ".tsv": _write_tsv,
+    ".md": _write_markdown,
+}
+
+
+# Measures a translator in memory, or a checkpoint on disk, against reference translations.
 
 _KIND = "a translator"
 # Heads that some encoder-decoders have besides the one that writes text. Such a checkpoint often opens as a translator
@@ -154,14 +416,14 @@ def open_translator(path: str, dtype: str | None = None) -> tuple[Any, Any]:
         TinyBertError: it holds no trained encoder-decoder that writes text, or no tokenizer.
     """
     check_folder(path)
-    config = open_config(path, _KIND)
+    config = open_config_as(path, _KIND)
     if not translates(config):
         raise TinyBertError(
             f"{path} is no translator: by its config.json it holds a {_class_of(config)}, which "
             f"{'writes no text' if config.is_encoder_decoder else 'has no decoder'}. Give the folder of a "
             "TinyBertForSeq2Seq or of another sequence-to-sequence model."
         )
-    model, tokenizer = open_model(path, "AutoModelForSeq2SeqLM", _KIND, dtype)
+    model, tokenizer = open_model_as(path, "AutoModelForSeq2SeqLM", _KIND, dtype)
     decoder_start_token(model)
     return model, tokenizer
 

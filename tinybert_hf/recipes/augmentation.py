@@ -1,27 +1,30 @@
-"""The stage in which the training rows get copies with other words."""
+"""The stages in which the training rows get copies with other words, or translations by the teacher."""
 
 from __future__ import annotations
 
 import json
 import sys
 from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data.augmentation import (
-    FileToAugment,
-    ReplacementSettings,
-    open_source,
-    source_of,
-    write_augmented,
-)
-from tinybert_hf.data.augmentation.augmented_file import IS_AUGMENTED
+from tinybert_hf.data.augmentation import IS_AUGMENTED, FileToAugment, write_augmented
+from tinybert_hf.data.augmentation_candidates import open_source, source_of
+from tinybert_hf.data.augmentation_words import ReplacementSettings
 from tinybert_hf.data.files import read_whole_file
-from tinybert_hf.data.shard_folder import replace_file
-from tinybert_hf.data.tasks.base import dataset_of
-from tinybert_hf.data.tasks.token_classification import TOKEN_CLASSIFICATION
+from tinybert_hf.data.pseudo_labels import (
+    BEST,
+    PseudoLabelSettings,
+    read_pseudo_labels,
+    repeated_target,
+    write_pseudo_labels,
+)
+from tinybert_hf.data.shards import replace_file
+from tinybert_hf.data.tasks import dataset_of
+from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TeacherError
-from tinybert_hf.recipes.progress import row_progress
+from tinybert_hf.recipes.folder import row_progress
 from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
@@ -29,9 +32,12 @@ if TYPE_CHECKING:
     from rich.console import Console
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
-    from tinybert_hf.data.augmentation import OpenedSource
-    from tinybert_hf.recipes.run_base import RunBase
-    from tinybert_hf.recipes.schema import AugmentationSettings, Recipe
+    from tinybert_hf.data.augmentation_candidates import OpenedSource
+    from tinybert_hf.recipes.schema import AugmentationSettings, PseudoLabels, Recipe
+    from tinybert_hf.recipes.stages import RunBase
+
+
+# The stage in which the training rows get copies with other words.
 
 AUGMENTATION = "augmentation"
 TEXT_COLUMNS = ("text", "text_pair", "tokens")
@@ -48,7 +54,7 @@ def augment_stage(run: RunBase[Any], settings: AugmentationSettings, folder: Pat
             run.say_notes(source.notes)
             report = write_copies(source, run.recipe, run.plan.data.part("train"), folder, run.console)
         run.folder.finish_stage(AUGMENTATION, report)
-    run.say(in_words(run.folder.result_of(AUGMENTATION)))
+    run.say(copies_in_words(run.folder.result_of(AUGMENTATION)))
 
 
 def open_words(recipe: Recipe, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> OpenedSource:
@@ -135,7 +141,7 @@ def read_copies(features: Features, folder: Path) -> Dataset:
     return dataset_of(columns, features)
 
 
-def in_words(report: Mapping[str, Any]) -> str:
+def copies_in_words(report: Mapping[str, Any]) -> str:
     """The counts as a line."""
     left = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in report["left"].items() if count)
     return (
@@ -151,3 +157,125 @@ def _rows_file(train: Dataset, columns: list[str], folder: Path) -> str:
     content = "".join(json.dumps(row) + "\n" for row in train.select_columns(columns)).encode()
     replace_file(file, lambda handle: handle.write(content))
     return str(file)
+
+
+# The stage in which the teacher translates what the student will learn from.
+
+REFERENCES, UNLABELLED = "references", "unlabelled"
+TITLES = {REFERENCES: "Training sources", UNLABELLED: "Unlabelled sources"}
+# More than this share left out says that the teacher does not fit the text, or the filters do not.
+MANY_LEFT_OUT = 0.2
+
+
+def write_translated_rows(
+    teacher: PreTrainedModel,
+    tokenizer: PreTrainedTokenizerBase,
+    recipe: Recipe,
+    pairs: Dataset,
+    folder: Path,
+    console: Console,
+) -> dict[str, dict[str, Any]]:
+    """Let the teacher translate the training sources, and the unlabelled ones where there are any.
+
+    Args:
+        teacher: on its device.
+        tokenizer: of the teacher.
+        recipe: its pseudo_labels say how.
+        pairs: the checked training rows.
+        folder: where the rows go; begun before, it goes on.
+        console: where the progress is shown.
+
+    Returns:
+        For each of the two the counts of a PseudoLabelReport.
+
+    Raises:
+        TinyBertError: a file or a translation that cannot be used.
+    """
+    labels = recipe.pseudo_labels
+    assert labels is not None
+    inputs = {REFERENCES: _own(labels, _pairs_file(pairs, folder), recipe.teacher.prefix)}
+    if labels.unlabelled_file is not None:
+        column = labels.unlabelled_column or recipe.data.source_column
+        inputs[UNLABELLED] = _settings(
+            labels, labels.unlabelled_file, column, recipe.teacher.prefix, target_column=None, select=BEST
+        )
+    reports = {}
+    for name, settings in inputs.items():
+        with row_progress(console, TITLES[name]) as progress:
+            report = write_pseudo_labels(
+                teacher, tokenizer, settings, folder / name, batch_size=labels.batch_size, progress=progress
+            )
+        reports[name] = {key: value for key, value in asdict(report).items() if key != "output"}
+        if report.rows_written:
+            reports[name]["repeated"] = repeated_target(read_pseudo_labels(folder / name))
+    return reports
+
+
+def read_translated_rows(folder: Path, reports: Mapping[str, Any]) -> Dataset:
+    """What `write_rows` has written: columns source and target."""
+    from datasets import concatenate_datasets
+
+    return concatenate_datasets([read_pseudo_labels(folder / name) for name in reports])
+
+
+def pseudo_labels_in_words(name: str, report: Mapping[str, Any]) -> str:
+    """The counts as a line."""
+    seconds = report["seconds"]
+    rate = f" ({report['rows_read'] / seconds:,.0f} rows/s)" if seconds else ""
+    left_out = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in report["filtered"].items())
+    return (
+        f"{TITLES[name]}: {report['rows_written']:,} of {report['rows_read']:,} translations kept, made in "
+        f"{seconds:,.0f} s{rate}; left out: {left_out or 'none'}."
+    )
+
+
+def pseudo_label_warnings(reports: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the counts say about the teacher."""
+    found = []
+    for name, report in reports.items():
+        if report["rows_written"] < (1 - MANY_LEFT_OUT) * report["rows_read"]:
+            share = 1 - report["rows_written"] / report["rows_read"]
+            found.append(
+                f"{TITLES[name]}: {share:.0%} of the teacher's translations were left out "
+                f"({', '.join(report['filtered'])}). Look at the teacher, or at the filters of pseudo_labels."
+            )
+        if report.get("repeated"):
+            found.append(f"{TITLES[name]}: {repetition_in_words(*report['repeated'])}")
+    return found
+
+
+def repetition_in_words(target: str, count: int) -> str:
+    """What a translation of many sources says about the teacher."""
+    return (
+        f"the teacher writes the same for {count:,} different texts ({target[:60]!r}): it hardly looks at what it "
+        "reads, and nothing can be learnt from it. Train it longer or on more pairs."
+    )
+
+
+def _own(labels: PseudoLabels, file: Path, prefix: str) -> PseudoLabelSettings:
+    return _settings(labels, str(file), "source", prefix, target_column="target", select=labels.select)
+
+
+def _settings(
+    labels: PseudoLabels, file: str, column: str, prefix: str, *, target_column: str | None, select: str
+) -> PseudoLabelSettings:
+    return PseudoLabelSettings(
+        file,
+        column,
+        target_column=target_column,
+        beams=labels.beams,
+        select=select,
+        prefix=prefix,
+        max_length_factor=labels.max_length_factor,
+        max_repeats=labels.max_repeats,
+    )
+
+
+def _pairs_file(pairs: Dataset, folder: Path) -> Path:
+    """The checked rows as a file: they may come from the Hub, or from a generator."""
+    file = folder / "pairs.jsonl"
+    folder.mkdir(parents=True, exist_ok=True)
+    lines = (json.dumps({"source": row["source"], "target": row["target"]}) + "\n" for row in pairs)
+    content = "".join(lines).encode()
+    replace_file(file, lambda handle: handle.write(content))
+    return file

@@ -1,20 +1,246 @@
-"""The settings of a distillation run, on top of transformers' own TrainingArguments."""
+"""The settings of a distillation run, on top of transformers' own: which are possible, usual, best."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import math
+from collections.abc import Collection, Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from typing import Any, ClassVar
+from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
 
-from transformers import Seq2SeqTrainingArguments, TrainingArguments
+import numpy as np
+from transformers import EarlyStoppingCallback, Seq2SeqTrainingArguments, TrainingArguments
+from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
 from tinybert_hf.distillation.layer_map import NO_LAYERS, contradiction
-from tinybert_hf.distillation.losses import DECODER_LOSSES, LOSSES, DistillationLoss, Loss, turned_off
+from tinybert_hf.distillation.losses import ANSWER_LOSSES, DECODER_LOSSES, LOSSES, DistillationLoss, Loss, turned_off
 from tinybert_hf.distillation.losses.entry import HEADS
 from tinybert_hf.distillation.projections import PROJECTIONS
-from tinybert_hf.errors import RecipeError, check_number
-from tinybert_hf.training.best_model import best_by
-from tinybert_hf.training.possible_numbers import check_numbers
+from tinybert_hf.errors import RecipeError, TinyBertError, check_number, check_temperature
+
+if TYPE_CHECKING:
+    from tinybert_hf.training.resumable import ResumableTrainer
+
+
+# How often a training that names no epochs goes over its rows: the fewer there are, the more often.
+
+
+class Readings(NamedTuple):
+    """What a training is to read.
+
+    Attributes:
+        rows: together, over all its epochs.
+        least: epochs, however many rows there are.
+        most: epochs, however few there are.
+    """
+
+    rows: int
+    least: int
+    most: int
+
+    def epochs(self, rows: int | None) -> float:
+        """Over so many rows; None: they cannot be counted, as in a stream, or do not matter."""
+        if not rows:
+            return float(self.least)
+        return float(min(self.most, max(self.least, math.ceil(self.rows / rows))))
+
+
+def count_rows(dataset: Any) -> int | None:
+    """Of a data set; None of a stream."""
+    return len(dataset) if hasattr(dataset, "__len__") else None
+
+
+# Which numbers a training can have; with another it would end at once and look like a finished one.
+
+_ABOVE_ZERO = ("epochs", "projection_learning_rate", "teacher_cache_limit_gb")
+_COUNTS = ("batch_size", "gradient_accumulation_steps", "train_rows", "early_stopping_patience")
+_ZERO_OR_MORE = (
+    "weight_decay",
+    "num_train_epochs",
+    "warmup_steps",
+    "early_stopping_threshold",
+    *(f"{name}_weight" for name in LOSSES),
+)
+
+
+def check_numbers(settings: Any, *, of: str = "", rate_may_be_zero: bool = False) -> None:
+    """Refuse settings of a training with a number that none can have, whichever of these fields they have.
+
+    Args:
+        settings: a phase, a fine-tuning, or arguments of a trainer.
+        of: whose they are, in front of each name in a message.
+        rate_may_be_zero: a learning rate of 0 is allowed, as transformers allows it.
+
+    Raises:
+        RecipeError: naming the field.
+    """
+    for name in _ABOVE_ZERO:
+        check_number(getattr(settings, name, None), of + name)
+    for name in _COUNTS:
+        check_number(getattr(settings, name, None), of + name, whole=True)
+    check_temperature(getattr(settings, "temperature", None), of + "temperature", error=RecipeError)
+    for name in _ZERO_OR_MORE:
+        check_number(getattr(settings, name, None), of + name, zero=True)
+    check_number(getattr(settings, "learning_rate", None), f"{of}learning_rate", zero=rate_may_be_zero)
+    check_number(getattr(settings, "warmup_ratio", None), f"{of}warmup_ratio", zero=True, below=1.0)
+
+
+def known_epochs(epochs: float | None) -> float:
+    """Epochs that are not open any more.
+
+    Raises:
+        RecipeError: they are.
+    """
+    if epochs is None:
+        raise RecipeError("The epochs of a training are still open; with_epochs fills them in.")
+    return epochs
+
+
+# Which checkpoint is the best one, and when a training stops early because none gets better.
+#
+# In a phase that only brings the layers together the head does not learn, so what it answers says nothing about the
+# student: there the best checkpoint is the one with the least distillation loss on the held-out rows.
+
+DISTILLATION_LOSS = "distillation_loss"
+OF_EVALUATION = (
+    "load_best_model_at_end",
+    "metric_for_best_model",
+    "greater_is_better",
+    "eval_strategy",
+    "eval_steps",
+    "eval_delay",
+    "eval_on_start",
+)
+"""TrainingArguments that a training without rows to evaluate on has no use for."""
+
+
+def learns_answers(losses: Collection[str]) -> bool:
+    """Whether a loss reaches the head, so that its answers are those of this training."""
+    return not set(ANSWER_LOSSES).isdisjoint(losses)
+
+
+def plain_name(metric: str | None) -> str:
+    """A metric without the prefix that evaluations give it."""
+    return (metric or "").removeprefix("eval_")
+
+
+def matching_strategies(given: Mapping[str, Any], *, has_eval: bool) -> dict[str, Any]:
+    """TrainingArguments with which each evaluation has its checkpoint, where the best one is wanted.
+
+    Args:
+        given: by the caller; what it names is checked, the rest is filled in.
+        has_eval: there are rows to evaluate on.
+
+    Raises:
+        RecipeError: nothing is evaluated, or checkpoints are written at other steps.
+    """
+    if not given.get("load_best_model_at_end"):
+        return {}
+    evaluates = IntervalStrategy(given.get("eval_strategy", "epoch" if has_eval else "no")).value
+    if evaluates == "no" or not has_eval:
+        why = "there are no rows to evaluate on (eval_dataset)" if not has_eval else "eval_strategy is 'no'"
+        raise RecipeError(f"load_best_model_at_end: no checkpoint can be called the best, since {why}. Leave it out")
+    saves = SaveStrategy(given.get("save_strategy", evaluates)).value
+    if saves not in (evaluates, "best"):
+        raise RecipeError(
+            f"load_best_model_at_end: the model is evaluated by eval_strategy {evaluates!r} and saved by "
+            f"save_strategy {saves!r}, so the best one may not be there. Leave save_strategy out, or say the "
+            "same for both"
+        )
+    if evaluates != "steps":
+        return {"save_strategy": saves}
+    steps = given.get("eval_steps") or given.get("save_steps") or 0.2  # a fifth of the run
+    return {"save_strategy": saves, "eval_steps": steps, "save_steps": steps}
+
+
+@contextmanager
+def refused_arguments() -> Iterator[None]:
+    """What TrainingArguments says of values that do not go together, as an error that a user can mend."""
+    try:
+        yield
+    except TinyBertError:
+        raise
+    except (ValueError, TypeError, ImportError) as error:
+        raise RecipeError(f"training_arguments: {str(error).strip()}") from error
+
+
+def best_by(losses: Collection[str], metric: str | None) -> str:
+    """The metric that the best checkpoint is chosen by; without the head, the distillation loss.
+
+    Args:
+        losses: that are computed.
+        metric: that was asked for; None: the usual one.
+
+    Raises:
+        RecipeError: a metric of a head that does not learn.
+    """
+    name = plain_name(metric)
+    if learns_answers(losses) or name in (DISTILLATION_LOSS, *losses):
+        return metric or "loss"
+    if name in ("", "loss"):
+        return DISTILLATION_LOSS
+    raise RecipeError(
+        f"metric_for_best_model is {metric!r}: it is a metric of the head, and no loss of this phase "
+        f"({', '.join(losses)}) teaches the head. Leave it out (then {DISTILLATION_LOSS} on the evaluation rows "
+        f"decides), or choose one of {', '.join((DISTILLATION_LOSS, *losses))}"
+    )
+
+
+def check_best_model(trainer: ResumableTrainer) -> None:
+    """Refuse before training what could not choose the best checkpoint, or stop early.
+
+    Raises:
+        RecipeError: no rows, no metric of that name, or one of a head that does not learn.
+    """
+    args, stops = trainer.args, stops_early(trainer)
+    if not (args.load_best_model_at_end or stops or args.save_strategy == SaveStrategy.BEST):
+        return
+    wanted = "early stopping" if stops else "load_best_model_at_end"
+    if trainer.eval_dataset is None or args.eval_strategy == IntervalStrategy.NO:
+        why = "no eval_dataset is given" if trainer.eval_dataset is None else "eval_strategy is 'no'"
+        raise RecipeError(f"{wanted}: nothing is evaluated, since {why}. Give what is missing, or leave it out")
+    if args.metric_for_best_model is None:
+        raise RecipeError(f"{wanted}: metric_for_best_model is not given. Name it, or set load_best_model_at_end")
+    known = trainer.evaluation_metrics()
+    if known is not None and plain_name(args.metric_for_best_model) not in known:
+        raise no_such_metric(args.metric_for_best_model, known)
+
+
+def no_such_metric(metric: str, known: Collection[str]) -> RecipeError:
+    """The error for a metric that no evaluation gives."""
+    kept = sorted(name for name in known if not name.endswith(("runtime", "_per_second", "_compilation_time")))
+    labels = " (a loss on the labels needs rows with labels)" if plain_name(metric) == "loss" else ""
+    return RecipeError(
+        f"metric_for_best_model is {metric!r}, which the evaluation does not give{labels}. It gives: "
+        f"{', '.join(kept) or 'nothing'}"
+    )
+
+
+def resume_early_stopping(trainer: ResumableTrainer) -> None:
+    """Count again, from the log, how often nothing got better: a checkpoint does not bring that number back.
+
+    A training that had stopped already is not gone on with.
+    """
+    args, key = trainer.args, f"eval_{plain_name(trainer.args.metric_for_best_model)}"
+    values = [entry[key] for entry in trainer.state.log_history if key in entry and entry["step"] > 0]
+    better = np.greater if args.greater_is_better else np.less
+    for callback in stops_early(trainer):
+        best, count = None, 0
+        for value in values:
+            gained = best is None or (better(value, best) and abs(value - best) > callback.early_stopping_threshold)
+            count = 0 if gained else count + 1
+            best = value if best is None or better(value, best) else best
+        callback.early_stopping_patience_counter = count
+        if count >= callback.early_stopping_patience:
+            trainer.control.should_training_stop = True
+
+
+def stops_early(trainer: ResumableTrainer) -> list[EarlyStoppingCallback]:
+    """The callbacks that stop a training once it gets no better; none: it does not stop early."""
+    return [one for one in trainer.callback_handler.callbacks if isinstance(one, EarlyStoppingCallback)]
+
+
+# The settings of a distillation run, on top of transformers' own TrainingArguments.
 
 EXTRA = "extra"
 # What a phase computes where no weight is given: Jiao et al. 2020, section 3.2; "joint" does both phases at once, and

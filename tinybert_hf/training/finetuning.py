@@ -11,19 +11,16 @@ from typing import Any
 import torch
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, TrainingArguments
 
-from tinybert_hf.data.held_folder import held_folder
-from tinybert_hf.distillation.shapes import is_translator
+from tinybert_hf.checkpoints import check_batch, put_in_place, with_fitting_settings
+from tinybert_hf.checkpoints.input_limits import without_unread_segments
+from tinybert_hf.data.shards import held_folder
+from tinybert_hf.distillation.architecture import is_translator
 from tinybert_hf.errors import DataError, OutputFolderError
-from tinybert_hf.opening import check_batch, put_in_place, with_fitting_settings
-from tinybert_hf.opening.input_limits import without_unread_segments
-from tinybert_hf.training.base import ResumableTrainer
-from tinybert_hf.training.best_model import matching_strategies
-from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
-from tinybert_hf.training.origin import origin_of, settings_of
-from tinybert_hf.training.possible_numbers import check_numbers, known_epochs
-from tinybert_hf.training.preparation import example_rows
-from tinybert_hf.training.usual_epochs import Readings, count_rows
-from tinybert_hf.training.word_collation import collator_for, labels_tokens
+from tinybert_hf.training.arguments import Readings, check_numbers, count_rows, known_epochs, matching_strategies
+from tinybert_hf.training.checkpoints import complete_checkpoint, origin_of, settings_of, step_of
+from tinybert_hf.training.collators import collator_for, labels_tokens
+from tinybert_hf.training.resumable import ResumableTrainer
+from tinybert_hf.training.setup import example_rows
 
 USUAL_LEARNING_RATE = 5e-5
 _READINGS = Readings(10_000, 3, 10)

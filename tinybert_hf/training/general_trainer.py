@@ -10,9 +10,9 @@ import torch
 from torch import Tensor, nn
 from transformers import TrainerCallback
 
-from tinybert_hf.distillation.batches import attention_mask
-from tinybert_hf.training.best_model import DISTILLATION_LOSS, plain_name
-from tinybert_hf.training.held_out import held_out_losses
+from tinybert_hf.distillation.batch import attention_mask
+from tinybert_hf.training.arguments import DISTILLATION_LOSS, plain_name
+from tinybert_hf.training.logs import held_out_losses
 from tinybert_hf.training.trainer import DistillationTrainer
 
 

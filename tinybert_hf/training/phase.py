@@ -10,15 +10,19 @@ from typing import Any
 from tinybert_hf.distillation.losses import ANSWER_LOSSES, LOSSES, MAP_NAMES
 from tinybert_hf.errors import RecipeError
 from tinybert_hf.training.arguments import (
+    DISTILLATION_LOSS,
     DistillationArguments,
+    Readings,
     Seq2SeqDistillationArguments,
     check_cached_losses,
+    check_numbers,
+    known_epochs,
+    learns_answers,
+    plain_name,
+    refused_arguments,
     resolve_loss_weights,
 )
-from tinybert_hf.training.best_model import DISTILLATION_LOSS, learns_answers, plain_name, refused_arguments
 from tinybert_hf.training.finetuning import common_arguments
-from tinybert_hf.training.possible_numbers import check_numbers, known_epochs
-from tinybert_hf.training.usual_epochs import Readings
 
 NARROW = 192
 """Up to this width a student wants higher rates, and of few rows more epochs (docs/choosing.md)."""

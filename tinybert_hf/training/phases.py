@@ -1,9 +1,12 @@
-"""A distillation run as a list of phases, each finished, resumed or skipped as a whole."""
+"""Phases one after the other: each kept, so that a stopped run goes on after the last, with its projections."""
 
 from __future__ import annotations
 
+import json
 import random
-from collections.abc import Callable, Mapping, Sequence
+import shutil
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict
 from functools import partial, wraps
 from pathlib import Path
@@ -11,43 +14,198 @@ from typing import Any, ParamSpec, TypeVar
 
 import numpy as np
 import torch
-from safetensors.torch import load_file
+from safetensors import SafetensorError
+from safetensors.torch import load_file, save_file
+from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, PreTrainedModel
 
-from tinybert_hf.data.held_folder import held_folder, is_first_process
+from tinybert_hf.checkpoints import PROJECTIONS_FILE, put_in_place
+from tinybert_hf.data.shards import file_digest, held_folder, is_first_process, replace_file
+from tinybert_hf.distillation.architecture import encoder_shape, is_translator
 from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
-from tinybert_hf.distillation.losses.extra import own_losses
-from tinybert_hf.distillation.projections import AnyProjections
-from tinybert_hf.distillation.shapes import encoder_shape, is_translator
+from tinybert_hf.distillation.losses.entry import own_losses
+from tinybert_hf.distillation.objective import Objective
+from tinybert_hf.distillation.projections import AnyProjections, Projections
 from tinybert_hf.distillation.teachers import AnyTeacher, settled
-from tinybert_hf.training.arguments import losses_of_phase
-from tinybert_hf.training.automatic_cache import cache_to_fill, pays
-from tinybert_hf.training.cache_folder import MANIFEST
-from tinybert_hf.training.cache_opening import refuse_other_cache
-from tinybert_hf.training.checkpoints import complete_checkpoint, step_of
-from tinybert_hf.training.distillation_model import load_extra_losses
+from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.training.arguments import count_rows, losses_of_phase
+from tinybert_hf.training.cache_files import MANIFEST
+from tinybert_hf.training.checkpoints import check_origin, complete_checkpoint, origin_of, settings_of, step_of
 from tinybert_hf.training.finetuning import best_step, final_metrics
-from tinybert_hf.training.origin import origin_of, settings_of
+from tinybert_hf.training.logs import phase_log
 from tinybert_hf.training.phase import Phase, PhaseResult
-from tinybert_hf.training.phase_files import (
-    MADE_FROM,
-    OWN_CACHE,
-    PHASE_FILE,
-    RESULT_FILE,
-    STUDENT_WEIGHTS,
-    check_same_origin,
-    check_same_phases,
-    finish,
-    finished,
-    remove_unneeded,
-    said_if_not_written,
-    write_json,
-)
-from tinybert_hf.training.phase_log import phase_log
-from tinybert_hf.training.phase_projections import kept_projections, that_fit
-from tinybert_hf.training.seq2seq_trainer import Seq2SeqDistillationTrainer
-from tinybert_hf.training.trainer import DistillationTrainer
-from tinybert_hf.training.usual_epochs import count_rows
+from tinybert_hf.training.resumable import whole_state
+from tinybert_hf.training.setup import new_projections
+from tinybert_hf.training.teacher_cache import cache_to_fill, pays, refuse_other_cache
+from tinybert_hf.training.trainer import DistillationTrainer, Seq2SeqDistillationTrainer, load_extra_losses
+from tinybert_hf.wording import capital, to_write
+
+# What a phase leaves in its folder, and whether it is still that.
+
+PHASE_FILE = "phase.json"
+RESULT_FILE = "result.json"
+LOG_FILE = "log.json"
+STUDENT_WEIGHTS = "student/model.safetensors"
+MADE_FROM = "made_from"
+OWN_CACHE = "teacher_cache"
+
+
+def check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
+    """Refuse to go on with a run whose finished or begun phases had other settings."""
+    for index, phase in enumerate(phases):
+        for path in folder.glob(f"{index}-*/{PHASE_FILE}"):
+            there, now = json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(asdict(phase)))
+            there.pop(MADE_FROM, None)
+            names = [name for name in {**there, **now} if there.get(name) != now.get(name)]
+            if names:
+                differ = ", ".join(f"{name}: {there.get(name)} there, {now.get(name)} now" for name in names)
+                raise OutputFolderError(
+                    f"{path.parent} was begun with other settings of phase {index} ({differ}). Epochs that are left "
+                    f"open follow the number of rows. Give another output folder, or remove {folder} to start anew."
+                )
+
+
+def check_same_origin(folder: Path, origin: Mapping[str, Any]) -> None:
+    """Refuse to go on with a run that was begun with another teacher, tokenizer, student or other rows."""
+    for path in sorted(folder.glob(f"*-*/{PHASE_FILE}")):
+        there = json.loads(path.read_text(encoding="utf-8")).get(MADE_FROM)
+        if there is not None:  # an earlier version did not note it
+            advice = f"Give what it was begun with, or another output folder; or remove {folder} to start anew."
+            check_origin(there, origin, folder.parent, advice)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """Beside, then renamed: a run that is stopped here leaves no half of it."""
+    replace_file(path, lambda handle: handle.write(json.dumps(content).encode()))
+
+
+@contextmanager
+def said_if_not_written(path: Path) -> Iterator[None]:
+    """An error of the disk as one of ours, with what to do."""
+    try:
+        yield
+    except (OSError, SafetensorError) as error:
+        raise OutputFolderError(
+            f"{path} could not be written: {error}. {capital(to_write(error))}, and give the same call again: what is "
+            "finished stays, and a phase that was stopped goes on from its last checkpoint, where it has one."
+        ) from error
+
+
+def finished(work: Path) -> PhaseResult:
+    """The result of a phase that was finished, its files checked."""
+    try:
+        content = json.loads((work / RESULT_FILE).read_text(encoding="utf-8"))
+        digests: dict[str, str] = content.pop("sha256")
+        result = PhaseResult(**content)
+    except (ValueError, TypeError, KeyError, AttributeError, RecursionError) as error:
+        raise OutputFolderError(
+            f"{work / RESULT_FILE} is damaged ({error}). Remove {work} to repeat the phase."
+        ) from None
+    for name, digest in digests.items():
+        path = work / name
+        if not path.is_file() or file_digest(path) != digest:
+            what = "has been changed since it was written" if path.is_file() else "is missing"
+            raise OutputFolderError(f"{path} {what}. Remove {work} to repeat the phase.")
+    return result
+
+
+def finish(
+    work: Path,
+    student: PreTrainedModel,
+    processing_class: Any,
+    beside: Mapping[str, nn.Module],
+    result: PhaseResult,
+    log: Mapping[str, Any],
+) -> None:
+    """Write student, log and result; then remove what only a stopped phase needs.
+
+    Args:
+        work: folder of the phase.
+        student: that it made.
+        processing_class: saved with the student.
+        beside: modules that are kept with it (projections, weights of losses), by the name of their file.
+        result: of the phase.
+        log: of the phase.
+    """
+    shutil.rmtree(work / "student", ignore_errors=True)  # of a run that was stopped right here
+    put_in_place(student, processing_class, work / "student")
+    written = [STUDENT_WEIGHTS]
+    for name, module in beside.items():
+        save_file(whole_state(module), work / name)
+        written.append(name)
+    write_json(work / LOG_FILE, log)
+    digests = {name: file_digest(work / name) for name in written}
+    write_json(work / RESULT_FILE, {**asdict(result), "sha256": digests})
+    remove_unneeded(work)
+
+
+def remove_unneeded(work: Path) -> None:
+    """Remove what only a phase that is not finished needs."""
+    for unneeded in (*work.glob("checkpoint-*"), work / OWN_CACHE):
+        shutil.rmtree(unneeded, ignore_errors=True)
+
+
+# The projections that a phase begins with: new ones, those of the phase before, or those a student came with.
+
+
+def _projections_of(student: PreTrainedModel, teacher: AnyTeacher, phase: Phase) -> AnyProjections:
+    """New projections as this phase makes them."""
+    has_decoder = is_translator(student)
+    losses = tuple(phase.loss_weights(has_decoder=has_decoder))
+    named = phase.named_losses
+    objective = Objective.between(student, teacher, losses=losses, named=named, **phase.layer_maps)
+    return new_projections(phase.projection, student, teacher, objective)
+
+
+def kept_projections(work: Path, student: PreTrainedModel, teacher: AnyTeacher, phase: Phase) -> AnyProjections | None:
+    """The projections that a finished phase ended with."""
+    if not (work / PROJECTIONS_FILE).is_file():
+        return None
+    projections = _projections_of(student, teacher, phase)
+    projections.load_state_dict(load_file(work / PROJECTIONS_FILE))
+    return projections
+
+
+def projections_from(
+    kept: Mapping[str, Tensor], student: PreTrainedModel, teacher: AnyTeacher, phase: Phase
+) -> Projections | None:
+    """The projections of a phase, begun with those that a student was saved with.
+
+    One map for all layers serves as the start of one for each.
+
+    Args:
+        kept: from `read_projections`.
+        student: the model that they were saved with.
+        teacher: of the phase.
+        phase: says which layers are projected, and how.
+
+    Returns:
+        None where the phase projects nothing, or where they are for a teacher of another width.
+    """
+    made = _projections_of(student, teacher, phase)
+    if not isinstance(made, Projections) or made.is_empty:
+        return None
+    state = {}
+    for name, value in made.state_dict().items():
+        part = name.rpartition(".")[2]
+        start = kept.get(name, kept.get(f"maps.shared.{part}"))
+        if start is None or start.shape != value.shape:
+            return None
+        state[name] = start
+    made.load_state_dict(state)
+    return made
+
+
+def that_fit(
+    projections: AnyProjections | None, student: PreTrainedModel, teacher: AnyTeacher, phase: Phase
+) -> AnyProjections | None:
+    """The projections of the phase before, where this phase would make the same ones; else None."""
+    if projections is None or projections.is_empty:
+        return None
+    return projections if projections.same_as(_projections_of(student, teacher, phase)) else None
+
+
+# A distillation run as a list of phases, each finished, resumed or skipped as a whole.
 
 Parameters = ParamSpec("Parameters")
 Result = TypeVar("Result")

@@ -1,11 +1,12 @@
-"""The Trainer that distils."""
+"""The Trainer that distils, and its twin for translators."""
 
 from __future__ import annotations
 
 import copy
 import inspect
 import os
-from collections.abc import Callable, Mapping, Sequence, Sized
+from collections.abc import Callable, Iterator, Mapping, Sequence, Sized
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, cast
 
@@ -13,48 +14,169 @@ import torch
 from accelerate.utils import DynamoBackend
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
-from transformers import PreTrainedModel, Seq2SeqTrainer, set_seed
+from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Seq2SeqTrainer, TrainingArguments, set_seed
 from transformers.utils.generic import find_labels
 
-from tinybert_hf.distillation.batches import WORD_STARTS, Counts, attention_mask
-from tinybert_hf.distillation.bfloat16 import multiplies_in_bfloat16
+from tinybert_hf.checkpoints import PROJECTIONS_FILE, with_fitting_settings
+from tinybert_hf.distillation.batch import WORD_STARTS, Counts, attention_mask, labels_of, masks_of
 from tinybert_hf.distillation.capture import Capture, model_inputs
 from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
-from tinybert_hf.distillation.losses.extra import own_losses
+from tinybert_hf.distillation.losses.entry import own_losses
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import AnyProjections
-from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher, settled
+from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher, multiplies_in_bfloat16, settled
 from tinybert_hf.errors import OutputFolderError, TinyBertError
-from tinybert_hf.opening import PROJECTIONS_FILE, with_fitting_settings
-from tinybert_hf.training.answer_record import AnswerRecord
-from tinybert_hf.training.arguments import DistillationArguments, check_cached_losses, losses_of_phase
-from tinybert_hf.training.base import ResumableTrainer
-from tinybert_hf.training.best_model import DISTILLATION_LOSS, check_best_model, plain_name
-from tinybert_hf.training.cache_opening import open_teacher_cache
-from tinybert_hf.training.compilation import compiled
-from tinybert_hf.training.distillation_model import EXTRA_LOSSES_FILE, DistillationModel
-from tinybert_hf.training.held_out import held_out_losses
-from tinybert_hf.training.loss_curve import LossCurve
-from tinybert_hf.training.model_card import write_model_card
-from tinybert_hf.training.model_checks import (
+from tinybert_hf.training.arguments import (
+    DISTILLATION_LOSS,
+    DistillationArguments,
+    Seq2SeqDistillationArguments,
+    check_best_model,
+    check_cached_losses,
+    losses_of_phase,
+    plain_name,
+)
+from tinybert_hf.training.checkpoints import origin_of
+from tinybert_hf.training.collators import OwnTokensCollator, collator_for, own_inputs
+from tinybert_hf.training.logs import LossCurve, held_out_losses, write_model_card
+from tinybert_hf.training.resumable import ResumableTrainer, load_whole_state, whole_state
+from tinybert_hf.training.setup import (
     check_cache,
     check_kind,
     check_own_modules,
     check_rows,
     check_vocabularies,
-)
-from tinybert_hf.training.origin import origin_of
-from tinybert_hf.training.own_tokens import OwnTokensCollator, own_inputs
-from tinybert_hf.training.preparation import (
+    evaluate_teachers,
     example_rows,
     fit_projections,
     new_projections,
     unreached_parameters,
 )
-from tinybert_hf.training.sharding import load_whole_state, whole_state
-from tinybert_hf.training.teacher_cache import CachingCollator, TeacherCache, capture_from
-from tinybert_hf.training.teacher_metrics import evaluate_teachers
-from tinybert_hf.training.word_collation import collator_for
+from tinybert_hf.training.teacher_cache import (
+    AnswerRecord,
+    CachingCollator,
+    TeacherCache,
+    capture_from,
+    open_teacher_cache,
+)
+
+# torch.compile for the models that a trainer captures from.
+
+
+@contextmanager
+def compiled(models: Sequence[nn.Module], args: TrainingArguments) -> Iterator[None]:
+    """Compile the models in place while they train, if `args.torch_compile` asks for it.
+
+    In place, because a wrapper round a model would hide it: queries and keys are taken from the model itself, and
+    checkpoints and attributes are its own. Each keeps its class, its parameters and their names.
+
+    Args:
+        models: student and teachers.
+        args: `torch_compile`, `torch_compile_backend` and `torch_compile_mode` as for every Trainer.
+    """
+    if not args.torch_compile:
+        yield
+        return
+    for model in models:
+        # Batches of text differ in length: what is compiled for one length would be compiled again for the next.
+        model.compile(backend=args.torch_compile_backend or "inductor", mode=args.torch_compile_mode, dynamic=True)
+    try:
+        yield
+    finally:
+        for model in models:
+            model._compiled_call_impl = None
+
+
+# The student together with its projections: what the trainer wraps, steps and checkpoints.
+
+EXTRA_LOSSES_FILE = "extra_losses.safetensors"
+"""In a checkpoint: the weights of losses of one's own."""
+
+
+def weights_of_losses(losses: Mapping[str, DistillationLoss]) -> nn.ModuleDict:
+    """The losses of one's own that are modules, by name."""
+    own = {name: loss.function for name, loss in losses.items()}
+    return nn.ModuleDict({name: one for name, one in own.items() if isinstance(one, nn.Module)})
+
+
+def load_extra_losses(folder: Path, losses: Mapping[str, DistillationLoss]) -> None:
+    """Give losses of one's own the weights that a finished phase ended with.
+
+    Args:
+        folder: of the phase.
+        losses: those of the phase.
+    """
+    modules = weights_of_losses(losses)
+    if modules.state_dict():
+        load_whole_state(modules, load_file(folder / EXTRA_LOSSES_FILE))
+
+
+class DistillationModel(nn.Module):
+    """Called with what the teachers show of a batch it returns the losses, otherwise it is the student.
+
+    The projections, and the weights of losses of one's own, are used inside this forward, so that wrappers such as
+    DistributedDataParallel see every parameter. Any other attribute (`config`, `save_pretrained`, ...) is the
+    student's.
+    """
+
+    # The losses are divided by counts of the whole batch here; the student's own loss is only used in evaluation.
+    accepts_loss_kwargs = False
+
+    def __init__(self, student: PreTrainedModel, projections: AnyProjections, objective: Objective) -> None:
+        super().__init__()
+        self.student = student
+        self.projections = projections
+        self.extra_losses = weights_of_losses(objective.extra_losses)
+        self.objective = objective
+        self.is_sharded = False
+
+    def get_input_embeddings(self) -> nn.Module | None:
+        """The student's; none where the parameters are sharded.
+
+        Accelerate would put embeddings and head into groups of their own, and of a weight that two modules share torch
+        wants both in one group. Unnamed, they all stay in that of the whole model.
+        """
+        return None if self.is_sharded else self.student.get_input_embeddings()
+
+    def get_output_embeddings(self) -> nn.Module | None:
+        """As `get_input_embeddings`."""
+        return None if self.is_sharded else self.student.get_output_embeddings()
+
+    def __getattr__(self, name: str) -> Any:
+        try:
+            return super().__getattr__(name)
+        except AttributeError:
+            return getattr(super().__getattr__("student"), name)
+
+    def forward(
+        self,
+        batch: Mapping[str, Any] | None = None,
+        teachers: tuple[Capture, ...] | None = None,
+        counts: Counts | None = None,
+        **inputs: Any,
+    ) -> Any:
+        """The losses by name towards the teachers, or the student's own output where there is no capture of them.
+
+        Args:
+            batch: rows, with `labels` (or the positions of an answer) for the label loss and the decoder's input.
+            teachers: from `Objective.capture_teachers`, of the same batch.
+            counts: what the means divide by; None: the counts of this batch.
+            **inputs: the student's inputs, where it is to be itself.
+        """
+        if teachers is None:
+            return self.student(**inputs) if batch is None else self.student(batch, **inputs)
+        assert batch is not None
+        return self.objective.compute(
+            self.objective.capture_student(self.student, batch),
+            teachers,
+            masks_of(batch),
+            self.projections,
+            counts,
+            labels=labels_of(batch),
+            batch=batch,
+        )
+
+
+# The Trainer that distils.
 
 FILLER = "is_filler"  # marks a batch that is computed, and counted as nothing
 
@@ -571,3 +693,40 @@ class DistillationTrainer(ResumableTrainer):
             return method(*args)
         finally:
             self.model = wrapped
+
+
+# The Trainer that distils translators.
+
+
+class Seq2SeqDistillationTrainer(DistillationTrainer, Seq2SeqTrainer):
+    """transformers' Seq2SeqTrainer, with a teacher: `DistillationTrainer` for an encoder with a decoder.
+
+    The rows have `input_ids`, `attention_mask` and `labels` (target ids). Each model makes what its decoder reads from
+    the labels, so the two may start their targets with different tokens. `predict_with_generate` and its metrics work
+    as in Seq2SeqTrainer.
+    """
+
+    def __init__(
+        self,
+        model: PreTrainedModel | None,
+        teacher: AnyTeacher | Sequence[PreTrainedModel],
+        args: Seq2SeqDistillationArguments,
+        **kwargs: Any,
+    ) -> None:
+        """As DistillationTrainer; batches are padded by DataCollatorForSeq2Seq unless another collator is given.
+
+        Args:
+            model: the student, for example a TinyBertForSeq2Seq; None where `model_init` makes it.
+            teacher: a translator with the same tokenizer, or several.
+            args: the settings.
+            **kwargs: as for DistillationTrainer.
+
+        Raises:
+            TinyBertError: two models that do not fit.
+        """
+        tokenizer = kwargs.get("processing_class")
+        if model is not None:
+            tokenizer = with_fitting_settings(tokenizer, model)
+        if kwargs.get("data_collator") is None and tokenizer is not None:
+            kwargs["data_collator"] = DataCollatorForSeq2Seq(tokenizer)
+        super().__init__(model, teacher, args, **kwargs)

@@ -14,9 +14,11 @@ import tiny_masked_lm
 from killed_runs import in_child, wait
 from tiny_masked_lm import write_rows
 
-from tinybert_hf.data.augmentation import FileToAugment, ReplacementSettings, dry_run, words_from, write_augmented
+from tinybert_hf.data.augmentation import FileToAugment, dry_run, write_augmented
+from tinybert_hf.data.augmentation_candidates import words_from
+from tinybert_hf.data.augmentation_words import ReplacementSettings
 from tinybert_hf.data.files import read_whole_file
-from tinybert_hf.data.held_folder import held_folder
+from tinybert_hf.data.shards import held_folder
 from tinybert_hf.errors import DataError, OutputFolderError
 
 ROWS: list[dict[str, Any]] = [

@@ -7,9 +7,9 @@ from typing import Any
 import pytest
 import tiny_masked_lm
 
-from tinybert_hf.data.augmentation import Augmenter, ReplacementSettings, words_from
-from tinybert_hf.data.augmentation.augmenter import NOTHING_TO_REPLACE, WORDS_BEYOND, WORDS_UNKNOWN
-from tinybert_hf.data.augmentation.words import replaceable_words
+from tinybert_hf.data.augmentation import NOTHING_TO_REPLACE, WORDS_BEYOND, WORDS_UNKNOWN, Augmenter
+from tinybert_hf.data.augmentation_candidates import words_from
+from tinybert_hf.data.augmentation_words import ReplacementSettings, replaceable_words
 from tinybert_hf.errors import DataError
 
 

@@ -2,7 +2,7 @@
 
 import torch
 
-from tinybert_hf.data.augmentation.best import DOUBTFUL, best, best_exactly
+from tinybert_hf.data.augmentation_candidates import DOUBTFUL, best, best_exactly
 
 
 def test_the_best_of_each_row() -> None:

@@ -11,9 +11,8 @@ import pytest
 import tiny_masked_lm
 import torch
 
-from tinybert_hf.data.augmentation.glove import GloveVectors
-from tinybert_hf.data.augmentation.neighbours import EmbeddingNeighbours, WordTable
-from tinybert_hf.data.augmentation.vocabulary import Vocabulary
+from tinybert_hf.data.augmentation_candidates import EmbeddingNeighbours, GloveVectors, WordTable
+from tinybert_hf.data.augmentation_words import Vocabulary
 from tinybert_hf.errors import DataError
 
 
@@ -165,7 +164,7 @@ def test_tabs_between_a_word_and_its_numbers(tmp_path: Path) -> None:
 def test_vectors_that_unpack_without_end_are_refused_at_the_usual_bound(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, line: bytes
 ) -> None:
-    monkeypatch.setattr("tinybert_hf.data.lines.UNPACKED_ANYWAY", 1 << 20)
+    monkeypatch.setattr("tinybert_hf.data.raw_rows.UNPACKED_ANYWAY", 1 << 20)
     with gzip.open(tmp_path / "bomb.txt.gz", "wb") as handle:
         handle.write("\n".join([*LINES, ""]).encode())
         handle.writelines([line] * 3)

@@ -8,12 +8,9 @@ import torch
 from transformers import AlbertConfig, AutoModelForMaskedLM, DistilBertConfig, ElectraConfig, RobertaConfig
 
 from tinybert_hf import TinyBertConfig
-from tinybert_hf.data.augmentation import ReplacementSettings, words_from
-from tinybert_hf.data.augmentation.best import DOUBTFUL
-from tinybert_hf.data.augmentation.masking import Masking
-from tinybert_hf.data.augmentation.predictions import MaskedText, Predictions
-from tinybert_hf.data.augmentation.vocabulary import Vocabulary
-from tinybert_hf.opening import limits_of
+from tinybert_hf.checkpoints import limits_of
+from tinybert_hf.data.augmentation_candidates import DOUBTFUL, MaskedText, Predictions, words_from
+from tinybert_hf.data.augmentation_words import Masking, ReplacementSettings, Vocabulary
 
 SIZES = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 48}
 TEXTS = [*tiny_masked_lm.sentences(25), "电影很好看", "music", "这部 film 难听"]

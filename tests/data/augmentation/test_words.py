@@ -2,7 +2,7 @@
 
 import pytest
 
-from tinybert_hf.data.augmentation.words import replaceable_words, with_words
+from tinybert_hf.data.augmentation_words import replaceable_words, with_words
 
 
 @pytest.mark.parametrize(

@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 from transformers import BertTokenizer
 
-from tinybert_hf.data.corpus.packing import Packer, SpecialTokens
+from tinybert_hf.data.corpus import Packer, SpecialTokens
 
 CLS, SEP = 101, 102
 SPECIAL = SpecialTokens((CLS,), (SEP,), (SEP,))

@@ -14,15 +14,18 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from tinybert_hf.distillation.layer_map import compares_nothing
-from tinybert_hf.distillation.losses.answers import towards_labels, towards_teachers
 from tinybert_hf.distillation.losses.attention import attention_loss
-from tinybert_hf.distillation.losses.embedding import embedding_loss
-from tinybert_hf.distillation.losses.entry import AnswerLoss, LayerLoss, Loss, LossInputs, chosen_map
-from tinybert_hf.distillation.losses.extra import DistillationLoss
-from tinybert_hf.distillation.losses.hidden_state import hidden_state_loss
-from tinybert_hf.distillation.losses.label import label_loss
-from tinybert_hf.distillation.losses.prediction import prediction_loss
-from tinybert_hf.distillation.losses.spans import SPANS, span_label_loss, span_prediction_loss
+from tinybert_hf.distillation.losses.entry import AnswerLoss, DistillationLoss, LayerLoss, Loss, LossInputs, chosen_map
+from tinybert_hf.distillation.losses.hidden_state import embedding_loss, hidden_state_loss
+from tinybert_hf.distillation.losses.prediction import (
+    SPANS,
+    label_loss,
+    prediction_loss,
+    span_label_loss,
+    span_prediction_loss,
+    towards_labels,
+    towards_teachers,
+)
 
 # s, t: the captured layer of student and teacher; p: the projection; at: masks and counts of the step.
 LOSSES: dict[str, LayerLoss | AnswerLoss] = {

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
-from tinybert_hf.distillation.batches import at_least_some, causal_pairs
+from tinybert_hf.distillation.batch import at_least_some, causal_pairs
 from tinybert_hf.distillation.capture import AttentionRecord
 from tinybert_hf.errors import CaptureError
 

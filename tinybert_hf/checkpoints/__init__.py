@@ -1,0 +1,78 @@
+"""Saved models, whoever made them: nothing in the folder runs, damaged files are refused, changes are said.
+
+And what is written is put in place, so that a folder is whole or absent.
+"""
+
+from tinybert_hf.checkpoints.exported import EXPORT_FILE, ExportedModel, is_exported, open_exported, require
+from tinybert_hf.checkpoints.input_limits import (
+    InputLimits,
+    check_batch,
+    check_ids,
+    check_length,
+    check_tokens,
+    fit_tokenizer,
+    limits_of,
+    with_fitting_settings,
+)
+from tinybert_hf.checkpoints.integrity import (
+    check_folder,
+    check_manifest,
+    check_writable,
+    damaged_weights,
+    made_beside,
+    modules_of,
+    open_config,
+    put_in_place,
+    reason_of,
+    refusing,
+)
+from tinybert_hf.checkpoints.loading import (
+    HEADS,
+    PROJECTIONS_FILE,
+    QUESTION_ANSWERING,
+    TEXT_CLASSIFICATION,
+    Head,
+    check_folder_files,
+    open_model,
+    read_projections,
+    task_of,
+)
+from tinybert_hf.checkpoints.tokenizers import carry_modules, open_tokenizer, sentence_steps
+
+__all__ = [
+    "EXPORT_FILE",
+    "HEADS",
+    "PROJECTIONS_FILE",
+    "QUESTION_ANSWERING",
+    "TEXT_CLASSIFICATION",
+    "ExportedModel",
+    "Head",
+    "InputLimits",
+    "carry_modules",
+    "check_batch",
+    "check_folder",
+    "check_folder_files",
+    "check_ids",
+    "check_length",
+    "check_manifest",
+    "check_tokens",
+    "check_writable",
+    "damaged_weights",
+    "fit_tokenizer",
+    "is_exported",
+    "limits_of",
+    "made_beside",
+    "modules_of",
+    "open_config",
+    "open_exported",
+    "open_model",
+    "open_tokenizer",
+    "put_in_place",
+    "read_projections",
+    "reason_of",
+    "refusing",
+    "require",
+    "sentence_steps",
+    "task_of",
+    "with_fitting_settings",
+]

@@ -1,0 +1,482 @@
+"""Exports a saved model: written beside, compared with the model, and renamed."""
+
+from __future__ import annotations
+
+import inspect
+import json
+import math
+import os
+import shutil
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import asdict, dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.checkpoints import (
+    EXPORT_FILE,
+    HEADS,
+    QUESTION_ANSWERING,
+    TEXT_CLASSIFICATION,
+    carry_modules,
+    check_writable,
+    made_beside,
+    open_exported,
+    open_model,
+    require,
+    sentence_steps,
+)
+from tinybert_hf.checkpoints.exported import held_output
+from tinybert_hf.checkpoints.integrity import read_object
+from tinybert_hf.conversion.export import Format, format_named
+from tinybert_hf.conversion.export.source import ENCODER, TRANSLATION, Source, open_source
+from tinybert_hf.data import TASKS
+from tinybert_hf.data.demo import demo_sentiment
+from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
+from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
+from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.wording import counted
+
+if TYPE_CHECKING:
+    from torch import Tensor
+
+    from tinybert_hf.data import DataSettings
+
+
+# What an export came to.
+
+
+@dataclass(frozen=True)
+class ExportReport:
+    """Figures of an export.
+
+    Attributes:
+        folder: where it stands.
+        format: a name in `FORMATS`.
+        source: the model that it was made from.
+        model_class: its class.
+        task: what it is for.
+        megabytes_before: the weights of the model, 10^6 bytes.
+        megabytes_after: the files that hold them now.
+        parity: how near its answers are.
+        metric: the figure that decides; None without validation rows.
+        before: of the model, in points.
+        after: of the export.
+        allowed_loss: points.
+        notes: what a user should know, a sentence each.
+    """
+
+    folder: str
+    format: str
+    source: str
+    model_class: str
+    task: str
+    megabytes_before: float
+    megabytes_after: float
+    parity: Parity
+    metric: str | None = None
+    before: float | None = None
+    after: float | None = None
+    allowed_loss: float = 0.5
+    notes: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> float | None:
+        """Points that the export is worse; below 0 where it is better."""
+        return None if self.before is None or self.after is None else self.before - self.after
+
+    @property
+    def lost_too_much(self) -> bool:
+        """Whether it lost more than was allowed."""
+        return self.lost is not None and not self.lost <= self.allowed_loss
+
+    def lines(self) -> Iterator[str]:
+        """For the screen."""
+        yield (
+            f"{self.model_class} -> {self.format}: {self.megabytes_before:.1f} MB -> {self.megabytes_after:.1f} MB."
+        )
+        equal = self.parity.equal_answers
+        share = "" if equal is None else f", {equal:.2%} equal answers"
+        yield (
+            f"Compared with the model on {counted(self.parity.texts, 'text')}: largest difference "
+            f"{self.parity.largest_difference:.1e}{share}."
+        )
+        if self.lost is not None:
+            yield f"{self.metric}: {self.before:.2f} before, {self.after:.2f} after."
+        yield from (f"Note: {note}" for note in self.notes)
+
+    def warnings(self) -> Iterator[str]:
+        """What must not be overlooked."""
+        if self.lost_too_much:
+            yield (
+                f"{self.metric} fell by {self.lost:.2f} points, from {self.before:.2f} to {self.after:.2f}; "
+                f"{self.allowed_loss:g} are allowed (--allowed-loss). The export was kept in {Path(self.folder)}."
+            )
+
+
+# Whether an exported model answers as the model that it was made from, on text.
+
+TEXTS = 64
+_SHORT, _MEDIUM, _BATCH = 7, 60, 8
+_TRANSLATED, _WRITTEN = 16, 64  # texts and tokens; a translator takes a forward a token
+_COLUMNS = {
+    TEXT_CLASSIFICATION: "text", TOKEN_CLASSIFICATION: "tokens", QUESTION_ANSWERING: "context", TRANSLATION: "source",
+}  # fmt: skip
+_STATES = ("last_hidden_state", "pooler_output")
+
+
+@dataclass(frozen=True)
+class Parity:
+    """How far two models are from each other.
+
+    Attributes:
+        texts: that were compared.
+        shapes: of the batches, as "3 x 60".
+        largest_difference: of all outputs, at real tokens.
+        equal_answers: share of the texts, or tokens, that get the same label; None where there are no labels.
+    """
+
+    texts: int
+    shapes: tuple[str, ...]
+    largest_difference: float
+    equal_answers: float | None
+
+
+def default_texts() -> list[str]:
+    """Sentences of the demo's grammar."""
+    return [row["text"] for row in demo_sentiment(TEXTS)]
+
+
+def texts_of(task: str, validation: DataSettings, label_names: Sequence[str] | None) -> list[str]:
+    """The texts of the first validation rows.
+
+    Args:
+        task: a name in `TASKS`.
+        validation: where the rows are.
+        label_names: of the model.
+    """
+    rows = TASKS[task].load(validation, need_train=False, label_names=label_names).validation
+    assert rows is not None  # asked for above
+    found = rows[:TEXTS][_COLUMNS[task]]
+    return [one if isinstance(one, str) else " ".join(one) for one in found]
+
+
+def compare(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
+    """Run both models over texts: one by one and in batches, short ones and as long as the model can read.
+
+    Args:
+        source: the model.
+        exported: called as it is.
+        texts: as many as shall be compared.
+    """
+    return _translators(source, exported, texts) if source.task == TRANSLATION else _encoders(source, exported, texts)
+
+
+def _encoders(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
+    import torch
+
+    difference, same, answers, shapes, count = 0.0, 0, 0, [], 0
+    for batch in _batches(source, texts):
+        with torch.inference_mode():
+            expected, found = source.model(**batch), exported(**batch)
+        real = batch["attention_mask"].bool()
+        for name in _compared(expected):
+            theirs, ours = expected[name].float(), found[name].float()
+            if theirs.shape[:2] == real.shape:
+                theirs, ours = theirs[real], ours[real]
+            difference = max(difference, _gap(theirs, ours))
+            labels, own = _says(theirs, name), _says(ours, name)
+            if labels is not None and own is not None:
+                same, answers = same + int(labels.eq(own).sum()), answers + labels.numel()
+        shapes.append(" x ".join(map(str, real.shape)))
+        count += len(real)
+    share = same / answers if answers else None
+    return Parity(count, tuple(dict.fromkeys(shapes)), difference, share)
+
+
+def _translators(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
+    """Both write greedily; the logits are compared on what the model wrote."""
+    import torch
+
+    difference, same, shapes, count = 0.0, 0, [], 0
+    limit = min(_WRITTEN, int(getattr(source.model.config, "max_position_embeddings", _WRITTEN)) - 1)
+    options = {"num_beams": 1, "do_sample": False, "max_new_tokens": limit, "max_length": None}
+    for batch in _batches(source, texts[:_TRANSLATED]):
+        with torch.inference_mode():
+            written = source.model.generate(**batch, **options)
+            equal = _same_rows(written, exported.generate(**batch, **options))
+            expected, found = (one(**batch, decoder_input_ids=written).logits for one in (source.model, exported))
+        difference = max(difference, _gap(expected, found))
+        shapes.append(" x ".join(map(str, batch["input_ids"].shape)))
+        same, count = same + equal, count + len(written)
+    return Parity(count, tuple(dict.fromkeys(shapes)), difference, same / count)
+
+
+def _gap(theirs: Tensor, ours: Tensor) -> float:
+    """The largest difference; what is no number is infinitely far."""
+    return float((theirs - ours).abs().nan_to_num(nan=float("inf")).max())
+
+
+def _same_rows(theirs: Tensor, ours: Tensor) -> int:
+    """How many rows hold the same tokens; one is longer where the model writes more."""
+    from torch.nn.functional import pad
+
+    wide = max(theirs.shape[1], ours.shape[1])
+    theirs, ours = (pad(one, (0, wide - one.shape[1]), value=-1) for one in (theirs, ours))
+    return int(theirs.eq(ours).all(dim=1).sum())
+
+
+def _compared(output: Any) -> list[str]:
+    names = ("logits", "start_logits", "end_logits", *_STATES)
+    return [name for name in names if getattr(output, name, None) is not None]
+
+
+def _says(logits: Tensor, name: str) -> Tensor | None:
+    """The answer: the label with the highest score; none where a model gives numbers."""
+    if name in _STATES:
+        return None
+    if name == "logits":
+        return None if logits.shape[-1] == 1 else logits.argmax(-1)
+    return logits > 0
+
+
+def _batches(source: Source, texts: Sequence[str]) -> Iterator[Any]:
+    long = " ".join(texts)
+    while len(source.tokenizer(long, verbose=False)["input_ids"]) < source.length and len(long) < 8 * source.length:
+        long += f" {long}"
+    yield _encoded(source, texts[:1], _SHORT)
+    yield _encoded(source, [long, *texts[1:3]], _MEDIUM)
+    yield _encoded(source, [long], source.length)
+    for start in range(0, len(texts), _BATCH):
+        yield _encoded(source, texts[start : start + _BATCH], source.length)
+
+
+def _encoded(source: Source, texts: Sequence[str], length: int) -> Any:
+    options = {"truncation": True, "max_length": min(length, source.length), "padding": True, "return_tensors": "pt"}
+    # A tokenizer may give what this model does not take: a BERT's segments before a Marian.
+    names = set(source.tokenizer.model_input_names) & set(inspect.signature(source.model.forward).parameters)
+    pairs = list(reversed(texts)) if source.task == QUESTION_ANSWERING else None
+    return {name: one for name, one in source.tokenizer(list(texts), pairs, **options).items() if name in names}
+
+
+ALLOWED_LOSS = 0.5
+_PACKAGES = (
+    "tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino", "litert-torch",
+    "ai-edge-litert",
+)  # fmt: skip
+_WITH_LABELS = (TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION)
+_OF_DATA = ("max_length", "doc_stride", "problem_type")
+_DECIDING = ("bleu", "f1_micro", "pearson")
+
+
+def export_model(
+    model: str | Path,
+    output_dir: str | Path,
+    to: str,
+    *,
+    validation: DataSettings | None = None,
+    allowed_loss: float = ALLOWED_LOSS,
+    texts: Sequence[str] | None = None,
+    overwrite: bool = False,
+    progress: Callable[[str], None] | None = None,
+) -> ExportReport:
+    """Export a saved model into a folder of its own, and compare both on text.
+
+    The folder appears when it is whole: it is written beside, opened, compared and renamed.
+
+    Args:
+        model: a folder, or an id on the Hub: an encoder with any head or none, or a translator.
+        output_dir: new or empty.
+        to: a name in `FORMATS`.
+        validation: rows to measure both models on.
+        allowed_loss: points of the metric that an int8 model may lose; one that loses more is kept, and the report
+            says so.
+        texts: to compare both models on; None: sentences of the demo's grammar.
+        overwrite: replace an export that stands in `output_dir`.
+        progress: told what is being done, a line each time.
+
+    Raises:
+        OutputFolderError: the folder holds something.
+        TinyBertError: no such format; a library is missing; there is no model, or one that cannot be exported; an
+            export in fp32 answers otherwise than the model.
+    """
+    say = progress or (lambda _: None)
+    chosen, target = format_named(to), Path(output_dir)
+    if chosen.fixed_lengths and holds_translator(str(model)):
+        raise TinyBertError(
+            f"{model} is a translator. What it writes grows token by token, and {to} has fixed lengths only (its "
+            "converter takes no others). Export it to onnx or onnx-int8."
+        )
+    with held_output():
+        for library, extra in chosen.libraries.items():
+            require(library, extra)
+    _check_target(target, overwrite)
+    check_writable(target)
+    say(f"Opening {model}")
+    source, known = open_source(str(model)), _trained_with(str(model))
+    texts = list(texts) if texts else _texts(source, validation)
+    with made_beside(target) as beside:
+        beside.mkdir()
+        say(f"Writing it as {to}")
+        graphs = _write(source, chosen, beside, to)
+        say(f"Comparing both on {counted(len(texts), 'text')}")
+        parity = compare(source, _opened(source, chosen, beside), texts)
+        _check_parity(parity, chosen, to, str(model))
+        if validation is not None:
+            say("Measuring both on the validation rows")
+        figures = {} if validation is None else _measured(str(model), str(beside), validation)
+        report = ExportReport(
+            folder=str(target),
+            format=to,
+            source=str(model),
+            model_class=type(source.model).__name__,
+            task=source.task,
+            megabytes_before=source.megabytes,
+            megabytes_after=sum((beside / name).stat().st_size for name in _weight_files(beside, graphs)) / 1e6,
+            parity=parity,
+            allowed_loss=allowed_loss,
+            notes=_notes(source, chosen),
+            **figures,
+        )
+        more: dict[str, Any] = {"trained_with": known}
+        if chosen.fixed_lengths:
+            more["longest"] = source.length  # tokens; whoever measures it asks
+        _note(beside, report, chosen, graphs, more)
+        write_manifest(beside)
+        _put_in_place(beside, target)
+    return report
+
+
+def _texts(source: Source, validation: DataSettings | None) -> list[str]:
+    if validation is None:
+        return default_texts()
+    if source.task == ENCODER:
+        raise TinyBertError(f"{source.name} has no head, so there is nothing to measure on validation rows.")
+    labels = source.model.config.id2label if source.task in _WITH_LABELS else {}
+    return texts_of(source.task, validation, tuple(labels.values()) or None)
+
+
+def _check_target(target: Path, overwrite: bool) -> None:
+    if not target.exists() or (target.is_dir() and not any(target.iterdir())):
+        return
+    if (target / EXPORT_FILE).is_file():
+        if overwrite:
+            return
+        raise OutputFolderError(
+            f"{target} holds an export already. Replace it with --overwrite (overwrite=True), or name another "
+            "--output-dir."
+        )
+    raise OutputFolderError(f"{target} is there and not empty. Name another --output-dir, or remove it.")
+
+
+def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, str]:
+    _write_config(source, folder)
+    source.tokenizer.save_pretrained(folder)
+    if source.task == TRANSLATION:
+        source.model.generation_config.save_pretrained(folder)
+    graphs = chosen.write(source, folder)
+    if chosen.runtime is None and source.task == ENCODER:  # transformers opens it, and sentence-transformers does
+        carry_modules(source.folder, folder)
+    # Enough to open it; the figures come in when they are known.
+    note = {"format": to, "runtime": chosen.runtime, "graphs": graphs}
+    (folder / EXPORT_FILE).write_text(json.dumps(note), encoding="utf-8")
+    return graphs
+
+
+def _notes(source: Source, chosen: Format) -> tuple[str, ...]:
+    """What becomes of the steps that sentence-transformers takes behind an encoder."""
+    steps = ", ".join(sentence_steps(source.folder)) if source.task == ENCODER else ""
+    if not steps:
+        return ()
+    if chosen.runtime is None:
+        return (
+            f"{source.name} is a model of sentence-transformers: its further steps ({steps}) were copied with it.",
+        )
+    return (
+        f"{source.name} is a model of sentence-transformers, and its further steps ({steps}) are not in the export, "
+        "which gives the states of the tokens (last_hidden_state). Whoever runs it has to take those steps itself, "
+        "over the real tokens (attention_mask).",
+    )
+
+
+def _write_config(source: Source, folder: Path) -> None:
+    """config.json alone: the code that a TinyBERT saves with it opens weights, and here are none."""
+    source.model.config.save_pretrained(folder)
+    for code in folder.glob("*.py"):
+        code.unlink()
+    file = folder / "config.json"
+    fields = {name: value for name, value in read_object(file).items() if name != "auto_map"}
+    file.write_text(json.dumps(fields, indent=2) + "\n", encoding="utf-8")
+
+
+def _opened(source: Source, chosen: Format, folder: Path) -> Any:
+    """The export, opened as its users will."""
+    if chosen.runtime is not None:
+        return open_exported(folder)
+    from transformers import AutoModel
+
+    auto_class = HEADS[source.task].opener if source.task in HEADS else AutoModel
+    return open_model(folder, auto_class).eval()
+
+
+def _check_parity(parity: Parity, chosen: Format, to: str, model: str) -> None:
+    difference = parity.largest_difference
+    if not math.isfinite(difference):
+        raise TinyBertError(f"{model} as {to} gives numbers that are not finite: nothing was kept.")
+    if chosen.tolerance is not None and difference > chosen.tolerance:
+        raise TinyBertError(
+            f"{model} as {to} differs from the model by up to {difference:.1e}, more than {chosen.tolerance:g}: "
+            "nothing was kept. The model does something that the export does not know."
+        )
+
+
+def _measured(model: str, exported: str, validation: DataSettings) -> dict[str, Any]:
+    """The deciding figure of both, in points."""
+    before, after = (evaluate_any_checkpoint(path, validation, device="cpu") for path in (model, exported))
+    names = [*_DECIDING, "f1" if "accuracy" not in before or "precision" in before else "accuracy"]
+    name = next(one for one in names if one in before)
+    points = 1 if name == "bleu" else 100
+    return {"metric": name, "before": points * float(before[name]), "after": points * float(after[name])}
+
+
+def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:
+    beside = [path.name for path in folder.iterdir() if path.name.endswith((".onnx.data", ".bin", ".safetensors"))]
+    return [*graphs.values(), *beside]
+
+
+def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], more: dict[str, Any]) -> None:
+    note = {**asdict(report), "runtime": chosen.runtime, "graphs": graphs, "versions": _versions(), **more}
+    del note["folder"]
+    (folder / EXPORT_FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
+
+
+def _trained_with(model: str) -> dict[str, Any]:
+    """The columns and the length that a model was trained with, where it lies beside its run.json.
+
+    Noted with the export, which is then measured as the model is; without the paths of the rows.
+    """
+    run = Path(model) / "run.json"
+    recipe = read_object(run).get("recipe") if run.is_file() else None
+    data = recipe.get("data") if isinstance(recipe, dict) else None
+    fields = data.items() if isinstance(data, dict) else ()
+    return {name: value for name, value in fields if name.endswith("_column") or name in _OF_DATA}
+
+
+def _versions() -> dict[str, str]:
+    found = {}
+    for package in _PACKAGES:
+        try:
+            found[package] = version(package)
+        except PackageNotFoundError:
+            continue
+    return found
+
+
+def _put_in_place(beside: Path, target: Path) -> None:
+    old = target.parent / f".{target.name}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    if (target / EXPORT_FILE).is_file():  # a folder that holds something cannot be renamed over
+        os.replace(target, old)
+    os.replace(beside, target)
+    shutil.rmtree(old, ignore_errors=True)

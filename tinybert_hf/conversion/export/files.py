@@ -1,0 +1,229 @@
+"""The writers of the formats: ONNX, OpenVINO, TensorFlow Lite, a stock BERT."""
+
+from __future__ import annotations
+
+import inspect
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from torch import Tensor, nn
+
+from tinybert_hf.checkpoints import QUESTION_ANSWERING, TEXT_CLASSIFICATION, reason_of, require
+from tinybert_hf.checkpoints.exported import held_output
+from tinybert_hf.conversion.export.onnx_graph import can_write, encoder_model
+from tinybert_hf.conversion.export.onnx_translator import (
+    can_write_translator,
+    translator_models,
+    write_with_shared_weights,
+)
+from tinybert_hf.conversion.export.source import ENCODER, TRANSLATION, Source
+from tinybert_hf.errors import TinyBertError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel
+
+
+# ONNX, in fp32 or with linear maps and embeddings in int8.
+
+
+def write_onnx(source: Source, folder: Path) -> dict[str, str]:
+    """Write a model of standard operators in fp32; what it returns is as for every format: part -> file."""
+    return _write(source, folder, int8=False)
+
+
+def write_onnx_int8(source: Source, folder: Path) -> dict[str, str]:
+    """Write a model whose linear maps and embeddings are in int8."""
+    return _write(source, folder, int8=True)
+
+
+def _write(source: Source, folder: Path, *, int8: bool) -> dict[str, str]:
+    translates = source.task == TRANSLATION
+    reason = can_write_translator(source.model) if translates else can_write(source.model)
+    if reason is not None:
+        raise TinyBertError(f"{source.name} cannot be exported to ONNX: {reason}.")
+    if translates:
+        return write_with_shared_weights(translator_models(source.model, int8=int8), folder)
+    model = encoder_model(source.model, source.task, int8=int8)
+    (folder / "model.onnx").write_bytes(model.SerializeToString())
+    return {"model": "model.onnx"}
+
+
+# OpenVINO's own format, in fp32: made from the ONNX graph, which holds standard operators only.
+
+
+def write_openvino(source: Source, folder: Path) -> dict[str, str]:
+    """Write an .xml with its .bin for each part; what it returns is as for every format: part -> file."""
+    openvino = require("openvino", "openvino")
+    files = {}
+    for part, name in write_onnx(source, folder).items():
+        converted = openvino.convert_model(folder / name)
+        files[part] = f"openvino_{part}.xml"
+        openvino.save_model(converted, folder / files[part], compress_to_fp16=False)
+    for left in (*folder.glob("*.onnx"), *folder.glob("*.onnx.data")):
+        left.unlink()
+    return files
+
+
+# TensorFlow Lite (LiteRT), in fp32: traced by litert-torch, in a few fixed lengths that share their weights.
+#
+# Sizes that change from call to call cannot be converted by litert-torch 0.10.
+
+_FILE = "model.tflite"
+_SHORTEST, _STEP = 32, 4
+_OUTPUTS = ("logits", "start_logits", "end_logits", "last_hidden_state", "pooler_output")
+
+
+def write_tflite(source: Source, folder: Path) -> dict[str, str]:
+    """Write one file for all lengths; what it returns is as for every format: part -> file.
+
+    Raises:
+        TinyBertError: the model cannot be converted.
+    """
+    reason = can_write(source.model)
+    if reason is not None:
+        raise TinyBertError(f"{source.name} cannot be exported to TensorFlow Lite: {reason}.")
+    lengths = lengths_up_to(source.length)
+    with held_output() as end_of_output:
+        try:
+            _convert(_ByName(source.model).eval(), inputs_of(source.model), lengths, folder / _FILE)
+        except (TinyBertError, MemoryError):
+            raise
+        except Exception as error:
+            said = end_of_output()
+            raise TinyBertError(
+                f"litert-torch cannot convert {source.name}: {reason_of(error)}. Export it to onnx: --to onnx."
+                + (f" The end of what the converter printed: {said}" if said else "")
+            ) from error
+    return {"model": _FILE}
+
+
+def lengths_up_to(longest: int) -> list[int]:
+    """The lengths that are converted: 32 and each four times as long, and the longest text.
+
+    Each costs memory: while it runs, LiteRT keeps a copy of the linear maps for every length.
+
+    Args:
+        longest: tokens that the model can read.
+    """
+    found, length = [], _SHORTEST
+    while 2 * length <= longest:
+        found.append(length)
+        length *= _STEP
+    return [*found, longest]
+
+
+def inputs_of(model: Any) -> list[str]:
+    """The names of what a model reads."""
+    segments = getattr(model.config, "type_vocab_size", 0) > 1
+    asked = segments and "token_type_ids" in inspect.signature(model.forward).parameters
+    return ["input_ids", "attention_mask", *(["token_type_ids"] if asked else [])]
+
+
+class _ByName(nn.Module):
+    """A model that gives its outputs by name: the file keeps the names."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self, input_ids: Tensor, attention_mask: Tensor, token_type_ids: Tensor | None = None
+    ) -> dict[str, Tensor]:
+        """As the model, with an output of plain tensors."""
+        given = {"input_ids": input_ids, "attention_mask": attention_mask, "token_type_ids": token_type_ids}
+        output = self.model(**{name: values for name, values in given.items() if values is not None})
+        return {name: output[name] for name in _OUTPUTS if output.get(name) is not None}
+
+
+def _convert(model: nn.Module, names: list[str], lengths: list[int], file: Path) -> None:
+    converter = require("litert_torch", "tflite")
+    for length in lengths:
+        example = {name: torch.ones(1, length, dtype=torch.int32) for name in names}
+        converter = converter.signature(f"length_{length}", model, sample_kwargs=example)
+    converter.convert().export(str(file))
+
+
+# A TinyBERT as a stock BERT, for programs that know only that: same weights, the names and the configuration of BERT.
+#
+# The layers of a TinyBERT are BERT's own, so nothing is converted. What BERT has not is refused.
+
+_CLASSES = {
+    TEXT_CLASSIFICATION: "BertForSequenceClassification",
+    "token-classification": "BertForTokenClassification",
+    QUESTION_ANSWERING: "BertForQuestionAnswering",
+    ENCODER: "BertModel",
+}
+_FIELDS = (
+    "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
+    "hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings", "type_vocab_size",
+    "initializer_range", "layer_norm_eps", "pad_token_id", "classifier_dropout", "problem_type",
+)  # fmt: skip
+
+
+def write_bert(source: Source, folder: Path) -> dict[str, str]:
+    """Write a stock BERT; there is no graph to name.
+
+    Raises:
+        TinyBertError: the model has no equal among the stock BERTs.
+    """
+    model = as_bert(source)
+    model.save_pretrained(folder)  # its config.json takes the place of the model's
+    for code in folder.glob("*.py"):
+        code.unlink()  # of the TinyBERT
+    return {}
+
+
+def as_bert(source: Source) -> PreTrainedModel:
+    """The stock BERT with the weights of a model.
+
+    Raises:
+        TinyBertError: there is none, with the reason.
+    """
+    import transformers
+
+    reason = _misfit(source)
+    if reason is not None:
+        raise TinyBertError(f"{source.name} cannot become a stock BERT: {reason}.")
+    if source.model.config.model_type == "bert":
+        return source.model
+    model_class = getattr(transformers, _CLASSES[source.task])
+    weights = {
+        f"bert.{name.removeprefix('tinybert.')}" if name.startswith("tinybert.") else name: tensor
+        for name, tensor in source.model.state_dict().items()
+    }
+    pooled = any("pooler." in name for name in weights)
+    options = {} if source.task != ENCODER else {"add_pooling_layer": pooled}
+    model = model_class(_config(source), **options).eval()
+    model.load_state_dict(weights)
+    return model  # type: ignore[no-any-return]
+
+
+def _misfit(source: Source) -> str | None:
+    config, family = source.model.config, source.model.config.model_type
+    if source.task == TRANSLATION:
+        if family == "tinybert":
+            return (
+                "a stock translator is a Marian model, which has no norm behind its embeddings and counts places by "
+                "sines; a TinyBertForSeq2Seq has such a norm and learnt places. Export it to onnx or onnx-int8"
+            )
+        return f"it is a stock {type(source.model).__name__} already"
+    if family not in ("tinybert", "bert"):
+        return f"it is a stock {type(source.model).__name__} already, and no BERT"
+    if source.task == TEXT_CLASSIFICATION and getattr(config, "classifier_activation", None) == "relu":
+        return (
+            "its classifier is the published one, Linear(relu(pooled)) (classifier_activation in config.json), and "
+            "BERT's has no relu. Distil or fine-tune it once more with a classifier of BERT's kind, or export it to "
+            "onnx or onnx-int8"
+        )
+    return None
+
+
+def _config(source: Source) -> Any:
+    from transformers import BertConfig
+
+    given = source.model.config
+    fields = {name: getattr(given, name) for name in _FIELDS if getattr(given, name, None) is not None}
+    if source.task == QUESTION_ANSWERING:
+        return BertConfig(**fields, num_labels=2)  # start and end
+    return BertConfig(**fields, id2label=given.id2label, label2id=given.label2id)

@@ -1,0 +1,129 @@
+"""The model that is to be exported: whatever a folder or an id on the Hub holds, opened whole."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.checkpoints import HEADS, is_exported, open_model, open_tokenizer, refusing
+from tinybert_hf.checkpoints.integrity import check_folder
+from tinybert_hf.checkpoints.loading import open_config_as
+from tinybert_hf.checkpoints.loading import open_model_as as open_with_head
+from tinybert_hf.data.generation import source_positions
+from tinybert_hf.errors import TinyBertError
+from tinybert_hf.evaluation import open_translator
+from tinybert_hf.evaluation.translation import translates
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedModel, PreTrainedTokenizerBase
+
+_LENGTH = 512  # of a model that says nothing
+# Every format computes in it, and weights of half precision are exact in it; computed in their own they are not.
+_DTYPE = "float32"
+ENCODER, TRANSLATION = "encoder", "translation"
+"""The tasks of a model without a head, and of an encoder-decoder that writes text."""
+
+
+@dataclass(frozen=True)
+class Source:
+    """A model that is to be exported.
+
+    Attributes:
+        name: as it was given.
+        model: in eval mode, in float32.
+        tokenizer: its own.
+        task: a name in `HEADS`, `ENCODER` or `TRANSLATION`.
+        length: tokens that it can read.
+        megabytes: the weights as they were saved, 10^6 bytes.
+    """
+
+    name: str
+    model: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+    task: str
+    length: int
+    megabytes: float
+
+    @cached_property
+    def folder(self) -> Path:
+        """Where it stands on this machine: that folder, or the one that the Hub's files were put into.
+
+        transformers fetches no files of sentence-transformers; they are fetched here.
+        """
+        if Path(self.name).is_dir():
+            return Path(self.name)
+        from huggingface_hub import snapshot_download
+
+        with refusing(f"the files of {self.name} cannot be fetched"):
+            patterns = ["config.json", "modules.json", "*sentence*.json", "*/config.json", "*_Dense/*"]
+            return Path(snapshot_download(self.name, allow_patterns=patterns))
+
+
+def open_source(name: str) -> Source:
+    """Opens a model with its tokenizer.
+
+    Args:
+        name: a folder, or an id on the Hub.
+
+    Raises:
+        TinyBertError: there is no checkpoint; a part of it would be random; its weights were changed; or it has a
+            head that cannot be exported.
+    """
+    check_folder(name)
+    if is_exported(name):
+        raise TinyBertError(f"{name} is an export already. Give the folder of the model that it was made from.")
+    config = open_config_as(name, "a model that can be exported")
+    if translates(config):
+        task = TRANSLATION
+        model, tokenizer = open_translator(name, _DTYPE)
+    else:
+        task = _task(config, name)
+        model, tokenizer = _open_encoder(name) if task == ENCODER else open_with_head(
+            name, HEADS[task].auto_class, HEADS[task].kind, _DTYPE
+        )  # fmt: skip
+    megabytes = sum(one.numel() for one in model.parameters()) * _bytes_of(config) / 1e6
+    return Source(name, model.eval(), tokenizer, task, _length(model, tokenizer), megabytes)
+
+
+def _bytes_of(config: Any) -> int:
+    """Bytes of a weight as it was saved."""
+    import torch
+
+    saved = config.dtype if isinstance(config.dtype, torch.dtype) else getattr(torch, str(config.dtype), torch.float32)
+    return int(saved.itemsize)
+
+
+def _task(config: Any, name: str) -> str:
+    known = [str(one) for one in config.architectures or ()]
+    if not known:
+        raise TinyBertError(f"{_file(name)} names no class (architectures), so it is not clear what the model is for.")
+    for task, head in HEADS.items():
+        if known[0].endswith(head.auto_class.removeprefix("AutoModel")):
+            return task
+    if known[0].endswith("Model"):
+        return ENCODER
+    raise TinyBertError(
+        f"{name} holds a {known[0]}, which is not exported. Exported are encoders with a head for {', '.join(HEADS)}, "
+        "those without a head, and translators."
+    )
+
+
+def _open_encoder(name: str) -> tuple[Any, Any]:
+    from transformers import AutoModel
+
+    model = open_model(name, AutoModel, what=f"{name} cannot be opened as an encoder", dtype=_DTYPE)
+    model.config.return_dict = True
+    tokenizer = open_tokenizer(name, what=f"{name} has no tokenizer that can be opened", config=model)
+    return model, tokenizer
+
+
+def _length(model: Any, tokenizer: Any) -> int:
+    """Tokens that model and tokenizer take."""
+    return source_positions(model, tokenizer) or _LENGTH
+
+
+def _file(name: str) -> str:
+    file = Path(name) / "config.json"
+    return str(file) if file.is_file() else name

@@ -1,0 +1,176 @@
+"""What every task offers."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, Protocol
+
+from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING, DataSettings
+from tinybert_hf.wording import counted
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping, Sequence
+
+    from datasets import Dataset, Features
+
+
+# Rows that are learnt from and measured on as well.
+
+_READ = ("text", "text_pair", "question", "context", "source")  # what a model reads; the rest are answers
+
+
+def shared_rows_notes(data: TaskData) -> Iterator[str]:
+    """A sentence for each part of the rows that are measured on, of which rows are learnt from too.
+
+    Args:
+        data: checked rows.
+    """
+    learnt = {"training": data.train, "unlabelled": data.unlabelled}
+    measured = {"validation": data.validation, **data.further_validation}
+    for name, rows in measured.items():
+        if rows is None:
+            continue
+        keys = list(_keys(rows))
+        wanted = set(keys)
+        for other, further in learnt.items():
+            again = wanted.intersection(_keys(further)) if further is not None else set()
+            shared = sum(key in again for key in keys)
+            if shared:
+                stand = f"{counted(len(keys), f'{name} row')} {'stands' if shared == 1 else 'stand'}"
+                yield (
+                    f"{shared:,} of {stand} among the {other} rows too, letter case apart, so the "
+                    "figures on them are better than on new rows."
+                )
+
+
+def _keys(rows: Dataset) -> Iterator[Any]:
+    """What a model reads of each row."""
+    if "tokens" in rows.column_names:
+        yield from (_alike(" ".join(words)) for words in rows["tokens"])
+    else:
+        read = [map(_alike, rows[name]) for name in _READ if name in rows.column_names]
+        yield from zip(*read, strict=True)
+
+
+def _alike(text: str) -> str:
+    """The same for texts that most tokenizers read alike."""
+    return " ".join(text.casefold().split())
+
+
+def dataset_of(columns: Mapping[str, Sequence[Any]], features: Features) -> Dataset:
+    """Rows that have been checked, as a dataset in memory.
+
+    `Dataset.from_dict` looks at every value in Python and hashes all of it, which takes several times as long as
+    reading the file.
+
+    Args:
+        columns: one value per row each.
+        features: of all columns.
+    """
+    import pyarrow as pa  # type: ignore[import-untyped]
+    from datasets import Dataset
+    from datasets.fingerprint import generate_random_fingerprint
+    from datasets.table import InMemoryTable
+
+    table = pa.Table.from_pydict(dict(columns), schema=features.arrow_schema)
+    return Dataset(InMemoryTable(table), fingerprint=generate_random_fingerprint())
+
+
+@dataclass(frozen=True)
+class TaskData:
+    """Checked rows and the labels that a model for them needs.
+
+    Attributes:
+        train: rows to learn from, or None where they were not asked for.
+        validation: rows to measure on, or None where they were not asked for.
+        label_names: in the order of their ids; one name for regression.
+        problem_type: as transformers calls it; of a task that is no text classification the task's name.
+        notes: what a user should know about the rows, a sentence each: what was left out, what looks wrong.
+        further_validation: further rows to measure on, by name.
+        unlabelled: further rows for the phases, without a label column; None where there are none.
+    """
+
+    train: Dataset | None
+    validation: Dataset | None
+    label_names: tuple[str, ...]
+    problem_type: str
+    notes: tuple[str, ...] = ()
+    further_validation: Mapping[str, Dataset] = field(default_factory=dict)
+    unlabelled: Dataset | None = None
+
+    def part(self, name: str) -> Dataset:
+        """The rows called train, validation, unlabelled, or as a further validation split is called."""
+        rows = self.further_validation[name] if name in self.further_validation else getattr(self, name)
+        assert rows is not None, f"the {name} rows were not asked for"
+        return rows  # type: ignore[no-any-return]
+
+    @property
+    def num_labels(self) -> int:
+        """Width of the classifier."""
+        return len(self.label_names)
+
+    @property
+    def config_fields(self) -> dict[str, Any]:
+        """What the configuration of a model for these rows says about its head."""
+        fields: dict[str, Any] = {}
+        if self.label_names:
+            fields["id2label"] = dict(enumerate(self.label_names))
+            fields["label2id"] = {name: index for index, name in enumerate(self.label_names)}
+        if self.problem_type in PROBLEM_TYPES:
+            fields["problem_type"] = self.problem_type
+        if self.problem_type == QUESTION_ANSWERING:
+            fields["num_labels"] = 2  # the width of such a head: start and end
+        return fields
+
+
+class Task(Protocol):
+    """Loads raw rows and makes them ready for a model."""
+
+    def load(
+        self,
+        settings: DataSettings,
+        *,
+        need_train: bool = True,
+        need_validation: bool = True,
+        label_names: Sequence[str] | None = None,
+    ) -> TaskData:
+        """Reads and checks the rows.
+
+        Args:
+            settings: where the rows are.
+            need_train: read the train split.
+            need_validation: read the validation split.
+            label_names: the labels of a trained model, in its order; None where the data decides.
+
+        Raises:
+            DataError: anything about the rows that cannot be used.
+        """
+        ...
+
+    def tokenize(self, rows: Dataset, tokenizer: Any, settings: DataSettings) -> Dataset:
+        """Turns checked rows into what a model takes.
+
+        Args:
+            rows: from `load`; without the label column they become inputs alone.
+            tokenizer: of the model.
+            settings: says how many tokens to keep.
+
+        Returns:
+            The columns of the model. What a user should know about them is in `tokenizing_notes`.
+        """
+        ...
+
+
+def add_tokenizing_notes(rows: Dataset, notes: Sequence[str]) -> None:
+    """Leaves notes, a line each, on rows that a task has tokenized."""
+    rows.info.description = "\n".join(notes)
+
+
+def tokenizing_notes(rows: Dataset) -> tuple[str, ...]:
+    """What a user should know about tokenized rows, such as how many texts were cut.
+
+    Args:
+        rows: from the `tokenize` of a task.
+    """
+    return tuple(rows.info.description.splitlines())

@@ -1,0 +1,230 @@
+"""Depth, width, heads and parts of a model, under the names of any family."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from torch import nn
+
+from tinybert_hf.checkpoints.input_limits import first_position
+from tinybert_hf.errors import CaptureError, TeacherError
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+
+# Depth, width and heads of a model, and of its two halves where it has them, under the names of any family.
+
+
+@dataclass(frozen=True)
+class Shape:
+    """Depth M or N, width H and heads A of an encoder or a decoder."""
+
+    layers: int
+    width: int
+    heads: int
+
+
+def is_translator(model: nn.Module) -> bool:
+    """Whether a model reads with one half and writes with the other.
+
+    A classifier on top of an encoder-decoder writes nothing: it counts as an encoder.
+    """
+    writes = getattr(model, "can_generate", None)
+    return bool(getattr(model.config, "is_encoder_decoder", False) and writes is not None and writes())
+
+
+def answers_with_spans(model: nn.Module) -> bool:
+    """Whether a model answers with a first and a last token: it can learn from such positions."""
+    return "start_positions" in inspect.signature(model.forward).parameters
+
+
+def encoder_shape(config: PreTrainedConfig) -> Shape:
+    """The shape of an encoder, or of the half that reads."""
+    return Shape(
+        layers=_first(config, "encoder_layers", "num_hidden_layers"),
+        width=_first(config, "hidden_size"),
+        heads=_first(config, "encoder_attention_heads", "num_attention_heads"),
+    )
+
+
+def decoder_shape(config: PreTrainedConfig) -> Shape:
+    """The shape of the half that writes.
+
+    Raises:
+        CaptureError: the model has none, or does not say how deep it is.
+    """
+    return Shape(
+        layers=_first(config, "decoder_layers", "num_decoder_layers"),
+        width=_first(config, "decoder_hidden_size", "hidden_size"),
+        heads=_first(config, "decoder_num_attention_heads", "decoder_attention_heads", "num_attention_heads"),
+    )
+
+
+def _first(config: PreTrainedConfig, *names: str) -> int:
+    for name in names:
+        value: Any = getattr(config, name, None)
+        if value is not None:
+            return int(value)
+    raise CaptureError(
+        f"The configuration of a {config.model_type} model has none of {', '.join(names)}, so its layers cannot be "
+        "mapped."
+    )
+
+
+# The parts of a BERT-shaped encoder by what they do, so that a start can be copied from one family to another.
+
+
+@dataclass(frozen=True)
+class LayerParts:
+    """One transformer layer with LayerNorm after each residual sum."""
+
+    query: nn.Linear
+    key: nn.Linear
+    value: nn.Linear
+    attention_output: nn.Linear
+    attention_norm: nn.LayerNorm
+    intermediate: nn.Linear
+    output: nn.Linear
+    output_norm: nn.LayerNorm
+
+
+@dataclass(frozen=True)
+class EncoderParts:
+    """Embeddings, layers and head. `position_offset` is the index of the first position (2 for RoBERTa)."""
+
+    words: nn.Embedding
+    positions: nn.Embedding
+    types: nn.Embedding | None
+    position_offset: int
+    embedding_norm: nn.LayerNorm
+    layers: tuple[LayerParts, ...]
+    pooler: nn.Linear | None
+    classifier: nn.Linear | None
+    heads: int
+
+
+def encoder_parts(model: nn.Module) -> EncoderParts:
+    """Find the parts of BERT, RoBERTa, XLM-RoBERTa, ELECTRA (of equal widths), MiniLM, TinyBERT and their like, or
+    DistilBERT.
+
+    Raises:
+        TeacherError: the model is built otherwise.
+    """
+    base = getattr(model, getattr(model, "base_model_prefix", ""), model)
+    try:
+        if hasattr(base, "transformer"):
+            return _distilbert(model, base)
+        return _bert(model, base)
+    except AttributeError as error:
+        raise TeacherError(
+            f"{type(model).__name__} is not built like BERT ({error}), so a student's start cannot be taken from its "
+            'layers. Use the start "random", or begin with a TinyBERT that exists (student.model).'
+        ) from error
+
+
+def _bert(model: nn.Module, base: nn.Module) -> EncoderParts:
+    embeddings = base.embeddings
+    pooler, classifier = _head(model, base)
+    return EncoderParts(
+        words=embeddings.word_embeddings,
+        positions=embeddings.position_embeddings,
+        types=getattr(embeddings, "token_type_embeddings", None),
+        position_offset=first_position(embeddings.position_embeddings),
+        embedding_norm=embeddings.LayerNorm,
+        layers=tuple(
+            LayerParts(
+                query=layer.attention.self.query,
+                key=layer.attention.self.key,
+                value=layer.attention.self.value,
+                attention_output=layer.attention.output.dense,
+                attention_norm=layer.attention.output.LayerNorm,
+                intermediate=layer.intermediate.dense,
+                output=layer.output.dense,
+                output_norm=layer.output.LayerNorm,
+            )
+            for layer in base.encoder.layer
+        ),
+        pooler=pooler,
+        classifier=classifier,
+        heads=model.config.num_attention_heads,
+    )
+
+
+def _distilbert(model: nn.Module, base: nn.Module) -> EncoderParts:
+    embeddings = base.embeddings
+    return EncoderParts(
+        words=embeddings.word_embeddings,
+        positions=embeddings.position_embeddings,
+        types=None,
+        position_offset=0,
+        embedding_norm=embeddings.LayerNorm,
+        layers=tuple(
+            LayerParts(
+                query=layer.attention.q_lin,
+                key=layer.attention.k_lin,
+                value=layer.attention.v_lin,
+                attention_output=layer.attention.out_lin,
+                attention_norm=layer.sa_layer_norm,
+                intermediate=layer.ffn.lin1,
+                output=layer.ffn.lin2,
+                output_norm=layer.output_layer_norm,
+            )
+            for layer in base.transformer.layer
+        ),
+        pooler=None,  # its pre_classifier is followed by relu, not tanh
+        classifier=None,
+        heads=model.config.num_attention_heads,
+    )
+
+
+def _head(model: nn.Module, base: nn.Module) -> tuple[nn.Linear | None, nn.Linear | None]:
+    """The dense layer before tanh, and the layer that gives the logits."""
+    classifier = getattr(model, "classifier", None)
+    if isinstance(classifier, nn.Linear):
+        pooler = getattr(base, "pooler", None)
+        return (None, None) if pooler is None else (pooler.dense, classifier)
+    # RoBERTa's head is a dense layer, tanh and a last layer: the same as BERT's pooler and classifier.
+    if model.config.model_type in ("roberta", "xlm-roberta", "camembert") and hasattr(classifier, "out_proj"):
+        return classifier.dense, classifier.out_proj
+    return None, None
+
+
+# Runs the first layers of an encoder alone, where nobody looks at what comes after them.
+
+
+def can_end_early(model: nn.Module) -> bool:
+    """Whether a layer's output is its hidden state wherever the model ends.
+
+    True of models that are built like BERT: they have no last norm that would be applied to an earlier layer. A
+    compiled model is left whole: it would be compiled anew.
+    """
+    if model._compiled_call_impl is not None:
+        return False
+    try:
+        encoder_parts(model)
+    except TeacherError:
+        return False
+    return True
+
+
+@contextmanager
+def first_layers(model: nn.Module, count: int) -> Iterator[None]:
+    """For the time of a forward the model has its first layers only; its head's answer then means nothing.
+
+    Args:
+        model: for which `can_end_early` is true.
+        count: layers that run.
+    """
+    base: Any = getattr(model, str(getattr(model, "base_model_prefix", "")), model)
+    encoder = base.transformer if hasattr(base, "transformer") else base.encoder
+    whole = encoder.layer
+    encoder.layer = nn.ModuleList(list(whole)[:count])
+    try:
+        yield
+    finally:
+        encoder.layer = whole

@@ -1,0 +1,189 @@
+"""Writes the folder of a Hugging Face Space that shows a student: whole, or not at all."""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from tinybert_hf.checkpoints import put_in_place
+from tinybert_hf.checkpoints.integrity import read_object
+from tinybert_hf.data.generation import source_positions
+from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.model.manifest_tinybert import sha256_of
+from tinybert_hf.publishing.demo import TRANSLATION, Contest, check_gradio, examples_for
+
+APP_FILE = "app.py"
+RECORD_FILE = "space.json"  # which files were written here, so that nothing of somebody else is replaced
+MODEL_FOLDER = "model"
+_REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
+_NO_LIMIT = 512  # tokens, where a model reads any number
+
+
+def write_space(contest: Contest, folder: str | Path, repo_id: str | None = None) -> list[str]:
+    """Writes app.py, requirements.txt and README.md, and the model where it has no id on the Hub.
+
+    Args:
+        contest: whose student is shown.
+        folder: absent, empty, or written by an earlier call and not changed since.
+        repo_id: of the student on the Hub; None: it is copied into the folder.
+
+    Returns:
+        The files, as paths in the folder.
+
+    Raises:
+        OutputFolderError: the folder holds something else, or cannot be written.
+        TinyBertError: the id cannot be one, or gradio is not installed.
+    """
+    check_gradio()
+    if repo_id is not None and not _REPOSITORY.fullmatch(repo_id):
+        raise TinyBertError(f"--repo-id {repo_id!r:.100} is no id on the Hub. It looks like me/tinybert-sst2.")
+    target = Path(folder).absolute()
+    check_space_folder(target)
+    beside = target.parent / f".{target.name}.saving"
+    try:
+        shutil.rmtree(beside, ignore_errors=True)
+        beside.mkdir(parents=True)
+        if repo_id is None:
+            put_in_place(contest.student.model, contest.student.tokenizer, beside / MODEL_FOLDER)
+        name = repo_id or Path(contest.student.name).resolve().name
+        _write(beside / APP_FILE, _app(contest, name, repo_id))
+        _write(beside / "requirements.txt", _requirements(contest))
+        _write(beside / "README.md", _readme(name, repo_id))
+        written = sorted(str(path.relative_to(beside)) for path in beside.rglob("*") if path.is_file())
+        record = {"written_by": "tinybert demo --space", "files": {name: sha256_of(beside / name) for name in written}}
+        _write(beside / RECORD_FILE, json.dumps(record, indent=1) + "\n")
+        _swap(beside, target)
+    except OSError as error:
+        raise OutputFolderError(f"--space {target} cannot be written: {error.strerror or error}.") from error
+    finally:
+        shutil.rmtree(beside, ignore_errors=True)
+    return written
+
+
+def check_space_folder(target: Path) -> None:
+    """Refuses a folder that holds anything but what an earlier call has written; writes nothing.
+
+    Raises:
+        OutputFolderError: it does, or it is a file.
+    """
+    if target.exists() and not target.is_dir():
+        raise OutputFolderError(f"--space {target}: a file of that name exists; choose another folder.")
+    inside = [path for path in target.rglob("*") if not path.is_dir()] if target.is_dir() else []
+    if not inside and not (target.is_dir() and any(target.iterdir())):
+        return
+    known = _record(target)
+    names = {str(path.relative_to(target)) for path in inside} - {RECORD_FILE}
+    foreign = sorted(names - known.keys()) if known else sorted(path.name for path in target.iterdir())
+    if foreign:
+        raise OutputFolderError(
+            f"--space {target} holds something else ({_some(foreign)}); nothing was changed there. Choose a folder "
+            "that is absent or empty."
+        )
+    edited = sorted(name for name in names if sha256_of(target / name) != known[name])
+    if edited:
+        raise OutputFolderError(
+            f"--space {target}: {_some(edited)} was edited since it was written; nothing was changed there. Choose "
+            "another folder, or move it away."
+        )
+
+
+def _record(target: Path) -> dict[str, str]:
+    """The files that an earlier call wrote, with their SHA-256; empty where there was none."""
+    try:
+        files = read_object(target / RECORD_FILE).get("files")
+    except TinyBertError:
+        return {}
+    return files if isinstance(files, dict) else {}
+
+
+def _swap(beside: Path, target: Path) -> None:
+    if not target.exists() or not any(target.iterdir()):
+        os.replace(beside, target)
+        return
+    old = target.parent / f".{target.name}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(target, old)
+    try:
+        os.replace(beside, target)
+    except OSError:
+        os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def _app(contest: Contest, name: str, repo_id: str | None) -> str:
+    """One of the two pages beside this file, with its constants set."""
+    translator = contest.kind == TRANSLATION
+    student = contest.student
+    examples = examples_for(contest.facts, translator=translator, pairs=contest.pairs)
+    constants: dict[str, Any] = {
+        "TITLE": name.rpartition("/")[2],
+        "MODEL": repo_id or MODEL_FOLDER,
+        "LIMIT": student.limit or _NO_LIMIT,
+        "EXAMPLES": [list(texts) for texts in examples],
+    }
+    if translator:
+        config = student.model.config
+        positions = getattr(config, "max_decoder_position_embeddings", None) or source_positions(student.model, None)
+        constants |= {"POSITIONS": positions or 2 * _NO_LIMIT, "BEAMS": contest.beams}
+    else:
+        constants |= {"PROBLEM": contest.kind, "BOXES": ["First text", "Second text"] if contest.pairs else ["Text"]}
+    template = Path(__file__).with_name("space_translator.py" if translator else "space_classifier.py")
+    return with_constants(template.read_text(encoding="utf-8"), constants)
+
+
+def with_constants(source: str, constants: Mapping[str, Any]) -> str:
+    """The source with other values in its lines `NAME = value  # comment`.
+
+    Args:
+        source: of a Python file.
+        constants: name -> value, which JSON and Python write alike but for None and truth values.
+    """
+    for name, value in constants.items():
+        text = json.dumps(value, ensure_ascii=False)
+        if isinstance(value, list) and value and isinstance(value[0], list):
+            text = "[\n" + "".join(f"    {json.dumps(one, ensure_ascii=False)},\n" for one in value) + "]"
+        pattern = re.compile(rf"^{name} = .*?(?P<comment>  # .*)?$", re.MULTILINE)
+        found = pattern.findall(source)
+        if len(found) != 1:
+            raise ValueError(f"{name} stands {len(found)} times in the template")
+        before, after = pattern.split(source)[::2]
+        source = f"{before}{name} = {text}{found[0] or ''}{after}"
+    return source
+
+
+def _requirements(contest: Contest) -> str:
+    """What app.py imports; gradio itself is the Space's own (sdk_version)."""
+    names = [f"torch>={_installed('torch')}", f"transformers>={_installed('transformers')}"]
+    files = getattr(contest.student.tokenizer, "vocab_files_names", {}).values()
+    if any(str(file).endswith((".model", ".spm")) for file in files):
+        names.append("sentencepiece>=0.2")
+    return "".join(f"{name}\n" for name in names)
+
+
+def _readme(name: str, repo_id: str | None) -> str:
+    front = ["---", f"title: {json.dumps(name.rpartition('/')[2])}", "sdk: gradio"]
+    front += [f'sdk_version: "{_installed("gradio")}"', f"app_file: {APP_FILE}"]
+    front += ["models:", f"  - {repo_id}"] if repo_id is not None else []
+    where = (
+        f"the model [{repo_id}](https://huggingface.co/{repo_id})" if repo_id else f"the model in `{MODEL_FOLDER}/`"
+    )
+    return "\n".join([*front, "---", "", f"A page that shows {where}: type a text, see its answer.", ""])
+
+
+def _installed(package: str) -> str:
+    return metadata.version(package).split("+")[0]  # torch names its build
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+
+
+def _some(names: list[str]) -> str:
+    return ", ".join(names[:5]) + (", ..." if len(names) > 5 else "")
