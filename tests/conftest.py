@@ -15,6 +15,7 @@ import torch
 from small_disk import Disk, mounted
 from transformers import BertTokenizer, set_seed
 
+from tinybert_hf.evaluation import cost
 from tinybert_hf.model import TinyBertConfig
 
 torch.set_num_threads(1)
@@ -27,6 +28,14 @@ PIECES += ["bad", "dull", "bright", "and", "but", ",", ".", "##s", "##ed", "##in
 def _fixed_seeds() -> None:
     """Every test draws the same numbers, alone or among others."""
     set_seed(0)
+
+
+@pytest.fixture(autouse=True)
+def _timed_once(request: pytest.FixtureRequest, monkeypatch: pytest.MonkeyPatch) -> None:
+    """How fast tiny models are is measured in one round; a third of a run of such models would be nothing else."""
+    if "evaluation" not in request.path.parts:
+        for measure in (cost.measure_costs, cost.measure_translation_costs):
+            monkeypatch.setitem(measure.__kwdefaults__, "rounds", 1)
 
 
 @pytest.fixture(scope="session")

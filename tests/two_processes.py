@@ -312,6 +312,6 @@ def run_case(name: str, folder: Path) -> dict[str, Any]:
 if __name__ == "__main__":
     torch.set_num_threads(1)
     target = Path(sys.argv[1])
-    for number, case_name in enumerate(CASES):
-        result = run_case(case_name, target / f"run {number}")
-        torch.save(result, target / f"{number}-{os.environ['RANK']}.pt")
+    for case_name in sys.argv[2:]:
+        result = run_case(case_name, target / f"run {case_name}")
+        torch.save(result, target / f"{case_name}-{os.environ['RANK']}.pt")

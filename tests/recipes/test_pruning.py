@@ -102,7 +102,9 @@ def test_the_report_page_opens_the_pruned_student(finished: tuple[Path, RunRepor
     assert f"pruned from {report.pruning['pieces_before']} to {report.pruning['pieces_after']} word pieces" in shown
 
 
-@pytest.mark.parametrize("moment", ["before", "inside", "after", "placing"])
+@pytest.mark.parametrize(
+    "moment", ["inside", *(pytest.param(moment, marks=pytest.mark.slow) for moment in ("before", "after", "placing"))]
+)
 def test_a_run_that_was_stopped_there_goes_on(
     moment: str, work: Path, teacher: str, finished: tuple[Path, RunReport, str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -147,7 +147,9 @@ def test_rows_without_a_label_are_refused_with_their_number(name: str, work: Pat
         TASKS[recipe.task].load(recipe.data)
 
 
-@pytest.mark.parametrize("name", ["mrpc", "stsb", "mnli", "cola", "multi-label"])
+@pytest.mark.parametrize(
+    "name", ["stsb", "mnli", *(pytest.param(name, marks=pytest.mark.slow) for name in ("mrpc", "cola", "multi-label"))]
+)
 def test_a_whole_run(name: str, work: Path, encoder: str) -> None:
     """One epoch each: the figures that the recipe names stand first and in the table, those of further rows apart."""
     plan = planned(name, work, encoder, **{f"phases.{index}.epochs": 1 for index in (0, 1)}, **{"baseline.epochs": 1})

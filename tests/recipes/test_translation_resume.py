@@ -68,7 +68,13 @@ STOPS = {
 }
 
 
-@pytest.mark.parametrize(("module", "name", "change"), STOPS.values(), ids=STOPS)
+@pytest.mark.parametrize(
+    ("module", "name", "change"),
+    [
+        pytest.param(*stop, id=what, marks=() if what in ("inside a phase", "costs") else pytest.mark.slow)
+        for what, stop in STOPS.items()
+    ],
+)
 def test_a_stopped_run_goes_on_and_ends_the_same(
     work: Path,
     whole: Path,

@@ -92,8 +92,8 @@ def losses(trainer: Any) -> list[float]:
         {},
         {"gradient_accumulation_steps": 2, "train_sampling_strategy": "random"},
         {"dataloader_num_workers": 1, "label_loss_weight": 0.5, "temperature": 2.0},
-        {"bf16": True},
-        {"teacher_bf16": True},
+        pytest.param({"bf16": True}, marks=pytest.mark.slow),
+        pytest.param({"teacher_bf16": True}, marks=pytest.mark.slow),
     ],
     ids=str,
 )
