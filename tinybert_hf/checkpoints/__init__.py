@@ -22,9 +22,9 @@ from tinybert_hf.checkpoints.integrity import (
     made_beside,
     modules_of,
     open_config,
-    put_in_place,
     reason_of,
     refusing,
+    save_atomically,
 )
 from tinybert_hf.checkpoints.loading import (
     HEADS,
@@ -67,11 +67,11 @@ __all__ = [
     "open_exported",
     "open_model",
     "open_tokenizer",
-    "put_in_place",
     "read_projections",
     "reason_of",
     "refusing",
     "require",
+    "save_atomically",
     "sentence_steps",
     "task_of",
     "with_fitting_settings",

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,7 +35,7 @@ from tinybert_hf.checkpoints.card_parts import (
     values_of_card,
     whole_card,
 )
-from tinybert_hf.checkpoints.integrity import check_config_file, read_object
+from tinybert_hf.checkpoints.integrity import check_config_file, read_object, write_atomically
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.wording import counted, share_kept
 
@@ -212,9 +211,7 @@ def write_card(
     if file.is_file() and MARK not in file.read_text(encoding="utf-8", errors="replace"):
         return False
     text = card_of(folder, repo_id, license, settings)
-    beside = file.with_name(f".{file.name}.saving")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, file)
+    write_atomically(file, text)
     return True
 
 

@@ -486,17 +486,17 @@ def _check_writable(file: Path | None, suffix: str) -> None:
 
 def _write(report: BenchmarkReport, json_file: Path | None, plot: Path | None) -> None:
     from tinybert_hf.benchmark.report import plot as draw
-    from tinybert_hf.data.shards import replace_text
+    from tinybert_hf.checkpoints.integrity import write_atomically
 
     if json_file is not None:
         text = json.dumps(known_to_json(report.to_json()), indent=1, allow_nan=False, ensure_ascii=False)
-        replace_text(json_file, f"{text}\n")
+        write_atomically(json_file, f"{text}\n")
     if plot is not None:
         drawn = draw(report)
         if drawn is None:
             typer.echo("WARNING: no picture was drawn: no model has both a figure and a time.", err=True)
         else:
-            replace_text(plot, drawn)
+            write_atomically(plot, drawn)
     for file in (json_file, plot):
         if file is not None and file.exists():
             _say(f"Written: {file}")

@@ -289,7 +289,7 @@ class _Run:
 def _to_file(run: _Run, sources: Iterable[str], output: Path) -> None:
     from rich.console import Console
 
-    from tinybert_hf.data.shards import replace_file
+    from tinybert_hf.checkpoints.integrity import write_atomically
     from tinybert_hf.recipes.folder import counting, row_progress
 
     def write(handle: IO[bytes]) -> None:
@@ -298,7 +298,7 @@ def _to_file(run: _Run, sources: Iterable[str], output: Path) -> None:
             advance = None if known is None else counting(update, len(known))
             run.translate(sources, lambda line: handle.write(f"{line}\n".encode()), advance)
 
-    replace_file(output, write)
+    write_atomically(output, write)
     rate = f" ({run.texts / run.seconds:,.1f} a second)" if run.seconds else ""
     print(f"{counted(run.texts, 'text')} translated in {run.seconds:,.1f} s{rate}: {output}", file=sys.stderr)
 

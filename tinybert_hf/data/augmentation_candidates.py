@@ -27,8 +27,9 @@ from tinybert_hf.data.augmentation_words import (
     replaceable_words,
 )
 from tinybert_hf.data.raw_rows import byte_blocks, reading
-from tinybert_hf.data.shards import file_digest, model_fingerprint
+from tinybert_hf.data.shards import model_fingerprint
 from tinybert_hf.errors import DataError, TeacherError
+from tinybert_hf.model.manifest_tinybert import sha256_of
 from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
@@ -730,6 +731,6 @@ def source_of(
     identity = {
         "model": model_fingerprint(model, tokenizer),
         "neighbours_only": neighbours_only,
-        "content of the word vectors": None if glove_file is None else file_digest(Path(glove_file))[:16],
+        "content of the word vectors": None if glove_file is None else sha256_of(Path(glove_file))[:16],
     }
     return OpenedSource(words, identity, [] if glove is None else list(glove.notes))

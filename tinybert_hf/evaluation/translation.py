@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypedDict
 
-from tinybert_hf.checkpoints.integrity import check_folder
+from tinybert_hf.checkpoints.integrity import check_folder, write_atomically
 from tinybert_hf.checkpoints.loading import open_config_as, open_model_as
 from tinybert_hf.data import TASKS
 from tinybert_hf.data.generation import Translations, decoder_start_token, translate_texts
 from tinybert_hf.data.settings import DataSettings
-from tinybert_hf.data.shards import replace_text
 from tinybert_hf.data.tokenizers import CHINESE, script_of, usual_script
 from tinybert_hf.errors import DataError, TinyBertError
 
@@ -243,7 +242,7 @@ def write_worst_sentences(
     file.parent.mkdir(parents=True, exist_ok=True)
     text = io.StringIO(newline="")
     _WRITERS[file.suffix.lower()](text, rows)
-    replace_text(file, text.getvalue())
+    write_atomically(file, text.getvalue())
     return file
 
 

@@ -10,7 +10,7 @@ import yaml
 
 from tinybert_hf.checkpoints import QUESTION_ANSWERING
 from tinybert_hf.checkpoints.card_parts import latency_in_words
-from tinybert_hf.data.shards import replace_text
+from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.publishing.report_pictures import BarGroup, bar_picture, heat_map, mapped_cells, phase_picture
@@ -275,7 +275,7 @@ def write_report(
         what = "is a folder" if target.is_dir() else f"cannot be written: {target.parent} is no folder"
         raise TinyBertError(f"{target} {what}. Give the name of a file in a folder that is there (--output).")
     text = report_page(run, Moved(validation_file, teachers, device))
-    replace_text(target, text.encode(errors="replace").decode())
+    write_atomically(target, text.encode(errors="replace").decode())
     return target
 
 

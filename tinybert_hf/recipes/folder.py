@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,9 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import check_writable
+from tinybert_hf.checkpoints.integrity import write_json
 from tinybert_hf.data import DataSettings
-from tinybert_hf.data.shards import folder_content, held_folder, is_first_process, replace_text
+from tinybert_hf.data.shards import folder_content, held_folder, is_first_process
 from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.model.manifest_tinybert import sha256_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -320,11 +321,6 @@ def refuse_filled(path: Path) -> None:
         )
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """The file is either the old one or the whole new one."""
-    replace_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """What `write_json` has written.
 
@@ -344,17 +340,9 @@ def read_json(path: Path) -> dict[str, Any]:
 
 def _identity(settings: Mapping[str, Any], names: Iterable[str | None]) -> dict[str, Any]:
     files = [Path(name) for name in names if name]
-    content = {f"content of {file}": _digest(file) for file in files if file.is_file()}
+    content = {f"content of {file}": sha256_of(file)[:16] for file in files if file.is_file()}
     identity: dict[str, Any] = json.loads(json.dumps({**settings, **content}, default=str))
     return identity
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
 
 
 def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

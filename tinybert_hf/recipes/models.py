@@ -545,7 +545,7 @@ def prune_student(
         open_student: a student from its folder.
         training_texts: every text of the training rows.
     """
-    from tinybert_hf.checkpoints import open_tokenizer, put_in_place
+    from tinybert_hf.checkpoints import open_tokenizer, save_atomically
     from tinybert_hf.conversion.pruning import prune_vocabulary
     from tinybert_hf.data.files import TextFiles
 
@@ -563,7 +563,7 @@ def prune_student(
         margin=settings.margin,
     )
     shutil.rmtree(target, ignore_errors=True)  # of a run that was stopped between this stage and its note
-    put_in_place(pruned.model, pruned.tokenizer, target)
+    save_atomically(pruned.model, pruned.tokenizer, target)
     return pruned
 
 

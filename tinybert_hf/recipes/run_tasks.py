@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tinybert_hf.checkpoints import PROJECTIONS_FILE
+from tinybert_hf.checkpoints.integrity import write_json
 from tinybert_hf.data import TASKS, tokenizing_notes
 from tinybert_hf.data.corpus import BlockCollator, Corpus, CorpusBlocks, open_blocks, split_corpus
 from tinybert_hf.data.corpus_sources import CorpusSettings, Sources
@@ -47,7 +48,7 @@ from tinybert_hf.recipes.augmentation import (
     read_translated_rows,
     write_translated_rows,
 )
-from tinybert_hf.recipes.folder import counting, read_json, row_progress, share_progress, write_json
+from tinybert_hf.recipes.folder import counting, read_json, row_progress, share_progress
 from tinybert_hf.recipes.models import (
     PRUNING,
     JointTeachers,

@@ -294,9 +294,9 @@ class LengthGroupedSampler(Sampler[int]):
 class ResumableTrainer(Trainer):
     """transformers' Trainer, made fit for long runs.
 
-    Rows are sampled as above. A checkpoint is written beside, sealed and renamed; a run goes on from a whole one only,
-    and ends with the same weights and the same log as a run that was not stopped. A loss, a gradient or a weight that
-    is not finite stops it, and is not saved. SIGTERM ends it after the step, with a checkpoint.
+    Rows are sampled as above. A checkpoint is written beside, noted in a manifest and renamed; a run goes on from a
+    whole one only, and ends with the same weights and the same log as a run that was not stopped. A loss, a gradient
+    or a weight that is not finite stops it, and is not saved. SIGTERM ends it after the step, with a checkpoint.
     """
 
     data_collator: Any
