@@ -188,7 +188,7 @@ FAULTS = (
     Fault("the Trainer's accumulation is multiplied", MODEL, "    accepts_loss_kwargs = False", "    accepts_loss_kwargs = True", TESTS_OF_MODEL),
     Fault("target embeddings are not tied", TRANSLATOR, 'if which == "target" else {}', 'if which == "targets" else {}', TESTS_OF_MODEL),
     # What is said of a run
-    Fault("a share of a teacher that knows nothing", "wording.py", "if student < 0 or teacher < _NOTHING.get(metric, _NEXT_TO_NOTHING):", "if False:", TESTS_OF_CARDS),
+    Fault("a share of a teacher that knows nothing", "messages.py", "if student < 0 or teacher < _NOTHING.get(metric, _NEXT_TO_NOTHING):", "if False:", TESTS_OF_CARDS),
     Fault("names are written into Markdown as they are", "checkpoints/card_parts.py", 'return _SIGNS.sub(lambda sign: "\\\\" + sign.group(), plain(text).strip())', "return plain(text).strip()", TESTS_OF_CARDS),
     Fault("one of two licenses is taken", "checkpoints/card_parts.py", "all(one == licenses[0] for one in licenses)", "licenses", TESTS_OF_CARDS),
     Fault("every round begins with the same model", "evaluation/cost.py", "[:: -1 if number % 2 else 1]", "[::1]", TESTS_OF_SPEED),

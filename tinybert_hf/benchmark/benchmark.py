@@ -38,7 +38,7 @@ from tinybert_hf.evaluation.cost import (
     warm_up,
 )
 from tinybert_hf.evaluation.metrics import main_metric
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 if TYPE_CHECKING:
     import torch

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from tinybert_hf.checkpoints import EXPORT_FILE, is_exported
 from tinybert_hf.checkpoints.integrity import read_object
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.cost import Forward
+from tinybert_hf.messages import did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -254,10 +254,8 @@ def _teacher_of_run(given: str) -> str | None:
 def _nearest_shape(given: str) -> str:
     if Path(given).exists():
         return ""
-    near = difflib.get_close_matches(given, shape_names(), n=1)
-    if near:
-        return f" Did you mean {near[0]!r}, a shape without weights?"
-    return f" Shapes without weights are {', '.join(shape_names())}."
+    meant = did_you_mean(given, shape_names(), shown=lambda name: f"{name!r}, a shape without weights")
+    return meant or f" Shapes without weights are {', '.join(shape_names())}."
 
 
 # Which model runs in which backend, and a model opened there as something that runs a forward of any size.

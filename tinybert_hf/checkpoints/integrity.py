@@ -16,6 +16,7 @@ from torch import Tensor
 
 from tinybert_hf.checkpoints.input_limits import with_fitting_settings
 from tinybert_hf.errors import ChangedFilesWarning, OutputFolderError, TinyBertError
+from tinybert_hf.messages import does_not_exist
 from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE, sha256_of, write_manifest
 
 # What a library raises over a file becomes one error of this package.
@@ -429,10 +430,7 @@ def check_folder(path: str | Path, kind: type[TinyBertError] = TinyBertError) ->
         if place.name and (place.parent / f".{place.name}{_TRAINING}").is_dir():
             raise kind(f"{path} is not there yet: {_UNFINISHED}")
         if str(path).startswith((".", "/", "~")) or str(path).count("/") > 1:
-            raise kind(
-                f"{path} does not exist (looked from {Path.cwd()}). Give the folder of a saved model, or an id on the "
-                "Hub."
-            )
+            raise kind(f"{does_not_exist(path, folders=True)} Give the folder of a saved model, or an id on the Hub.")
         return  # it may be an id on the Hub
     if place.is_file():
         raise kind(_file(place))

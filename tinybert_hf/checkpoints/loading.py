@@ -16,12 +16,12 @@ from tinybert_hf.checkpoints.exported import is_exported, open_exported
 from tinybert_hf.checkpoints.integrity import WEIGHTS, check_folder, check_manifest, open_config, read_object, refusing
 from tinybert_hf.checkpoints.tokenizers import open_tokenizer
 from tinybert_hf.errors import OpeningWarning, TinyBertError
+from tinybert_hf.messages import counted
 from tinybert_hf.model import (
     TinyBertForQuestionAnswering,
     TinyBertForSequenceClassification,
     TinyBertForTokenClassification,
 )
-from tinybert_hf.wording import counted
 
 # The heads that an encoder can have: what opens them, and the TinyBERT that has the same.
 

@@ -37,7 +37,7 @@ from tinybert_hf.checkpoints.card_parts import (
 )
 from tinybert_hf.checkpoints.integrity import check_config_file, read_object, write_atomically
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.wording import counted, share_kept
+from tinybert_hf.messages import counted, does_not_exist, share_kept
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -301,7 +301,7 @@ def _is_general(run: Mapping[str, Any]) -> bool:
 
 def _config_file(place: Path) -> str:
     if not place.exists():
-        raise TinyBertError(f"{place} does not exist (looked from {Path.cwd()}).")
+        raise TinyBertError(does_not_exist(place, folders=True))
     file = check_config_file(place)
     if not isinstance(file, Path):
         raise TinyBertError(

@@ -20,7 +20,7 @@ from tinybert_hf.cli.options import (
 )
 from tinybert_hf.cli.screen import AsJson, answers_failures, opens_models, print_json
 from tinybert_hf.cli.translate import SourceLanguage, TargetLanguage
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 # `tinybert report`: a finished run as one HTML page.
 

@@ -16,7 +16,7 @@ import typer
 from tinybert_hf.cli.options import Cpu, trained_with, zero_or_more
 from tinybert_hf.cli.screen import answers_failures
 from tinybert_hf.errors import DataError, OutputFolderError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted, does_not_exist
 
 if TYPE_CHECKING:
     from tinybert_hf.data.pseudo_labels import PseudoLabelReport
@@ -145,7 +145,7 @@ def _lines_of_file(file: str) -> list[str]:
     if Path(file).is_dir():
         raise DataError(f"{file} is a folder. Give a file with a text a line, or a table.")
     if not Path(file).exists():
-        raise DataError(f"{file} does not exist (looked from {Path.cwd()}).")
+        raise DataError(does_not_exist(file))
     with reading(file) as handle:
         return list(_lines(handle, file))
 

@@ -30,7 +30,7 @@ from tinybert_hf.conversion.pruned_tokenizers import (
     special_ids,
 )
 from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 if TYPE_CHECKING:
     import numpy

@@ -29,8 +29,8 @@ from tinybert_hf.data.augmentation_words import (
 from tinybert_hf.data.raw_rows import byte_blocks, reading
 from tinybert_hf.data.shards import model_fingerprint
 from tinybert_hf.errors import DataError, TeacherError
+from tinybert_hf.messages import counted, does_not_exist
 from tinybert_hf.model.manifest_tinybert import sha256_of
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -188,7 +188,7 @@ def _load(file: Path, scan: _Scan) -> Any:
 def _scan(file: Path) -> _Scan:
     """How wide the vectors are, and which lines cannot be used."""
     if not file.is_file():
-        raise DataError(f"{file} does not exist (looked from {Path.cwd()}): no word vectors.")
+        raise DataError(f"No word vectors: {does_not_exist(file)}")
     header = next((_HEADER.fullmatch(line) for line in _raw_lines(file)), None)
     has_header = header is not None
     first = islice(_raw_lines(file), int(has_header), _LOOKED_AT)

@@ -22,7 +22,7 @@ from tinybert_hf.checkpoints.integrity import write_atomically, write_json
 from tinybert_hf.data.corpus_sources import CorpusSettings, Line, Source, Sources
 from tinybert_hf.data.shards import MANIFEST, read_manifest, tokens_of
 from tinybert_hf.errors import DataError, OutputFolderError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 # Packs whole lines of tokens into blocks.
 

@@ -25,8 +25,8 @@ from tinybert_hf.data.translation import language_codes, set_languages
 from tinybert_hf.distillation.teachers import label_order, problem_type_of
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import holds_translator, open_translator, task_of_checkpoint
+from tinybert_hf.messages import counted, counted_layers
 from tinybert_hf.publishing.run_record import RunFacts, facts_of_run
-from tinybert_hf.wording import counted, counted_layers
 
 if TYPE_CHECKING:
     import gradio

@@ -13,6 +13,7 @@ from tinybert_hf.checkpoints.card_parts import latency_in_words
 from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.messages import counted, counted_layers, share_kept
 from tinybert_hf.publishing.report_pictures import BarGroup, bar_picture, heat_map, mapped_cells, phase_picture
 from tinybert_hf.publishing.report_rows import (
     Comparison,
@@ -32,7 +33,6 @@ from tinybert_hf.publishing.run_record import (
     setting,
 )
 from tinybert_hf.training import Phase
-from tinybert_hf.wording import counted, counted_layers, share_kept
 
 # What was distilled from what, and how the models stand beside each other.
 

@@ -17,6 +17,7 @@ from tinybert_hf.distillation import label_order, load_teacher
 from tinybert_hf.distillation.teachers import INT8, round_to_int8, shares
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import evaluate_translation, open_translator, predicted_logits, worst_sentences
+from tinybert_hf.messages import does_not_exist
 from tinybert_hf.publishing.run_record import WORST_ROWS, FinishedRun
 
 if TYPE_CHECKING:
@@ -132,7 +133,7 @@ def _naming_the_option(place: str, moved: Moved) -> Iterator[None]:
     """Around what opens a teacher: where the recipe named it, say how to give it; where the user did, let it be."""
     try:
         if Path(place).is_absolute() and not Path(place).exists():
-            raise TeacherError(f"{place} does not exist.")
+            raise TeacherError(does_not_exist(place, folders=True))
         yield
     except TinyBertError as error:
         if moved.teachers:

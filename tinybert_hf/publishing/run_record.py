@@ -8,6 +8,7 @@ from typing import Any
 
 from tinybert_hf.checkpoints.integrity import read_object
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.messages import does_not_exist
 
 # What figures, losses and models are called on the page.
 
@@ -120,8 +121,8 @@ def read_run(folder: str | Path) -> FinishedRun:
     """
     place = Path(folder)
     if not place.is_dir():
-        what = "is a file" if place.exists() else f"does not exist (looked from {Path.cwd()})"
-        raise TinyBertError(f"{place} {what}. Give the output folder of `tinybert distill`.")
+        what = f"{place} is a file." if place.exists() else does_not_exist(place, folders=True)
+        raise TinyBertError(f"{what} Give the output folder of `tinybert distill`.")
     if not (place / RUN_FILE).is_file():
         if (place / ".run").is_dir():
             raise TinyBertError(

@@ -24,8 +24,8 @@ from tinybert_hf.data.pseudo_labels import (
 from tinybert_hf.data.tasks import dataset_of
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TeacherError
+from tinybert_hf.messages import counted
 from tinybert_hf.recipes.folder import row_progress
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features

@@ -26,12 +26,12 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import INT8, AnyTeacher, different_tokens, load_encoder, round_to_int8, settled
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import open_translator
+from tinybert_hf.messages import counted
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq
 from tinybert_hf.recipes.plan_base import in_phase, made_config, open_encoder_config
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import Phase, projections_from
 from tinybert_hf.training.setup import new_projections
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset

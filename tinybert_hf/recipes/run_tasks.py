@@ -37,6 +37,7 @@ from tinybert_hf.evaluation import (
     token_metrics_for,
     write_worst_sentences,
 )
+from tinybert_hf.messages import counted
 from tinybert_hf.recipes.augmentation import (
     AUGMENTATION,
     TEXT_COLUMNS,
@@ -84,7 +85,6 @@ from tinybert_hf.recipes.report import (
 )
 from tinybert_hf.recipes.stages import Run, size_of, student_warnings, teacher_warnings
 from tinybert_hf.training import GeneralDistillationTrainer, with_teacher_tokens
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset

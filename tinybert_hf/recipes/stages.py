@@ -24,6 +24,7 @@ from tinybert_hf.distillation.architecture import decoder_shape, encoder_shape, 
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import each_teacher, majority_warning, multiplies_in_bfloat16, order_warning
 from tinybert_hf.evaluation import knows_nothing, main_metric, measure_layer_distances
+from tinybert_hf.messages import counted, counted_epochs, counted_layers
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.recipes.models import PRUNING, prune_stage
 from tinybert_hf.recipes.plan import EncoderPlan
@@ -32,7 +33,6 @@ from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunRe
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import FinetuneSettings, Phase, PhaseResult, finetune, run_phases
 from tinybert_hf.training.arguments import OF_EVALUATION
-from tinybert_hf.wording import counted, counted_epochs, counted_layers
 
 if TYPE_CHECKING:
     from datasets import Dataset

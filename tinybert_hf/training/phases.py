@@ -29,6 +29,7 @@ from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import AnyProjections, Projections
 from tinybert_hf.distillation.teachers import AnyTeacher, settled
 from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.messages import capital, to_write
 from tinybert_hf.model.manifest_tinybert import sha256_of
 from tinybert_hf.training.arguments import count_rows, losses_of_phase
 from tinybert_hf.training.cache_files import MANIFEST
@@ -40,7 +41,6 @@ from tinybert_hf.training.resumable import whole_state
 from tinybert_hf.training.setup import new_projections
 from tinybert_hf.training.teacher_cache import cache_to_fill, pays, refuse_other_cache
 from tinybert_hf.training.trainer import DistillationTrainer, Seq2SeqDistillationTrainer, load_extra_losses
-from tinybert_hf.wording import capital, to_write
 
 # What a phase leaves in its folder, and whether it is still that.
 

@@ -26,6 +26,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SaveStrategy, get_
 
 from tinybert_hf.data.shards import held_folder
 from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.messages import to_write
 from tinybert_hf.training.arguments import (
     check_best_model,
     no_such_metric,
@@ -45,7 +46,6 @@ from tinybert_hf.training.checkpoints import (
 )
 from tinybert_hf.training.collators import SeededCollator
 from tinybert_hf.training.setup import unchanged_randomness
-from tinybert_hf.wording import to_write
 
 # Parameters that are sharded over processes (FSDP2), seen as a whole.
 #

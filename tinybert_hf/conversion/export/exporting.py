@@ -33,8 +33,8 @@ from tinybert_hf.data.demo import demo_sentiment
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
+from tinybert_hf.messages import counted
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
