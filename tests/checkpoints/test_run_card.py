@@ -20,9 +20,9 @@ from tiny_run import make_teacher, recipe_mapping
 
 from tinybert_hf.checkpoints.card_parts import MARK, CardSettings, plain
 from tinybert_hf.checkpoints.model_card import card_of, eval_results_of, write_card
+from tinybert_hf.checkpoints.run_record import metric_value, read_run
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.publishing.report import summary, tiles
-from tinybert_hf.publishing.run_record import metric_value, read_run
 from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run import run_recipe

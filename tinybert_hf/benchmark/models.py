@@ -246,7 +246,7 @@ def short_names(givens: Sequence[str]) -> list[str]:
 def _teacher_of_run(given: str) -> str | None:
     if not is_teacher_of_run(given):
         return None
-    from tinybert_hf.publishing.run_record import read_run
+    from tinybert_hf.checkpoints.run_record import read_run
 
     return str(read_run(Path(given).parent).teachers[0]["place"])
 

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinybert_hf.checkpoints import QUESTION_ANSWERING
 from tinybert_hf.checkpoints.loading import open_model_as
+from tinybert_hf.checkpoints.run_record import RunFacts, facts_of_run
 from tinybert_hf.data import demo_sentiment, demo_translation
 from tinybert_hf.data.generation import source_positions, translate_texts
 from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, MULTI_LABEL, PROBLEM_TYPES, REGRESSION
@@ -26,7 +27,6 @@ from tinybert_hf.distillation.teachers import label_order, problem_type_of
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import holds_translator, open_translator, task_of_checkpoint
 from tinybert_hf.messages import counted, counted_layers
-from tinybert_hf.publishing.run_record import RunFacts, facts_of_run
 
 if TYPE_CHECKING:
     import gradio

@@ -11,6 +11,16 @@ import yaml
 from tinybert_hf.checkpoints import QUESTION_ANSWERING
 from tinybert_hf.checkpoints.card_parts import latency_in_words
 from tinybert_hf.checkpoints.integrity import write_atomically
+from tinybert_hf.checkpoints.run_record import (
+    LOSSES,
+    MODELS,
+    FinishedRun,
+    metric_name,
+    metric_value,
+    parameters,
+    read_run,
+    setting,
+)
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import counted, counted_layers, share_kept
@@ -21,16 +31,6 @@ from tinybert_hf.publishing.report_rows import (
     NotThereError,
     compare_classifiers,
     compare_translators,
-)
-from tinybert_hf.publishing.run_record import (
-    LOSSES,
-    MODELS,
-    FinishedRun,
-    metric_name,
-    metric_value,
-    parameters,
-    read_run,
-    setting,
 )
 from tinybert_hf.training import Phase
 

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints.loading import open_model_as
+from tinybert_hf.checkpoints.run_record import WORST_ROWS, FinishedRun
 from tinybert_hf.data import TASKS, DataSettings, TaskData
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION
 from tinybert_hf.data.translation import set_languages
@@ -18,7 +19,6 @@ from tinybert_hf.distillation.teachers import INT8, round_to_int8, shares
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import evaluate_translation, open_translator, predicted_logits, worst_sentences
 from tinybert_hf.messages import does_not_exist
-from tinybert_hf.publishing.run_record import WORST_ROWS, FinishedRun
 
 if TYPE_CHECKING:
     import numpy as np

@@ -12,10 +12,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import check_writable
-from tinybert_hf.checkpoints.integrity import write_json
+from tinybert_hf.checkpoints.integrity import read_object, write_json
+from tinybert_hf.checkpoints.run_record import RUN_FILE
 from tinybert_hf.data import DataSettings
 from tinybert_hf.data.shards import folder_content, held_folder, is_first_process
-from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import sha256_of
 
 if TYPE_CHECKING:
@@ -148,7 +149,6 @@ def _rate(begun: list[tuple[float, int]], done: int, unit: str = "rows/s") -> st
 
 # The folder a run writes to: refused when it holds something else, resumed when it holds the same run.
 
-RUN_FILE = "run.json"
 WORK_FOLDER = ".run"
 _LOOK_AGAIN = 0.2  # seconds
 _MODELS = "content of the models"
@@ -328,14 +328,11 @@ def read_json(path: Path) -> dict[str, Any]:
         OutputFolderError: it is not there, or it is broken.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return read_object(path)
+    except TinyBertError as error:
         raise OutputFolderError(
             f"{path} cannot be read ({error}); delete it or choose another --output-dir"
         ) from error
-    if not isinstance(content, dict):
-        raise OutputFolderError(f"{path} was not written by this package; choose another --output-dir")
-    return content
 
 
 def _identity(settings: Mapping[str, Any], names: Iterable[str | None]) -> dict[str, Any]:

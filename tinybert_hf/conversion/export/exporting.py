@@ -26,6 +26,7 @@ from tinybert_hf.checkpoints import (
 )
 from tinybert_hf.checkpoints.exported import suppressed_output
 from tinybert_hf.checkpoints.integrity import place_folder, read_object
+from tinybert_hf.checkpoints.run_record import RunRecord
 from tinybert_hf.conversion.export import Format, format_named
 from tinybert_hf.conversion.export.source import ENCODER, TRANSLATION, Source, open_source
 from tinybert_hf.data import TASKS
@@ -454,9 +455,10 @@ def _trained_with(model: str) -> dict[str, Any]:
 
     Noted with the export, which is then measured as the model is; without the paths of the rows.
     """
-    run = Path(model) / "run.json"
-    recipe = read_object(run).get("recipe") if run.is_file() else None
-    data = recipe.get("data") if isinstance(recipe, dict) else None
+    record = RunRecord.beside(model)
+    if record is None or not isinstance(record.content.get("recipe"), dict):
+        return {}
+    data = record.recipe.get("data")
     fields = data.items() if isinstance(data, dict) else ()
     return {name: value for name, value in fields if name.endswith("_column") or name in _OF_DATA}
 
