@@ -46,7 +46,7 @@ def test_the_fields_of_a_record(tmp_path: Path) -> None:
     facts = facts_of_run(str(tmp_path))
     assert (facts.teacher, facts.teachers, facts.pairs, facts.source) == ("owner/name", 1, True, "de")
     assert facts.prefix == "to English: "
-    with pytest.raises(TinyBertError, match="it lacks main_metric, metrics"):
+    with pytest.raises(TinyBertError, match=r"it lacks main_metric, metrics"):
         read_run(tmp_path)
     whole = {name: {} for name in ("main_metric", "metrics", "costs", "phases", "versions")}
     run = read_run(written(tmp_path, {"recipe": RECIPE, **whole}))
@@ -64,7 +64,7 @@ def test_a_record_of_another_version_is_named_with_a_remedy(tmp_path: Path, reci
 
 def test_an_error_of_ours_passes_as_it_is(tmp_path: Path) -> None:
     record = RunRecord(tmp_path, {})
-    with pytest.raises(TinyBertError, match="^mine$"), record.understood("Do this."):
+    with pytest.raises(TinyBertError, match=r"^mine$"), record.understood("Do this."):
         raise TinyBertError("mine")
     with pytest.raises(TinyBertError, match=r"\(KeyError: 'recipe'\)\. Do this\.$"), record.understood("Do this."):
         _ = record.recipe

@@ -20,7 +20,7 @@ from hostile.sandbox import DIFFERENT, FAILED, REFUSED, SAME, run_cases
 from typer.testing import CliRunner
 
 from tinybert_hf.checkpoints import save_atomically
-from tinybert_hf.checkpoints.loading import open_model_as
+from tinybert_hf.checkpoints.loading import Checkpoint
 from tinybert_hf.cli import app
 from tinybert_hf.data import TASKS, DataSettings, train_translation_tokenizer, train_wordpiece_tokenizer
 from tinybert_hf.data.generation import translate_texts
@@ -260,7 +260,7 @@ def _answers(model: Any, tokenizer: Any) -> list[Any]:
 
 
 def _open_classifier(folder: Path) -> Any:
-    model, tokenizer = open_model_as(str(folder), "AutoModelForSequenceClassification", "a text classifier")
+    model, tokenizer = Checkpoint(folder, "a text classifier").open_head("text-classification")
     model.eval()
     return [_digest(model), _answers(model, tokenizer), model.config.id2label]
 

@@ -16,7 +16,7 @@ import torch
 from hostile.cases import kinds, make_classifier, run_kind
 from hostile.sandbox import FAILED
 
-from tinybert_hf.checkpoints.loading import open_model_as
+from tinybert_hf.checkpoints.loading import Checkpoint
 from tinybert_hf.errors import ChangedFilesWarning, OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.training.checkpoints import checked_checkpoint
@@ -78,7 +78,7 @@ class Touch:
 
 
 def opened(folder: Path) -> Any:
-    return open_model_as(str(folder), "AutoModelForSequenceClassification", "a text classifier")
+    return Checkpoint(folder, "a text classifier").open_head("text-classification")
 
 
 def test_pickled_weights_run_nothing(tmp_path: Path) -> None:

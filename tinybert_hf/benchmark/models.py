@@ -185,25 +185,22 @@ def find_contestant(given: str) -> Contestant:
     Raises:
         TinyBertError: it is none of them, its configuration cannot be read, or it is a translator.
     """
-    from tinybert_hf.checkpoints.integrity import check_folder
-    from tinybert_hf.checkpoints.loading import open_config_as
-    from tinybert_hf.evaluation.translation import translates
+    from tinybert_hf.checkpoints import Checkpoint
 
     if not Path(given).exists() and given in shape_names():
         return Contestant(given, None, shape_config(given), _CLASSIFIER)
     place = _teacher_of_run(given) or given
     try:
-        check_folder(place)
-        config = open_config_as(place, "a model to measure")
+        checkpoint = Checkpoint(place, "a model to measure")
     except TinyBertError as error:
         raise TinyBertError(f"{error}{_nearest_shape(given)}") from error
-    if translates(config):
+    if checkpoint.is_translator:
         raise TinyBertError(
             f"{given} is a translator, and a forward of one says little: it writes token by token. "
             "`tinybert_hf.evaluation.measure_translation_costs` measures translators against each other, in sentences "
             "per second."
         )
-    return Contestant(given, place, config, auto_class_of(config), *_export(place))
+    return Contestant(given, place, checkpoint.config, auto_class_of(checkpoint.config), *_export(place))
 
 
 def _export(place: str) -> tuple[str | None, int | None]:

@@ -104,10 +104,10 @@ def evaluate(
     A model that was trained here brings its columns and its length (run.json): they need not be given.
     """
     check_row_files(validation_file)
-    from tinybert_hf.checkpoints import check_length, open_config
+    from tinybert_hf.checkpoints import Checkpoint, check_length
     from tinybert_hf.cli.options import validation_settings
     from tinybert_hf.cli.screen import quiet_libraries
-    from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator, task_of_checkpoint
+    from tinybert_hf.evaluation import evaluate_any_checkpoint
 
     quiet_libraries()
     given = data_overrides(
@@ -126,12 +126,12 @@ def evaluate(
     )
     with opens_models(model):
         known = trained_with(model)
-        task = None if holds_translator(model) else task_of_checkpoint(model)
+        checkpoint = Checkpoint(model, "a text classifier or a translator")
         if max_length is not None:
-            check_length("max_length", max_length, option="--max-length", model=open_config(model))
+            check_length("max_length", max_length, option="--max-length", model=checkpoint.config)
         metrics = evaluate_any_checkpoint(
-            model,
-            validation_settings(task, known, given),
+            checkpoint,
+            validation_settings(checkpoint.task, known, given),
             batch_size=batch_size,
             beams=beams,
             target_language=target_language,

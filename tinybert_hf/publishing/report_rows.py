@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints.loading import open_model_as
+from tinybert_hf.checkpoints.loading import HEADS, TEXT_CLASSIFICATION, Checkpoint
 from tinybert_hf.checkpoints.run_record import WORST_ROWS, FinishedRun
 from tinybert_hf.data import TASKS, DataSettings, TaskData
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION
@@ -91,7 +91,7 @@ def open_classifiers(run: FinishedRun, moved: Moved) -> list[Opened]:
         NotThereError: a teacher is not there any more.
         TinyBertError: the student, or a teacher that the user named, cannot be opened.
     """
-    student = open_model_as(str(run.folder), "AutoModelForSequenceClassification", "a text classifier")
+    student = Checkpoint(run.folder, HEADS[TEXT_CLASSIFICATION].kind).open_head(TEXT_CLASSIFICATION)
     opened = [student]
     for settings, place in zip(run.teachers, _teacher_places(run, moved), strict=True):
         with _naming_the_option(place, moved):
