@@ -34,7 +34,8 @@ def write_manifest(folder: str | os.PathLike[str], patterns: Iterable[str] = ("*
         if path.is_file() and path != manifest:
             noted[path.relative_to(place).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     beside = place / f"{MANIFEST_FILE}.saving"
-    beside.write_text(json.dumps({"files": dict(sorted(noted.items()))}, indent=1) + "\n", encoding="utf-8")
+    # No newline behind it: cut by a single byte it is no JSON any more.
+    beside.write_text(json.dumps({"files": dict(sorted(noted.items()))}, indent=1), encoding="utf-8")
     os.replace(beside, manifest)
 
 
