@@ -179,7 +179,7 @@ def test_logits_of_the_right_places_give_full_marks(tmp_path: Path, answerer: st
         validation_file=write_rows(tmp_path / "v.jsonl", rows(12, unanswerable=True)), max_length=24
     )
     raw = TASK.load(settings, need_train=False).validation
-    model, tokenizer = Checkpoint(answerer).open("AutoModelForQuestionAnswering", "an answerer")
+    model, tokenizer = Checkpoint.read(answerer).open("AutoModelForQuestionAnswering", "an answerer")
     windows = TASK.tokenize(raw, tokenizer, settings)
     assert len(windows) > len(raw)
     logits = predicted_logits(model, windows, tokenizer, batch_size=5)

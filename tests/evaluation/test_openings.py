@@ -84,5 +84,5 @@ def test_evaluate_opens_the_configuration_once(made: Any, tmp_path: Path) -> Non
         result = CliRunner().invoke(app, ["evaluate", folder, *words])
         assert result.exit_code == 0, result.output
 
-    assert openings(folder, plain) >= 2  # it is counted
-    assert openings(folder, evaluate) <= 5
+    # Twice more than there: it is looked at before transformers reads it, and its hash is compared.
+    assert 2 <= openings(folder, evaluate) <= openings(folder, plain) + 2

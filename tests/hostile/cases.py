@@ -260,7 +260,7 @@ def _answers(model: Any, tokenizer: Any) -> list[Any]:
 
 
 def _open_classifier(folder: Path) -> Any:
-    model, tokenizer = Checkpoint(folder, "a text classifier").open_head("text-classification")
+    model, tokenizer = Checkpoint.read(folder, "a text classifier").open_head("text-classification")
     model.eval()
     return [_digest(model), _answers(model, tokenizer), model.config.id2label]
 

@@ -78,7 +78,7 @@ class Touch:
 
 
 def opened(folder: Path) -> Any:
-    return Checkpoint(folder, "a text classifier").open_head("text-classification")
+    return Checkpoint.read(folder, "a text classifier").open_head("text-classification")
 
 
 def test_pickled_weights_run_nothing(tmp_path: Path) -> None:

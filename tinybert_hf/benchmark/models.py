@@ -135,7 +135,7 @@ class Contestant:
                 torch.manual_seed(0)
                 return self._opener.from_config(self.config).eval()
         what = f"{self.place} cannot be opened: config.json and the weights do not fit"
-        model: PreTrainedModel = open_model(self.place, self._opener, what=what)
+        model: PreTrainedModel = open_model(self.place, self._opener, what=what, config=self.config)
         return model.eval()
 
     def megabytes(self) -> float:
@@ -191,7 +191,7 @@ def find_contestant(given: str) -> Contestant:
         return Contestant(given, None, shape_config(given), _CLASSIFIER)
     place = _teacher_of_run(given) or given
     try:
-        checkpoint = Checkpoint(place, "a model to measure")
+        checkpoint = Checkpoint.read(place, "a model to measure")
     except TinyBertError as error:
         raise TinyBertError(f"{error}{_nearest_shape(given)}") from error
     if checkpoint.is_translator:

@@ -580,6 +580,7 @@ def class_of(config: Any) -> str:
     return str((config.architectures or [config.model_type])[0])
 
 
+@dataclass(frozen=True)
 class Checkpoint:
     """A saved model whose configuration was opened; model and tokenizer are opened when they are asked for.
 
@@ -588,7 +589,11 @@ class Checkpoint:
         config: of the model.
     """
 
-    def __init__(self, path: str | Path, kind: str = "a model with a head") -> None:
+    path: str
+    config: Any
+
+    @classmethod
+    def read(cls, path: str | Path, kind: str = "a model with a head") -> Checkpoint:
         """Opens the configuration.
 
         Args:
@@ -599,16 +604,16 @@ class Checkpoint:
             TinyBertError: there is no checkpoint, or its config.json cannot be read.
         """
         check_folder(path)
-        self.path = str(path)
-        who = self._file
+        file = Path(path) / "config.json"
+        who = str(file) if file.is_file() else str(path)
         if not Path(path).exists():
             who = f"{path} does not exist (looked from {Path.cwd()}), and as an id on the Hub it"
-        self.config = open_config(self.path, what=f"{who} cannot be opened as {kind}")
+        return cls(str(path), open_config(str(path), what=f"{who} cannot be opened as {kind}"))
 
     @classmethod
     def of(cls, given: str | Path | Checkpoint, kind: str = "a model with a head") -> Checkpoint:
         """One that was opened already as it is, and a path opened."""
-        return given if isinstance(given, Checkpoint) else cls(given, kind)
+        return given if isinstance(given, Checkpoint) else cls.read(given, kind)
 
     @property
     def is_translator(self) -> bool:
@@ -659,8 +664,3 @@ class Checkpoint:
 
     def _tokenizer(self, model: Any) -> Any:
         return open_tokenizer(self.path, what=f"{self.path} has no tokenizer that can be opened", config=model)
-
-    @property
-    def _file(self) -> str:
-        file = Path(self.path) / "config.json"
-        return str(file) if file.is_file() else self.path

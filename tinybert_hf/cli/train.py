@@ -126,7 +126,7 @@ def evaluate(
     )
     with opens_models(model):
         known = trained_with(model)
-        checkpoint = Checkpoint(model, "a text classifier or a translator")
+        checkpoint = Checkpoint.read(model, "a text classifier or a translator")
         if max_length is not None:
             check_length("max_length", max_length, option="--max-length", model=checkpoint.config)
         metrics = evaluate_any_checkpoint(

@@ -389,7 +389,7 @@ class QuestionAnswerer:
         import torch
 
         if isinstance(model, str):
-            opened, tokenizer = Checkpoint(model, HEADS[QUESTION_ANSWERING].kind).open_head(QUESTION_ANSWERING)
+            opened, tokenizer = Checkpoint.read(model, HEADS[QUESTION_ANSWERING].kind).open_head(QUESTION_ANSWERING)
             opened.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         else:
             opened = model

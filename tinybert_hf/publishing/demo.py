@@ -188,7 +188,7 @@ def open_contest(
         TinyBertError: no model is there, or it is damaged.
     """
     facts = facts_of_run(student)
-    checkpoint = Checkpoint(student, "a text classifier or a translator")
+    checkpoint = Checkpoint.read(student, "a text classifier or a translator")
     translator, task = checkpoint.is_translator, checkpoint.task
     if task in _ELSEWHERE:
         raise TinyBertError(
@@ -237,7 +237,7 @@ def _beside(own: Contestant, named: str, translator: bool, **options: Any) -> Co
         TinyBertError: it cannot be opened.
     """
     task = {True: "translates", False: "classifies texts"}
-    checkpoint = Checkpoint(named, "a text classifier or a translator")
+    checkpoint = Checkpoint.read(named, "a text classifier or a translator")
     if checkpoint.is_translator != translator:
         raise TeacherError(
             f"{own.name} {task[translator]}, but the teacher {named} {task[not translator]}: they answer different "

@@ -91,7 +91,7 @@ def open_classifiers(run: FinishedRun, moved: Moved) -> list[Opened]:
         NotThereError: a teacher is not there any more.
         TinyBertError: the student, or a teacher that the user named, cannot be opened.
     """
-    student = Checkpoint(run.folder, HEADS[TEXT_CLASSIFICATION].kind).open_head(TEXT_CLASSIFICATION)
+    student = Checkpoint.read(run.folder, HEADS[TEXT_CLASSIFICATION].kind).open_head(TEXT_CLASSIFICATION)
     opened = [student]
     for settings, place in zip(run.teachers, _teacher_places(run, moved), strict=True):
         with _naming_the_option(place, moved):

@@ -70,7 +70,7 @@ def open_source(name: str) -> Source:
     """
     if is_exported(name):
         raise TinyBertError(f"{name} is an export already. Give the folder of the model that it was made from.")
-    checkpoint = Checkpoint(name, "a model that can be exported")
+    checkpoint = Checkpoint.read(name, "a model that can be exported")
     task = TRANSLATION if checkpoint.is_translator else _task(checkpoint.config, name)
     if task == TRANSLATION:
         model, tokenizer = open_translator(checkpoint, _DTYPE)
