@@ -210,7 +210,7 @@ def test_one_of_each_is_one(out: Path, tmp_path: Path) -> None:
         run["unlabelled_rows"], run["recipe"]["data"]["unlabelled_file"] = 1, "x.txt"
         run["augmentation"] = {"augmented_rows": 1}
         for cost in run["costs"].values():
-            cost |= {"batch_size": 1, "length": 1, "threads": 1}
+            cost |= {"batch_size": 1, "length": 1, "threads": 1, "latency_ms": 2.5}
 
     text = card_of(changed(out, tmp_path, few))
     for words in (
