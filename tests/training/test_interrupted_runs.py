@@ -22,7 +22,7 @@ from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSett
 from tinybert_hf.checkpoints.integrity import verify_manifest
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE
-from tinybert_hf.training.checkpoints import SAVING_FOLDER, complete_checkpoint
+from tinybert_hf.training.checkpoints import SAVING_FOLDER, complete_checkpoint, put_checkpoint
 from tinybert_hf.training.collators import SeededCollator
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
@@ -326,6 +326,19 @@ def test_a_checkpoint_saved_without_the_optimizer_is_not_gone_on_from(make_train
     make_trainer(save_only_model=True).train()
     with pytest.raises(OutputFolderError, match=r"saved without optimizer\.pt"):
         make_trainer(max_steps=8).train(resume_from_checkpoint=True)
+
+
+def test_files_in_folders_of_a_checkpoint_count_too_and_a_damaged_one_is_replaced(tmp_path: Path) -> None:
+    target = tmp_path / "checkpoint-2"
+    for content in ("first", "second"):
+        (tmp_path / SAVING_FOLDER / "shards").mkdir(parents=True)
+        (tmp_path / SAVING_FOLDER / "shards" / "a").write_text(content)
+        put_checkpoint(tmp_path / SAVING_FOLDER, target)
+        assert verify_manifest(target) is None
+        assert (target / "shards" / "a").read_text() == content
+        (target / "shards" / "a").write_text("other")
+        assert str(verify_manifest(target)).startswith("shards/a, which its")
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["checkpoint-2"]
 
 
 def test_files_that_came_later_do_no_harm(two_checkpoints: Path, tmp_path: Path) -> None:
