@@ -35,7 +35,7 @@ TESTS_OF_MAPS = "tests/distillation/test_layer_map.py tests/distillation/test_ob
 TESTS_OF_CAPTURE = "tests/distillation/test_capture.py tests/distillation/test_seq2seq_capture.py tests/distillation/test_precision.py"
 TESTS_OF_TRAINER, TESTS_OF_RESUME = "tests/training/test_trainer.py", "tests/training/test_interrupted_runs.py"
 TESTS_OF_ORIGIN, TESTS_OF_BEST = "tests/training/test_origin.py", "tests/training/test_best_model.py"
-LOADED, FILE = "checkpoints/loading.py", "checkpoints/tokenizers.py"
+LOADED, FILE, INTEGRITY = "checkpoints/loading.py", "checkpoints/tokenizers.py", "checkpoints/integrity.py"
 TESTS_OF_OPENING = "tests/checkpoints"
 TESTS_OF_CACHE = "tests/training/test_teacher_cache.py"
 TESTS_OF_CARDS, TESTS_OF_SPEED = (
@@ -145,10 +145,16 @@ FAULTS = (
     Fault("the epochs of a phase do not count copies", "recipes/plan_base.py", "None if rows is None else rows + further", "rows", "tests/recipes/test_plan.py"),
     Fault("the student alone learns as long as the last phase", "recipes/plan_base.py", "epochs=sum(each)", "epochs=max(each)", "tests/recipes/test_plan.py"),
     Fault("a narrow student learns at the rates of a wide one", "training/phase.py", "return narrow if width <= NARROW else wide", "return wide", "tests/training/test_phases.py"),
-    Fault("hashes of a checkpoint are not compared", CHECKPOINTS, "if file_digest(path) != digest:", "if file_digest(path) == '':", TESTS_OF_RESUME),
+    Fault("hashes of a checkpoint are not compared", INTEGRITY, 'None if sha256_of(path) == noted["sha256"] else', "None if noted else", TESTS_OF_RESUME),
     Fault("a damaged checkpoint is gone on from", CHECKPOINTS, "        if reason is None:\n            if broken", "        if reason != '':\n            if broken", TESTS_OF_RESUME),
-    Fault("a checkpoint is copied, not renamed, into place", CHECKPOINTS, "    written.rename(target)", "    shutil.copytree(written, target)", TESTS_OF_RESUME),
-    Fault("a finished phase is not checked", "training/phases.py", "if not path.is_file() or file_digest(path) != digest:", "if not path.is_file():", "tests/training/test_phases.py"),
+    Fault("a checkpoint is copied, not renamed, into place", CHECKPOINTS, "    place_folder(written, target, replace=True)", "    shutil.copytree(written, target)", TESTS_OF_RESUME),
+    Fault("a file is not put onto the disk before it is renamed", INTEGRITY, "            os.fsync(handle.fileno())\n", "", "tests/checkpoints/test_integrity.py"),
+    Fault("a folder that could not be replaced is gone", INTEGRITY, "        os.replace(old, target)\n        raise", "        raise", "tests/checkpoints/test_integrity.py"),
+    Fault("files in folders of a checkpoint are not noted", CHECKPOINTS, 'write_manifest(written, ("**/*",))', "write_manifest(written)", "tests/training/test_interrupted_runs.py"),
+    Fault("a configuration is opened again with the weights", LOADED, '        options["config"] = config', "        pass", "tests/evaluation/test_openings.py"),
+    Fault("a record of another version ends in a KeyError", "checkpoints/run_record.py", "except (LookupError, TypeError, AttributeError, ValueError)", "except ZeroDivisionError", "tests/checkpoints/test_run_record.py"),
+    Fault("a name in capitals is like no other", "messages.py", "get_close_matches(str(name).lower(), folded", "get_close_matches(str(name), folded", "tests/test_messages.py"),
+    Fault("a finished phase is not checked", "training/phases.py", 'fault = file_fault(work / name, {"sha256": digest})', "fault = None", "tests/training/test_phases.py"),
     Fault("a finished phase's student is not loaded", PHASES, "student.load_state_dict(load_file(work / STUDENT_WEIGHTS), strict=False)", "pass", "tests/training"),
     Fault("a cache of something else is found out late", PHASES, "_refuse_other_caches(make, left[1:])", "pass", "tests/training/test_phases.py"),
     Fault("Accelerate wraps what is to be captured", TRAINER, "self.accelerator.state.dynamo_plugin.backend = DynamoBackend.NO", "pass", "tests/training/test_trainer.py"),
@@ -185,7 +191,7 @@ FAULTS = (
     Fault("the Trainer's accumulation is multiplied", MODEL, "    accepts_loss_kwargs = False", "    accepts_loss_kwargs = True", TESTS_OF_MODEL),
     Fault("target embeddings are not tied", TRANSLATOR, 'if which == "target" else {}', 'if which == "targets" else {}', TESTS_OF_MODEL),
     # What is said of a run
-    Fault("a share of a teacher that knows nothing", "wording.py", "if student < 0 or teacher < _NOTHING.get(metric, _NEXT_TO_NOTHING):", "if False:", TESTS_OF_CARDS),
+    Fault("a share of a teacher that knows nothing", "messages.py", "if student < 0 or teacher < _NOTHING.get(metric, _NEXT_TO_NOTHING):", "if False:", TESTS_OF_CARDS),
     Fault("names are written into Markdown as they are", "checkpoints/card_parts.py", 'return _SIGNS.sub(lambda sign: "\\\\" + sign.group(), plain(text).strip())', "return plain(text).strip()", TESTS_OF_CARDS),
     Fault("one of two licenses is taken", "checkpoints/card_parts.py", "all(one == licenses[0] for one in licenses)", "licenses", TESTS_OF_CARDS),
     Fault("every round begins with the same model", "evaluation/cost.py", "[:: -1 if number % 2 else 1]", "[::1]", TESTS_OF_SPEED),

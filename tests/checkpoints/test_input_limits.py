@@ -31,7 +31,7 @@ from tinybert_hf.checkpoints import (
     fit_tokenizer,
     limits_of,
     open_tokenizer,
-    put_in_place,
+    save_atomically,
     with_fitting_settings,
 )
 from tinybert_hf.checkpoints.input_limits import without_unread_segments
@@ -262,7 +262,7 @@ def test_padding_stands_where_the_head_does_not_look(tiny_tokenizer: BertTokeniz
     assert fit_tokenizer(left, xlnet, "m").padding_side == "left"
     assert fit_tokenizer(tiny_tokenizer, xlnet, "m").padding_side == "left"
     assert left.padding_side == "left"
-    put_in_place(make(FAMILIES["bert"]()), left, tmp_path / "model")
+    save_atomically(make(FAMILIES["bert"]()), left, tmp_path / "model")
     assert AutoTokenizer.from_pretrained(tmp_path / "model").padding_side == "right"
 
 

@@ -20,9 +20,9 @@ from tiny_run import make_teacher, recipe_mapping
 
 from tinybert_hf.checkpoints.card_parts import MARK, CardSettings, plain
 from tinybert_hf.checkpoints.model_card import card_of, eval_results_of, write_card
+from tinybert_hf.checkpoints.run_record import metric_value, read_run
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.publishing.report import summary, tiles
-from tinybert_hf.publishing.run_record import metric_value, read_run
 from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run import run_recipe
@@ -210,7 +210,7 @@ def test_one_of_each_is_one(out: Path, tmp_path: Path) -> None:
         run["unlabelled_rows"], run["recipe"]["data"]["unlabelled_file"] = 1, "x.txt"
         run["augmentation"] = {"augmented_rows": 1}
         for cost in run["costs"].values():
-            cost |= {"batch_size": 1, "length": 1, "threads": 1}
+            cost |= {"batch_size": 1, "length": 1, "threads": 1, "latency_ms": 2.5}
 
     text = card_of(changed(out, tmp_path, few))
     for words in (

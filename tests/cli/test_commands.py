@@ -8,6 +8,7 @@ import sys
 from collections.abc import Callable
 from importlib import metadata
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -354,8 +355,8 @@ def test_evaluate_on_the_cpu(
         seen.append(device)
         return {"accuracy": 1.0}
 
-    monkeypatch.setattr("tinybert_hf.evaluation.holds_translator", lambda path: False)
-    monkeypatch.setattr("tinybert_hf.evaluation.task_of_checkpoint", lambda path: "text-classification")
+    opened = SimpleNamespace(task="text-classification")
+    monkeypatch.setattr("tinybert_hf.checkpoints.Checkpoint.read", lambda path, kind: opened)
     monkeypatch.setattr("tinybert_hf.evaluation.evaluate_any_checkpoint", measure)
     assert tinybert("evaluate", "some/model", "--validation-file", "b.jsonl", *words).exit_code == 0
     assert seen == [device]

@@ -13,7 +13,7 @@ from tiny_answers import make_teacher, rows
 from tiny_run import write_rows
 
 from tinybert_hf import QuestionAnswerer
-from tinybert_hf.checkpoints.loading import open_model_as
+from tinybert_hf.checkpoints.loading import Checkpoint
 from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, main_metric, predicted_logits, task_metrics
@@ -179,7 +179,7 @@ def test_logits_of_the_right_places_give_full_marks(tmp_path: Path, answerer: st
         validation_file=write_rows(tmp_path / "v.jsonl", rows(12, unanswerable=True)), max_length=24
     )
     raw = TASK.load(settings, need_train=False).validation
-    model, tokenizer = open_model_as(answerer, "AutoModelForQuestionAnswering", "an answerer")
+    model, tokenizer = Checkpoint.read(answerer).open("AutoModelForQuestionAnswering", "an answerer")
     windows = TASK.tokenize(raw, tokenizer, settings)
     assert len(windows) > len(raw)
     logits = predicted_logits(model, windows, tokenizer, batch_size=5)

@@ -19,8 +19,8 @@ from hostile import mutations
 from hostile.sandbox import DIFFERENT, FAILED, REFUSED, SAME, run_cases
 from typer.testing import CliRunner
 
-from tinybert_hf.checkpoints import put_in_place
-from tinybert_hf.checkpoints.loading import open_model_as
+from tinybert_hf.checkpoints import save_atomically
+from tinybert_hf.checkpoints.loading import Checkpoint
 from tinybert_hf.cli import app
 from tinybert_hf.data import TASKS, DataSettings, train_translation_tokenizer, train_wordpiece_tokenizer
 from tinybert_hf.data.generation import translate_texts
@@ -28,8 +28,9 @@ from tinybert_hf.distillation import load_teacher
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, open_translator
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq, TinyBertForSequenceClassification
+from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE, write_manifest
 from tinybert_hf.recipes.loader import load_recipe
-from tinybert_hf.training.checkpoints import MANIFEST_FILE, checked_checkpoint, complete_checkpoint, seal
+from tinybert_hf.training.checkpoints import checked_checkpoint, complete_checkpoint
 
 _STATE_FILES = ("trainer_state.json", "optimizer.pt", "scheduler.pt", "rng_state.pth")
 TEXTS = ["the film was good", "a dull plot, and 12 songs", "not bad", "the cast is warm but weak"]
@@ -127,7 +128,7 @@ def make_classifier(folder: Path) -> Path:
     names = ["negative", "positive"]
     labels = {"id2label": dict(enumerate(names)), "label2id": {name: index for index, name in enumerate(names)}}
     config = TinyBertConfig(vocab_size=len(tokenizer), problem_type="single_label_classification", **SHAPE, **labels)
-    put_in_place(TinyBertForSequenceClassification(config), tokenizer, folder)
+    save_atomically(TinyBertForSequenceClassification(config), tokenizer, folder)
     return folder
 
 
@@ -148,7 +149,7 @@ def make_translator(folder: Path) -> Path:
         eos_token_id=tokenizer.eos_token_id,
         tie_embeddings="target",
     )
-    put_in_place(TinyBertForSeq2Seq(config), tokenizer, folder)
+    save_atomically(TinyBertForSeq2Seq(config), tokenizer, folder)
     return folder
 
 
@@ -177,7 +178,7 @@ def make_rows(folder: Path) -> dict[str, Path]:
 
 
 def make_checkpoint(folder: Path) -> Path:
-    """What a trainer keeps to go on from, sealed."""
+    """What a trainer keeps to go on from, with its manifest."""
     checkpoint = folder / "checkpoint-2"
     checkpoint.mkdir()
     torch.manual_seed(0)
@@ -187,7 +188,7 @@ def make_checkpoint(folder: Path) -> Path:
     torch.save({"state": {0: {"step": torch.tensor(2.0), "exp_avg": torch.rand(64)}}}, checkpoint / "optimizer.pt")
     torch.save({"last_epoch": 2}, checkpoint / "scheduler.pt")
     torch.save({"cpu": torch.get_rng_state()}, checkpoint / "rng_state.pth")
-    seal(checkpoint)
+    write_manifest(checkpoint, ("**/*",))
     return checkpoint
 
 
@@ -259,7 +260,7 @@ def _answers(model: Any, tokenizer: Any) -> list[Any]:
 
 
 def _open_classifier(folder: Path) -> Any:
-    model, tokenizer = open_model_as(str(folder), "AutoModelForSequenceClassification", "a text classifier")
+    model, tokenizer = Checkpoint.read(folder, "a text classifier").open_head("text-classification")
     model.eval()
     return [_digest(model), _answers(model, tokenizer), model.config.id2label]
 

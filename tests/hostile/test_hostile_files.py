@@ -16,9 +16,10 @@ import torch
 from hostile.cases import kinds, make_classifier, run_kind
 from hostile.sandbox import FAILED
 
-from tinybert_hf.checkpoints.loading import open_model_as
+from tinybert_hf.checkpoints.loading import Checkpoint
 from tinybert_hf.errors import ChangedFilesWarning, OutputFolderError, TinyBertError
-from tinybert_hf.training.checkpoints import checked_checkpoint, seal
+from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.training.checkpoints import checked_checkpoint
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="cases run in forked processes")
 
@@ -77,7 +78,7 @@ class Touch:
 
 
 def opened(folder: Path) -> Any:
-    return open_model_as(str(folder), "AutoModelForSequenceClassification", "a text classifier")
+    return Checkpoint.read(folder, "a text classifier").open_head("text-classification")
 
 
 def test_pickled_weights_run_nothing(tmp_path: Path) -> None:
@@ -112,7 +113,7 @@ def test_a_poisoned_checkpoint_is_refused_before_it_is_read(tmp_path: Path, name
     checkpoint, executed = tmp_path / "checkpoint-2", tmp_path / "executed"
     checkpoint.mkdir()
     torch.save({"state": torch.zeros(3)}, checkpoint / name)
-    seal(checkpoint)
+    write_manifest(checkpoint, ("**/*",))
     assert checked_checkpoint(checkpoint) == str(checkpoint)
     (checkpoint / name).write_bytes(pickle.dumps(Touch(executed)))
     with pytest.raises(OutputFolderError, match=name):

@@ -10,9 +10,9 @@ import tiny_run
 from rich.console import Console
 
 from tinybert_hf.checkpoints.model_card import card_of
+from tinybert_hf.checkpoints.run_record import read_run
 from tinybert_hf.errors import RecipeError, TeacherError
 from tinybert_hf.publishing.report import summary
-from tinybert_hf.publishing.run_record import read_run
 from tinybert_hf.recipes import augmentation
 from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.plan import make_plan

@@ -1,6 +1,5 @@
 """The output folder: refused, claimed, resumed, finished."""
 
-import json
 import shutil
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -10,7 +9,7 @@ from tiny_run import recipe_mapping
 
 from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import OutputFolderError
-from tinybert_hf.recipes.folder import RunFolder, write_json
+from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.run import finetune_pretrained, run_recipe
 from tinybert_hf.recipes.schema import Recipe
@@ -146,16 +145,3 @@ def test_a_foreign_run_json_is_something_else(tmp_path: Path) -> None:
     (tmp_path / "run.json").write_text("[")
     with pytest.raises(OutputFolderError, match="cannot be read"):
         folder(tmp_path).check()
-
-
-def test_json_is_whole_or_not_there(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write_json(tmp_path / "a.json", {"x": 1})
-
-    def full(*args: Any, **kwargs: Any) -> None:
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr("tinybert_hf.data.shards.os.fsync", full)
-    with pytest.raises(OSError, match="No space"):
-        write_json(tmp_path / "a.json", {"x": 2})
-    assert json.loads((tmp_path / "a.json").read_text()) == {"x": 1}
-    assert [path.name for path in tmp_path.iterdir()] == ["a.json"]

@@ -11,7 +11,7 @@ import tiny_models
 from tiny_run import STUDENT, make_teacher, recipe_mapping, rows, write_rows
 from transformers import AutoModel, AutoTokenizer
 
-from tinybert_hf.checkpoints import put_in_place
+from tinybert_hf.checkpoints import save_atomically
 from tinybert_hf.distillation import LayerMap
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
@@ -64,7 +64,7 @@ def test_rates_that_are_not_named_follow_the_width(
     if general:
         tokenizer = AutoTokenizer.from_pretrained(teacher)
         config = TinyBertConfig(vocab_size=len(tokenizer), **student["overrides"])
-        put_in_place(TinyBertForSequenceClassification(config), tokenizer, work / "general")
+        save_atomically(TinyBertForSequenceClassification(config), tokenizer, work / "general")
         student = {"model": str(work / "general")}
     made = plan(work, teacher, student=student, baseline={"epochs": 2})
     assert tuple(phase.learning_rate for phase in made.recipe.phases) == rates
@@ -281,7 +281,7 @@ def test_weights_that_were_changed_are_seen_before_anything_begins(work: Path, t
     if whose == "student":
         model = TinyBertForSequenceClassification(TinyBertConfig(**STUDENT, vocab_size=90))
         shutil.rmtree(changed)
-        put_in_place(model, AutoTokenizer.from_pretrained(teacher), changed)
+        save_atomically(model, AutoTokenizer.from_pretrained(teacher), changed)
     write_manifest(changed)
     content = bytearray((changed / "model.safetensors").read_bytes())
     content[-1] ^= 1
@@ -401,7 +401,7 @@ def test_a_student_that_was_exchanged_in_its_place(work: Path, teacher: str) -> 
     def save(**shape: Any) -> None:
         shutil.rmtree(work / "student", ignore_errors=True)
         config = TinyBertConfig(**{**STUDENT, "vocab_size": vocabulary, **shape})
-        put_in_place(
+        save_atomically(
             TinyBertForSequenceClassification(config), AutoTokenizer.from_pretrained(teacher), work / "student"
         )
 

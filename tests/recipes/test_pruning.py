@@ -121,7 +121,7 @@ def test_a_run_that_was_stopped_there_goes_on(
         if moment == "before":
             patch.setattr(models, "prune_student", stop)
         elif moment == "inside":
-            patch.setattr("tinybert_hf.checkpoints.put_in_place", stop)
+            patch.setattr("tinybert_hf.checkpoints.save_atomically", stop)
         elif moment == "after":  # the folder is whole, the stage is not noted
             patch.setattr("tinybert_hf.recipes.run_tasks.EncoderRun.measure_pruned", stop)
         else:  # some files have been moved, config.json has not

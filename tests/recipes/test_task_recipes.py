@@ -21,12 +21,12 @@ from transformers import get_scheduler
 
 import tinybert_hf.recipes
 from tinybert_hf.checkpoints.model_card import card_of
+from tinybert_hf.checkpoints.run_record import read_run
 from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.distillation.teachers import constant_f1
 from tinybert_hf.errors import DataError, RecipeError
 from tinybert_hf.evaluation import main_metric
 from tinybert_hf.publishing.report import figures
-from tinybert_hf.publishing.run_record import read_run
 from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
 from tinybert_hf.recipes.plan import EncoderPlan, make_plan
 from tinybert_hf.recipes.run import run_recipe

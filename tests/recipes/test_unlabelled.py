@@ -13,9 +13,9 @@ import tiny_run
 from rich.console import Console
 
 from tinybert_hf.checkpoints.model_card import card_of
+from tinybert_hf.checkpoints.run_record import read_run
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError
 from tinybert_hf.publishing.report import summary
-from tinybert_hf.publishing.run_record import read_run
 from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.report import describe_plan

@@ -38,7 +38,7 @@ from tinybert_hf.evaluation.cost import (
     warm_up,
 )
 from tinybert_hf.evaluation.metrics import main_metric
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 if TYPE_CHECKING:
     import torch
@@ -101,11 +101,12 @@ def measure_quality(
         validation: where the rows are.
         device: of PyTorch.
     """
+    from tinybert_hf.checkpoints import Checkpoint
     from tinybert_hf.evaluation import evaluate_any_checkpoint
 
-    place = folder or contestant.place
-    assert place is not None
-    metrics = evaluate_any_checkpoint(place, validation, device="cpu" if folder else str(device))
+    assert contestant.place is not None
+    measured = folder or Checkpoint(contestant.place, contestant.config)
+    metrics = evaluate_any_checkpoint(measured, validation, device="cpu" if folder else str(device))
     return {name: value for name, value in metrics.items() if name != "notes"}
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
@@ -15,6 +14,7 @@ from tinybert_hf.checkpoints import EXPORT_FILE, is_exported
 from tinybert_hf.checkpoints.integrity import read_object
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.cost import Forward
+from tinybert_hf.messages import did_you_mean
 
 if TYPE_CHECKING:
     import torch
@@ -135,7 +135,7 @@ class Contestant:
                 torch.manual_seed(0)
                 return self._opener.from_config(self.config).eval()
         what = f"{self.place} cannot be opened: config.json and the weights do not fit"
-        model: PreTrainedModel = open_model(self.place, self._opener, what=what)
+        model: PreTrainedModel = open_model(self.place, self._opener, what=what, config=self.config)
         return model.eval()
 
     def megabytes(self) -> float:
@@ -185,25 +185,22 @@ def find_contestant(given: str) -> Contestant:
     Raises:
         TinyBertError: it is none of them, its configuration cannot be read, or it is a translator.
     """
-    from tinybert_hf.checkpoints.integrity import check_folder
-    from tinybert_hf.checkpoints.loading import open_config_as
-    from tinybert_hf.evaluation.translation import translates
+    from tinybert_hf.checkpoints import Checkpoint
 
     if not Path(given).exists() and given in shape_names():
         return Contestant(given, None, shape_config(given), _CLASSIFIER)
     place = _teacher_of_run(given) or given
     try:
-        check_folder(place)
-        config = open_config_as(place, "a model to measure")
+        checkpoint = Checkpoint.read(place, "a model to measure")
     except TinyBertError as error:
         raise TinyBertError(f"{error}{_nearest_shape(given)}") from error
-    if translates(config):
+    if checkpoint.is_translator:
         raise TinyBertError(
             f"{given} is a translator, and a forward of one says little: it writes token by token. "
             "`tinybert_hf.evaluation.measure_translation_costs` measures translators against each other, in sentences "
             "per second."
         )
-    return Contestant(given, place, config, auto_class_of(config), *_export(place))
+    return Contestant(given, place, checkpoint.config, auto_class_of(checkpoint.config), *_export(place))
 
 
 def _export(place: str) -> tuple[str | None, int | None]:
@@ -246,7 +243,7 @@ def short_names(givens: Sequence[str]) -> list[str]:
 def _teacher_of_run(given: str) -> str | None:
     if not is_teacher_of_run(given):
         return None
-    from tinybert_hf.publishing.run_record import read_run
+    from tinybert_hf.checkpoints.run_record import read_run
 
     return str(read_run(Path(given).parent).teachers[0]["place"])
 
@@ -254,10 +251,8 @@ def _teacher_of_run(given: str) -> str | None:
 def _nearest_shape(given: str) -> str:
     if Path(given).exists():
         return ""
-    near = difflib.get_close_matches(given, shape_names(), n=1)
-    if near:
-        return f" Did you mean {near[0]!r}, a shape without weights?"
-    return f" Shapes without weights are {', '.join(shape_names())}."
+    meant = did_you_mean(given, shape_names(), shown=lambda name: f"{name!r}, a shape without weights")
+    return meant or f" Shapes without weights are {', '.join(shape_names())}."
 
 
 # Which model runs in which backend, and a model opened there as something that runs a forward of any size.

@@ -10,10 +10,10 @@ from typing import Any
 
 from tinybert_hf.benchmark.memory import MemoryUse
 from tinybert_hf.checkpoints.card_parts import table
+from tinybert_hf.checkpoints.run_record import metric_name, metric_value
 from tinybert_hf.evaluation.cost import Times
+from tinybert_hf.messages import counted
 from tinybert_hf.publishing.report_pictures import Drawing, log_steps, round_steps, short_number
-from tinybert_hf.publishing.run_record import metric_name, metric_value
-from tinybert_hf.wording import counted
 
 # Percentiles, and the median of ratios with its interval; no distribution is assumed.
 

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import difflib
 from dataclasses import dataclass
 
 from tinybert_hf.errors import TinyBertError, check_number
+from tinybert_hf.messages import did_you_mean
 
 EAGER, COMPILED, ONNX, ONNX_INT8 = "eager", "compiled", "onnx", "onnx-int8"
 # In the order in which they are measured and shown.
@@ -52,8 +52,8 @@ class BenchmarkSettings:
         for name in self.backends:
             if name not in BACKENDS:
                 raise TinyBertError(
-                    f"There is no backend {name!r}.{_nearest(name)} Known are {', '.join(BACKENDS)}; an exported "
-                    "folder (openvino, tflite, ...) is named among the models."
+                    f"There is no backend {name!r}.{did_you_mean(name, BACKENDS, shown=repr)} Known are "
+                    f"{', '.join(BACKENDS)}; an exported folder (openvino, tflite, ...) is named among the models."
                 )
         for what, sizes in (("batch size", self.batch_sizes), ("length", self.lengths)):
             if not sizes:
@@ -81,8 +81,3 @@ class BenchmarkSettings:
 def _work(size: tuple[int, int]) -> tuple[int, int, int]:
     batch, length = size
     return batch * length, length, batch
-
-
-def _nearest(name: str) -> str:
-    near = difflib.get_close_matches(name, BACKENDS, n=1)
-    return f" Did you mean {near[0]!r}?" if near else ""

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import difflib
 import json
 import re
 import shlex
@@ -13,7 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.wording import counted, counted_layers
+from tinybert_hf.messages import counted, counted_layers, did_you_mean
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCardData
@@ -359,8 +358,7 @@ def wrong_license(license: Any, name: Any, link: Any) -> str | None:
             None if name is None and link is None else "license_name and license_link belong to the license 'other'."
         )
     if not isinstance(license, str) or license not in _LICENSES:
-        near = difflib.get_close_matches(str(license).lower(), sorted(_LICENSES), n=1)
-        hint = f" Did you mean {near[0]!r}?" if near else ""
+        hint = did_you_mean(license, sorted(_LICENSES), shown=repr)
         return (
             f"license is {license!r:.60}, which is no identifier of the Hub (apache-2.0, mit, cc-by-sa-4.0, ...)."
             f"{hint} For any other license give 'other' with license_name and license_link."

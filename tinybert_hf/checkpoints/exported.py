@@ -56,7 +56,7 @@ _LINES = 5
 
 
 @contextmanager
-def held_output() -> Iterator[Callable[[], str]]:
+def suppressed_output() -> Iterator[Callable[[], str]]:
     """Around the calls of a library that prints: nothing reaches the screen, from C++ neither, and nobody is warned.
 
     Yields:
@@ -126,7 +126,7 @@ class LitertGraph:
 
     def __init__(self, file: Path, threads: int | None) -> None:
         """Read it, and lay out its memory."""
-        with held_output():  # XNNPACK greets
+        with suppressed_output():  # XNNPACK greets
             runtime = require("ai_edge_litert.interpreter", "tflite")
             interpreter = runtime.Interpreter(model_path=str(file), num_threads=threads)
             interpreter.allocate_tensors()

@@ -9,13 +9,14 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from fnmatch import fnmatch
 from pathlib import Path
-from typing import Any
+from typing import IO, Any
 
 from safetensors.torch import save_file
 from torch import Tensor
 
 from tinybert_hf.checkpoints.input_limits import with_fitting_settings
 from tinybert_hf.errors import ChangedFilesWarning, OutputFolderError, TinyBertError
+from tinybert_hf.messages import does_not_exist
 from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE, sha256_of, write_manifest
 
 # What a library raises over a file becomes one error of this package.
@@ -166,9 +167,9 @@ def check_manifest(folder: str | Path, kind: type[TinyBertError] = TinyBertError
             f"if you have changed the weights yourself, delete {place / MANIFEST_FILE}."
         )
     changed = [
-        reason
+        f"{place / name} {fault}"
         for name, entry in noted.items()
-        if _is(name, _SETTINGS) and not _is(name, _WEIGHTS) and (reason := _difference(place, name, entry))
+        if _is(name, _SETTINGS) and not _is(name, _WEIGHTS) and (fault := file_fault(place / name, entry))
     ]
     if changed:
         warnings.warn(
@@ -189,9 +190,9 @@ def damaged_weights(folder: Path, noted: dict[str, Any] | None = None) -> list[s
     if noted is None:
         noted = _read(folder / MANIFEST_FILE, TinyBertError) if (folder / MANIFEST_FILE).is_file() else {}
     found = [
-        reason
+        f"{folder / name} {fault}"
         for name, entry in noted.items()
-        if _is(name, _WEIGHTS) and "/" not in name and (reason := _difference(folder, name, entry))
+        if _is(name, _WEIGHTS) and "/" not in name and (fault := file_fault(folder / name, entry))
     ]
     if any(_is(name, _WEIGHTS) for name in noted):
         found += [
@@ -200,6 +201,36 @@ def damaged_weights(folder: Path, noted: dict[str, Any] | None = None) -> list[s
             if name not in noted and (folder / name).is_file()
         ]
     return found
+
+
+def verify_manifest(folder: Path) -> str | None:
+    """What is wrong with a folder whose manifest has to name every file, in words; None where all are as noted.
+
+    Files that came later (notes of a user, an uploaded card) are no fault.
+    """
+    if not (folder / MANIFEST_FILE).is_file():
+        return f"it has no {MANIFEST_FILE}: it was not written to the end"
+    try:
+        noted = _read(folder / MANIFEST_FILE, TinyBertError)
+    except TinyBertError:
+        return f"its {MANIFEST_FILE} is damaged"
+    faults = ((name, file_fault(folder / name, entry)) for name, entry in noted.items())
+    return next((f"{name}, which its {MANIFEST_FILE} names, {fault}" for name, fault in faults if fault), None)
+
+
+def file_fault(path: Path, noted: Mapping[str, Any]) -> str | None:
+    """What is wrong with a file, as the end of a sentence; None where it is as it was noted.
+
+    Args:
+        path: of the file.
+        noted: its `sha256` and, where they are known, its `bytes`, which are cheaper to compare.
+    """
+    if not path.is_file():
+        return "is missing"
+    size = path.stat().st_size
+    if size != noted.get("bytes", size):
+        return f"has {size:,} bytes instead of {noted['bytes']:,}"
+    return None if sha256_of(path) == noted["sha256"] else "was changed after it was saved (another SHA-256)"
 
 
 def _read(manifest: Path, kind: type[TinyBertError]) -> dict[str, Any]:
@@ -217,20 +248,89 @@ def _is(name: str, patterns: tuple[str, ...]) -> bool:
     return any(fnmatch(name, pattern) for pattern in patterns)
 
 
-def _difference(folder: Path, name: str, entry: dict[str, Any]) -> str | None:
-    path = folder / name
-    if not path.is_file():
-        return f"{path} was saved with the model and is missing"
-    size = path.stat().st_size
-    if size != entry["bytes"]:
-        return f"{path} has {size:,} bytes, {entry['bytes']:,} when it was saved"
-    return None if sha256_of(path) == entry["sha256"] else f"{path} was changed after it was saved (another SHA-256)"
+# What is written stands in its place whole or not at all: it is written beside, and renamed.
+
+NEW = ".new"  # ends the name of a file that is being written
 
 
-# Puts a saved model in its place: the folder is whole or absent.
+def write_atomically(path: Path, content: str | bytes | Callable[[IO[bytes]], object]) -> None:
+    """Write a file beside its place, onto the disk, and rename: it is the old one or the whole new one.
+
+    Args:
+        path: of the file. What is no ordinary file (a pipe, /dev/stdout) is written as it is.
+        content: a text is written in UTF-8; a function writes to what it is given.
+    """
+    if path.exists() and not path.is_file():
+        with path.open("wb") as handle:
+            _write_to(handle, content)
+        return
+    place = path.resolve()  # a link stays one
+    beside = place.with_name(place.name + NEW)
+    try:
+        with beside.open("wb") as handle:
+            _write_to(handle, content)
+            handle.flush()
+            os.fsync(handle.fileno())
+        os.replace(beside, place)
+    except BaseException:
+        beside.unlink(missing_ok=True)
+        raise
 
 
-def put_in_place(
+def _write_to(handle: IO[bytes], content: str | bytes | Callable[[IO[bytes]], object]) -> None:
+    if callable(content):
+        content(handle)
+    else:
+        handle.write(content.encode() if isinstance(content, str) else content)
+
+
+def write_json(path: Path, content: Mapping[str, Any]) -> None:
+    """A JSON object as a file, written as `write_atomically` does; what JSON does not know stands there as a text."""
+    write_atomically(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
+
+
+def flush(path: Path) -> None:
+    """Onto the disk: after a power failure a folder that was renamed must not hold empty files.
+
+    Args:
+        path: of a file, or of a folder, whose list of names is written.
+    """
+    try:
+        descriptor = os.open(path, os.O_RDONLY)
+    except OSError:  # Windows does not open folders
+        return
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)
+
+
+def place_folder(written: Path, target: Path, *, replace: bool = False) -> None:
+    """Rename a folder that was written beside into its place.
+
+    Args:
+        written: on the disk of the target.
+        target: absent or empty.
+        replace: it may hold something, which goes when the new one stands there, and stays where that fails.
+
+    Raises:
+        OSError: the target holds something, and is not to be replaced; or it cannot be renamed.
+    """
+    if not replace or not target.exists():
+        os.replace(written, target)
+        return
+    old = target.parent / f".{target.name}.old"
+    shutil.rmtree(old, ignore_errors=True)
+    os.replace(target, old)
+    try:
+        os.replace(written, target)
+    except OSError:
+        os.replace(old, target)
+        raise
+    shutil.rmtree(old, ignore_errors=True)
+
+
+def save_atomically(
     model: Any,
     processing_class: Any,
     target: str | Path,
@@ -255,7 +355,7 @@ def put_in_place(
         if add is not None:
             add(beside)
         write_manifest(beside)
-        os.replace(beside, target)
+        place_folder(beside, Path(target))
 
 
 @contextmanager
@@ -330,10 +430,7 @@ def check_folder(path: str | Path, kind: type[TinyBertError] = TinyBertError) ->
         if place.name and (place.parent / f".{place.name}{_TRAINING}").is_dir():
             raise kind(f"{path} is not there yet: {_UNFINISHED}")
         if str(path).startswith((".", "/", "~")) or str(path).count("/") > 1:
-            raise kind(
-                f"{path} does not exist (looked from {Path.cwd()}). Give the folder of a saved model, or an id on the "
-                "Hub."
-            )
+            raise kind(f"{does_not_exist(path, folders=True)} Give the folder of a saved model, or an id on the Hub.")
         return  # it may be an id on the Hub
     if place.is_file():
         raise kind(_file(place))

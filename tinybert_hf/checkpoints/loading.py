@@ -1,5 +1,7 @@
 """Opens the weights of a saved model: which head, which weights fit, which are missing, what lies beside them."""
 
+from __future__ import annotations
+
 import re
 import warnings
 from collections import Counter
@@ -16,12 +18,12 @@ from tinybert_hf.checkpoints.exported import is_exported, open_exported
 from tinybert_hf.checkpoints.integrity import WEIGHTS, check_folder, check_manifest, open_config, read_object, refusing
 from tinybert_hf.checkpoints.tokenizers import open_tokenizer
 from tinybert_hf.errors import OpeningWarning, TinyBertError
+from tinybert_hf.messages import counted
 from tinybert_hf.model import (
     TinyBertForQuestionAnswering,
     TinyBertForSequenceClassification,
     TinyBertForTokenClassification,
 )
-from tinybert_hf.wording import counted
 
 # The heads that an encoder can have: what opens them, and the TinyBERT that has the same.
 
@@ -472,10 +474,15 @@ def _some(keys: list[str], between: str = ", ") -> str:
 # Opens the weights of a saved model.
 
 
-def check_folder_files(path: str | Path, kind: type[TinyBertError] = TinyBertError) -> None:
+def check_folder_files(path: str | Path, kind: type[TinyBertError] = TinyBertError, config: Any = None) -> None:
     """Refuses a folder whose weights are not those that were saved, or not those of its configuration.
 
     What is no folder passes: it may be an id on the Hub, whose client checks what it downloads.
+
+    Args:
+        path: a folder, or an id on the Hub.
+        kind: the error.
+        config: of the folder, where it was opened already.
 
     Raises:
         TinyBertError: of that kind.
@@ -483,7 +490,8 @@ def check_folder_files(path: str | Path, kind: type[TinyBertError] = TinyBertErr
     check_folder(path, kind)
     if not Path(path).is_dir():
         return
-    config = open_config(path, kind)
+    if config is None:
+        config = open_config(path, kind)
     if is_exported(path):
         raise kind(f"{path} is an export. Give the folder of the model that it was made from.")
     if not any(any(Path(path).glob(pattern)) for pattern in WEIGHTS):
@@ -508,6 +516,7 @@ def open_model(
     *,
     new_head: bool = False,
     headless: str = "",
+    config: Any = None,
     **options: Any,
 ) -> Any:
     """Opens a model; no code of the folder runs, and pickled weights only as plain tensors.
@@ -520,6 +529,7 @@ def open_model(
         new_head: whether a head may be new, where the weights have none of that shape. The body never is.
         headless: what to say where the weights have no such head, and it may not be new; `{missing}` in it becomes
             the names of its tensors. Empty: that they would be random.
+        config: of the path, where it was opened already; the options are then none of its fields.
         **options: of `from_pretrained`; `trust_remote_code=True` lets the code of the folder run.
 
     Returns:
@@ -536,7 +546,9 @@ def open_model(
         check_folder(path, kind)
         check_manifest(path, kind)
     else:
-        check_folder_files(path, kind)
+        check_folder_files(path, kind, config)
+    if config is not None:
+        options["config"] = config
     said = what or f"{path} cannot be opened: config.json and the weights do not fit"
     with refusing(said, kind), reporting_all_missing():
         model, report = model_class.from_pretrained(
@@ -551,58 +563,104 @@ def open_model(
     return model
 
 
-# Opens a saved model to measure it, and says what is wrong with a folder that holds none.
+# A saved model as one value: opened once, and handed on.
+
+# Heads that some encoder-decoders have besides the one that writes text. Such a checkpoint often opens as a translator
+# without a missing weight, because the output layer is tied to the embeddings.
+_OTHER_HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
 
 
-def open_config_as(path: str, kind: str) -> Any:
-    """Opens the configuration of a checkpoint that `check_folder` let pass.
+def translates(config: Any) -> bool:
+    """Whether the configuration is that of an encoder-decoder that writes text."""
+    return bool(config.is_encoder_decoder) and not class_of(config).endswith(_OTHER_HEADS)
 
-    Args:
+
+def class_of(config: Any) -> str:
+    """The class that a configuration names, or else its family."""
+    return str((config.architectures or [config.model_type])[0])
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A saved model whose configuration was opened; model and tokenizer are opened when they are asked for.
+
+    Attributes:
         path: a folder, or an id on the Hub.
-        kind: what the checkpoint should be, with its article; for the message.
-
-    Raises:
-        TinyBertError: config.json cannot be read.
+        config: of the model.
     """
-    who = _file(path)
-    if not Path(path).exists():
-        who = f"{path} does not exist (looked from {Path.cwd()}), and as an id on the Hub it"
-    return open_config(path, what=f"{who} cannot be opened as {kind}")
 
+    path: str
+    config: Any
 
-def open_model_as(path: str, auto_class: str, kind: str, dtype: str | None = None) -> tuple[Any, Any]:
-    """Opens model and tokenizer, and refuses what would answer at random.
+    @classmethod
+    def read(cls, path: str | Path, kind: str = "a model with a head") -> Checkpoint:
+        """Opens the configuration.
 
-    Args:
-        path: a folder, or an id on the Hub.
-        auto_class: the class of transformers that opens it.
-        kind: what the checkpoint should be, with its article; for the messages.
-        dtype: of the weights, as "float32"; None: as saved.
+        Args:
+            path: a folder, or an id on the Hub.
+            kind: what it should be, with its article; for the message.
 
-    Raises:
-        TinyBertError: it cannot be opened, its weights are missing or were changed after they were saved, or it has
-            no tokenizer of its own.
-    """
-    import transformers
+        Raises:
+            TinyBertError: there is no checkpoint, or its config.json cannot be read.
+        """
+        check_folder(path)
+        file = Path(path) / "config.json"
+        who = str(file) if file.is_file() else str(path)
+        if not Path(path).exists():
+            who = f"{path} does not exist (looked from {Path.cwd()}), and as an id on the Hub it"
+        return cls(str(path), open_config(str(path), what=f"{who} cannot be opened as {kind}"))
 
-    if is_exported(path):
-        exported = open_exported(path)
-        return exported, _open_tokenizer(path, exported)
-    what = f"{path} cannot be opened as {kind}: config.json and the weights do not fit"
-    headless = (
-        f"{path} was not trained as {kind}: its weights lack what config.json describes, {{missing}}, which would be "
-        "random. Fine-tune or distil it first."
-    )
-    options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
-    model = open_model(path, getattr(transformers, auto_class), what=what, headless=headless, **options)
-    model.config.return_dict = True
-    return model, _open_tokenizer(path, model)
+    @classmethod
+    def of(cls, given: str | Path | Checkpoint, kind: str = "a model with a head") -> Checkpoint:
+        """One that was opened already as it is, and a path opened."""
+        return given if isinstance(given, Checkpoint) else cls.read(given, kind)
 
+    @property
+    def is_translator(self) -> bool:
+        """Whether it is an encoder-decoder that writes text."""
+        return translates(self.config)
 
-def _open_tokenizer(path: str, model: Any) -> Any:
-    return open_tokenizer(path, what=f"{path} has no tokenizer that can be opened", config=model)
+    @property
+    def task(self) -> str | None:
+        """What an encoder was trained for, a name in `HEADS` (see `task_of`); None: it is a translator."""
+        return None if self.is_translator else task_of(self.config)
 
+    def open(self, auto_class: str, kind: str, dtype: str | None = None) -> tuple[Any, Any]:
+        """Opens model and tokenizer, and refuses what would answer at random.
 
-def _file(path: str) -> str:
-    file = Path(path) / "config.json"
-    return str(file) if file.is_file() else path
+        Args:
+            auto_class: the class of transformers that opens it.
+            kind: what it should be, with its article; for the messages.
+            dtype: of the weights, as "float32"; None: as saved.
+
+        Raises:
+            TinyBertError: it cannot be opened, its weights are missing or were changed after they were saved, or it
+                has no tokenizer of its own.
+        """
+        import transformers
+
+        if is_exported(self.path):
+            exported = open_exported(self.path)
+            return exported, self._tokenizer(exported)
+        options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
+        headless = (
+            f"{self.path} was not trained as {kind}: its weights lack what config.json describes, {{missing}}, which "
+            "would be random. Fine-tune or distil it first."
+        )
+        model = open_model(
+            self.path,
+            getattr(transformers, auto_class),
+            what=f"{self.path} cannot be opened as {kind}: config.json and the weights do not fit",
+            headless=headless,
+            config=self.config,
+            **options,
+        )
+        model.config.return_dict = True
+        return model, self._tokenizer(model)
+
+    def open_head(self, task: str) -> tuple[Any, Any]:
+        """As `open`, with the head of a task, a name in `HEADS`."""
+        return self.open(HEADS[task].auto_class, HEADS[task].kind)
+
+    def _tokenizer(self, model: Any) -> Any:
+        return open_tokenizer(self.path, what=f"{self.path} has no tokenizer that can be opened", config=model)

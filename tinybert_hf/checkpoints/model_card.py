@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -36,9 +35,10 @@ from tinybert_hf.checkpoints.card_parts import (
     values_of_card,
     whole_card,
 )
-from tinybert_hf.checkpoints.integrity import check_config_file, read_object
+from tinybert_hf.checkpoints.integrity import check_config_file, read_object, write_atomically
+from tinybert_hf.checkpoints.run_record import RunRecord
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.wording import counted, share_kept
+from tinybert_hf.messages import counted, does_not_exist, share_kept
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -124,7 +124,6 @@ def _start(student: Mapping[str, Any]) -> str:
 
 # The model card of a folder, from its run.json and its configuration: nothing in it is typed by hand.
 
-RUN_FILE = "run.json"
 # Percentages in the table; what the metadata calls them.
 _METRICS = {"accuracy": "accuracy", "f1": "f1", "precision": "precision", "recall": "recall",
             "matthews_correlation": "matthews_correlation", "bleu": "bleu", "chrf": "chrf", "pearson": "pearsonr",
@@ -157,12 +156,13 @@ def card_of(
 
     place = Path(folder)
     config = read_object(Path(_config_file(place)))
-    run = read_object(place / RUN_FILE) if (place / RUN_FILE).is_file() else {}
+    record = RunRecord.beside(place) or RunRecord(place, {})
+    run = record.content
     architecture = str((config.get("architectures") or ["TinyBertModel"])[0])
     pipeline = PIPELINES.get(architecture)
     if pipeline is None:
         raise TinyBertError(f"{place / 'config.json'} describes a {architecture}, which is none of this package's.")
-    try:
+    with record.understood("Move it away for a card without the run's figures."):
         told = _told(_settings(license, settings), place, run)
         subject = _subject(place, repo_id, config, run, pipeline, told)
         results = list(_results(run, pipeline)) if run else []
@@ -181,13 +181,6 @@ def card_of(
         )
         body = general_body(run, subject.place) if _is_general(run) else _body(run)
         parts = [*_head(subject, run), *body, *_tail(run)]
-    except (KeyError, TypeError, AttributeError, ValueError) as error:
-        if isinstance(error, TinyBertError):
-            raise
-        raise TinyBertError(
-            f"{place / RUN_FILE} is of another version, or damaged ({type(error).__name__}: {error}). Move it away "
-            "for a card without the run's figures."
-        ) from error
     return whole_card(data, parts)
 
 
@@ -212,9 +205,7 @@ def write_card(
     if file.is_file() and MARK not in file.read_text(encoding="utf-8", errors="replace"):
         return False
     text = card_of(folder, repo_id, license, settings)
-    beside = file.with_name(f".{file.name}.saving")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, file)
+    write_atomically(file, text)
     return True
 
 
@@ -304,7 +295,7 @@ def _is_general(run: Mapping[str, Any]) -> bool:
 
 def _config_file(place: Path) -> str:
     if not place.exists():
-        raise TinyBertError(f"{place} does not exist (looked from {Path.cwd()}).")
+        raise TinyBertError(does_not_exist(place, folders=True))
     file = check_config_file(place)
     if not isinstance(file, Path):
         raise TinyBertError(
@@ -496,10 +487,10 @@ def _figure(value: Any) -> str:
 
 def metrics_of(folder: str | Path) -> str | None:
     """The figures of a run as JSON, for metrics.json; None where there was no run here."""
-    file = Path(folder) / RUN_FILE
-    if not file.is_file():
+    record = RunRecord.beside(folder)
+    if record is None:
         return None
-    run = read_object(file)
+    run = record.content
     kept = {name: run[name] for name in ("main_metric", "metrics", "costs", "device", "versions") if name in run}
     return json.dumps(kept, indent=1) + "\n"
 
@@ -516,8 +507,8 @@ def eval_results_of(folder: str | Path) -> str | None:
     import yaml
     from huggingface_hub import EvalResultEntry, eval_result_entries_to_yaml
 
-    file = Path(folder) / RUN_FILE
-    run: dict[str, Any] = read_object(file) if file.is_file() else {}
+    record = RunRecord.beside(folder)
+    run = {} if record is None else record.content
     name = hub_dataset(run) if run else None
     if name is None or "/" not in name or run["recipe"].get("task") == "general":
         return None

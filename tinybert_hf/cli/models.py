@@ -26,7 +26,7 @@ from tinybert_hf.cli.options import (
     zero_or_more,
 )
 from tinybert_hf.cli.screen import AsJson, answers_failures, check_row_files, opens_models, print_json
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 if TYPE_CHECKING:
     from tinybert_hf.conversion import Conversion

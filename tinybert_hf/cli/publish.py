@@ -20,7 +20,7 @@ from tinybert_hf.cli.options import (
 )
 from tinybert_hf.cli.screen import AsJson, answers_failures, opens_models, print_json
 from tinybert_hf.cli.translate import SourceLanguage, TargetLanguage
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 # `tinybert report`: a finished run as one HTML page.
 
@@ -186,15 +186,15 @@ def card(
 
     Every figure is taken from the run (run.json). `tinybert distill` and `tinybert push` do this by themselves.
     """
+    from tinybert_hf.checkpoints.integrity import write_atomically
     from tinybert_hf.checkpoints.model_card import card_of
-    from tinybert_hf.data.shards import replace_text
 
     text = card_of(folder, repo_id, settings=card_settings(license, license_name, license_link, language))
     say_what_is_open(text)
     if output is None:
         typer.echo(text, nl=False)
         return
-    replace_text(output, text)
+    write_atomically(output, text)
     typer.echo(f"The card is in {output}.")
 
 

@@ -15,7 +15,6 @@ import sys
 import warnings
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
-from difflib import get_close_matches
 from pathlib import Path
 from types import FrameType
 from typing import Annotated, Any, ParamSpec
@@ -23,6 +22,7 @@ from typing import Annotated, Any, ParamSpec
 import typer
 
 from tinybert_hf.errors import FileFormatWarning, OpeningWarning, OutputFolderError, TinyBertError
+from tinybert_hf.messages import does_not_exist, nearest_beside
 
 # Ctrl-C: one line and exit status 130, in the middle of an import too.
 #
@@ -332,8 +332,7 @@ def opens_models(*names: str | None) -> Iterator[None]:
     for name in absent:
         if not _may_be_on_the_hub(name):
             raise TinyBertError(
-                f"{name} does not exist (looked from {Path.cwd()}).{_nearest(name)} Give the folder of a saved model, "
-                "or its id on the Hub."
+                f"{does_not_exist(name, folders=True)} Give the folder of a saved model, or its id on the Hub."
             )
     try:
         yield
@@ -352,15 +351,8 @@ def _may_be_on_the_hub(name: str) -> bool:
 
 def _nearest(name: str) -> str:
     """The folder beside it whose name is the most like it, as a sentence; empty where none is."""
-    path = Path(name)
-    if not path.parent.is_dir():
-        return "" if _may_be_on_the_hub(name) else f" Its folder {path.parent} does not exist either."
-    beside = [entry.name for entry in path.parent.iterdir() if entry.is_dir() and not entry.name.startswith(".")]
-    near = get_close_matches(path.name, beside, n=1)
-    if not near:
-        return ""
-    prefix = "./" if name.startswith("./") else ""
-    return f" Did you mean {prefix}{path.parent / near[0]}?"
+    is_folder_of_hub = _may_be_on_the_hub(name) and not Path(name).parent.is_dir()
+    return "" if is_folder_of_hub else nearest_beside(name, folders=True)
 
 
 # What can be said about a command before torch and transformers are loaded, which takes seconds.

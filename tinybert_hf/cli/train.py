@@ -104,10 +104,10 @@ def evaluate(
     A model that was trained here brings its columns and its length (run.json): they need not be given.
     """
     check_row_files(validation_file)
-    from tinybert_hf.checkpoints import check_length, open_config
+    from tinybert_hf.checkpoints import Checkpoint, check_length
     from tinybert_hf.cli.options import validation_settings
     from tinybert_hf.cli.screen import quiet_libraries
-    from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator, task_of_checkpoint
+    from tinybert_hf.evaluation import evaluate_any_checkpoint
 
     quiet_libraries()
     given = data_overrides(
@@ -126,12 +126,12 @@ def evaluate(
     )
     with opens_models(model):
         known = trained_with(model)
-        task = None if holds_translator(model) else task_of_checkpoint(model)
+        checkpoint = Checkpoint.read(model, "a text classifier or a translator")
         if max_length is not None:
-            check_length("max_length", max_length, option="--max-length", model=open_config(model))
+            check_length("max_length", max_length, option="--max-length", model=checkpoint.config)
         metrics = evaluate_any_checkpoint(
-            model,
-            validation_settings(task, known, given),
+            checkpoint,
+            validation_settings(checkpoint.task, known, given),
             batch_size=batch_size,
             beams=beams,
             target_language=target_language,
@@ -486,17 +486,17 @@ def _check_writable(file: Path | None, suffix: str) -> None:
 
 def _write(report: BenchmarkReport, json_file: Path | None, plot: Path | None) -> None:
     from tinybert_hf.benchmark.report import plot as draw
-    from tinybert_hf.data.shards import replace_text
+    from tinybert_hf.checkpoints.integrity import write_atomically
 
     if json_file is not None:
         text = json.dumps(known_to_json(report.to_json()), indent=1, allow_nan=False, ensure_ascii=False)
-        replace_text(json_file, f"{text}\n")
+        write_atomically(json_file, f"{text}\n")
     if plot is not None:
         drawn = draw(report)
         if drawn is None:
             typer.echo("WARNING: no picture was drawn: no model has both a figure and a time.", err=True)
         else:
-            replace_text(plot, drawn)
+            write_atomically(plot, drawn)
     for file in (json_file, plot):
         if file is not None and file.exists():
             _say(f"Written: {file}")

@@ -16,7 +16,7 @@ import typer
 from tinybert_hf.cli.options import Cpu, trained_with, zero_or_more
 from tinybert_hf.cli.screen import answers_failures
 from tinybert_hf.errors import DataError, OutputFolderError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted, does_not_exist
 
 if TYPE_CHECKING:
     from tinybert_hf.data.pseudo_labels import PseudoLabelReport
@@ -145,7 +145,7 @@ def _lines_of_file(file: str) -> list[str]:
     if Path(file).is_dir():
         raise DataError(f"{file} is a folder. Give a file with a text a line, or a table.")
     if not Path(file).exists():
-        raise DataError(f"{file} does not exist (looked from {Path.cwd()}).")
+        raise DataError(does_not_exist(file))
     with reading(file) as handle:
         return list(_lines(handle, file))
 
@@ -289,7 +289,7 @@ class _Run:
 def _to_file(run: _Run, sources: Iterable[str], output: Path) -> None:
     from rich.console import Console
 
-    from tinybert_hf.data.shards import replace_file
+    from tinybert_hf.checkpoints.integrity import write_atomically
     from tinybert_hf.recipes.folder import counting, row_progress
 
     def write(handle: IO[bytes]) -> None:
@@ -298,7 +298,7 @@ def _to_file(run: _Run, sources: Iterable[str], output: Path) -> None:
             advance = None if known is None else counting(update, len(known))
             run.translate(sources, lambda line: handle.write(f"{line}\n".encode()), advance)
 
-    replace_file(output, write)
+    write_atomically(output, write)
     rate = f" ({run.texts / run.seconds:,.1f} a second)" if run.seconds else ""
     print(f"{counted(run.texts, 'text')} translated in {run.seconds:,.1f} s{rate}: {output}", file=sys.stderr)
 

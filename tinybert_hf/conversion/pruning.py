@@ -19,8 +19,8 @@ from tinybert_hf.checkpoints import (
     open_config,
     open_model,
     open_tokenizer,
-    put_in_place,
     read_projections,
+    save_atomically,
 )
 from tinybert_hf.conversion.pruned_tokenizers import (
     TokenizerModel,
@@ -30,7 +30,7 @@ from tinybert_hf.conversion.pruned_tokenizers import (
     special_ids,
 )
 from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 if TYPE_CHECKING:
     import numpy
@@ -589,7 +589,7 @@ def prune_checkpoint(
     if target is not None:
         projections = read_projections(name_or_path)
         further = {} if projections is None else {PROJECTIONS_FILE: projections}
-        put_in_place(pruned.model, pruned.tokenizer, target, further)
+        save_atomically(pruned.model, pruned.tokenizer, target, further)
     return pruned
 
 

@@ -17,8 +17,8 @@ from tinybert_hf.checkpoints import (
     check_folder,
     check_tokens,
     check_writable,
-    put_in_place,
     refusing,
+    save_atomically,
     sentence_steps,
 )
 from tinybert_hf.checkpoints.integrity import check_config_file, read_object
@@ -474,7 +474,7 @@ def convert_checkpoint(name_or_path: str | Path, output_dir: str | Path, **optio
     further = {} if kept is None else {PROJECTIONS_FILE: kept.state_dict()}
     # A sentence vector is made by what sentence-transformers puts behind the encoder.
     add = partial(carry_modules, converted.folder) if converted.head == "encoder" else None
-    put_in_place(converted.model, converted.tokenizer, target, further, add)
+    save_atomically(converted.model, converted.tokenizer, target, further, add)
     return converted
 
 

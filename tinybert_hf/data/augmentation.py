@@ -20,13 +20,13 @@ from tinybert_hf.data.shards import (
     PARTS,
     ShardFolder,
     beside,
-    file_digest,
     finished_file,
     held_folder,
     place_single,
     refuse_unknown_suffix,
 )
 from tinybert_hf.errors import DataError
+from tinybert_hf.model.manifest_tinybert import sha256_of
 
 if TYPE_CHECKING:
     import pyarrow  # type: ignore[import-untyped]
@@ -269,7 +269,7 @@ def write_augmented(
         **{name: value for name, value in asdict(file).items() if name != "path"},
         **asdict(settings),
         **words_of,
-        "content of the file": file_digest(Path(file.path))[:16],
+        "content of the file": sha256_of(Path(file.path))[:16],
     }
     finished = finished_file(output, identity)
     if finished is not None:

@@ -27,9 +27,10 @@ from tinybert_hf.data.augmentation_words import (
     replaceable_words,
 )
 from tinybert_hf.data.raw_rows import byte_blocks, reading
-from tinybert_hf.data.shards import file_digest, model_fingerprint
+from tinybert_hf.data.shards import model_fingerprint
 from tinybert_hf.errors import DataError, TeacherError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted, does_not_exist
+from tinybert_hf.model.manifest_tinybert import sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -187,7 +188,7 @@ def _load(file: Path, scan: _Scan) -> Any:
 def _scan(file: Path) -> _Scan:
     """How wide the vectors are, and which lines cannot be used."""
     if not file.is_file():
-        raise DataError(f"{file} does not exist (looked from {Path.cwd()}): no word vectors.")
+        raise DataError(f"No word vectors: {does_not_exist(file)}")
     header = next((_HEADER.fullmatch(line) for line in _raw_lines(file)), None)
     has_header = header is not None
     first = islice(_raw_lines(file), int(has_header), _LOOKED_AT)
@@ -730,6 +731,6 @@ def source_of(
     identity = {
         "model": model_fingerprint(model, tokenizer),
         "neighbours_only": neighbours_only,
-        "content of the word vectors": None if glove_file is None else file_digest(Path(glove_file))[:16],
+        "content of the word vectors": None if glove_file is None else sha256_of(Path(glove_file))[:16],
     }
     return OpenedSource(words, identity, [] if glove is None else list(glove.notes))

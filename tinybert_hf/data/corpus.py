@@ -18,10 +18,11 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
+from tinybert_hf.checkpoints.integrity import write_atomically, write_json
 from tinybert_hf.data.corpus_sources import CorpusSettings, Line, Source, Sources
-from tinybert_hf.data.shards import MANIFEST, read_manifest, replace_file, tokens_of
+from tinybert_hf.data.shards import MANIFEST, read_manifest, tokens_of
 from tinybert_hf.errors import DataError, OutputFolderError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 # Packs whole lines of tokens into blocks.
 
@@ -282,7 +283,7 @@ class _Writer:
         tokens = np.concatenate(self.shard.tokens)
         try:
             for ending, content in (("tokens", tokens), ("lengths", lengths)):
-                replace_file(self.folder / f"{name}.{ending}", content.tofile)
+                write_atomically(self.folder / f"{name}.{ending}", content.tofile)
         except OSError as error:
             if error.errno not in (errno.ENOSPC, errno.EDQUOT, None):
                 raise
@@ -297,8 +298,6 @@ class _Writer:
         self._note()
 
     def _note(self) -> None:
-        import json
-
         self.manifest |= {"token_type": self.kind.name, "settings": _settings_of(self.settings), "suffix": ".tokens"}
         self.manifest["totals"] = {
             "sources": len(self.sources),
@@ -308,8 +307,7 @@ class _Writer:
             "blocks": self.done.blocks,
             "tokens": self.done.tokens,
         }
-        text = json.dumps(self.manifest, ensure_ascii=False) + "\n"
-        replace_file(self.folder / MANIFEST, lambda handle: handle.write(text.encode()))
+        write_json(self.folder / MANIFEST, self.manifest)
 
 
 def _settings_of(settings: CorpusSettings) -> dict[str, Any]:

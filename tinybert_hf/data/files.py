@@ -1,6 +1,5 @@
 """Files of rows and of text: found, read whatever their format, or why they cannot be read."""
 
-import difflib
 import glob
 import re
 from collections.abc import Callable, Collection, Iterator, Sequence
@@ -30,6 +29,7 @@ from tinybert_hf.data.tables import (
     refuse_changed_values,
 )
 from tinybert_hf.errors import DataError
+from tinybert_hf.messages import does_not_exist
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -197,12 +197,7 @@ def checked_suffix(path: Path, known: Sequence[str] = SUFFIXES) -> str:
         inside = sorted(item.name for item in path.iterdir() if item.is_file())[:5]
         raise DataError(f"{path} is a folder, not a file. Files in it: {', '.join(inside) or 'none'}.")
     if not path.exists():
-        neighbours = [item.name for item in path.parent.iterdir()] if path.parent.is_dir() else []
-        near = difflib.get_close_matches(path.name, neighbours, n=1)
-        hint = f" Did you mean {path.parent / near[0]}?" if near else ""
-        if not path.parent.is_dir():
-            hint = f" Its folder {path.parent} does not exist either."
-        raise DataError(f"{path} does not exist (looked from {Path.cwd()}).{hint}")
+        raise DataError(does_not_exist(path))
     if suffix not in known:
         raise DataError(
             f"{path} ends in {suffix or 'no suffix'!r}, so its format is unknown. "
@@ -291,11 +286,7 @@ def files_of(name: str) -> list[Path]:
         if not kept:
             raise DataError(f"No file matches {name} (looked from {Path.cwd()}).")
         return kept
-    if not path.parent.is_dir():
-        raise DataError(f"{name} does not exist, nor its folder {path.parent} (looked from {Path.cwd()}).")
-    near = difflib.get_close_matches(path.name, [item.name for item in path.parent.iterdir()], n=1)
-    hint = f" Did you mean {path.parent / near[0]}?" if near else ""
-    raise DataError(f"{name} does not exist (looked from {Path.cwd()}).{hint}")
+    raise DataError(does_not_exist(name))
 
 
 # Plain text out of files of any size and kind, a piece at a time.

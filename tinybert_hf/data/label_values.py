@@ -12,7 +12,7 @@ from typing import Any, NoReturn
 from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from tinybert_hf.errors import DataError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 # The names of labels: how they are found, shown and given, what numbers among them mean, and which are twins.
 

@@ -24,7 +24,7 @@ from tinybert_hf.data.label_values import (
 from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, DataSettings
 from tinybert_hf.errors import DataError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 _UNLABELLED = (-1, -100)  # of datasets on the Hub, and of the losses of torch
 

@@ -18,7 +18,6 @@ from tinybert_hf.data.shards import (
     PARTS,
     ShardFolder,
     beside,
-    file_digest,
     finished_file,
     held_folder,
     model_fingerprint,
@@ -26,6 +25,7 @@ from tinybert_hf.data.shards import (
 )
 from tinybert_hf.data.tasks import dataset_of
 from tinybert_hf.errors import DataError, OutputFolderError
+from tinybert_hf.model.manifest_tinybert import sha256_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -347,7 +347,7 @@ def write_pseudo_labels(
     identity = {
         **{name: value for name, value in asdict(settings).items() if name != "input_file"},
         "format": suffix,
-        "content of input_file": file_digest(Path(settings.input_file))[:16],
+        "content of input_file": sha256_of(Path(settings.input_file))[:16],
         "teacher": model_fingerprint(model, tokenizer),
     }
     single = output.name.lower().endswith(SINGLE_FILES)

@@ -11,7 +11,7 @@ from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import QUESTION_ANSWERING, DataSettings
 from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of
 from tinybert_hf.errors import DataError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features

@@ -1,7 +1,6 @@
 """Rows as they were read, with the place of each, so that a message can name it; and their lines and JSON."""
 
 import codecs
-import difflib
 import gzip
 import json
 import re
@@ -14,6 +13,7 @@ from pathlib import Path
 from typing import IO, Any, NamedTuple, NoReturn, cast, overload
 
 from tinybert_hf.errors import DataError
+from tinybert_hf.messages import did_you_mean
 
 # Rows as they were read, with the place of each, so that a message can name it.
 
@@ -68,9 +68,7 @@ def check_columns(source: str, wanted: Sequence[str], present: Iterable[str]) ->
     for column in wanted:
         if column in there:
             continue
-        folded = {name.lower(): name for name in there}
-        near = difflib.get_close_matches(column.lower(), folded, n=1)
-        hint = f" Did you mean {folded[near[0]]!r}?" if near else ""
+        hint = did_you_mean(column, there, shown=repr)
         raise MissingColumnError(
             f"{source} has no column {column!r}. Columns there: {', '.join(there) or 'none'}.{hint}"
         )

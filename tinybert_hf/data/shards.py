@@ -8,12 +8,14 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
+from tinybert_hf.checkpoints.integrity import NEW, file_fault, write_atomically, write_json
 from tinybert_hf.errors import DataError, OutputFolderError
+from tinybert_hf.model.manifest_tinybert import sha256_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -177,7 +179,6 @@ def _namespace() -> str | None:
 # So a shard is there exactly when the manifest names it with the digest that the file has; all else is written again.
 
 MANIFEST = "manifest.json"
-_BESIDE = ".new"
 Row = Mapping[str, Any]
 
 
@@ -218,7 +219,7 @@ class ShardFolder:
             manifest["complete"] = manifest["complete"] and not folder.missing
             return folder
         inside = sorted(item.name for item in path.iterdir() if item.name not in LOCK_FILES) if path.is_dir() else []
-        if set(inside) - {MANIFEST + _BESIDE}:
+        if set(inside) - {MANIFEST + NEW}:
             raise OutputFolderError(
                 f"output folder {path} holds something else ({', '.join(inside[:5])}); nothing was changed there. "
                 "Choose another, or empty it."
@@ -276,21 +277,17 @@ class ShardFolder:
         """
         file = self.path / f"shard-{index:05d}{self.manifest['suffix']}"
         content = _parquet(rows, schema) if self.manifest["suffix"] == ".parquet" else _json_lines(rows)
-        replace_file(file, lambda handle: handle.write(content))
-        self.manifest["shards"][index] = {"file": file.name, "rows": len(rows), "sha256": file_digest(file), **notes}
+        write_atomically(file, content)
+        self.manifest["shards"][index] = {"file": file.name, "rows": len(rows), "sha256": sha256_of(file), **notes}
         self.note()
 
     def note(self, **more: Any) -> None:
         """Writes the manifest, with further entries."""
         self.manifest |= more
-        text = json.dumps(self.manifest, indent=1, ensure_ascii=False) + "\n"
-        replace_file(self.path / MANIFEST, lambda handle: handle.write(text.encode()))
+        write_json(self.path / MANIFEST, self.manifest)
 
     def _is_whole(self, shard: Mapping[str, Any] | None) -> bool:
-        if shard is None:
-            return False
-        file = self.path / shard["file"]
-        return file.is_file() and file_digest(file) == shard["sha256"]
+        return shard is not None and file_fault(self.path / shard["file"], shard) is None
 
 
 def read_manifest(path: Path, kind: type[DataError] | type[OutputFolderError]) -> dict[str, Any]:
@@ -332,7 +329,7 @@ def merge_shards(files: Iterable[Path], target: Path) -> None:
         target: ends in .parquet, .jsonl or .jsonl.gz.
     """
     if target.suffix == ".parquet":
-        replace_file(target, lambda handle: _merge_parquet(files, handle))
+        write_atomically(target, lambda handle: _merge_parquet(files, handle))
         return
 
     def copy(handle: IO[bytes]) -> None:
@@ -343,29 +340,7 @@ def merge_shards(files: Iterable[Path], target: Path) -> None:
         if out is not handle:
             out.close()
 
-    replace_file(target, copy)
-
-
-def replace_file(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """Writes beside and renames, so that the file is the old one or the whole new one."""
-    beside = path.with_name(path.name + _BESIDE)
-    try:
-        with beside.open("wb") as handle:
-            write(handle)
-            handle.flush()
-            os.fsync(handle.fileno())
-        os.replace(beside, path)
-    except BaseException:
-        beside.unlink(missing_ok=True)
-        raise
-
-
-def replace_text(path: Path, text: str) -> None:
-    """As `replace_file`, for a text; what is no ordinary file (a pipe, /dev/stdout) is written as it is."""
-    if path.exists() and not path.is_file():
-        path.write_text(text, encoding="utf-8")
-        return
-    replace_file(path.resolve(), lambda handle: handle.write(text.encode()))
+    write_atomically(target, copy)
 
 
 def _json_lines(rows: Sequence[Row]) -> bytes:
@@ -394,15 +369,6 @@ def _merge_parquet(files: Iterable[Path], handle: IO[bytes]) -> None:
         writer.write_table(table)
     if writer is not None:
         writer.close()
-
-
-def file_digest(file: Path) -> str:
-    """SHA-256 of a file's bytes, in hex."""
-    digest = hashlib.sha256()
-    with file.open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 # One file that is made of shards, which lie beside it until it is whole.
@@ -581,4 +547,4 @@ def _file_content(file: Path) -> str:
             return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()[:16]
         except (OSError, ValueError, AttributeError, RecursionError):
             pass  # whoever opens it says what is wrong with it
-    return file_digest(file)[:16]
+    return sha256_of(file)[:16]

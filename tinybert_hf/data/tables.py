@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Any, NamedTuple, NoReturn
 
 from tinybert_hf.data.raw_rows import MAX_LINE_BYTES, MOST_UNPACKED, Block, check_columns, line_blocks, unpacks_too_far
 from tinybert_hf.errors import DataError, FileFormatWarning
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 if TYPE_CHECKING:
     from datasets import Features

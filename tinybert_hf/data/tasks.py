@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING, DataSettings
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence

@@ -23,7 +23,7 @@ from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, DataSett
 from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of
 from tinybert_hf.data.text_classification import read_unlabelled
 from tinybert_hf.errors import DataError
-from tinybert_hf.wording import counted
+from tinybert_hf.messages import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset

@@ -1,6 +1,5 @@
 """Pairs of sentences, a text and its translation, and the languages of a multilingual translator."""
 
-import difflib
 import re
 from collections.abc import Iterator, Sequence
 from typing import TYPE_CHECKING, Any
@@ -12,6 +11,7 @@ from tinybert_hf.data.settings import DEMO_TRANSLATION, DataSettings
 from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of
 from tinybert_hf.data.tokenizers import script_of, script_of_language, usual_script
 from tinybert_hf.errors import DataError, TeacherError
+from tinybert_hf.messages import did_you_mean
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -70,8 +70,7 @@ def set_languages(
         )
     for language in (source, target):
         if language not in codes:
-            near = difflib.get_close_matches(language, codes, n=3, cutoff=0.4)
-            hint = f" Did you mean {' or '.join(near)}?" if near else ""
+            hint = did_you_mean(language, codes, most=3, cutoff=0.4)
             raise TeacherError(f"{name} has no language {language!r}.{hint} {_listing(codes)}")
     tokenizer.tgt_lang = target
     tokenizer.src_lang = source  # last: it also sets the tokens around a source text

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.checkpoints import (
     HEADS,
     TEXT_CLASSIFICATION,
+    Checkpoint,
     check_batch,
     fit_tokenizer,
     limits_of,
@@ -17,8 +18,6 @@ from tinybert_hf.checkpoints import (
     with_fitting_settings,
 )
 from tinybert_hf.checkpoints.input_limits import without_unread_segments
-from tinybert_hf.checkpoints.integrity import check_folder
-from tinybert_hf.checkpoints.loading import open_config_as, open_model_as
 from tinybert_hf.data import TASKS, TaskData, tokenizing_notes
 from tinybert_hf.data.label_values import are_generic
 from tinybert_hf.data.settings import (
@@ -42,7 +41,7 @@ from tinybert_hf.evaluation.question_answering import (
     find_answers,
     write_answers,
 )
-from tinybert_hf.evaluation.translation import evaluate_translation_checkpoint, translates
+from tinybert_hf.evaluation.translation import evaluate_translation_checkpoint
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -119,7 +118,7 @@ def predicted_logits(model: PreTrainedModel, dataset: Dataset, processing_class:
 
 
 def evaluate_checkpoint(
-    path: str,
+    path: str | Checkpoint,
     settings: DataSettings,
     task: str | None = None,
     batch_size: int = 64,
@@ -128,7 +127,7 @@ def evaluate_checkpoint(
     """Opens a checkpoint and measures it on the validation rows.
 
     Args:
-        path: a folder, or an id on the Hub.
+        path: a folder, an id on the Hub, or a checkpoint that was opened.
         settings: where the validation rows are.
         task: a name in `HEADS`; None: what the checkpoint was made for.
         batch_size: rows of one forward.
@@ -141,16 +140,16 @@ def evaluate_checkpoint(
         DataError: the rows cannot be used, or their labels are not the model's.
         TinyBertError: the folder is no checkpoint of a trained model for such a task, or the task is unknown.
     """
-    check_folder(path)
-    if (task or task_of(open_config_as(path, "a model with a head"))) == TOKEN_CLASSIFICATION:
-        found = evaluate_token_classifier(path, settings, batch_size=batch_size, device=device)
+    checkpoint = Checkpoint.of(path)
+    if (task or task_of(checkpoint.config)) == TOKEN_CLASSIFICATION:
+        found = evaluate_token_classifier(checkpoint, settings, batch_size=batch_size, device=device)
         return {name: value for name, value in found.items() if name not in ("notes", "warnings")}
-    logits, rows, data = answered_rows(path, settings, task, batch_size, device)
+    logits, rows, data = answered_rows(checkpoint, settings, task, batch_size, device)
     return task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
 
 
 def answered_rows(
-    path: str,
+    path: str | Checkpoint,
     settings: DataSettings,
     task: str | None = None,
     batch_size: int = 64,
@@ -165,9 +164,9 @@ def answered_rows(
 
     if task is not None and task not in HEADS:
         raise TinyBertError(f"The task {task!r} is unknown; known are {', '.join(HEADS)}.")
-    check_folder(path)
-    task = task or task_of(open_config_as(path, HEADS[TEXT_CLASSIFICATION].kind))
-    model, tokenizer = open_model_as(path, HEADS[task].auto_class, HEADS[task].kind)
+    checkpoint = Checkpoint.of(path, HEADS[task or TEXT_CLASSIFICATION].kind)
+    task = task or task_of(checkpoint.config)
+    model, tokenizer = checkpoint.open_head(task)
     names, problem = None, None
     if task != QUESTION_ANSWERING:
         names = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
@@ -177,7 +176,9 @@ def answered_rows(
         data = TASKS[task].load(settings, need_train=False, label_names=names)
     except DataError as error:
         if problem == SINGLE_LABEL and are_generic(names or ()):
-            raise DataError(f"{error} The model's labels have no names: see id2label in {path}/config.json.") from None
+            raise DataError(
+                f"{error} The model's labels have no names: see id2label in {checkpoint.path}/config.json."
+            ) from None
         raise
     assert data.validation is not None  # asked for above
     rows = TASKS[task].tokenize(data.validation, tokenizer, settings)
@@ -224,12 +225,12 @@ def _problem_type(config: Any, settings: DataSettings) -> str:
 
 
 def evaluate_token_classifier(
-    path: str, settings: DataSettings, *, batch_size: int = 64, device: str | None = None
+    path: str | Checkpoint, settings: DataSettings, *, batch_size: int = 64, device: str | None = None
 ) -> dict[str, Any]:
     """Opens a token classifier and measures it on every word of the validation rows.
 
     Args:
-        path: a folder, or an id on the Hub.
+        path: a folder, an id on the Hub, or a checkpoint that was opened.
         settings: where the validation rows are.
         batch_size: windows of one forward.
         device: where to run; None takes the GPU if there is one.
@@ -244,9 +245,8 @@ def evaluate_token_classifier(
     """
     import torch
 
-    task, head = TASKS[TOKEN_CLASSIFICATION], HEADS[TOKEN_CLASSIFICATION]
-    check_folder(path)
-    model, tokenizer = open_model_as(path, head.auto_class, head.kind)
+    task = TASKS[TOKEN_CLASSIFICATION]
+    model, tokenizer = Checkpoint.of(path, HEADS[TOKEN_CLASSIFICATION].kind).open_head(TOKEN_CLASSIFICATION)
     names = tuple(str(model.config.id2label[index]) for index in range(model.config.num_labels))
     data = task.load(settings, need_train=False, label_names=names)
     assert data.validation is not None  # asked for above
@@ -260,28 +260,28 @@ def evaluate_token_classifier(
 
 # Measures whatever a folder holds: a classifier of texts or words, a model that answers, or a translator.
 
+_ANY = "a text classifier or a translator"
 
-def holds_translator(path: str) -> bool:
+
+def holds_translator(path: str | Checkpoint) -> bool:
     """Whether a checkpoint is an encoder-decoder that writes text; its weights are not read.
 
     Args:
-        path: a folder, or an id on the Hub.
+        path: a folder, an id on the Hub, or a checkpoint that was opened.
 
     Raises:
         TinyBertError: there is no checkpoint, or its config.json cannot be read.
     """
-    check_folder(path)
-    return translates(open_config_as(path, "a text classifier or a translator"))
+    return Checkpoint.of(path, _ANY).is_translator
 
 
-def task_of_checkpoint(path: str) -> str:
+def task_of_checkpoint(path: str | Checkpoint) -> str:
     """What an encoder was trained for, a name in `HEADS`; arguments and errors as for `holds_translator`."""
-    check_folder(path)
-    return task_of(open_config_as(path, "a text classifier or a translator"))
+    return task_of(Checkpoint.of(path, _ANY).config)
 
 
 def evaluate_any_checkpoint(
-    path: str,
+    path: str | Checkpoint,
     settings: DataSettings,
     *,
     batch_size: int = 64,
@@ -293,7 +293,7 @@ def evaluate_any_checkpoint(
     """Opens a checkpoint and measures it on the validation rows.
 
     Args:
-        path: a folder, or an id on the Hub.
+        path: a folder, an id on the Hub, or a checkpoint that was opened.
         settings: where the validation rows are. A classifier reads text, label and, if named, the second text; a
             token classifier words and tags; a translator source and target.
         batch_size: rows of one batch.
@@ -312,33 +312,35 @@ def evaluate_any_checkpoint(
         DataError: the rows cannot be used, or their labels are not the model's.
         TinyBertError: it is no checkpoint of a trained classifier or translator.
     """
-    if not holds_translator(path) and task_of_checkpoint(path) == QUESTION_ANSWERING:
-        return _evaluate_answers(
-            path, settings, None if predictions is None else Path(predictions), batch_size, device
-        )
+    checkpoint = Checkpoint.of(path, _ANY)
+    if checkpoint.task == QUESTION_ANSWERING:
+        file = None if predictions is None else Path(predictions)
+        return _evaluate_answers(checkpoint, settings, file, batch_size, device)
     if predictions is not None:
-        raise TinyBertError(f"{path} answers no questions, and only their answers are written (--predictions).")
-    if not holds_translator(path):
-        if task_of_checkpoint(path) == TOKEN_CLASSIFICATION:
-            return evaluate_token_classifier(path, settings, batch_size=batch_size, device=device)
-        logits, rows, data = answered_rows(path, settings, None, batch_size, device)
+        raise TinyBertError(
+            f"{checkpoint.path} answers no questions, and only their answers are written (--predictions)."
+        )
+    if checkpoint.task == TOKEN_CLASSIFICATION:
+        return evaluate_token_classifier(checkpoint, settings, batch_size=batch_size, device=device)
+    if not checkpoint.is_translator:
+        logits, rows, data = answered_rows(checkpoint, settings, None, batch_size, device)
         assert data.validation is not None  # they were answered
         figures = task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
         notes = {"notes": list(data.notes)} if data.notes else {}
         return figures | notes | doubts_about(figures, data)
     result = evaluate_translation_checkpoint(
-        path, settings, target_language=target_language, beams=beams, batch_size=batch_size, device=device
+        checkpoint, settings, target_language=target_language, beams=beams, batch_size=batch_size, device=device
     )
     figures = {name: value for name, value in result.items() if name != "hypotheses"}
     return figures | doubts_about(figures, TaskData(None, None, (), TRANSLATION))
 
 
 def _evaluate_answers(
-    path: str, settings: DataSettings, file: Path | None, batch_size: int, device: str | None
+    checkpoint: Checkpoint, settings: DataSettings, file: Path | None, batch_size: int, device: str | None
 ) -> dict[str, Any]:
     if file is not None:
         check_answer_file(file)
-    logits, rows, data = answered_rows(path, settings, QUESTION_ANSWERING, batch_size, device)
+    logits, rows, data = answered_rows(checkpoint, settings, QUESTION_ANSWERING, batch_size, device)
     assert data.validation is not None  # they were answered
     found = find_answers(logits, rows, data.validation["context"])
     if file is not None:
@@ -387,9 +389,7 @@ class QuestionAnswerer:
         import torch
 
         if isinstance(model, str):
-            check_folder(model)
-            head = HEADS[QUESTION_ANSWERING]
-            opened, tokenizer = open_model_as(model, head.auto_class, head.kind)
+            opened, tokenizer = Checkpoint.read(model, HEADS[QUESTION_ANSWERING].kind).open_head(QUESTION_ANSWERING)
             opened.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
         else:
             opened = model

@@ -10,8 +10,8 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.data.question_answering import ENDS, EXAMPLE, FIRST, NO_ANSWER, STARTS
-from tinybert_hf.data.shards import replace_text
 from tinybert_hf.data.tokenizers import is_of_spaced_word
 from tinybert_hf.errors import TinyBertError
 
@@ -296,7 +296,7 @@ def write_answers(path: Path, found: Sequence[FoundAnswer], raw: "Dataset") -> N
         content = json.dumps(dict(zip(raw["id"], texts, strict=True)), ensure_ascii=False, indent=1) + "\n"
     else:
         content = "".join(_line(*row) for row in zip(raw, texts, found, strict=True))  # type: ignore[arg-type]
-    replace_text(path, content)
+    write_atomically(path, content)
 
 
 def _line(row: dict[str, object], text: str, found: FoundAnswer) -> str:

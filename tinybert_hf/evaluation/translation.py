@@ -8,12 +8,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypedDict
 
-from tinybert_hf.checkpoints.integrity import check_folder
-from tinybert_hf.checkpoints.loading import open_config_as, open_model_as
+from tinybert_hf.checkpoints.integrity import write_atomically
+from tinybert_hf.checkpoints.loading import Checkpoint, class_of
 from tinybert_hf.data import TASKS
 from tinybert_hf.data.generation import Translations, decoder_start_token, translate_texts
 from tinybert_hf.data.settings import DataSettings
-from tinybert_hf.data.shards import replace_text
 from tinybert_hf.data.tokenizers import CHINESE, script_of, usual_script
 from tinybert_hf.errors import DataError, TinyBertError
 
@@ -243,7 +242,7 @@ def write_worst_sentences(
     file.parent.mkdir(parents=True, exist_ok=True)
     text = io.StringIO(newline="")
     _WRITERS[file.suffix.lower()](text, rows)
-    replace_text(file, text.getvalue())
+    write_atomically(file, text.getvalue())
     return file
 
 
@@ -281,9 +280,6 @@ _WRITERS: dict[str, Callable[[IO[str], list[dict[str, Any]]], None]] = {
 # Measures a translator in memory, or a checkpoint on disk, against reference translations.
 
 _KIND = "a translator"
-# Heads that some encoder-decoders have besides the one that writes text. Such a checkpoint often opens as a translator
-# without a missing weight, because the output layer is tied to the embeddings.
-_OTHER_HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
 
 
 class TranslationResult(TranslationScores):
@@ -361,7 +357,7 @@ def evaluate_translation(
 
 
 def evaluate_translation_checkpoint(
-    path: str,
+    path: str | Checkpoint,
     settings: DataSettings,
     *,
     target_language: str | None = None,
@@ -372,7 +368,7 @@ def evaluate_translation_checkpoint(
     """Opens a translator and measures it on the validation rows.
 
     Args:
-        path: a folder, or an id on the Hub.
+        path: a folder, an id on the Hub, or a checkpoint that was opened.
         settings: where the validation rows are, and what their columns are called.
         target_language: as in `evaluate_translation`.
         beams: width of the search.
@@ -405,33 +401,26 @@ def evaluate_translation_checkpoint(
     return {**result, "notes": [*data.notes, *result["notes"]]}
 
 
-def open_translator(path: str, dtype: str | None = None) -> tuple[Any, Any]:
+def open_translator(path: str | Checkpoint, dtype: str | None = None) -> tuple[Any, Any]:
     """Opens model and tokenizer of a saved translator.
 
     Args:
-        path: a folder, or an id on the Hub.
+        path: a folder, an id on the Hub, or a checkpoint that was opened.
         dtype: of the weights, as "float32"; None: as saved.
 
     Raises:
         TinyBertError: it holds no trained encoder-decoder that writes text, or no tokenizer.
     """
-    check_folder(path)
-    config = open_config_as(path, _KIND)
-    if not translates(config):
+    checkpoint = Checkpoint.of(path, _KIND)
+    if not checkpoint.is_translator:
         raise TinyBertError(
-            f"{path} is no translator: by its config.json it holds a {_class_of(config)}, which "
-            f"{'writes no text' if config.is_encoder_decoder else 'has no decoder'}. Give the folder of a "
+            f"{checkpoint.path} is no translator: by its config.json it holds a {class_of(checkpoint.config)}, which "
+            f"{'writes no text' if checkpoint.config.is_encoder_decoder else 'has no decoder'}. Give the folder of a "
             "TinyBertForSeq2Seq or of another sequence-to-sequence model."
         )
-    model, tokenizer = open_model_as(path, "AutoModelForSeq2SeqLM", _KIND, dtype)
+    model, tokenizer = checkpoint.open("AutoModelForSeq2SeqLM", _KIND, dtype)
     decoder_start_token(model)
     return model, tokenizer
-
-
-def translates(config: Any) -> bool:
-    """Whether the configuration is that of an encoder-decoder which writes text."""
-    other_head = _class_of(config).endswith(_OTHER_HEADS)
-    return bool(config.is_encoder_decoder) and not other_head
 
 
 def _notes(translations: Translations) -> Iterator[str]:
@@ -446,7 +435,3 @@ def _notes(translations: Translations) -> Iterator[str]:
             f"{translations.truncated_count:,} of {total:,} sources are longer than the model can read, so their ends "
             "were not translated."
         )
-
-
-def _class_of(config: Any) -> str:
-    return str((config.architectures or [config.model_type])[0])

@@ -24,17 +24,18 @@ def write_manifest(folder: str | os.PathLike[str], patterns: Iterable[str] = ("*
     """Note files of a folder as they are now; what was noted of others stays, where they are still there.
 
     Args:
-        folder: With the files; folders in it are left out.
-        patterns: Of the names to note.
+        folder: With the files.
+        patterns: Of the names to note; `**/*` stands for those of all folders below too.
     """
     place = Path(folder)
     manifest = place / MANIFEST_FILE
     noted = {name: entry for name, entry in _noted(manifest).items() if (place / name).is_file()}
     for path in sorted({path for pattern in patterns for path in place.glob(pattern)}):
-        if path.is_file() and path.name != MANIFEST_FILE:
+        if path.is_file() and path != manifest:
             noted[path.relative_to(place).as_posix()] = {"bytes": path.stat().st_size, "sha256": sha256_of(path)}
     beside = place / f"{MANIFEST_FILE}.saving"
-    beside.write_text(json.dumps({"files": dict(sorted(noted.items()))}, indent=1) + "\n", encoding="utf-8")
+    # No newline behind it: cut by a single byte it is no JSON any more.
+    beside.write_text(json.dumps({"files": dict(sorted(noted.items()))}, indent=1), encoding="utf-8")
     os.replace(beside, manifest)
 
 

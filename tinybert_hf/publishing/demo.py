@@ -16,7 +16,8 @@ from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinybert_hf.checkpoints import QUESTION_ANSWERING
-from tinybert_hf.checkpoints.loading import open_model_as
+from tinybert_hf.checkpoints.loading import TEXT_CLASSIFICATION, Checkpoint
+from tinybert_hf.checkpoints.run_record import RunFacts, facts_of_run
 from tinybert_hf.data import demo_sentiment, demo_translation
 from tinybert_hf.data.generation import source_positions, translate_texts
 from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, MULTI_LABEL, PROBLEM_TYPES, REGRESSION
@@ -24,9 +25,8 @@ from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.data.translation import language_codes, set_languages
 from tinybert_hf.distillation.teachers import label_order, problem_type_of
 from tinybert_hf.errors import TeacherError, TinyBertError
-from tinybert_hf.evaluation import holds_translator, open_translator, task_of_checkpoint
-from tinybert_hf.publishing.run_record import RunFacts, facts_of_run
-from tinybert_hf.wording import counted, counted_layers
+from tinybert_hf.evaluation import open_translator
+from tinybert_hf.messages import counted, counted_layers
 
 if TYPE_CHECKING:
     import gradio
@@ -188,14 +188,14 @@ def open_contest(
         TinyBertError: no model is there, or it is damaged.
     """
     facts = facts_of_run(student)
-    translator = holds_translator(student)
-    task = None if translator else task_of_checkpoint(student)
+    checkpoint = Checkpoint.read(student, "a text classifier or a translator")
+    translator, task = checkpoint.is_translator, checkpoint.task
     if task in _ELSEWHERE:
         raise TinyBertError(
             f"{student} is for {task.replace('-', ' ')}, and this page shows text classifiers and translators. "
             f"{_ELSEWHERE[task].format(student)}"
         )
-    own = _open(STUDENT, student, translator, languages=languages, device=device)
+    own = _open(STUDENT, checkpoint, translator, languages=languages, device=device)
     kind = TRANSLATION if translator else problem_type_of(own.model.config)
     if not translator and kind not in PROBLEM_TYPES:
         raise TinyBertError(
@@ -237,12 +237,13 @@ def _beside(own: Contestant, named: str, translator: bool, **options: Any) -> Co
         TinyBertError: it cannot be opened.
     """
     task = {True: "translates", False: "classifies texts"}
-    if holds_translator(named) != translator:
+    checkpoint = Checkpoint.read(named, "a text classifier or a translator")
+    if checkpoint.is_translator != translator:
         raise TeacherError(
             f"{own.name} {task[translator]}, but the teacher {named} {task[not translator]}: they answer different "
             "questions. Give the teacher that the student was distilled from."
         )
-    found = _open(TEACHER, named, translator, **options)
+    found = _open(TEACHER, checkpoint, translator, **options)
     if not translator:
         found = replace(found, order=tuple(label_order(own.model.config, found.model.config)))
     return found
@@ -256,7 +257,7 @@ def _without(named: str, error: TinyBertError) -> Iterator[str]:
 
 def _open(
     role: str,
-    name: str,
+    checkpoint: Checkpoint,
     translator: bool,
     *,
     languages: tuple[str | None, str | None],
@@ -267,16 +268,16 @@ def _open(
 
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
     if translator:
-        model, tokenizer = open_translator(name)
+        model, tokenizer = open_translator(checkpoint)
         # A student of one pair of languages has no tokens for them, though its teacher has.
         if role == TEACHER or language_codes(tokenizer):
             set_languages(model, tokenizer, *languages)
     else:
-        model, tokenizer = open_model_as(name, "AutoModelForSequenceClassification", "a text classifier")
+        model, tokenizer = checkpoint.open_head(TEXT_CLASSIFICATION)
     # A CPU is slow with half precision, in which large checkpoints are often saved.
     model = model.to(where, dtype=torch.float32 if where == "cpu" else model.dtype).eval()
     order = () if translator else tuple(range(model.config.num_labels))
-    return Contestant(role, name, model, tokenizer, order, source_positions(model, tokenizer), prefix)
+    return Contestant(role, checkpoint.path, model, tokenizer, order, source_positions(model, tokenizer), prefix)
 
 
 def _label_names(config: Any) -> tuple[str, ...]:

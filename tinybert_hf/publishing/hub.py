@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -13,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import check_folder_files
 from tinybert_hf.checkpoints.card_parts import CARD_FILE, CardSettings
+from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.checkpoints.model_card import eval_results_of, metrics_of, write_card
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE, sha256_of, write_manifest
@@ -139,15 +139,9 @@ def _write_notes(place: Path, name: str, license: str | None, settings: CardSett
     write_card(place, name, license, settings)
     for file, content in ((METRICS_FILE, metrics_of(place)), (EVAL_RESULTS_FILE, eval_results_of(place))):
         if content is not None:
-            _write(place / file, content)
+            (place / file).parent.mkdir(exist_ok=True)
+            write_atomically(place / file, content)
     write_manifest(place, (CARD_FILE, METRICS_FILE, EVAL_RESULTS_FILE))
-
-
-def _write(path: Path, text: str) -> None:
-    path.parent.mkdir(exist_ok=True)
-    beside = path.with_name(f".{path.name}.saving")
-    beside.write_text(text, encoding="utf-8")
-    os.replace(beside, path)
 
 
 def _files(place: Path) -> dict[str, Path]:

@@ -10,18 +10,8 @@ import yaml
 
 from tinybert_hf.checkpoints import QUESTION_ANSWERING
 from tinybert_hf.checkpoints.card_parts import latency_in_words
-from tinybert_hf.data.shards import replace_text
-from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
-from tinybert_hf.errors import TinyBertError
-from tinybert_hf.publishing.report_pictures import BarGroup, bar_picture, heat_map, mapped_cells, phase_picture
-from tinybert_hf.publishing.report_rows import (
-    Comparison,
-    Moved,
-    NotThereError,
-    compare_classifiers,
-    compare_translators,
-)
-from tinybert_hf.publishing.run_record import (
+from tinybert_hf.checkpoints.integrity import write_atomically
+from tinybert_hf.checkpoints.run_record import (
     LOSSES,
     MODELS,
     FinishedRun,
@@ -31,8 +21,18 @@ from tinybert_hf.publishing.run_record import (
     read_run,
     setting,
 )
+from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
+from tinybert_hf.errors import TinyBertError
+from tinybert_hf.messages import counted, counted_layers, share_kept
+from tinybert_hf.publishing.report_pictures import BarGroup, bar_picture, heat_map, mapped_cells, phase_picture
+from tinybert_hf.publishing.report_rows import (
+    Comparison,
+    Moved,
+    NotThereError,
+    compare_classifiers,
+    compare_translators,
+)
 from tinybert_hf.training import Phase
-from tinybert_hf.wording import counted, counted_layers, share_kept
 
 # What was distilled from what, and how the models stand beside each other.
 
@@ -275,7 +275,7 @@ def write_report(
         what = "is a folder" if target.is_dir() else f"cannot be written: {target.parent} is no folder"
         raise TinyBertError(f"{target} {what}. Give the name of a file in a folder that is there (--output).")
     text = report_page(run, Moved(validation_file, teachers, device))
-    replace_text(target, text.encode(errors="replace").decode())
+    write_atomically(target, text.encode(errors="replace").decode())
     return target
 
 

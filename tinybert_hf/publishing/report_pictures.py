@@ -10,9 +10,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from tinybert_hf.checkpoints.run_record import LOSSES, metric_name, metric_value
 from tinybert_hf.distillation.layer_map import compares_nothing, resolve_layer_map
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.publishing.run_record import LOSSES, metric_name, metric_value
 from tinybert_hf.training import Phase
 
 # Pictures as SVG: the few shapes that they need, every text escaped, every colour a class of the page's style.

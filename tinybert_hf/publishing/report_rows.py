@@ -9,7 +9,8 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints.loading import open_model_as
+from tinybert_hf.checkpoints.loading import HEADS, TEXT_CLASSIFICATION, Checkpoint
+from tinybert_hf.checkpoints.run_record import WORST_ROWS, FinishedRun
 from tinybert_hf.data import TASKS, DataSettings, TaskData
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION
 from tinybert_hf.data.translation import set_languages
@@ -17,7 +18,7 @@ from tinybert_hf.distillation import label_order, load_teacher
 from tinybert_hf.distillation.teachers import INT8, round_to_int8, shares
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import evaluate_translation, open_translator, predicted_logits, worst_sentences
-from tinybert_hf.publishing.run_record import WORST_ROWS, FinishedRun
+from tinybert_hf.messages import does_not_exist
 
 if TYPE_CHECKING:
     import numpy as np
@@ -90,7 +91,7 @@ def open_classifiers(run: FinishedRun, moved: Moved) -> list[Opened]:
         NotThereError: a teacher is not there any more.
         TinyBertError: the student, or a teacher that the user named, cannot be opened.
     """
-    student = open_model_as(str(run.folder), "AutoModelForSequenceClassification", "a text classifier")
+    student = Checkpoint.read(run.folder, HEADS[TEXT_CLASSIFICATION].kind).open_head(TEXT_CLASSIFICATION)
     opened = [student]
     for settings, place in zip(run.teachers, _teacher_places(run, moved), strict=True):
         with _naming_the_option(place, moved):
@@ -132,7 +133,7 @@ def _naming_the_option(place: str, moved: Moved) -> Iterator[None]:
     """Around what opens a teacher: where the recipe named it, say how to give it; where the user did, let it be."""
     try:
         if Path(place).is_absolute() and not Path(place).exists():
-            raise TeacherError(f"{place} does not exist.")
+            raise TeacherError(does_not_exist(place, folders=True))
         yield
     except TinyBertError as error:
         if moved.teachers:

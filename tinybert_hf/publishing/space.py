@@ -3,16 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import re
-import shutil
 from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
 from typing import Any
 
-from tinybert_hf.checkpoints import put_in_place
-from tinybert_hf.checkpoints.integrity import read_object
+from tinybert_hf.checkpoints import made_beside, save_atomically
+from tinybert_hf.checkpoints.integrity import place_folder, read_object
 from tinybert_hf.data.generation import source_positions
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import sha256_of
@@ -45,24 +43,24 @@ def write_space(contest: Contest, folder: str | Path, repo_id: str | None = None
         raise TinyBertError(f"--repo-id {repo_id!r:.100} is no id on the Hub. It looks like me/tinybert-sst2.")
     target = Path(folder).absolute()
     check_space_folder(target)
-    beside = target.parent / f".{target.name}.saving"
     try:
-        shutil.rmtree(beside, ignore_errors=True)
-        beside.mkdir(parents=True)
-        if repo_id is None:
-            put_in_place(contest.student.model, contest.student.tokenizer, beside / MODEL_FOLDER)
-        name = repo_id or Path(contest.student.name).resolve().name
-        _write(beside / APP_FILE, _app(contest, name, repo_id))
-        _write(beside / "requirements.txt", _requirements(contest))
-        _write(beside / "README.md", _readme(name, repo_id))
-        written = sorted(str(path.relative_to(beside)) for path in beside.rglob("*") if path.is_file())
-        record = {"written_by": "tinybert demo --space", "files": {name: sha256_of(beside / name) for name in written}}
-        _write(beside / RECORD_FILE, json.dumps(record, indent=1) + "\n")
-        _swap(beside, target)
+        with made_beside(target) as beside:
+            beside.mkdir()
+            if repo_id is None:
+                save_atomically(contest.student.model, contest.student.tokenizer, beside / MODEL_FOLDER)
+            name = repo_id or Path(contest.student.name).resolve().name
+            _write(beside / APP_FILE, _app(contest, name, repo_id))
+            _write(beside / "requirements.txt", _requirements(contest))
+            _write(beside / "README.md", _readme(name, repo_id))
+            written = sorted(str(path.relative_to(beside)) for path in beside.rglob("*") if path.is_file())
+            record = {
+                "written_by": "tinybert demo --space",
+                "files": {name: sha256_of(beside / name) for name in written},
+            }
+            _write(beside / RECORD_FILE, json.dumps(record, indent=1) + "\n")
+            place_folder(beside, target, replace=True)
     except OSError as error:
         raise OutputFolderError(f"--space {target} cannot be written: {error.strerror or error}.") from error
-    finally:
-        shutil.rmtree(beside, ignore_errors=True)
     return written
 
 
@@ -100,21 +98,6 @@ def _record(target: Path) -> dict[str, str]:
     except TinyBertError:
         return {}
     return files if isinstance(files, dict) else {}
-
-
-def _swap(beside: Path, target: Path) -> None:
-    if not target.exists() or not any(target.iterdir()):
-        os.replace(beside, target)
-        return
-    old = target.parent / f".{target.name}.old"
-    shutil.rmtree(old, ignore_errors=True)
-    os.replace(target, old)
-    try:
-        os.replace(beside, target)
-    except OSError:
-        os.replace(old, target)
-        raise
-    shutil.rmtree(old, ignore_errors=True)
 
 
 def _app(contest: Contest, name: str, repo_id: str | None) -> str:

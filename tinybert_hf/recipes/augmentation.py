@@ -9,6 +9,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.data.augmentation import IS_AUGMENTED, FileToAugment, write_augmented
 from tinybert_hf.data.augmentation_candidates import open_source, source_of
 from tinybert_hf.data.augmentation_words import ReplacementSettings
@@ -20,12 +21,11 @@ from tinybert_hf.data.pseudo_labels import (
     repeated_target,
     write_pseudo_labels,
 )
-from tinybert_hf.data.shards import replace_file
 from tinybert_hf.data.tasks import dataset_of
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TeacherError
+from tinybert_hf.messages import counted
 from tinybert_hf.recipes.folder import row_progress
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features
@@ -154,8 +154,7 @@ def _rows_file(train: Dataset, columns: list[str], folder: Path) -> str:
     """The checked rows as a file: they may come from the Hub, or from a generator."""
     file = folder / _ROWS
     folder.mkdir(parents=True, exist_ok=True)
-    content = "".join(json.dumps(row) + "\n" for row in train.select_columns(columns)).encode()
-    replace_file(file, lambda handle: handle.write(content))
+    write_atomically(file, "".join(json.dumps(row) + "\n" for row in train.select_columns(columns)))
     return str(file)
 
 
@@ -276,6 +275,5 @@ def _pairs_file(pairs: Dataset, folder: Path) -> Path:
     file = folder / "pairs.jsonl"
     folder.mkdir(parents=True, exist_ok=True)
     lines = (json.dumps({"source": row["source"], "target": row["target"]}) + "\n" for row in pairs)
-    content = "".join(lines).encode()
-    replace_file(file, lambda handle: handle.write(content))
+    write_atomically(file, "".join(lines))
     return file

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import os
 import shutil
@@ -13,9 +12,12 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import check_writable
+from tinybert_hf.checkpoints.integrity import read_object, write_json
+from tinybert_hf.checkpoints.run_record import RUN_FILE
 from tinybert_hf.data import DataSettings
-from tinybert_hf.data.shards import folder_content, held_folder, is_first_process, replace_text
-from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.data.shards import folder_content, held_folder, is_first_process
+from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.model.manifest_tinybert import sha256_of
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -147,7 +149,6 @@ def _rate(begun: list[tuple[float, int]], done: int, unit: str = "rows/s") -> st
 
 # The folder a run writes to: refused when it holds something else, resumed when it holds the same run.
 
-RUN_FILE = "run.json"
 WORK_FOLDER = ".run"
 _LOOK_AGAIN = 0.2  # seconds
 _MODELS = "content of the models"
@@ -320,11 +321,6 @@ def refuse_filled(path: Path) -> None:
         )
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """The file is either the old one or the whole new one."""
-    replace_text(path, json.dumps(content, indent=2, ensure_ascii=False, default=str) + "\n")
-
-
 def read_json(path: Path) -> dict[str, Any]:
     """What `write_json` has written.
 
@@ -332,29 +328,18 @@ def read_json(path: Path) -> dict[str, Any]:
         OutputFolderError: it is not there, or it is broken.
     """
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError) as error:
+        return read_object(path)
+    except TinyBertError as error:
         raise OutputFolderError(
             f"{path} cannot be read ({error}); delete it or choose another --output-dir"
         ) from error
-    if not isinstance(content, dict):
-        raise OutputFolderError(f"{path} was not written by this package; choose another --output-dir")
-    return content
 
 
 def _identity(settings: Mapping[str, Any], names: Iterable[str | None]) -> dict[str, Any]:
     files = [Path(name) for name in names if name]
-    content = {f"content of {file}": _digest(file) for file in files if file.is_file()}
+    content = {f"content of {file}": sha256_of(file)[:16] for file in files if file.is_file()}
     identity: dict[str, Any] = json.loads(json.dumps({**settings, **content}, default=str))
     return identity
-
-
-def _digest(file: Path) -> str:
-    digest = hashlib.sha256()
-    with file.open("rb") as handle:
-        while block := handle.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()[:16]
 
 
 def _differences(there: Mapping[str, Any], now: Mapping[str, Any]) -> list[str]:

@@ -7,7 +7,6 @@ import dataclasses
 import math
 import types
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get_type_hints
@@ -15,6 +14,7 @@ from typing import TYPE_CHECKING, Any, TypeVar, Union, get_args, get_origin, get
 import yaml
 
 from tinybert_hf.errors import RecipeError, TinyBertError, as_float
+from tinybert_hf.messages import nearest_names
 
 if TYPE_CHECKING:
     from tinybert_hf.recipes.schema import Recipe
@@ -57,7 +57,7 @@ def build(cls: type[T], mapping: Any, path: str = "") -> T:
 def unknown_name(path: str, name: str, known: Any) -> str:
     """The message about a name that is not among the known ones, with the nearest of them first."""
     names = [str(one) for one in known]
-    nearest = get_close_matches(name, names, n=3, cutoff=0.6)
+    nearest = nearest_names(name, names, most=3)
     nearest = nearest or [one for one in names if name and one.startswith(name)][:3]
     hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
     return f"{path}: there is no {name!r} here; {hint}Known: {', '.join(names)}"

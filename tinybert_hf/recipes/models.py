@@ -26,12 +26,12 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import INT8, AnyTeacher, different_tokens, load_encoder, round_to_int8, settled
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import open_translator
+from tinybert_hf.messages import counted
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq
 from tinybert_hf.recipes.plan_base import in_phase, made_config, open_encoder_config
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import Phase, projections_from
 from tinybert_hf.training.setup import new_projections
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -545,7 +545,7 @@ def prune_student(
         open_student: a student from its folder.
         training_texts: every text of the training rows.
     """
-    from tinybert_hf.checkpoints import open_tokenizer, put_in_place
+    from tinybert_hf.checkpoints import open_tokenizer, save_atomically
     from tinybert_hf.conversion.pruning import prune_vocabulary
     from tinybert_hf.data.files import TextFiles
 
@@ -563,7 +563,7 @@ def prune_student(
         margin=settings.margin,
     )
     shutil.rmtree(target, ignore_errors=True)  # of a run that was stopped between this stage and its note
-    put_in_place(pruned.model, pruned.tokenizer, target)
+    save_atomically(pruned.model, pruned.tokenizer, target)
     return pruned
 
 

@@ -8,6 +8,7 @@ from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import HEADS, TEXT_CLASSIFICATION, check_folder_files, check_length, refusing
+from tinybert_hf.checkpoints.loading import translates
 from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
 from tinybert_hf.data.augmentation_candidates import check_predicts_words
 from tinybert_hf.data.corpus_sources import CorpusSettings, Sources, find_files, find_sources
@@ -24,7 +25,6 @@ from tinybert_hf.distillation.losses.attention import common_heads
 from tinybert_hf.distillation.teachers import different_tokens, trained_problem_type
 from tinybert_hf.errors import DataError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.evaluation import check_can_count
-from tinybert_hf.evaluation.translation import translates
 from tinybert_hf.model import PRESETS, TinyBertConfig, TinyBertForMaskedLM, TinyBertForSeq2Seq, TinyBertModel
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.loader import unknown_name

@@ -20,11 +20,11 @@ from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.architecture import decoder_shape, encoder_shape
 from tinybert_hf.distillation.losses import ANSWER_LOSSES
+from tinybert_hf.messages import counted, counted_epochs, counted_layers, share_kept
 from tinybert_hf.recipes.models import describe_pruning, describe_start, pruning_in_words, text_in_words
 from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan
 from tinybert_hf.recipes.schema import TRANSLATION, Recipe
 from tinybert_hf.training import Phase
-from tinybert_hf.wording import counted, counted_epochs, counted_layers, share_kept
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -26,6 +26,7 @@ from tinybert_hf.evaluation import (
     predicted_logits,
     task_metrics,
 )
+from tinybert_hf.messages import counted, counted_epochs
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.models import made_translator, new_translator, open_further_teachers, open_pretrained
 from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan, make_plan
@@ -36,7 +37,6 @@ from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
 from tinybert_hf.recipes.stages import Run, student_warnings
 from tinybert_hf.training import FinetuneSettings, finetune
 from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
-from tinybert_hf.wording import counted, counted_epochs
 
 if TYPE_CHECKING:
     from rich.console import Console

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tinybert_hf.checkpoints import PROJECTIONS_FILE
+from tinybert_hf.checkpoints.integrity import write_json
 from tinybert_hf.data import TASKS, tokenizing_notes
 from tinybert_hf.data.corpus import BlockCollator, Corpus, CorpusBlocks, open_blocks, split_corpus
 from tinybert_hf.data.corpus_sources import CorpusSettings, Sources
@@ -36,6 +37,7 @@ from tinybert_hf.evaluation import (
     token_metrics_for,
     write_worst_sentences,
 )
+from tinybert_hf.messages import counted
 from tinybert_hf.recipes.augmentation import (
     AUGMENTATION,
     TEXT_COLUMNS,
@@ -47,7 +49,7 @@ from tinybert_hf.recipes.augmentation import (
     read_translated_rows,
     write_translated_rows,
 )
-from tinybert_hf.recipes.folder import counting, read_json, row_progress, share_progress, write_json
+from tinybert_hf.recipes.folder import counting, read_json, row_progress, share_progress
 from tinybert_hf.recipes.models import (
     PRUNING,
     JointTeachers,
@@ -83,7 +85,6 @@ from tinybert_hf.recipes.report import (
 )
 from tinybert_hf.recipes.stages import Run, size_of, student_warnings, teacher_warnings
 from tinybert_hf.training import GeneralDistillationTrainer, with_teacher_tokens
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from datasets import Dataset

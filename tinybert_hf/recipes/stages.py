@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import time
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping, Sequence
@@ -14,6 +13,7 @@ from typing import TYPE_CHECKING, Any, Generic, TypeVar
 
 from tinybert_hf.checkpoints import with_fitting_settings
 from tinybert_hf.checkpoints.card_parts import fetch_card, values_of_card
+from tinybert_hf.checkpoints.integrity import place_folder, write_json
 from tinybert_hf.checkpoints.model_card import write_card
 from tinybert_hf.data import TaskData
 from tinybert_hf.data.settings import SINGLE_LABEL
@@ -24,8 +24,8 @@ from tinybert_hf.distillation.architecture import decoder_shape, encoder_shape, 
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import each_teacher, majority_warning, multiplies_in_bfloat16, order_warning
 from tinybert_hf.evaluation import knows_nothing, main_metric, measure_layer_distances
+from tinybert_hf.messages import counted, counted_epochs, counted_layers
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.recipes.folder import write_json
 from tinybert_hf.recipes.models import PRUNING, prune_stage
 from tinybert_hf.recipes.plan import EncoderPlan
 from tinybert_hf.recipes.plan_base import Plan, arguments_of_phases
@@ -33,7 +33,6 @@ from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunRe
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import FinetuneSettings, Phase, PhaseResult, finetune, run_phases
 from tinybert_hf.training.arguments import OF_EVALUATION
-from tinybert_hf.wording import counted, counted_epochs, counted_layers
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -546,7 +545,7 @@ class Run(RunBase[PlanT]):
             announce=self._goes_on,
         )
         if is_first_process():
-            os.replace(self.folder.work / name, self.folder.path / name)
+            place_folder(self.folder.work / name, self.folder.path / name)
         self.folder.wait_for((self.folder.path / name / "config.json").is_file)
 
     def collected(self) -> dict[str, Any]:

@@ -15,16 +15,16 @@ from safetensors import safe_open
 from safetensors.torch import save
 from torch import Tensor, nn
 
-from tinybert_hf.data.shards import file_digest, replace_file
+from tinybert_hf.checkpoints.integrity import NEW, file_fault, write_atomically, write_json
 from tinybert_hf.distillation.architecture import is_translator
 from tinybert_hf.distillation.capture import model_inputs
 from tinybert_hf.errors import DataError, OutputFolderError
+from tinybert_hf.model.manifest_tinybert import sha256_of
 
 # A folder of tensors that are written once, shard by shard, and memory-mapped after that.
 
 MANIFEST = "manifest.json"
 LOCK = "writing.lock"
-_BESIDE = ".new"
 _REWRITE = "Delete it, and it is written again; all other shards are kept."
 
 
@@ -116,13 +116,13 @@ class CacheFolder:
         file = self.path / f"shard-{index:05d}.safetensors"
         content = save(tensors)
         try:
-            replace_file(file, lambda handle: handle.write(content))
+            write_atomically(file, content)
         except OSError as error:
             raise OutputFolderError(
                 f"{file} could not be written: {error.strerror or error}. The shards before it are whole; make room "
                 "and start again, and the rest is written."
             ) from error
-        noted = {"file": file.name, "bytes": len(content), "sha256": file_digest(file)}
+        noted = {"file": file.name, "bytes": len(content), "sha256": sha256_of(file)}
         self.manifest["shards"][index] = noted
         self._note()
 
@@ -146,21 +146,17 @@ class CacheFolder:
 
     def _checked(self, shard: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
         """The shard; None where its file is not there, so that it is written again."""
-        file = self.path / shard["file"] if shard is not None else None
-        if shard is None or file is None or not file.is_file():
+        if shard is None or not (self.path / shard["file"]).is_file():
             return None
-        size = file.stat().st_size
-        if size != shard["bytes"]:
-            raise OutputFolderError(f"{file} has {size} bytes instead of {shard['bytes']}. {_REWRITE}")
-        if file_digest(file) != shard["sha256"]:
-            raise OutputFolderError(f"{file} was changed since it was written (another SHA-256). {_REWRITE}")
+        fault = file_fault(self.path / shard["file"], shard)
+        if fault is not None:
+            raise OutputFolderError(f"{self.path / shard['file']} {fault}. {_REWRITE}")
         return shard
 
     def _note(self) -> None:
-        text = json.dumps(self.manifest, indent=1) + "\n"
         try:
             self.path.mkdir(parents=True, exist_ok=True)
-            replace_file(self.path / MANIFEST, lambda handle: handle.write(text.encode()))
+            write_json(self.path / MANIFEST, self.manifest)
         except OSError as error:
             raise OutputFolderError(
                 f"teacher_cache {self.path} cannot be written: {error.strerror or error}. Give another folder."
@@ -174,7 +170,7 @@ def refuse_other_files(path: Path) -> None:
         OutputFolderError: naming it.
     """
     inside = {item.name for item in path.iterdir()} if path.is_dir() else set()
-    others = sorted(inside - {MANIFEST + _BESIDE, LOCK}) if MANIFEST not in inside else []
+    others = sorted(inside - {MANIFEST + NEW, LOCK}) if MANIFEST not in inside else []
     if others or path.is_file():
         what = f"something else ({', '.join(others[:5])})" if others else "a file"
         raise OutputFolderError(

@@ -1,10 +1,9 @@
-"""The checkpoints of a training: sealed, complete, and begun with the same models and rows."""
+"""The checkpoints of a training: noted in a manifest, complete, and begun with the same models and rows."""
 
 from __future__ import annotations
 
 import hashlib
 import json
-import os
 import re
 import shutil
 import warnings
@@ -12,9 +11,9 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from tinybert_hf.checkpoints.integrity import flush, place_folder, verify_manifest
 from tinybert_hf.data.shards import (
     configuration_of,
-    file_digest,
     folder_content,
     same_weights,
     tokenizer_digest,
@@ -22,55 +21,15 @@ from tinybert_hf.data.shards import (
 )
 from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher
 from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.training.arguments import count_rows
 
-# Checkpoints that are whole: written beside, sealed with the hashes of their files, renamed into place.
+# Checkpoints that are whole: written beside, noted in a manifest with the hashes of their files, renamed into place.
 #
-# A folder without its seal, or with a file that is not as the seal says, is no checkpoint. What was being written when
+# A folder without its manifest, or with a file that is not as it says, is no checkpoint. What was being written when
 # a run was stopped stands in the folder `.saving` and is removed by the next run.
 
-MANIFEST_FILE = "manifest.json"
 SAVING_FOLDER = ".saving"
-
-
-def seal(folder: Path) -> None:
-    """Write the sizes and SHA-256 of all files of a folder into its manifest, the last file that is written.
-
-    Args:
-        folder: with everything in it; files in folders below count too.
-    """
-    files = {}
-    for path in _files(folder):
-        _flush(path)
-        files[path.relative_to(folder).as_posix()] = {"bytes": path.stat().st_size, "sha256": file_digest(path)}
-    beside = folder / f"{MANIFEST_FILE}.saving"
-    beside.write_text(json.dumps({"files": files}, indent=1), encoding="utf-8")
-    _flush(beside)
-    beside.replace(folder / MANIFEST_FILE)
-
-
-def damage(folder: Path) -> str | None:
-    """What is wrong with a sealed folder, in words; None where every file is as it was sealed.
-
-    Files that came later (notes of a user, an uploaded card) are no damage.
-    """
-    manifest = folder / MANIFEST_FILE
-    if not manifest.is_file():
-        return f"it has no {MANIFEST_FILE}: it was not written to the end"
-    try:
-        files: dict[str, dict[str, Any]] = json.loads(manifest.read_text(encoding="utf-8"))["files"]
-        expected = {str(name): (int(entry["bytes"]), str(entry["sha256"])) for name, entry in files.items()}
-    except (ValueError, TypeError, KeyError, AttributeError, OverflowError, RecursionError, OSError):
-        return f"its {MANIFEST_FILE} is damaged"
-    for name, (size, digest) in expected.items():
-        path = folder / name
-        if not path.is_file():
-            return f"{name}, which its {MANIFEST_FILE} names, is missing"
-        if path.stat().st_size != size:
-            return f"{name} has {path.stat().st_size} bytes instead of {size}"
-        if file_digest(path) != digest:
-            return f"{name} has been changed since it was written (another SHA-256)"
-    return None
 
 
 def complete_checkpoint(folder: str | Path) -> str | None:
@@ -84,7 +43,7 @@ def complete_checkpoint(folder: str | Path) -> str | None:
     found = [(_step(path), path) for path in Path(folder).glob("checkpoint-*") if _step(path) >= 0 and path.is_dir()]
     broken: list[str] = []
     for _, path in sorted(found, reverse=True):
-        reason = damage(path)
+        reason = verify_manifest(path)
         if reason is None:
             if broken:
                 warnings.warn(f"{'; '.join(broken)}. The run goes on from {path.name}.", stacklevel=2)
@@ -110,7 +69,7 @@ def checked_checkpoint(path: str | Path, needed: Iterable[str] = ()) -> str:
     if not Path(path).is_dir():
         raise OutputFolderError(f"There is no checkpoint {path} to go on from.")
     missing = [name for name in needed if not (Path(path) / name).is_file()]
-    reason = damage(Path(path)) or (f"it was saved without {missing[0]}" if missing else None)
+    reason = verify_manifest(Path(path)) or (f"it was saved without {missing[0]}" if missing else None)
     if reason is not None:
         raise OutputFolderError(
             f"{path} cannot be used: {reason}. Give resume_from_checkpoint=True to go on from the newest whole "
@@ -120,18 +79,19 @@ def checked_checkpoint(path: str | Path, needed: Iterable[str] = ()) -> str:
 
 
 def put_checkpoint(written: Path, target: Path) -> None:
-    """Seal a checkpoint that was written beside, and rename it into place.
+    """Note the hashes of a checkpoint that was written beside, put it on the disk, and rename it into place.
 
     A whole checkpoint of the same step is kept: it holds the same. A damaged one is replaced.
     """
-    seal(written)
-    if target.exists():
-        if damage(target) is None:
-            shutil.rmtree(written)
-            return
-        shutil.rmtree(target)
-    written.rename(target)
-    _flush(target.parent)
+    write_manifest(written, ("**/*",))
+    for path in written.rglob("*"):
+        if path.is_file():
+            flush(path)
+    if target.exists() and verify_manifest(target) is None:
+        shutil.rmtree(written)
+        return
+    place_folder(written, target, replace=True)
+    flush(target.parent)
 
 
 def remove_unfinished(folder: str | Path) -> None:
@@ -147,22 +107,6 @@ def step_of(checkpoint: str | None) -> int:
 def _step(path: Path) -> int:
     match = re.fullmatch(r"checkpoint-(\d+)", path.name)
     return int(match[1]) if match else -1
-
-
-def _files(folder: Path) -> list[Path]:
-    return sorted(path for path in folder.rglob("*") if path.is_file() and path != folder / MANIFEST_FILE)
-
-
-def _flush(path: Path) -> None:
-    """Onto the disk: after a power failure a renamed folder must not hold empty files."""
-    try:
-        descriptor = os.open(path, os.O_RDONLY)
-    except OSError:  # Windows does not open folders
-        return
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
 
 
 # What a run was begun with: teachers, tokenizer, the student's start, rows. It goes on with the same, or is refused.

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, TrainingArguments
 
-from tinybert_hf.checkpoints import check_batch, put_in_place, with_fitting_settings
+from tinybert_hf.checkpoints import check_batch, save_atomically, with_fitting_settings
 from tinybert_hf.checkpoints.input_limits import without_unread_segments
 from tinybert_hf.data.shards import held_folder
 from tinybert_hf.distillation.architecture import is_translator
@@ -196,7 +196,7 @@ def finetune(
         trainer.train(resume_from_checkpoint=checkpoint)
         metrics = final_metrics(trainer, eval_dataset)
         if trainer.is_world_process_zero():
-            put_in_place(model, processing_class, target)
+            save_atomically(model, processing_class, target)
             shutil.rmtree(work, ignore_errors=True)
         trainer.accelerator.wait_for_everyone()
     trainer.end_if_terminated()  # in the last evaluation; the model is whole

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor
 
 from tinybert_hf.checkpoints.card_parts import CARD_FILE, MARK, place_of
+from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.checkpoints.model_card import trainer_card
-from tinybert_hf.data.shards import replace_file
 from tinybert_hf.distillation.objective import evaluation_mode
 from tinybert_hf.distillation.teachers import each_teacher
 from tinybert_hf.training.collators import SeededCollator
@@ -240,7 +240,7 @@ def write_model_card(trainer: DistillationTrainer, name: str | None, **metadata:
         **metadata,
     )
     folder.mkdir(parents=True, exist_ok=True)
-    replace_file(file, lambda handle: handle.write(text.encode()))
+    write_atomically(file, text)
 
 
 def _last(trainer: DistillationTrainer, name: str) -> dict[str, Any]:

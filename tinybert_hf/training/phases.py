@@ -19,8 +19,9 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import EarlyStoppingCallback, PreTrainedModel
 
-from tinybert_hf.checkpoints import PROJECTIONS_FILE, put_in_place
-from tinybert_hf.data.shards import file_digest, held_folder, is_first_process, replace_file
+from tinybert_hf.checkpoints import PROJECTIONS_FILE, save_atomically
+from tinybert_hf.checkpoints.integrity import file_fault, write_json
+from tinybert_hf.data.shards import held_folder, is_first_process
 from tinybert_hf.distillation.architecture import encoder_shape, is_translator
 from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
 from tinybert_hf.distillation.losses.entry import own_losses
@@ -28,6 +29,8 @@ from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import AnyProjections, Projections
 from tinybert_hf.distillation.teachers import AnyTeacher, settled
 from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.messages import capital, to_write
+from tinybert_hf.model.manifest_tinybert import sha256_of
 from tinybert_hf.training.arguments import count_rows, losses_of_phase
 from tinybert_hf.training.cache_files import MANIFEST
 from tinybert_hf.training.checkpoints import check_origin, complete_checkpoint, origin_of, settings_of, step_of
@@ -38,7 +41,6 @@ from tinybert_hf.training.resumable import whole_state
 from tinybert_hf.training.setup import new_projections
 from tinybert_hf.training.teacher_cache import cache_to_fill, pays, refuse_other_cache
 from tinybert_hf.training.trainer import DistillationTrainer, Seq2SeqDistillationTrainer, load_extra_losses
-from tinybert_hf.wording import capital, to_write
 
 # What a phase leaves in its folder, and whether it is still that.
 
@@ -74,11 +76,6 @@ def check_same_origin(folder: Path, origin: Mapping[str, Any]) -> None:
             check_origin(there, origin, folder.parent, advice)
 
 
-def write_json(path: Path, content: Mapping[str, Any]) -> None:
-    """Beside, then renamed: a run that is stopped here leaves no half of it."""
-    replace_file(path, lambda handle: handle.write(json.dumps(content).encode()))
-
-
 @contextmanager
 def said_if_not_written(path: Path) -> Iterator[None]:
     """An error of the disk as one of ours, with what to do."""
@@ -102,10 +99,9 @@ def finished(work: Path) -> PhaseResult:
             f"{work / RESULT_FILE} is damaged ({error}). Remove {work} to repeat the phase."
         ) from None
     for name, digest in digests.items():
-        path = work / name
-        if not path.is_file() or file_digest(path) != digest:
-            what = "has been changed since it was written" if path.is_file() else "is missing"
-            raise OutputFolderError(f"{path} {what}. Remove {work} to repeat the phase.")
+        fault = file_fault(work / name, {"sha256": digest})
+        if fault is not None:
+            raise OutputFolderError(f"{work / name} {fault}. Remove {work} to repeat the phase.")
     return result
 
 
@@ -128,13 +124,13 @@ def finish(
         log: of the phase.
     """
     shutil.rmtree(work / "student", ignore_errors=True)  # of a run that was stopped right here
-    put_in_place(student, processing_class, work / "student")
+    save_atomically(student, processing_class, work / "student")
     written = [STUDENT_WEIGHTS]
     for name, module in beside.items():
         save_file(whole_state(module), work / name)
         written.append(name)
     write_json(work / LOG_FILE, log)
-    digests = {name: file_digest(work / name) for name in written}
+    digests = {name: sha256_of(work / name) for name in written}
     write_json(work / RESULT_FILE, {**asdict(result), "sha256": digests})
     remove_unneeded(work)
 

@@ -26,6 +26,7 @@ from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SaveStrategy, get_
 
 from tinybert_hf.data.shards import held_folder
 from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.messages import to_write
 from tinybert_hf.training.arguments import (
     check_best_model,
     no_such_metric,
@@ -45,7 +46,6 @@ from tinybert_hf.training.checkpoints import (
 )
 from tinybert_hf.training.collators import SeededCollator
 from tinybert_hf.training.setup import unchanged_randomness
-from tinybert_hf.wording import to_write
 
 # Parameters that are sharded over processes (FSDP2), seen as a whole.
 #
@@ -294,9 +294,9 @@ class LengthGroupedSampler(Sampler[int]):
 class ResumableTrainer(Trainer):
     """transformers' Trainer, made fit for long runs.
 
-    Rows are sampled as above. A checkpoint is written beside, sealed and renamed; a run goes on from a whole one only,
-    and ends with the same weights and the same log as a run that was not stopped. A loss, a gradient or a weight that
-    is not finite stops it, and is not saved. SIGTERM ends it after the step, with a checkpoint.
+    Rows are sampled as above. A checkpoint is written beside, noted in a manifest and renamed; a run goes on from a
+    whole one only, and ends with the same weights and the same log as a run that was not stopped. A loss, a gradient
+    or a weight that is not finite stops it, and is not saved. SIGTERM ends it after the step, with a checkpoint.
     """
 
     data_collator: Any

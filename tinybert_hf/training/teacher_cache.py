@@ -27,6 +27,7 @@ from tinybert_hf.distillation.capture import Capture
 from tinybert_hf.distillation.losses import ANSWER_LOSSES
 from tinybert_hf.distillation.teachers import Int8Linear, multiplies_in_bfloat16
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError, TeacherError, TinyBertError
+from tinybert_hf.messages import counted
 from tinybert_hf.training.cache_files import (
     INSTEAD,
     LOCK,
@@ -42,7 +43,6 @@ from tinybert_hf.training.cache_files import (
 from tinybert_hf.training.collators import labels_tokens
 from tinybert_hf.training.phase import Phase
 from tinybert_hf.training.setup import example_rows
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from accelerate import Accelerator

@@ -17,7 +17,7 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer
 from typer.testing import CliRunner, Result
 
 from tinybert_hf import model as family
-from tinybert_hf.checkpoints import PROJECTIONS_FILE, check_folder_files, put_in_place
+from tinybert_hf.checkpoints import PROJECTIONS_FILE, check_folder_files, save_atomically
 from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.cli import app
 from tinybert_hf.conversion import pruning
@@ -33,7 +33,7 @@ def saved(tmp_path: Path, tokenizer_of: Callable[[str], Any], tiny_config: Any) 
     tokenizer = tokenizer_of("WordPiece")
     # With three labels the tensors of the file lie across the steps of the processor's registers once it is opened.
     model = family.TinyBertForSequenceClassification(tiny_config(vocab_size=len(tokenizer), num_labels=3))
-    put_in_place(model, tokenizer, tmp_path / "saved", {PROJECTIONS_FILE: {"maps.0.weight": torch.ones(2, 2)}})
+    save_atomically(model, tokenizer, tmp_path / "saved", {PROJECTIONS_FILE: {"maps.0.weight": torch.ones(2, 2)}})
     return tmp_path / "saved"
 
 
@@ -172,7 +172,7 @@ def test_other_architectures_and_translators(
 ) -> None:
     tokenizer = tokenizer_of("WordPiece")
     halves = {"is_encoder_decoder": True, "num_decoder_layers": 1, "eos_token_id": 1}
-    put_in_place(family.TinyBertForSeq2Seq(tiny_config(vocab_size=len(tokenizer), **halves)), None, tmp_path / "mt")
+    save_atomically(family.TinyBertForSeq2Seq(tiny_config(vocab_size=len(tokenizer), **halves)), None, tmp_path / "mt")
     with pytest.raises(TinyBertError, match="writes text"):
         prune_checkpoint(tmp_path / "mt", corpus, None)
     config = {"architectures": ["MyOwnModel"], "model_type": "bert"}

@@ -232,7 +232,7 @@ def test_names_patterns_folders_and_doubles(work: Path, tiny_tokenizer: BertToke
         (("absent.txt",), {}, r"absent.txt does not exist"),
         (("a.tx",), {"a.txt": b"a film"}, r"Did you mean a.txt"),
         (("no/*.txt",), {}, r"No file matches no/\*.txt"),
-        (("no/a.txt",), {}, "nor its folder no"),
+        (("no/a.txt",), {}, "Its folder no does not exist either"),
         (("dir",), {"dir/a.png": b""}, "holds no file that ends in .txt"),
         ((), {}, "There is no text"),
         (("a.txt",), {"a.txt": b"\n \n\n"}, "not a single line that is not blank"),

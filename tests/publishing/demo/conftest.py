@@ -12,7 +12,7 @@ import torch
 from tiny_run import make_teacher
 from transformers import BertTokenizer
 
-from tinybert_hf.checkpoints import put_in_place
+from tinybert_hf.checkpoints import save_atomically
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
 
 
@@ -35,7 +35,7 @@ def save_student(
         config = tiny_config(
             id2label=names, label2id={label: i for i, label in names.items()}, problem_type=problem, **changes
         )
-        put_in_place(TinyBertForSequenceClassification(config), tiny_tokenizer, tmp_path / name)
+        save_atomically(TinyBertForSequenceClassification(config), tiny_tokenizer, tmp_path / name)
         if recipe is not None:
             (tmp_path / name / "run.json").write_text(json.dumps({"recipe": recipe}), encoding="utf-8")
         return str(tmp_path / name)

@@ -11,11 +11,11 @@ from typing import Any
 import pytest
 from tiny_translator import save_translator
 
+from tinybert_hf.checkpoints.run_record import RunFacts
 from tinybert_hf.data import demo_sentiment_splits
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.publishing import Contest, open_contest
 from tinybert_hf.publishing.demo import examples_for
-from tinybert_hf.publishing.run_record import RunFacts
 
 Save = Callable[..., str]
 Recipe = Callable[..., dict[str, Any]]

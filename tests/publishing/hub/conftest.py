@@ -11,7 +11,7 @@ from huggingface_hub import constants
 from publishing.hub.hub_server import TOKEN, Hub, serving
 
 from tinybert_hf import TinyBertConfig, TinyBertForSequenceClassification
-from tinybert_hf.checkpoints import put_in_place
+from tinybert_hf.checkpoints import save_atomically
 from tinybert_hf.data import train_wordpiece_tokenizer
 
 
@@ -39,7 +39,7 @@ def folder(tmp_path: Path) -> Path:
         vocab_size=len(tokenizer), hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
         max_position_embeddings=32, id2label={0: "bad", 1: "good"}, label2id={"bad": 0, "good": 1},
     )  # fmt: skip
-    put_in_place(TinyBertForSequenceClassification(config), tokenizer, tmp_path / "out")
+    save_atomically(TinyBertForSequenceClassification(config), tokenizer, tmp_path / "out")
     (tmp_path / "out" / "teacher").mkdir()
     (tmp_path / "out" / "teacher" / "model.safetensors").write_bytes(b"teacher")
     (tmp_path / "out" / "notes.txt").write_text("private")

@@ -11,8 +11,8 @@ import pytest
 from scipy.stats import entropy
 from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
 
+from tinybert_hf.checkpoints.run_record import read_run
 from tinybert_hf.publishing.report_rows import Moved, _compare, compare_classifiers, cut, divergence
-from tinybert_hf.publishing.run_record import read_run
 
 
 def probabilities(rows: int, labels: int, seed: int) -> np.ndarray:

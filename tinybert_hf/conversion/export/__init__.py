@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from difflib import get_close_matches
 from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.lazy_names import lazy_names
+from tinybert_hf.messages import did_you_mean
 
 if TYPE_CHECKING:
     from tinybert_hf.conversion.export.exporting import ALLOWED_LOSS, ExportReport, Parity, export_model
@@ -101,6 +101,5 @@ def format_named(name: str) -> Format:
     """
     if name in FORMATS:
         return FORMATS[name]
-    near = get_close_matches(name.lower(), FORMATS, n=1, cutoff=0.4)
-    hint = f" Did you mean {near[0]}?" if near else ""
+    hint = did_you_mean(name, FORMATS, cutoff=0.4)
     raise TinyBertError(f"There is no format {name!r:.60}; known are {', '.join(FORMATS)}.{hint}")

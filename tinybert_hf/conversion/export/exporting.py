@@ -5,8 +5,6 @@ from __future__ import annotations
 import inspect
 import json
 import math
-import os
-import shutil
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from importlib.metadata import PackageNotFoundError, version
@@ -26,8 +24,9 @@ from tinybert_hf.checkpoints import (
     require,
     sentence_steps,
 )
-from tinybert_hf.checkpoints.exported import held_output
-from tinybert_hf.checkpoints.integrity import read_object
+from tinybert_hf.checkpoints.exported import suppressed_output
+from tinybert_hf.checkpoints.integrity import place_folder, read_object
+from tinybert_hf.checkpoints.run_record import RunRecord
 from tinybert_hf.conversion.export import Format, format_named
 from tinybert_hf.conversion.export.source import ENCODER, TRANSLATION, Source, open_source
 from tinybert_hf.data import TASKS
@@ -35,8 +34,8 @@ from tinybert_hf.data.demo import demo_sentiment
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
+from tinybert_hf.messages import counted
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.wording import counted
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -308,7 +307,7 @@ def export_model(
             f"{model} is a translator. What it writes grows token by token, and {to} has fixed lengths only (its "
             "converter takes no others). Export it to onnx or onnx-int8."
         )
-    with held_output():
+    with suppressed_output():
         for library, extra in chosen.libraries.items():
             require(library, extra)
     _check_target(target, overwrite)
@@ -344,7 +343,7 @@ def export_model(
             more["longest"] = source.length  # tokens; whoever measures it asks
         _note(beside, report, chosen, graphs, more)
         write_manifest(beside)
-        _put_in_place(beside, target)
+        place_folder(beside, target, replace=(target / EXPORT_FILE).is_file())
     return report
 
 
@@ -456,9 +455,10 @@ def _trained_with(model: str) -> dict[str, Any]:
 
     Noted with the export, which is then measured as the model is; without the paths of the rows.
     """
-    run = Path(model) / "run.json"
-    recipe = read_object(run).get("recipe") if run.is_file() else None
-    data = recipe.get("data") if isinstance(recipe, dict) else None
+    record = RunRecord.beside(model)
+    if record is None or not isinstance(record.content.get("recipe"), dict):
+        return {}
+    data = record.recipe.get("data")
     fields = data.items() if isinstance(data, dict) else ()
     return {name: value for name, value in fields if name.endswith("_column") or name in _OF_DATA}
 
@@ -471,12 +471,3 @@ def _versions() -> dict[str, str]:
         except PackageNotFoundError:
             continue
     return found
-
-
-def _put_in_place(beside: Path, target: Path) -> None:
-    old = target.parent / f".{target.name}.old"
-    shutil.rmtree(old, ignore_errors=True)
-    if (target / EXPORT_FILE).is_file():  # a folder that holds something cannot be renamed over
-        os.replace(target, old)
-    os.replace(beside, target)
-    shutil.rmtree(old, ignore_errors=True)

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from tinybert_hf.checkpoints import QUESTION_ANSWERING, TEXT_CLASSIFICATION, reason_of, require
-from tinybert_hf.checkpoints.exported import held_output
+from tinybert_hf.checkpoints.exported import suppressed_output
 from tinybert_hf.conversion.export.onnx_graph import can_write, encoder_model
 from tinybert_hf.conversion.export.onnx_translator import (
     can_write_translator,
@@ -84,7 +84,7 @@ def write_tflite(source: Source, folder: Path) -> dict[str, str]:
     if reason is not None:
         raise TinyBertError(f"{source.name} cannot be exported to TensorFlow Lite: {reason}.")
     lengths = lengths_up_to(source.length)
-    with held_output() as end_of_output:
+    with suppressed_output() as end_of_output:
         try:
             _convert(_ByName(source.model).eval(), inputs_of(source.model), lengths, folder / _FILE)
         except (TinyBertError, MemoryError):

@@ -8,13 +8,10 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import HEADS, is_exported, open_model, open_tokenizer, refusing
-from tinybert_hf.checkpoints.integrity import check_folder
-from tinybert_hf.checkpoints.loading import open_config_as
-from tinybert_hf.checkpoints.loading import open_model_as as open_with_head
+from tinybert_hf.checkpoints.loading import Checkpoint
 from tinybert_hf.data.generation import source_positions
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import open_translator
-from tinybert_hf.evaluation.translation import translates
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -71,19 +68,17 @@ def open_source(name: str) -> Source:
         TinyBertError: there is no checkpoint; a part of it would be random; its weights were changed; or it has a
             head that cannot be exported.
     """
-    check_folder(name)
     if is_exported(name):
         raise TinyBertError(f"{name} is an export already. Give the folder of the model that it was made from.")
-    config = open_config_as(name, "a model that can be exported")
-    if translates(config):
-        task = TRANSLATION
-        model, tokenizer = open_translator(name, _DTYPE)
+    checkpoint = Checkpoint.read(name, "a model that can be exported")
+    task = TRANSLATION if checkpoint.is_translator else _task(checkpoint.config, name)
+    if task == TRANSLATION:
+        model, tokenizer = open_translator(checkpoint, _DTYPE)
+    elif task == ENCODER:
+        model, tokenizer = _open_encoder(checkpoint)
     else:
-        task = _task(config, name)
-        model, tokenizer = _open_encoder(name) if task == ENCODER else open_with_head(
-            name, HEADS[task].auto_class, HEADS[task].kind, _DTYPE
-        )  # fmt: skip
-    megabytes = sum(one.numel() for one in model.parameters()) * _bytes_of(config) / 1e6
+        model, tokenizer = checkpoint.open(HEADS[task].auto_class, HEADS[task].kind, _DTYPE)
+    megabytes = sum(one.numel() for one in model.parameters()) * _bytes_of(checkpoint.config) / 1e6
     return Source(name, model.eval(), tokenizer, task, _length(model, tokenizer), megabytes)
 
 
@@ -110,10 +105,11 @@ def _task(config: Any, name: str) -> str:
     )
 
 
-def _open_encoder(name: str) -> tuple[Any, Any]:
+def _open_encoder(checkpoint: Checkpoint) -> tuple[Any, Any]:
     from transformers import AutoModel
 
-    model = open_model(name, AutoModel, what=f"{name} cannot be opened as an encoder", dtype=_DTYPE)
+    name, what = checkpoint.path, f"{checkpoint.path} cannot be opened as an encoder"
+    model = open_model(name, AutoModel, what=what, config=checkpoint.config, dtype=_DTYPE)
     model.config.return_dict = True
     tokenizer = open_tokenizer(name, what=f"{name} has no tokenizer that can be opened", config=model)
     return model, tokenizer

@@ -1,13 +1,16 @@
-"""What a finished run has left in its folder, read for a report and a demonstration, and what it is called there."""
+"""What a finished run has left in its folder: run.json, read once and handed on, and what is called how in it."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from tinybert_hf.checkpoints.integrity import read_object
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.messages import does_not_exist
 
 # What figures, losses and models are called on the page.
 
@@ -55,7 +58,7 @@ def setting(value: Any) -> str:
     return ", ".join(map(str, value)) if isinstance(value, list | tuple) else str(value)
 
 
-# What a finished run has left in its folder, read for its report.
+# What a finished run has left in its folder.
 
 RUN_FILE = "run.json"
 DISTANCES_FILE = "layer_distances.json"
@@ -64,22 +67,53 @@ _NEEDED = ("main_metric", "metrics", "costs", "phases", "recipe", "versions")
 
 
 @dataclass(frozen=True)
-class FinishedRun:
-    """A run's folder.
+class RunRecord:
+    """run.json of a finished run; a KeyError tells that another version has written it (see `understood`).
 
     Attributes:
-        folder: of the run.
+        folder: of the run, where its student lies.
         content: of run.json.
-        logs: of each phase its log.json; None where there is none.
-        distances: layer_distances.json; None where there is none.
-        config: of the student.
     """
 
     folder: Path
     content: dict[str, Any]
-    logs: list[dict[str, Any] | None]
-    distances: dict[str, Any] | None
-    config: dict[str, Any]
+
+    @classmethod
+    def beside(cls, model: str | Path) -> RunRecord | None:
+        """The record of the run that made a model; None where nothing is known of it.
+
+        Args:
+            model: a folder, or an id on the Hub.
+
+        Raises:
+            TinyBertError: run.json is damaged.
+        """
+        file = Path(model) / RUN_FILE
+        return cls(Path(model), read_object(file)) if file.is_file() else None
+
+    @property
+    def file(self) -> Path:
+        """Its path, for messages."""
+        return self.folder / RUN_FILE
+
+    @contextmanager
+    def understood(self, remedy: str) -> Iterator[None]:
+        """Around what reads the fields: one that is not there, or of another type, becomes an error of this package.
+
+        Args:
+            remedy: the last sentence of the message.
+
+        Raises:
+            TinyBertError: naming the file and what was not found.
+        """
+        try:
+            yield
+        except TinyBertError:
+            raise
+        except (LookupError, TypeError, AttributeError, ValueError) as error:
+            raise TinyBertError(
+                f"{self.file} is of another version, or damaged ({type(error).__name__}: {error}). {remedy}"
+            ) from error
 
     @property
     def recipe(self) -> dict[str, Any]:
@@ -87,14 +121,19 @@ class FinishedRun:
         return dict(self.content["recipe"])
 
     @property
+    def data(self) -> dict[str, Any]:
+        """Its rows and their columns, as the recipe says; empty where it names none."""
+        return dict(self.recipe.get("data") or {})
+
+    @property
     def is_translation(self) -> bool:
         """Whether the models read one language and write another."""
-        return bool(self.recipe["task"] == "translation")
+        return bool(self.recipe.get("task") == "translation")
 
     @property
     def is_general(self) -> bool:
         """Whether the student learned from plain text, before any task."""
-        return bool(self.recipe["task"] == "general")
+        return bool(self.recipe.get("task") == "general")
 
     @property
     def teachers(self) -> list[dict[str, Any]]:
@@ -112,6 +151,21 @@ class FinishedRun:
         return [_short(name) if name else "a teacher that was trained in the same run" for name in names]
 
 
+@dataclass(frozen=True)
+class FinishedRun(RunRecord):
+    """The record of a distillation, with the files beside it that its report shows.
+
+    Attributes:
+        logs: of each phase its log.json; None where there is none.
+        distances: layer_distances.json; None where there is none.
+        config: of the student.
+    """
+
+    logs: list[dict[str, Any] | None]
+    distances: dict[str, Any] | None
+    config: dict[str, Any]
+
+
 def read_run(folder: str | Path) -> FinishedRun:
     """Read what a run has left.
 
@@ -120,9 +174,10 @@ def read_run(folder: str | Path) -> FinishedRun:
     """
     place = Path(folder)
     if not place.is_dir():
-        what = "is a file" if place.exists() else f"does not exist (looked from {Path.cwd()})"
-        raise TinyBertError(f"{place} {what}. Give the output folder of `tinybert distill`.")
-    if not (place / RUN_FILE).is_file():
+        what = f"{place} is a file." if place.exists() else does_not_exist(place, folders=True)
+        raise TinyBertError(f"{what} Give the output folder of `tinybert distill`.")
+    record = RunRecord.beside(place)
+    if record is None:
         if (place / ".run").is_dir():
             raise TinyBertError(
                 f"The run in {place} is not finished: there is no {RUN_FILE} yet. Give the command that began it "
@@ -131,12 +186,12 @@ def read_run(folder: str | Path) -> FinishedRun:
         raise TinyBertError(
             f"{place} holds no run: there is no {RUN_FILE}. Give the output folder of `tinybert distill`."
         )
-    content = read_object(place / RUN_FILE)
+    content = record.content
     absent = [name for name in _NEEDED if name not in content]
     if absent or not isinstance(content["recipe"], dict) or "phases" not in content["recipe"]:
         what = ", ".join(absent) or "the recipe"
         raise TinyBertError(
-            f"{place / RUN_FILE} is not that of a distillation: it lacks {what}. Give the output folder of "
+            f"{record.file} is not that of a distillation: it lacks {what}. Give the output folder of "
             "`tinybert distill`."
         )
     phases = content["recipe"]["phases"]
@@ -194,12 +249,11 @@ def facts_of_run(student: str) -> RunFacts:
     Raises:
         TinyBertError: run.json is damaged, or of another version.
     """
-    file = Path(student) / RUN_FILE
-    if not file.is_file():
+    record = RunRecord.beside(student)
+    if record is None:
         return RunFacts()
-    run = read_object(file)
-    try:
-        recipe = run["recipe"]
+    with record.understood("Move it away to see the student without it; --teacher names the teacher."):
+        recipe = record.recipe
         data: dict[str, Any] = recipe["data"]
         teacher: dict[str, Any] | None = recipe.get("teacher")  # a fine-tuned teacher's own run had none
         columns = {name: data.get(name) for name in ("dataset", "text_pair_column", "source_column")}
@@ -218,11 +272,6 @@ def facts_of_run(student: str) -> RunFacts:
             prefix=teacher.get("prefix") or "",
             languages=(source, target),
         )
-    except (KeyError, TypeError, AttributeError) as error:
-        raise TinyBertError(
-            f"{file} is of another version, or damaged ({type(error).__name__}: {error}). Move it away to see the "
-            "student without it; --teacher names the teacher."
-        ) from error
 
 
 def _place(student: Path, named: str | None) -> str | None:
