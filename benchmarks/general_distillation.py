@@ -70,7 +70,7 @@ def block_batches(
 
 def measure(file: Path, models: Models, tokenizer: Any, rows: int, rounds: int, cache: str) -> dict[str, Any]:
     """Tokens per second of the three, in alternating rounds."""
-    settings = CorpusSettings((str(file),), block_length=LENGTH, cache=cache)
+    settings = CorpusSettings((str(file),), block_size=LENGTH, cache=cache)
     begun = time.perf_counter()
     blocks = open_blocks(find_sources(settings), tokenizer, settings, with_segments=True)
     tokenising = time.perf_counter() - begun

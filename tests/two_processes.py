@@ -179,7 +179,7 @@ def blocks(folder: Path) -> tuple[CorpusBlocks, Any]:
     file = folder / f"text-{os.environ.get('RANK', 0)}.txt"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("\n".join(lines), encoding="utf-8")
-    settings = CorpusSettings((str(file),), block_length=16, cache=str(folder / "cache"))
+    settings = CorpusSettings((str(file),), block_size=16, cache=str(folder / "cache"))
     return open_blocks(find_sources(settings), tokenizer, settings), tokenizer
 
 

@@ -138,7 +138,7 @@ def test_what_the_targets_of_a_translator_were_and_whether_the_teacher_was_train
     out: Path, tmp_path: Path
 ) -> None:
     run = json.loads((out / "run.json").read_text())
-    run["recipe"]["pseudo_labels"] = {"beams": 4, "references": True}
+    run["recipe"]["pseudo_labels"] = {"num_beams": 4, "references": True}
     run["recipe"]["teacher"] |= {"model": "me/pretrained", "finetune": {"epochs": 1}}
     run["recipe"]["data"] |= {"dataset": "demo-sentiment"}
     for name in ("config.json", "run.json"):
@@ -206,7 +206,7 @@ def test_layers_are_counted(out: Path, tmp_path: Path, layers: int, decoder: int
 def test_one_of_each_is_one(out: Path, tmp_path: Path) -> None:
     def few(run: dict[str, Any]) -> None:
         run["recipe"]["data"]["max_length"] = 1
-        run["recipe"]["pseudo_labels"] = {"beams": 1, "references": False}
+        run["recipe"]["pseudo_labels"] = {"num_beams": 1, "references": False}
         run["unlabelled_rows"], run["recipe"]["data"]["unlabelled_file"] = 1, "x.txt"
         run["augmentation"] = {"augmented_rows": 1}
         for cost in run["costs"].values():

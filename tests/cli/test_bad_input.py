@@ -149,7 +149,7 @@ def test_an_output_folder_that_holds_something_else(distill: Cli, work: Path) ->
         (["demo", "--set", "phases.0.learning_rat=1"], "did you mean learning_rate"),
         (["demo", "--set", "phases.5.epochs=1"], "phases.0 (intermediate), phases.1 (prediction)"),
         (["demo", "--student", "4l-321d"], "did you mean 4l-312d"),
-        (["demo", "--start", "techer"], "did you mean teacher"),
+        (["demo", "--init", "techer"], "did you mean teacher"),
         (["sst2"], "--teacher"),
         (["mine.yaml"], "there is no such file"),
         (["broken.yaml"], "broken.yaml, line 2"),

@@ -12,7 +12,7 @@ import typer
 from tinybert_hf.cli.options import (
     GENERAL_RECIPE,
     Bf16,
-    BlockLength,
+    BlockSize,
     Corpus,
     CorpusCache,
     Cpu,
@@ -38,11 +38,11 @@ from tinybert_hf.cli.options import (
     UnlabelledColumn,
     UnlabelledFile,
     ValidationFile,
+    ValidationSplit,
     above_zero,
     choose_columns,
     corpus_overrides,
     data_overrides,
-    joint_overrides,
     model_overrides,
     of_the_task,
     phase_overrides,
@@ -74,9 +74,11 @@ def distill(
         ),
     ] = None,
     teacher: Annotated[
-        str | None,
+        list[str] | None,
         typer.Option(
-            help="Folder or Hub id of the model to learn from, fine-tuned for your task.", rich_help_panel=_MODELS
+            help="Folder or Hub id of the model to learn from, fine-tuned for your task. Given again: one more, "
+            "fine-tuned on the same labels, to learn from at the same time; the first is the main one.",
+            rich_help_panel=_MODELS,
         ),
     ] = None,
     finetune_teacher: Annotated[
@@ -87,18 +89,11 @@ def distill(
             rich_help_panel=_MODELS,
         ),
     ] = False,
-    further_teacher: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="One more model to learn from at the same time, fine-tuned on the same labels; any number of times.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = None,
     teacher_weights: Annotated[
         str | None,
         typer.Option(
             metavar="NUMBER,NUMBER,...",
-            help="How much each teacher counts: --teacher first, then each --further-teacher. Default: all the same.",
+            help="How much each --teacher counts, in their order. Default: all the same.",
             rich_help_panel=_MODELS,
         ),
     ] = None,
@@ -110,7 +105,7 @@ def distill(
             rich_help_panel=_MODELS,
         ),
     ] = None,
-    start: Annotated[
+    init: Annotated[
         str | None,
         typer.Option(
             metavar="teacher|random",
@@ -120,6 +115,7 @@ def distill(
     ] = None,
     train_file: TrainFile = None,
     validation_file: ValidationFile = None,
+    validation_split: ValidationSplit = None,
     text_column: TextColumn = None,
     text_pair_column: TextPairColumn = None,
     label_column: LabelColumn = None,
@@ -153,7 +149,7 @@ def distill(
     dataset: Dataset = None,
     dataset_config: DatasetConfig = None,
     streaming: Streaming = False,
-    block_length: BlockLength = None,
+    block_size: BlockSize = None,
     masked_lm: MaskedLm = False,
     corpus_cache: CorpusCache = None,
     epochs: Annotated[
@@ -180,6 +176,15 @@ def distill(
             callback=above_zero,
             help="Epochs of the student that is trained without the teacher. Default: the recipe's, else as many as "
             "all phases together would take of the rows with labels; with --epochs, as many as all phases.",
+            rich_help_panel=_TRAINING,
+        ),
+    ] = None,
+    learning_rate: Annotated[
+        float | None,
+        typer.Option(
+            callback=above_zero,
+            help="Highest learning rate of each phase. Default: the recipe's, else by the phase and the student's "
+            "width. A baseline that names none takes that of the last phase; a teacher's fine-tuning keeps its own.",
             rich_help_panel=_TRAINING,
         ),
     ] = None,
@@ -240,7 +245,7 @@ def distill(
         raise typer.BadParameter(
             "give a recipe (`tinybert recipes` lists them, `demo` needs no data) or --train-file and --validation-file"
         )
-    of_text = corpus_overrides(corpus, dataset, dataset_config, streaming, block_length, masked_lm, corpus_cache)
+    of_text = corpus_overrides(corpus, dataset, dataset_config, streaming, block_size, masked_lm, corpus_cache)
     usual = DEFAULT_RECIPE if source_column is None and target_column is None else TRANSLATION_RECIPE
     of_words = tokens_column is not None or tags_column is not None
     name = recipe or (GENERAL_RECIPE if of_text else WORDS_RECIPE if of_words else usual)
@@ -258,6 +263,7 @@ def distill(
         tags_column,
         label_separator,
         problem_type,
+        validation_split,
     )
     overrides: dict[str, Any] = {f"data.{field}": value for field, value in given.items()}
     overrides |= {f"training_arguments.{field}": value for field, value in training_overrides(cpu, bf16).items()}
@@ -265,15 +271,14 @@ def distill(
     overrides |= {f"pseudo_labels.{field}": value for field, value in unlabelled.items() if value is not None}
     augmentation = {"copies": augment, "model": augmentation_model}
     overrides |= {f"augmentation.{field}": value for field, value in augmentation.items() if value is not None}
-    overrides |= model_overrides(teacher, finetune_teacher, student, start)
-    overrides |= joint_overrides(further_teacher or [], teacher_weights)
+    overrides |= model_overrides(teacher or [], teacher_weights, finetune_teacher, student, init)
     if prune_vocabulary:
         overrides["prune_vocabulary.corpus"] = prune_vocabulary
     if baseline is False:
         overrides["baseline"] = None
     overrides = of_the_task(name, overrides | of_text)
     wanted = Epochs(epochs, teacher_epochs, baseline_epochs)
-    overrides |= phase_overrides(name, overrides, wanted, batch_size, with_baseline=baseline is True)
+    overrides |= phase_overrides(name, overrides, wanted, batch_size, learning_rate, with_baseline=baseline is True)
     overrides |= {field: value for field, value in (("seed", seed), ("output_dir", output_dir)) if value is not None}
     with _names(recipe):
         check_recipe_early(name, overrides, assignments or ())

@@ -223,7 +223,7 @@ def export(
             rich_help_panel="Data",
         ),
     ] = None,
-    allowed_loss: Annotated[
+    max_metric_drop: Annotated[
         float,
         typer.Option(
             callback=zero_or_more,
@@ -272,7 +272,7 @@ def export(
             output_dir or f"{_local(model)}-{to}",
             to,
             validation=None if validation_file is None else _settings(model, validation_file, columns),
-            allowed_loss=allowed_loss,
+            max_metric_drop=max_metric_drop,
             overwrite=overwrite,
             progress=lambda line: typer.echo(line, err=True),
         )

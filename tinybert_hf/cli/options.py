@@ -92,6 +92,15 @@ TrainFile = Annotated[
     typer.Option(help="Rows to learn from: .jsonl, .json, .csv, .tsv, .parquet, also .gz.", rich_help_panel=_DATA),
 ]
 ValidationFile = Annotated[str | None, typer.Option(help="Rows to measure on, likewise.", rich_help_panel=_DATA)]
+ValidationSplit = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SHARE|NAME",
+        help="In place of --validation-file: a share of the training rows that is held out, such as 0.1. Of a dataset "
+        "on the Hub also the name of a split.",
+        rich_help_panel=_DATA,
+    ),
+]
 TextColumn = Annotated[
     str | None,
     typer.Option(help="Column with the text. Not named: text, or else sentence.", rich_help_panel=_DATA),
@@ -199,6 +208,7 @@ def data_overrides(
     tags_column: str | None = None,
     label_separator: str | None = None,
     problem_type: str | None = None,
+    validation_split: str | None = None,
 ) -> dict[str, Any]:
     """The fields of DataSettings that were given on the command line."""
     given = {
@@ -215,6 +225,7 @@ def data_overrides(
         "tags_column": tags_column,
         "label_separator": label_separator,
         "problem_type": problem_type,
+        "validation_split": validation_split,
     }
     return {name: value for name, value in given.items() if value is not None}
 
@@ -281,7 +292,7 @@ Streaming = Annotated[
         "--streaming", help="Keep only the tokens of the dataset on the disk, not its text.", rich_help_panel=_PANEL
     ),
 ]
-BlockLength = Annotated[
+BlockSize = Annotated[
     int | None,
     typer.Option(min=8, help="Tokens of a block at most. Default: 128.", rich_help_panel=_PANEL),
 ]
@@ -307,17 +318,18 @@ _OPTIONS = {
     "dataset": "--dataset",
     "dataset_config": "--dataset-config",
     "streaming": "--streaming",
-    "block_length": "--block-length",
+    "block_size": "--block-size",
     "masked_share": "--masked-lm",
     "cache": "--corpus-cache",
 }
 # Fields of other tasks, each with its option, and what to say instead.
 _REFUSED = {
     "data.train_file": ("--train-file", "its text is given with --corpus"),
-    "data.max_length": ("--max-length", "its length is that of a block, --block-length"),
+    "data.validation_split": ("--validation-split", "its held-out text is given with --validation-file"),
+    "data.max_length": ("--max-length", "its length is that of a block, --block-size"),
     "data.problem_type": ("--problem-type", "plain text has no labels"),
     "teacher.finetune": ("--finetune-teacher", "there are no labels to fine-tune a teacher on"),
-    "further_teachers": ("--further-teacher", "it has one teacher"),
+    "further_teachers": ("a second --teacher", "it has one teacher"),
     **{
         f"data.{name}": (f"--{name.replace('_', '-')}", "plain text has no such column")
         for name in (
@@ -337,7 +349,7 @@ def corpus_overrides(
     dataset: str | None,
     dataset_config: str | None,
     streaming: bool,
-    block_length: int | None,
+    block_size: int | None,
     masked_lm: bool,
     corpus_cache: str | None,
 ) -> dict[str, Any]:
@@ -347,7 +359,7 @@ def corpus_overrides(
         "dataset": dataset,
         "dataset_config": dataset_config,
         "streaming": streaming or None,
-        "block_length": block_length,
+        "block_size": block_size,
         "masked_share": USUAL_MASKED_SHARE if masked_lm else None,
         "cache": corpus_cache,
     }
@@ -405,21 +417,28 @@ def _unlabelled_rows(changed: dict[str, Any]) -> dict[str, Any]:
 
 
 def model_overrides(
-    teacher: str | None, finetune_teacher: bool, student: str | None, start: str | None
+    teachers: list[str], weights: str | None, finetune_teacher: bool, student: str | None, init: str | None
 ) -> dict[str, Any]:
-    """The fields of the teacher and the student that were given, by dotted path."""
-    overrides: dict[str, Any] = {}
-    if teacher is not None:
-        # A teacher that is named takes the place of one that the recipe would make or fine-tune.
-        overrides |= {"teacher.model": teacher, "teacher.config": None, "teacher.finetune": None}
+    """The fields of the teachers and the student that were given, by dotted path.
+
+    Args:
+        teachers: the first is the main one, which takes the place of one that the recipe would make or fine-tune.
+        weights: how much each of them counts, separated by commas.
+        finetune_teacher: the main one is pretrained only.
+        student: a preset, or a folder or Hub id.
+        init: teacher or random.
+    """
+    overrides = joint_overrides(teachers[1:], weights)
+    if teachers:
+        overrides |= {"teacher.model": teachers[0], "teacher.config": None, "teacher.finetune": None}
     if finetune_teacher:
         overrides["teacher.finetune"] = {}
     if student is not None:
         is_model = (Path(student).exists() or "/" in student) and not _is_preset(student)
         overrides |= {"student.model": student if is_model else None, "student.preset": None if is_model else student}
         overrides["student.overrides"] = {}
-    if start is not None:
-        overrides["student.start"] = start
+    if init is not None:
+        overrides["student.init"] = init
     return overrides
 
 
@@ -435,20 +454,20 @@ def joint_overrides(further: list[str], weights: str | None) -> dict[str, Any]:
         return {"further_teachers": [{"model": model} for model in further]} if further else {}
     if not further:
         raise typer.BadParameter(
-            "--teacher-weights goes with --further-teacher. To change the weights of a recipe: "
+            "--teacher-weights goes with several --teacher. To change the weights of a recipe: "
             "--set teacher.weight=2 --set further_teachers.0.weight=1"
         )
     given = [text.strip() for text in weights.split(",")]
     if len(given) != 1 + len(further):
         raise typer.BadParameter(
             f"--teacher-weights {weights!r} has {len(given)} numbers, and there are {1 + len(further)} teachers: one "
-            "for --teacher and one for each --further-teacher, separated by commas"
+            "for each --teacher, separated by commas"
         )
     teachers = [{"model": model, "weight": weight} for model, weight in zip(further, given[1:], strict=True)]
     return {"teacher.weight": given[0], "further_teachers": teachers}
 
 
-# What --epochs, --teacher-epochs, --baseline-epochs and --batch-size change in a recipe.
+# What --epochs, --teacher-epochs, --baseline-epochs, --batch-size and --learning-rate change in a recipe.
 
 
 class Epochs(NamedTuple):
@@ -464,10 +483,11 @@ def phase_overrides(
     overrides: Mapping[str, Any],
     epochs: Epochs,
     batch_size: int | None,
+    learning_rate: float | None = None,
     *,
     with_baseline: bool = False,
 ) -> dict[str, Any]:
-    """Every phase gets the epochs and the batch size, and what is compared with the phases follows.
+    """Every phase gets the epochs, the batch size and the learning rate, and what is compared with the phases follows.
 
     The baseline gets the epochs of all phases together, since the two are to see equally many rows, unless it is
     given epochs of its own. The fine-tuning of a teacher is another training and has only epochs of its own. The batch
@@ -478,6 +498,7 @@ def phase_overrides(
         overrides: the changes by the other options, by dotted path.
         epochs: that were given.
         batch_size: rows of a step, or None.
+        learning_rate: of each phase, and of no other training, or None.
         with_baseline: a baseline is wanted even where the recipe has none.
 
     Returns:
@@ -491,22 +512,23 @@ def phase_overrides(
 
     given = {"epochs": epochs.phase, "batch_size": batch_size}
     wanted = {name: value for name, value in given.items() if value is not None}
-    if not wanted and epochs == Epochs():
+    of_phases = wanted | ({} if learning_rate is None else {"learning_rate": learning_rate})
+    if not of_phases and epochs == Epochs():
         return {}
     mapping = read_recipe(recipe)
     for path, value in overrides.items():
         set_value(mapping, path, value)
     changed: dict[str, Any] = {}
     phases = mapping.get("phases")
-    if phases is None and wanted:
+    if phases is None and of_phases:
         from tinybert_hf.recipes.schema import Recipe
 
         phases = [{"name": phase.name} for phase in Recipe.phases]  # the default of the field
         changed["phases"] = phases
-    if wanted and not isinstance(phases, list):
+    if of_phases and not isinstance(phases, list):
         return {}  # the loader says what is wrong with them
     for index in range(len(phases or ())):
-        changed |= {f"phases.{index}.{name}": value for name, value in wanted.items()}
+        changed |= {f"phases.{index}.{name}": value for name, value in of_phases.items()}
     if with_baseline or mapping.get("baseline") is not None:
         changed |= {f"baseline.{name}": value for name, value in wanted.items()}
         if epochs.phase is not None:

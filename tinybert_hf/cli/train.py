@@ -25,6 +25,8 @@ from tinybert_hf.cli.options import (
     TextColumn,
     TextPairColumn,
     TokensColumn,
+    ValidationFile,
+    ValidationSplit,
     above_zero,
     choose_columns,
     data_overrides,
@@ -85,7 +87,7 @@ def evaluate(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Rows at once; changes the speed, not the figures.", rich_help_panel="Run")
     ] = 64,
-    beams: Annotated[
+    num_beams: Annotated[
         int, typer.Option(min=1, help="Translation: width of the search; 1 is greedy.", rich_help_panel="Run")
     ] = 1,
     predictions: Annotated[
@@ -133,7 +135,7 @@ def evaluate(
             model,
             validation_settings(task, known, given),
             batch_size=batch_size,
-            beams=beams,
+            num_beams=num_beams,
             target_language=target_language,
             device="cpu" if cpu else None,
             predictions=predictions,
@@ -175,11 +177,12 @@ def finetune(
             help="Rows to learn from: .jsonl, .json, .csv, .tsv, .parquet, also .gz.", rich_help_panel="Data"
         ),
     ],
-    validation_file: Annotated[str, typer.Option(help="Rows to measure on, likewise.", rich_help_panel="Data")],
     output_dir: Annotated[
         str,
         typer.Option(help="Folder for the fine-tuned model: new, empty, or of the same run, which then goes on."),
     ],
+    validation_file: ValidationFile = None,
+    validation_split: ValidationSplit = None,
     model: Annotated[
         str | None,
         typer.Option(
@@ -250,6 +253,10 @@ def finetune(
             "give --model; only a translator (--source-column, --target-column) is made from random weights"
         )
     check_row_files(train_file, validation_file)
+    if validation_file is None and validation_split is None:
+        raise typer.BadParameter(
+            "give --validation-file, or hold out a share of the training rows: --validation-split 0.1"
+        )
     from tinybert_hf.checkpoints import TEXT_CLASSIFICATION, check_length, open_config
     from tinybert_hf.cli.screen import quiet_libraries
     from tinybert_hf.data import DataSettings
@@ -275,6 +282,7 @@ def finetune(
         tags_column,
         label_separator,
         problem_type,
+        validation_split,
     )
     usual_epochs, usual_rate = (None, 5e-5) if model is not None else (10.0, 1e-3)
     settings = FinetuneSettings(

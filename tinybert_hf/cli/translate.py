@@ -196,7 +196,7 @@ def translate(
     source_language: SourceLanguage = None,
     target_language: TargetLanguage = None,
     prefix: Prefix = "",
-    beams: Annotated[
+    num_beams: Annotated[
         int, typer.Option(min=1, help="Width of the search; 1 is greedy and fastest.", rich_help_panel="Search")
     ] = 1,
     max_new_tokens: MaxNewTokens = None,
@@ -225,7 +225,7 @@ def translate(
     opened, tokenizer = open_on_device(
         model, cpu=cpu, source_language=source_language, target_language=target_language
     )
-    search: dict[str, Any] = {"beams": beams, "max_new_tokens": max_new_tokens, "prefix": prefix}
+    search: dict[str, Any] = {"num_beams": num_beams, "max_new_tokens": max_new_tokens, "prefix": prefix}
     run = _Run(opened, tokenizer, {"batch_size": batch_size, **search}, at_once, as_json)
     if output_file is not None:
         _to_file(run, sources, Path(output_file))
@@ -365,7 +365,7 @@ def pseudo_label(
     source_language: SourceLanguage = None,
     target_language: TargetLanguage = None,
     prefix: Prefix = "",
-    beams: Annotated[
+    num_beams: Annotated[
         int, typer.Option(min=1, help="Width of the teacher's search; 1 is greedy.", rich_help_panel=_SEARCH)
     ] = 5,
     select: Annotated[
@@ -431,7 +431,7 @@ def pseudo_label(
         source_column,
         target_column=target_column,
         max_rows=max_rows,
-        beams=beams,
+        num_beams=num_beams,
         select=select,
         max_new_tokens=max_new_tokens,
         prefix=prefix,

@@ -43,7 +43,7 @@ class CorpusSettings:
     cross_documents: bool = True
     """Fill a block with the beginning of the next document. False: a block holds one document alone, so that short
     documents make short blocks."""
-    block_length: int = 128
+    block_size: int = 128
     """Tokens of a block at most, special tokens included."""
     max_blocks: int | None = None
     """Only so many blocks, from the beginning."""
@@ -64,8 +64,8 @@ class CorpusSettings:
         """
         if self.files and self.dataset is not None:
             raise DataError("give either files or a dataset, not both.")
-        if not 8 <= self.block_length <= _LONGEST:
-            raise DataError(f"block_length is {self.block_length}; it must be from 8 to {_LONGEST:,}.")
+        if not 8 <= self.block_size <= _LONGEST:
+            raise DataError(f"block_size is {self.block_size}; it must be from 8 to {_LONGEST:,}.")
         if self.max_blocks is not None and self.max_blocks < 2:
             raise DataError(f"max_blocks is {self.max_blocks}; it must be 2 or more: one to learn from, one held out.")
         if not 0 <= self.masked_share < 1:

@@ -132,7 +132,7 @@ class PseudoLabelSettings:
         source_column: column with the text to translate.
         target_column: column with the reference, where there is one; a row may lack its own.
         max_rows: take only the first rows.
-        beams: width of the teacher's search; 1 is greedy.
+        num_beams: width of the teacher's search; 1 is greedy.
         select: "best" of the beam, or "nearest" to the reference by sentence chrF (without one: the best).
         max_new_tokens: tokens of a translation at most; None: 2 x the tokens of the longest source of a batch + 10.
         prefix: put before each text for the teacher, not written to the rows.
@@ -145,7 +145,7 @@ class PseudoLabelSettings:
     source_column: str = "source"
     target_column: str | None = None
     max_rows: int | None = None
-    beams: int = 5
+    num_beams: int = 5
     select: str = BEST
     max_new_tokens: int | None = None
     prefix: str = ""
@@ -166,7 +166,7 @@ class PseudoLabelSettings:
                 f"select is {NEAREST!r}, which compares with a reference: give target_column (--target-column), or "
                 f"select {BEST!r}."
             )
-        for name in ("beams", "shard_rows", "max_rows", "max_new_tokens"):
+        for name in ("num_beams", "shard_rows", "max_rows", "max_new_tokens"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise DataError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if self.max_repeats < 0 or not (self.max_length_factor == 0 or 1 <= self.max_length_factor < math.inf):
@@ -214,8 +214,8 @@ class RowMaker:
             self.tokenizer,
             sources,
             batch_size=self.batch_size,
-            beams=settings.beams,
-            candidates=settings.beams if settings.select == NEAREST else 1,
+            num_beams=settings.num_beams,
+            candidates=settings.num_beams if settings.select == NEAREST else 1,
             max_new_tokens=settings.max_new_tokens,
             prefix=settings.prefix,
             progress=progress,

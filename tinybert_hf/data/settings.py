@@ -26,7 +26,10 @@ class DataSettings:
             package.
         dataset_config: name of the configuration on the Hub ("sst2" of "glue").
         train_split: split of the Hub dataset to train on.
-        validation_split: split of the Hub dataset to measure on.
+        validation_split: split of the Hub dataset to measure on; or a share of the training rows, of a file too, such
+            as 0.1: so many of them are held out, and not learnt from.
+        split_seed: which rows these are. Not the seed of a run, so that runs with other seeds are measured on the
+            same rows.
         train_file: .jsonl, .json, .csv, .tsv or .parquet, each also with .gz behind it.
         validation_file: the same.
         unlabelled_file: further texts, pairs or rows of words without labels, in columns of the same names as the
@@ -68,7 +71,8 @@ class DataSettings:
     dataset: str | None = None
     dataset_config: str | None = None
     train_split: str = "train"
-    validation_split: str = "validation"
+    validation_split: str | float = "validation"
+    split_seed: int = 42
     train_file: str | None = None
     validation_file: str | None = None
     unlabelled_file: str | None = None
@@ -99,8 +103,10 @@ class DataSettings:
 
         Raises:
             DataError: an unknown problem type, a count below one, a name that is there twice, a column that would be
-                both sides of a translation, or words and their tags.
+                both sides of a translation, or words and their tags; a share of the rows that is none, or held-out
+                rows in two places.
         """
+        self._check_share()
         if self.problem_type is not None and self.problem_type not in PROBLEM_TYPES:
             raise DataError(f"problem_type is {self.problem_type!r}; known are {', '.join(PROBLEM_TYPES)}.")
         for count in (
@@ -130,6 +136,28 @@ class DataSettings:
             if len(set(self.label_names)) < len(self.label_names):
                 raise DataError(f"label_names holds a name twice: {', '.join(self.label_names)}.")
 
+    def _check_share(self) -> None:
+        share = _as_number(self.validation_split)
+        if share is None:
+            return
+        object.__setattr__(self, "validation_split", share)
+        if not 0 < share < 1:
+            raise DataError(
+                f"validation_split is {share:g}; a share of the training rows must be above 0 and below 1, such as "
+                "0.1."
+            )
+        if self.validation_file is not None:
+            raise DataError(
+                f"validation_file ({self.validation_file}) and validation_split ({share:g}, a share of the training "
+                "rows) are both given, and one of them alone can say what is measured on: leave out --validation-file "
+                "or --validation-split."
+            )
+
+    @property
+    def held_out_share(self) -> float | None:
+        """The share of the training rows that is measured on; None where the validation rows stand elsewhere."""
+        return self.validation_split if isinstance(self.validation_split, float) else None
+
     @property
     def columns(self) -> tuple[str, ...]:
         """The columns to read: text, the second text if there is one, label."""
@@ -145,3 +173,11 @@ class DataSettings:
     def further_parts(self) -> tuple[str, ...]:
         """Names of the further rows to measure on."""
         return tuple(self.further_validation_files if self.has_files else self.further_validation)
+
+
+def _as_number(value: str | float) -> float | None:
+    """The number that a text is, since options and YAML give some as texts; None of a name."""
+    try:
+        return float(value)
+    except ValueError:
+        return None

@@ -263,7 +263,7 @@ def _settings(
         file,
         column,
         target_column=target_column,
-        beams=labels.beams,
+        num_beams=labels.num_beams,
         select=select,
         prefix=prefix,
         max_length_factor=labels.max_length_factor,

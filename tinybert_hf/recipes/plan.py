@@ -373,8 +373,8 @@ def _sources(recipe: Recipe) -> tuple[Sources, Sources | None]:
 
 
 def _check_sizes(plan: GeneralPlan) -> None:
-    student, teacher, length = plan.student_config, plan.teacher_config, plan.corpus.block_length
-    check_length("corpus.block_length", length, RecipeError, option="--block-length", teacher=teacher, student=student)
+    student, teacher, length = plan.student_config, plan.teacher_config, plan.corpus.block_size
+    check_length("corpus.block_size", length, RecipeError, option="--block-size", teacher=teacher, student=student)
     if student.num_decoder_layers is not None or student.is_encoder_decoder:
         raise RecipeError("student: a general distillation makes an encoder, and this student has a decoder")
     check_start(plan)
