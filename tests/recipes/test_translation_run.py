@@ -10,7 +10,7 @@ from tiny_translation_run import BEAMS, LABELS_ALONE, STUDENT, pairs, run
 from tiny_translator import in_german, make_tokenizer, sentence
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from tinybert_hf.data import demo_translation
+from tinybert_hf.data.demo_translation import demo_translation
 from tinybert_hf.data.generation import translate_texts
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq
 from tinybert_hf.recipes import stages

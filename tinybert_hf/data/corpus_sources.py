@@ -8,6 +8,7 @@ from typing import IO, Any, NamedTuple
 
 from tinybert_hf.data.files import SUFFIXES, dataset_revision, file_columns, files_of, load_split, read_blocks
 from tinybert_hf.data.raw_rows import check_columns, columns_named_by, reading, text_lines
+from tinybert_hf.data.settings import setting
 from tinybert_hf.data.tables import refuse_changed_values
 from tinybert_hf.errors import DataError
 
@@ -25,36 +26,62 @@ class CorpusSettings:
     ends a document; so does the end of a row, unless `document_column` says which rows belong together.
     """
 
-    files: tuple[str, ...] = ()
-    """Text files, or .jsonl, .json, .csv, .tsv, .parquet with a text column, each also with .gz behind it; patterns
-    such as text/*.txt, and folders."""
-    dataset: str | None = None
-    """Instead of files: id of a dataset on the Hub."""
-    dataset_config: str | None = None
-    """Name of its configuration."""
-    split: str = "train"
-    """Its split."""
-    streaming: bool = False
-    """Read it while it is tokenised, and keep only the tokens on the disk."""
-    text_column: str | None = None
-    """Column with the text. None: text, or else sentence or content."""
-    document_column: str | None = None
-    """Column that has the same value in all rows of a document. None: each row is a document."""
-    cross_documents: bool = True
-    """Fill a block with the beginning of the next document. False: a block holds one document alone, so that short
-    documents make short blocks."""
-    block_size: int = 128
-    """Tokens of a block at most, special tokens included."""
-    max_blocks: int | None = None
-    """Only so many blocks, from the beginning."""
-    masked_share: float = 0.0
-    """Share of the tokens that are masked, for both models alike; 0 as in the paper. A phase with a label_loss_weight
-    learns to find them (masked-LM loss)."""
-    validation_files: tuple[str, ...] = ()
-    """Held-out text to measure on. None: the last 1 % of the blocks, from 1 to 1,000 of them."""
-    cache: str | None = None
-    """Folder that keeps the tokenised corpus for further epochs and runs. None: tinybert_hf/corpora in the cache
-    folder of Hugging Face (HF_HOME)."""
+    files: tuple[str, ...] = setting(
+        (),
+        "Text files, or .jsonl, .json, .csv, .tsv, .parquet with a text column, each also with .gz behind it; "
+        "patterns such as text/*.txt, and folders.",
+    )
+    dataset: str | None = setting(
+        None,
+        "Instead of files: id of a dataset on the Hub.",
+    )
+    dataset_config: str | None = setting(
+        None,
+        "Name of its configuration.",
+    )
+    split: str = setting(
+        "train",
+        "Its split.",
+    )
+    streaming: bool = setting(
+        False,
+        "Read it while it is tokenised, and keep only the tokens on the disk.",
+    )
+    text_column: str | None = setting(
+        None,
+        "Column with the text. None: text, or else sentence or content.",
+    )
+    document_column: str | None = setting(
+        None,
+        "Column that has the same value in all rows of a document. None: each row is a document.",
+    )
+    cross_documents: bool = setting(
+        True,
+        "Fill a block with the beginning of the next document. False: a block holds one document alone, so that "
+        "short documents make short blocks.",
+    )
+    block_size: int = setting(
+        128,
+        "Tokens of a block at most, special tokens included.",
+    )
+    max_blocks: int | None = setting(
+        None,
+        "Only so many blocks, from the beginning.",
+    )
+    masked_share: float = setting(
+        0.0,
+        "Share of the tokens that are masked, for both models alike; 0 as in the paper. A phase with a "
+        "label_loss_weight learns to find them (masked-LM loss).",
+    )
+    validation_files: tuple[str, ...] = setting(
+        (),
+        "Held-out text to measure on. None: the last 1 % of the blocks, from 1 to 1,000 of them.",
+    )
+    cache: str | None = setting(
+        None,
+        "Folder that keeps the tokenised corpus for further epochs and runs. None: tinybert_hf/corpora in the "
+        "cache folder of Hugging Face (HF_HOME).",
+    )
 
     def __post_init__(self) -> None:
         """Refuses values that no corpus could satisfy.

@@ -1,6 +1,7 @@
 """The `data:` section of a recipe as one value."""
 
-from dataclasses import dataclass, field
+from dataclasses import MISSING, dataclass, field, fields
+from typing import Any
 
 from tinybert_hf.errors import DataError, check_number
 
@@ -15,88 +16,161 @@ QUESTION_ANSWERING_LENGTH = 384
 """Tokens of a question and its part of a context, where nobody says another number."""
 
 
+def setting(default: Any = MISSING, help: str = "") -> Any:
+    """A field of a dataclass of settings, with what it means, as transformers' HfArgumentParser reads it too."""
+    return field(default=default, metadata={"help": help})
+
+
+def setting_of(cls: Any, name: str) -> Any:
+    """A setting of another dataclass, for a child that takes fewer types: the same default and meaning."""
+    (found,) = (one for one in fields(cls) if one.name == name)
+    return field(default=found.default, metadata=found.metadata)
+
+
+def common_values(cls: Any, settings: Any) -> dict[str, Any]:
+    """The values of the fields that a dataclass has from `cls`, to make another child of it."""
+    return {one.name: getattr(settings, one.name) for one in fields(cls)}
+
+
 @dataclass(frozen=True)
 class DataSettings:
     """Where the rows are, what their columns are called, and how many of them to take.
 
     Files win over `dataset`: as soon as one file is given, every split comes from a file.
-
-    Attributes:
-        dataset: id of a dataset on the Hub, or "demo-sentiment" or "demo-translation" for the generators of this
-            package.
-        dataset_config: name of the configuration on the Hub ("sst2" of "glue").
-        train_split: split of the Hub dataset to train on.
-        validation_split: split of the Hub dataset to measure on; or a share of the training rows, of a file too, such
-            as 0.1: so many of them are held out, and not learnt from.
-        split_seed: which rows these are. Not the seed of a run, so that runs with other seeds are measured on the
-            same rows.
-        train_file: .jsonl, .json, .csv, .tsv or .parquet, each also with .gz behind it.
-        validation_file: the same.
-        unlabelled_file: further texts, pairs or rows of words without labels, in columns of the same names as the
-            training rows, or a .txt file with a text in each line. The phases of a distillation learn the teacher's
-            answers to them; nothing else reads them.
-        further_validation: further splits of the Hub dataset to measure on, each with a name of its own, such as
-            {mismatched: validation_mismatched}; teacher, student and baseline are measured on each apart.
-        further_validation_files: the same from files: {mismatched: dev_mismatched.tsv}.
-        text_column: name of the column with the text.
-        text_pair_column: name of the column with the second text of a pair.
-        label_column: name of the column with the label.
-        label_separator: what stands between the labels of a row that has several, where they are one text: "|" for
-            "sports|politics". An empty text is no label.
-        label_names: the labels in order; text labels must be among them, whole numbers are places in this list, unless
-            the names are these numbers (-1, 0, 1).
-        problem_type: None: what a teacher that is trained already says; else it is found from the labels: fractions
-            make regression, lists multi-label, others single label. Decimals that are all whole (0.0, 1.0) are numbers
-            in files that have types, and classes in others, and that is said; a name of transformers here decides.
-        source_column: name of the column with the text to translate; the task "translation" reads this one and the
-            next, and no other. "translation.en" is the value of "en" in a column of dictionaries, as many datasets on
-            the Hub have it.
-        target_column: name of the column with its translation.
-        tokens_column: name of the column with the words of a row; the task "token-classification" reads this one and
-            the next, and no other.
-        tags_column: name of the column with their tags: names, or ids that the dataset or `label_names` names.
-        question_column: name of the column with the question; the task "question-answering" reads this one and the
-            next two, and `id` where there is one.
-        context_column: name of the column with the text that holds the answer.
-        answers_column: name of the column with the answers: their texts, and where each starts in the context.
-        max_length: tokens to keep of a row; of its source in translation. A longer context, or a longer row of words,
-            is not cut: it is read in several windows of so many tokens, the question included.
-        doc_stride: tokens of a context that two neighbouring windows share. None: a third of max_length.
-        max_target_length: tokens to keep of a translation. None: as max_length.
-        max_train_rows: take only the first rows.
-        max_validation_rows: take only the first rows.
-        max_unlabelled_rows: take only the first rows of `unlabelled_file`.
     """
 
-    dataset: str | None = None
-    dataset_config: str | None = None
-    train_split: str = "train"
-    validation_split: str | float = "validation"
-    split_seed: int = 42
-    train_file: str | None = None
-    validation_file: str | None = None
-    unlabelled_file: str | None = None
-    further_validation: dict[str, str] = field(default_factory=dict)
-    further_validation_files: dict[str, str] = field(default_factory=dict)
-    text_column: str = "text"
-    text_pair_column: str | None = None
-    label_column: str = "label"
-    label_separator: str | None = None
-    label_names: tuple[str, ...] | None = None
-    problem_type: str | None = None
-    source_column: str = "source"
-    target_column: str = "target"
-    tokens_column: str = "tokens"
-    tags_column: str = "ner_tags"
-    question_column: str = "question"
-    context_column: str = "context"
-    answers_column: str = "answers"
-    max_length: int = 128
-    doc_stride: int | None = None
-    max_target_length: int | None = None
-    max_train_rows: int | None = None
-    max_validation_rows: int | None = None
-    max_unlabelled_rows: int | None = None
+    dataset: str | None = setting(
+        None,
+        "Id of a dataset on the Hub, or 'demo-sentiment' or 'demo-translation' for the generators of this package.",
+    )
+    dataset_config: str | None = setting(
+        None,
+        "Name of the configuration on the Hub ('sst2' of 'glue').",
+    )
+    train_split: str = setting(
+        "train",
+        "Split of the Hub dataset to train on.",
+    )
+    validation_split: str | float = setting(
+        "validation",
+        "In place of validation_file (--validation-file): a share of the training rows that is held out, such as "
+        "0.1. Of a dataset on the Hub also the name of a split.",
+    )
+    split_seed: int = setting(
+        42,
+        "Which rows a share holds out. Not the seed of a run, so that runs with other seeds are measured on the "
+        "same rows.",
+    )
+    train_file: str | None = setting(
+        None,
+        "Rows to learn from: .jsonl, .json, .csv, .tsv, .parquet, also .gz.",
+    )
+    validation_file: str | None = setting(
+        None,
+        "Rows to measure on, likewise.",
+    )
+    unlabelled_file: str | None = setting(
+        None,
+        "Further texts, pairs or rows of words without labels, in columns of the same names as the training rows, "
+        "or a .txt file with a text in each line. The phases of a distillation learn the teacher's answers to "
+        "them; nothing else reads them.",
+    )
+    further_validation: dict[str, str] = field(
+        default_factory=dict,
+        metadata={
+            "help": "Further splits of the Hub dataset to measure on, each with a name of its own, such as "
+            "{mismatched: validation_mismatched}; teacher, student and baseline are measured on each "
+            "apart."
+        },
+    )
+    further_validation_files: dict[str, str] = field(
+        default_factory=dict,
+        metadata={"help": "The same from files: {mismatched: dev_mismatched.tsv}."},
+    )
+    text_column: str = setting(
+        "text",
+        "Column with the text. On the command line, not named: text, or else sentence.",
+    )
+    text_pair_column: str | None = setting(
+        None,
+        "Column with the second text, where rows are pairs.",
+    )
+    label_column: str = setting(
+        "label",
+        "Column with the label. On the command line, not named: label, or else labels.",
+    )
+    label_separator: str | None = setting(
+        None,
+        "What stands between the labels of a row that has several, where they are one text: '|' for "
+        "'sports|politics'. An empty text is no label.",
+    )
+    label_names: tuple[str, ...] | None = setting(
+        None,
+        "The labels in order; text labels must be among them, whole numbers are places in this list, unless the "
+        "names are these numbers (-1, 0, 1).",
+    )
+    problem_type: str | None = setting(
+        None,
+        "None: what a teacher that is trained already says; else it is found from the labels: fractions make "
+        "regression, lists multi-label, others single label. Decimals that are all whole (0.0, 1.0) are numbers in"
+        " files that have types, and classes in others, and that is said; a name of transformers here decides.",
+    )
+    source_column: str = setting(
+        "source",
+        "Translation: column with the text to translate; translation.en is the value of en in a column of "
+        "dictionaries, as many datasets on the Hub have it.",
+    )
+    target_column: str = setting(
+        "target",
+        "Translation: column with its translation.",
+    )
+    tokens_column: str = setting(
+        "tokens",
+        "Named entities: column with the list of words.",
+    )
+    tags_column: str = setting(
+        "ner_tags",
+        "Named entities: column with a tag for each word (B-person, I-person, O): names, or ids that the dataset "
+        "or label_names names.",
+    )
+    question_column: str = setting(
+        "question",
+        "Name of the column with the question; the task 'question-answering' reads this one and the next two, and "
+        "`id` where there is one.",
+    )
+    context_column: str = setting(
+        "context",
+        "Name of the column with the text that holds the answer.",
+    )
+    answers_column: str = setting(
+        "answers",
+        "Name of the column with the answers: their texts, and where each starts in the context.",
+    )
+    max_length: int = setting(
+        128,
+        "Tokens to keep of a row; of its source in translation. A longer context, or a longer row of words, is not"
+        " cut: it is read in several windows of so many tokens, the question included.",
+    )
+    doc_stride: int | None = setting(
+        None,
+        "Tokens of a context that two neighbouring windows share. None: a third of max_length.",
+    )
+    max_target_length: int | None = setting(
+        None,
+        "Tokens to keep of a translation. None: as max_length.",
+    )
+    max_train_rows: int | None = setting(
+        None,
+        "Take only the first rows.",
+    )
+    max_validation_rows: int | None = setting(
+        None,
+        "Take only the first rows.",
+    )
+    max_unlabelled_rows: int | None = setting(
+        None,
+        "Take only the first rows of `unlabelled_file`.",
+    )
 
     def __post_init__(self) -> None:
         """Refuses values that no data could satisfy.
@@ -181,3 +255,46 @@ def _as_number(value: str | float) -> float | None:
         return float(value)
     except ValueError:
         return None
+
+
+# What a recipe's sections and the stages behind them have in common.
+
+BEST = "best"
+NEAREST = "nearest"
+
+
+@dataclass(frozen=True, kw_only=True)
+class SearchSettings:
+    """How a teacher translates what a student learns from, and which of its translations are kept."""
+
+    num_beams: int = setting(5, "Width of the teacher's search; 1 is greedy.")
+    select: str = setting(
+        BEST,
+        "best of the beam, or nearest: the hypothesis of the beam that is nearest to the reference by sentence chrF "
+        "(without one: the best).",
+    )
+    max_length_factor: float = setting(
+        2.0,
+        "How many times longer or shorter than is usual in the data a translation may be (without references: than "
+        "its source, in tokens); 0: any length.",
+    )
+    max_repeats: int = setting(
+        3,
+        "How often four words (or characters, as in Chinese) may stand in a translation, unless its source repeats "
+        "itself as often; 0: any number of times.",
+    )
+
+
+@dataclass(frozen=True)
+class CopySettings:
+    """How many copies of a row are made, and how their words are replaced."""
+
+    copies: int = setting(
+        20,
+        "Of each row. TinyBERT takes 30 for CoLA, MRPC, RTE and STS-B, 20 for SST-2 and QNLI, 10 for MNLI and QQP.",
+    )
+    probability: float = setting(
+        0.4,
+        "With which a word is replaced; stop words never are, and a copy has one replaced word at least.",
+    )
+    candidates: int = setting(15, "Words that one is drawn from.")

@@ -17,7 +17,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 from tinybert_hf.checkpoints import QUESTION_ANSWERING
 from tinybert_hf.checkpoints.loading import open_model_as
-from tinybert_hf.data import demo_sentiment, demo_translation
+from tinybert_hf.data import demo_sentiment
+from tinybert_hf.data.demo_translation import demo_translation
 from tinybert_hf.data.generation import source_positions, translate_texts
 from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, MULTI_LABEL, PROBLEM_TYPES, REGRESSION
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION

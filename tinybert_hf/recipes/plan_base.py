@@ -35,7 +35,7 @@ from tinybert_hf.recipes.loader import unknown_name
 from tinybert_hf.recipes.schema import Recipe, StudentSettings
 from tinybert_hf.training import Phase
 from tinybert_hf.training.arguments import DISTILLATION_LOSS, no_such_metric, plain_name
-from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
+from tinybert_hf.training.settings import USUAL_LEARNING_RATE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase

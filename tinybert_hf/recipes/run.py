@@ -35,7 +35,7 @@ from tinybert_hf.recipes.run_tasks import EncoderRun, GeneralRun, TranslationRun
 from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
 from tinybert_hf.recipes.stages import Run, student_warnings
 from tinybert_hf.training import FinetuneSettings, finetune
-from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
+from tinybert_hf.training.settings import USUAL_LEARNING_RATE
 from tinybert_hf.wording import counted, counted_epochs
 
 if TYPE_CHECKING:

@@ -9,15 +9,14 @@ from typing import Any
 
 from tinybert_hf.checkpoints.card_parts import CardSettings
 from tinybert_hf.data.corpus_sources import CorpusSettings
-from tinybert_hf.data.pseudo_labels import BEST, NEAREST
-from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.data.settings import BEST, NEAREST, CopySettings, DataSettings, SearchSettings
 from tinybert_hf.distillation.projections import PROJECTIONS
 from tinybert_hf.distillation.teachers import INT8
 from tinybert_hf.errors import RecipeError, check_number
 from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.loader import unknown_name
 from tinybert_hf.training import FinetuneSettings, Phase
-from tinybert_hf.training.arguments import PROJECTION_STARTS
+from tinybert_hf.training.settings import PROJECTION_STARTS
 
 # Whether the values of a recipe lie in their ranges. Their types have been checked by then.
 
@@ -340,7 +339,7 @@ def _check_losses(recipe: Recipe) -> None:
 
 TRANSLATION = "translation"
 GENERAL = "general"
-USUAL_BEAMS = 5
+USUAL_BEAMS = SearchSettings.num_beams
 
 
 @dataclass(frozen=True)
@@ -404,40 +403,26 @@ class StudentSettings:
 
 
 @dataclass(frozen=True)
-class PseudoLabels:
+class PseudoLabels(SearchSettings):
     """Sequence-level distillation: the student learns the teacher's translations in place of the references."""
 
-    num_beams: int = USUAL_BEAMS
-    """Width of the teacher's search."""
-    select: str = "best"
-    """best of the beam, or nearest: the hypothesis of the beam that is nearest to the reference by chrF."""
     references: bool = False
     """Learn from the references as well."""
     unlabelled_file: str | None = None
     """Further source text without references, for the teacher to translate."""
     unlabelled_column: str | None = None
     """Its column; None: as data.source_column."""
-    max_length_factor: float = 2.0
-    """How far from the usual the length of a translation may be; 0: any length."""
-    max_repeats: int = 3
-    """How often four words may stand in a translation; 0: any number of times."""
     batch_size: int = 32
     """Texts that the teacher translates at once."""
 
 
 @dataclass(frozen=True)
-class AugmentationSettings:
+class AugmentationSettings(CopySettings):
     """Copies of the training rows with other words: the phases learn the teacher's answers to them, without labels."""
 
-    copies: int = 20
-    """Of each row. TinyBERT takes 30 for CoLA, MRPC, RTE and STS-B, 20 for SST-2 and QNLI, 10 for MNLI and QQP."""
     model: str | None = None
     """Folder or Hub id of a masked-LM that predicts words. None: the teacher's checkpoint, where it has a masked-LM
     head; else every word gives way to a neighbour in the teacher's embeddings, and the run says so."""
-    probability: float = 0.4
-    """With which a word is replaced; stop words never are."""
-    candidates: int = 15
-    """Words that one is drawn from."""
     glove_file: str | None = None
     """Text file of word vectors for words of several pieces. None: the model's own embeddings."""
     neighbours_only: bool = False
