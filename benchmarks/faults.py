@@ -167,6 +167,10 @@ FAULTS = (
     Fault("patience begins anew after a stop", "training/arguments.py", "callback.early_stopping_patience_counter = count", "pass", TESTS_OF_BEST),
     Fault("the second run in a folder is not told", "data/shards.py", "            if not _is_gone(holder):", "            if False:", "tests/data/test_held_folder.py"),
     Fault("a tied weight in two groups of FSDP2", "training/trainer.py", "return None if self.is_sharded else self.student.get_output_embeddings()", "return self.student.get_output_embeddings()", TESTS_OF_PROCESSES),
+    # Rows that are held out
+    Fault("held-out rows are learnt from too", "data/tasks.py", "if row not in held_out], sorted", "], sorted", "tests/data/test_shared_rows.py"),
+    Fault("every reading holds out other rows", "data/tasks.py", "random.Random(settings.split_seed)", "random.Random()", "tests/data/test_shared_rows.py"),
+    Fault("a learning rate on the command line changes nothing", "cli/distill.py", 'for name in ("learning_rate",) if', "for name in () if", "tests/cli/test_commands.py"),
     # Rows without labels
     Fault("rows without labels are not learnt from", "recipes/run_tasks.py", "parts.append(self.plan.data.unlabelled)", "pass", "tests/recipes/test_unlabelled.py"),
     Fault("copies are not learnt from", "recipes/run_tasks.py", "parts.append(read_copies(parts[0].features, self._copies))", "pass", "tests/recipes/test_augmentation.py"),

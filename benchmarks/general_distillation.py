@@ -28,7 +28,8 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, open_blocks
-from tinybert_hf.data.corpus_sources import CorpusSettings, find_sources
+from tinybert_hf.data.corpus_sources import find_sources
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.training.resumable import LengthGroupedSampler
 
 CORPORA = {

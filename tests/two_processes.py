@@ -33,7 +33,8 @@ from tinybert_hf import (
     Seq2SeqDistillationTrainer,
 )
 from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, open_blocks
-from tinybert_hf.data.corpus_sources import CorpusSettings, find_sources
+from tinybert_hf.data.corpus_sources import find_sources
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.model import TinyBertConfig, TinyBertForMaskedLM
 from tinybert_hf.training import GeneralDistillationTrainer
 from tinybert_hf.training.resumable import whole, whole_state

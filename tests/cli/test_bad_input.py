@@ -21,9 +21,11 @@ def distill(tinybert: Cli, work: Path, teacher: str) -> Cli:
     """Distil good rows with a good teacher; later options win over these."""
     write_rows(work / "train.jsonl", rows())
     write_rows(work / "validation.jsonl", rows(16))
-    usual = ["--train-file", "train.jsonl", "--validation-file", "validation.jsonl", "--teacher", teacher]
+    usual = ["--train-file", "train.jsonl", "--validation-file", "validation.jsonl"]
     usual += ["--max-length", "16", "--output-dir", "out", "--cpu", "--set", SMALL]
-    return lambda *words: tinybert("distill", *usual, *words)
+    return lambda *words: tinybert(
+        "distill", *usual, *(() if "--teacher" in words else ("--teacher", teacher)), *words
+    )
 
 
 def assert_refused(result: Result, *words: str) -> None:

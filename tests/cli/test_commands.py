@@ -18,6 +18,8 @@ from transformers import AutoModelForSequenceClassification
 from typer.testing import Result
 
 from tinybert_hf.cli import COMMANDS
+from tinybert_hf.cli.options import preset_names
+from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
 
 Cli = Callable[..., Result]
@@ -85,6 +87,40 @@ def test_the_shell_completes_commands_options_and_recipes() -> None:
     assert offered("tinybert distill sst") == ["sst2"]
     assert offered("tinybert recipes demo-") == ["demo-translation"]
     assert "--teacher-weights" in offered("tinybert distill --teach")
+    assert offered("tinybert export out --to onnx-") == ["onnx-int8"]
+    assert offered("tinybert distill --student 4l-312d-") == ["4l-312d-zh"]
+    assert offered("tinybert distill --init r") == ["random"]
+
+
+def test_the_presets_that_are_offered_are_those_that_there_are() -> None:
+    assert preset_names() == list(PRESETS)
+
+
+def test_a_dry_run_reads_the_recipe_once(
+    tinybert: Cli, work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (work / "own.yaml").write_text(yaml.safe_dump(recipe_mapping(work, teacher)))
+    opened: list[str] = []
+
+    def note(self: Path, *args: Any, **kwargs: Any) -> str:
+        opened.append(self.name)
+        return read(self, *args, **kwargs)
+
+    read = Path.read_text
+    monkeypatch.setattr(Path, "read_text", note)
+    result = tinybert("distill", "own.yaml", "--dry-run", "--epochs", "2", "--batch-size", "4", "--cpu")
+    assert [phase["epochs"] for phase in planned(result)["phases"]] == [2.0, 2.0]
+    assert opened.count("own.yaml") == 1
+
+
+def test_the_help_shows_what_most_runs_are_told_first_and_all_else_at_the_end(
+    tinybert: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    first, _, last = tinybert("distill", "--help").output.partition("Further options")
+    assert 12 <= len(set(re.findall(r"^│ (--[a-z0-9-]+)", first, re.MULTILINE))) <= 20
+    assert {"--teacher", "--train-file", "--epochs", "--learning-rate", "--set"} <= set(first.split())
+    assert {"--init", "--block-size", "--prune-vocabulary"} <= set(last.split())
 
 
 def test_as_a_module() -> None:

@@ -88,7 +88,7 @@ def test_settings_are_there_without_torch() -> None:
         "import tinybert_hf_command, sys\n"
         "from tinybert_hf.training.settings import DistillationSettings, FinetuneSettings\n"
         "from tinybert_hf.data.settings import DataSettings\n"
-        "from tinybert_hf.data.corpus_sources import CorpusSettings\n"
+        "from tinybert_hf.data.settings import CorpusSettings\n"
         "FinetuneSettings(), DistillationSettings(), DataSettings(), CorpusSettings()\n"
         "print(*(name for name in ('torch', 'transformers', 'datasets', 'yaml') if name in sys.modules))"
     )

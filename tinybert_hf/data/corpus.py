@@ -18,7 +18,8 @@ import torch
 from filelock import FileLock
 from torch import Tensor
 
-from tinybert_hf.data.corpus_sources import CorpusSettings, Line, Source, Sources
+from tinybert_hf.data.corpus_sources import Line, Source, Sources
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.data.shards import MANIFEST, read_manifest, replace_file, tokens_of
 from tinybert_hf.errors import DataError, OutputFolderError
 from tinybert_hf.wording import counted

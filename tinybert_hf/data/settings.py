@@ -1,6 +1,8 @@
-"""The `data:` section of a recipe as one value."""
+"""What can be said about rows and text: the sections of a recipe that are about data, each as one value.
 
-from dataclasses import MISSING, dataclass, field, fields
+Loads nothing else, so that a command can have its options from here."""
+
+from dataclasses import MISSING, dataclass, field, fields, replace
 from typing import Any
 
 from tinybert_hf.errors import DataError, check_number
@@ -43,14 +45,8 @@ class DataSettings:
         None,
         "Id of a dataset on the Hub, or 'demo-sentiment' or 'demo-translation' for the generators of this package.",
     )
-    dataset_config: str | None = setting(
-        None,
-        "Name of the configuration on the Hub ('sst2' of 'glue').",
-    )
-    train_split: str = setting(
-        "train",
-        "Split of the Hub dataset to train on.",
-    )
+    dataset_config: str | None = setting(None, "Name of the configuration on the Hub ('sst2' of 'glue').")
+    train_split: str = setting("train", "Split of the Hub dataset to train on.")
     validation_split: str | float = setting(
         "validation",
         "In place of validation_file (--validation-file): a share of the training rows that is held out, such as "
@@ -61,14 +57,8 @@ class DataSettings:
         "Which rows a share holds out. Not the seed of a run, so that runs with other seeds are measured on the "
         "same rows.",
     )
-    train_file: str | None = setting(
-        None,
-        "Rows to learn from: .jsonl, .json, .csv, .tsv, .parquet, also .gz.",
-    )
-    validation_file: str | None = setting(
-        None,
-        "Rows to measure on, likewise.",
-    )
+    train_file: str | None = setting(None, "Rows to learn from: .jsonl, .json, .csv, .tsv, .parquet, also .gz.")
+    validation_file: str | None = setting(None, "Rows to measure on, likewise.")
     unlabelled_file: str | None = setting(
         None,
         "Further texts, pairs or rows of words without labels, in columns of the same names as the training rows, "
@@ -87,17 +77,10 @@ class DataSettings:
         default_factory=dict,
         metadata={"help": "The same from files: {mismatched: dev_mismatched.tsv}."},
     )
-    text_column: str = setting(
-        "text",
-        "Column with the text. On the command line, not named: text, or else sentence.",
-    )
-    text_pair_column: str | None = setting(
-        None,
-        "Column with the second text, where rows are pairs.",
-    )
+    text_column: str = setting("text", "Column with the text. On the command line, not named: text, or else sentence.")
+    text_pair_column: str | None = setting(None, "Column with the second text, where rows are pairs.")
     label_column: str = setting(
-        "label",
-        "Column with the label. On the command line, not named: label, or else labels.",
+        "label", "Column with the label. On the command line, not named: label, or else labels."
     )
     label_separator: str | None = setting(
         None,
@@ -120,14 +103,8 @@ class DataSettings:
         "Translation: column with the text to translate; translation.en is the value of en in a column of "
         "dictionaries, as many datasets on the Hub have it.",
     )
-    target_column: str = setting(
-        "target",
-        "Translation: column with its translation.",
-    )
-    tokens_column: str = setting(
-        "tokens",
-        "Named entities: column with the list of words.",
-    )
+    target_column: str = setting("target", "Translation: column with its translation.")
+    tokens_column: str = setting("tokens", "Named entities: column with the list of words.")
     tags_column: str = setting(
         "ner_tags",
         "Named entities: column with a tag for each word (B-person, I-person, O): names, or ids that the dataset "
@@ -138,13 +115,9 @@ class DataSettings:
         "Name of the column with the question; the task 'question-answering' reads this one and the next two, and "
         "`id` where there is one.",
     )
-    context_column: str = setting(
-        "context",
-        "Name of the column with the text that holds the answer.",
-    )
+    context_column: str = setting("context", "Name of the column with the text that holds the answer.")
     answers_column: str = setting(
-        "answers",
-        "Name of the column with the answers: their texts, and where each starts in the context.",
+        "answers", "Name of the column with the answers: their texts, and where each starts in the context."
     )
     max_length: int = setting(
         128,
@@ -152,25 +125,12 @@ class DataSettings:
         " cut: it is read in several windows of so many tokens, the question included.",
     )
     doc_stride: int | None = setting(
-        None,
-        "Tokens of a context that two neighbouring windows share. None: a third of max_length.",
+        None, "Tokens of a context that two neighbouring windows share. None: a third of max_length."
     )
-    max_target_length: int | None = setting(
-        None,
-        "Tokens to keep of a translation. None: as max_length.",
-    )
-    max_train_rows: int | None = setting(
-        None,
-        "Take only the first rows.",
-    )
-    max_validation_rows: int | None = setting(
-        None,
-        "Take only the first rows.",
-    )
-    max_unlabelled_rows: int | None = setting(
-        None,
-        "Take only the first rows of `unlabelled_file`.",
-    )
+    max_target_length: int | None = setting(None, "Tokens to keep of a translation. None: as max_length.")
+    max_train_rows: int | None = setting(None, "Take only the first rows.")
+    max_validation_rows: int | None = setting(None, "Take only the first rows.")
+    max_unlabelled_rows: int | None = setting(None, "Take only the first rows of `unlabelled_file`.")
 
     def __post_init__(self) -> None:
         """Refuses values that no data could satisfy.
@@ -290,11 +250,77 @@ class CopySettings:
     """How many copies of a row are made, and how their words are replaced."""
 
     copies: int = setting(
-        20,
-        "Of each row. TinyBERT takes 30 for CoLA, MRPC, RTE and STS-B, 20 for SST-2 and QNLI, 10 for MNLI and QQP.",
+        20, "Of each row. TinyBERT takes 30 for CoLA, MRPC, RTE and STS-B, 20 for SST-2 and QNLI, 10 for MNLI and QQP."
     )
     probability: float = setting(
-        0.4,
-        "With which a word is replaced; stop words never are, and a copy has one replaced word at least.",
+        0.4, "With which a word is replaced; stop words never are, and a copy has one replaced word at least."
     )
     candidates: int = setting(15, "Words that one is drawn from.")
+
+
+# The `corpus:` section of a recipe as one value.
+
+# Of blocks, kept in two bytes each.
+_LONGEST = 2**16 - 1
+
+
+@dataclass(frozen=True)
+class CorpusSettings:
+    """The text of a general distillation, and how it is cut into blocks.
+
+    A line of text is what is never cut without need: a line of a text file, or a line of a row's text. A blank line
+    ends a document; so does the end of a row, unless `document_column` says which rows belong together.
+    """
+
+    files: tuple[str, ...] = setting(
+        (),
+        "Text files, or .jsonl, .json, .csv, .tsv, .parquet with a text column, each also with .gz behind it; "
+        "patterns such as text/*.txt, and folders.",
+    )
+    dataset: str | None = setting(None, "Instead of files: id of a dataset on the Hub.")
+    dataset_config: str | None = setting(None, "Name of its configuration.")
+    split: str = setting("train", "Its split.")
+    streaming: bool = setting(False, "Read it while it is tokenised, and keep only the tokens on the disk.")
+    text_column: str | None = setting(None, "Column with the text. None: text, or else sentence or content.")
+    document_column: str | None = setting(
+        None, "Column that has the same value in all rows of a document. None: each row is a document."
+    )
+    cross_documents: bool = setting(
+        True,
+        "Fill a block with the beginning of the next document. False: a block holds one document alone, so that "
+        "short documents make short blocks.",
+    )
+    block_size: int = setting(128, "Tokens of a block at most, special tokens included.")
+    max_blocks: int | None = setting(None, "Only so many blocks, from the beginning.")
+    masked_share: float = setting(
+        0.0,
+        "Share of the tokens that are masked, for both models alike; 0 as in the paper. A phase with a "
+        "label_loss_weight learns to find them (masked-LM loss).",
+    )
+    validation_files: tuple[str, ...] = setting(
+        (), "Held-out text to measure on. None: the last 1 % of the blocks, from 1 to 1,000 of them."
+    )
+    cache: str | None = setting(
+        None,
+        "Folder that keeps the tokenised corpus for further epochs and runs. None: tinybert_hf/corpora in the "
+        "cache folder of Hugging Face (HF_HOME).",
+    )
+
+    def __post_init__(self) -> None:
+        """Refuses values that no corpus could satisfy.
+
+        Raises:
+            DataError: a number outside its range, or files and a dataset at once.
+        """
+        if self.files and self.dataset is not None:
+            raise DataError("give either files or a dataset, not both.")
+        if not 8 <= self.block_size <= _LONGEST:
+            raise DataError(f"block_size is {self.block_size}; it must be from 8 to {_LONGEST:,}.")
+        if self.max_blocks is not None and self.max_blocks < 2:
+            raise DataError(f"max_blocks is {self.max_blocks}; it must be 2 or more: one to learn from, one held out.")
+        if not 0 <= self.masked_share < 1:
+            raise DataError(f"masked_share is {self.masked_share:g}; it must be 0 or more, and below 1.")
+
+    def held_out(self) -> "CorpusSettings":
+        """The settings that the held-out files are read with."""
+        return replace(self, files=self.validation_files, dataset=None, validation_files=(), max_blocks=None)

@@ -159,7 +159,11 @@ class TextClassificationTask:
 )
 def _read(settings: DataSettings, part: str) -> RawRows:
     files = {"train": settings.train_file, "validation": settings.validation_file, **settings.further_validation_files}
-    splits = {"train": settings.train_split, "validation": settings.validation_split, **settings.further_validation}
+    splits = {
+        "train": settings.train_split,
+        "validation": str(settings.validation_split),
+        **settings.further_validation,
+    }
     file, split = files.get(part), splits.get(part)
     max_rows = settings.max_train_rows if part == "train" else settings.max_validation_rows
     if file is not None:

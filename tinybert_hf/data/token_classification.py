@@ -498,7 +498,7 @@ class _Encoder:
 )
 def _read(settings: DataSettings, part: str) -> RawRows:
     file = settings.train_file if part == "train" else settings.validation_file
-    split = settings.train_split if part == "train" else settings.validation_split
+    split = settings.train_split if part == "train" else str(settings.validation_split)
     max_rows = settings.max_train_rows if part == "train" else settings.max_validation_rows
     columns = (settings.tokens_column, settings.tags_column)
     if file is not None:

@@ -219,7 +219,7 @@ def _cut_notes(cut: Sequence[int], limits: Sequence[int], rows: int) -> Iterator
 )
 def _read(settings: DataSettings, part: str) -> RawRows:
     file = settings.train_file if part == "train" else settings.validation_file
-    split = settings.train_split if part == "train" else settings.validation_split
+    split = settings.train_split if part == "train" else str(settings.validation_split)
     max_rows = settings.max_train_rows if part == "train" else settings.max_validation_rows
     columns: tuple[str, ...] = (settings.source_column, settings.target_column)
     if file is None or not str(file).lower().removesuffix(".gz").endswith((".csv", ".tsv")):  # these hold text only

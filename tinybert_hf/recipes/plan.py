@@ -10,10 +10,11 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.checkpoints import HEADS, TEXT_CLASSIFICATION, check_folder_files, check_length, refusing
 from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
 from tinybert_hf.data.augmentation_candidates import check_predicts_words
-from tinybert_hf.data.corpus_sources import CorpusSettings, Sources, find_files, find_sources
+from tinybert_hf.data.corpus_sources import Sources, find_files, find_sources
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.generation import decoder_start_token
 from tinybert_hf.data.raw_rows import columns_named_by
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION, marks_entities
 from tinybert_hf.data.translation import set_languages
 from tinybert_hf.distillation import LayerMap, Objective, label_order, resolve_layer_map

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any, cast
 from tinybert_hf.checkpoints import PROJECTIONS_FILE
 from tinybert_hf.data import TASKS, tokenizing_notes
 from tinybert_hf.data.corpus import BlockCollator, Corpus, CorpusBlocks, open_blocks, split_corpus
-from tinybert_hf.data.corpus_sources import CorpusSettings, Sources
-from tinybert_hf.data.settings import QUESTION_ANSWERING, SINGLE_LABEL
+from tinybert_hf.data.corpus_sources import Sources
+from tinybert_hf.data.settings import QUESTION_ANSWERING, SINGLE_LABEL, CorpusSettings
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.architecture import encoder_parts

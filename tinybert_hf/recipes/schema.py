@@ -8,8 +8,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinybert_hf.checkpoints.card_parts import CardSettings
-from tinybert_hf.data.corpus_sources import CorpusSettings
-from tinybert_hf.data.settings import BEST, NEAREST, CopySettings, DataSettings, SearchSettings
+from tinybert_hf.data.settings import BEST, NEAREST, CopySettings, CorpusSettings, DataSettings, SearchSettings
 from tinybert_hf.distillation.projections import PROJECTIONS
 from tinybert_hf.distillation.teachers import INT8
 from tinybert_hf.errors import RecipeError, check_number

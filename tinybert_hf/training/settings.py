@@ -116,8 +116,7 @@ class DistillationSettings:
     )
     embedding_loss_weight: float | None = setting(None, "Of the same between embedding outputs.")
     prediction_loss_weight: float | None = setting(
-        None,
-        "Of the cross-entropy against the teacher's probabilities; for a regression, of the squared difference.",
+        None, "Of the cross-entropy against the teacher's probabilities; for a regression, of the squared difference."
     )
     label_loss_weight: float | None = setting(
         None, "Of the student's own loss on the labels, or on the target text; no phase has it by itself."
@@ -228,8 +227,7 @@ class Phase(Seq2SeqDistillationSettings, PhaseSchedule):
     """
 
     train_rows: int | None = setting(
-        None,
-        "Only the first rows; None: all, as it has to be where copies or unlabelled rows stand behind them.",
+        None, "Only the first rows; None: all, as it has to be where copies or unlabelled rows stand behind them."
     )
     teacher_cache: bool | str | None = setting(
         None,

@@ -17,7 +17,8 @@ from transformers import BertTokenizer
 
 from tinybert_hf.data import corpus as shards
 from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, open_blocks, split_corpus
-from tinybert_hf.data.corpus_sources import CorpusSettings, find_sources
+from tinybert_hf.data.corpus_sources import find_sources
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.errors import DataError, OutputFolderError
 
 WORDS = ("the", "a", "film", "plot", "is", "was", "not", "very", "good", "bad", "dull", "bright", "and", "but")
@@ -138,7 +139,8 @@ def test_a_killed_process_ends_with_the_same_blocks(settings: CorpusSettings, ti
     script = (
         "import os, signal\n"
         "from transformers import BertTokenizer\n"
-        "from tinybert_hf.data.corpus_sources import CorpusSettings, find_sources\n"
+        "from tinybert_hf.data.corpus_sources import find_sources\n"
+        "from tinybert_hf.data.settings import CorpusSettings\n"
         "from tinybert_hf.data.corpus import open_blocks\n"
         "from tinybert_hf.data import corpus as shards\n"
         "shards.SHARD_TOKENS, shards._LINES_AT_ONCE = 200, 20\n"
