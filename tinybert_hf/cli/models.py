@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinybert_hf.cli.options import Cpu, fields_of, takes, trained_with, validation_settings, zero_or_more
+from tinybert_hf.cli.options import fields_of, takes, trained_with, validation_settings, zero_or_more
 from tinybert_hf.cli.screen import AsJson, answers_failures, check_row_files, opens_models, print_json
 from tinybert_hf.wording import counted
 
@@ -300,7 +300,9 @@ _RUN = "Run"
 
 
 @answers_failures
+@takes("copies", "probability", "candidates", "cpu")
 def augment(
+    given: Mapping[str, Any],
     train_file: Annotated[
         str,
         typer.Option(help="Rows: .jsonl, .json, .csv, .tsv, .parquet, also .gz.", rich_help_panel=_DATA),
@@ -329,12 +331,6 @@ def augment(
     max_rows: Annotated[
         int | None, typer.Option(min=1, help="Take only the first rows.", rich_help_panel=_DATA)
     ] = None,
-    copies: Annotated[int, typer.Option(min=1, help="Copies of each row.", rich_help_panel=_WORDS)] = 20,
-    probability: Annotated[
-        float,
-        typer.Option(help="With which a word is replaced; stop words never are.", rich_help_panel=_WORDS),
-    ] = 0.4,
-    candidates: Annotated[int, typer.Option(min=1, help="Words that one is drawn from.", rich_help_panel=_WORDS)] = 15,
     glove: Annotated[
         str | None,
         typer.Option(
@@ -370,7 +366,6 @@ def augment(
     shard_rows: Annotated[
         int, typer.Option(min=1, help="Rows of a shard: a stop loses one at most.", rich_help_panel=_RUN)
     ] = 500,
-    cpu: Cpu = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Count the rows and show a few copies; write nothing.", rich_help_panel=_RUN),
@@ -389,7 +384,9 @@ def augment(
     from tinybert_hf.data.augmentation import FileToAugment, check_output, read_rows
     from tinybert_hf.data.augmentation_words import ReplacementSettings
 
-    settings = ReplacementSettings(copies, probability, candidates, seed, max_length, context)
+    settings = ReplacementSettings(
+        seed=seed, max_length=max_length, context=context, **fields_of(given, "augmentation")
+    )
     file = FileToAugment(train_file, text_column, text_pair_column, max_rows, shard_rows)
     quiet_libraries()
     # What is wrong with the rows is said before a large model is fetched.
@@ -397,7 +394,8 @@ def augment(
     check_output(output)
     if not dry_run:
         check_writable(output)
-    source = _open(model, neighbours_only=neighbours_only, glove=glove, batch_size=batch_size, cpu=cpu)
+    on_cpu = "cpu" in given
+    source = _open(model, neighbours_only=neighbours_only, glove=glove, batch_size=batch_size, cpu=on_cpu)
     for note in source.notes:
         typer.echo(f"Note: {note}", err=True)
     if dry_run:

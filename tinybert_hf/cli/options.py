@@ -16,7 +16,15 @@ from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_orig
 
 import typer
 
-from tinybert_hf.data.settings import PROBLEM_TYPES, CopySettings, CorpusSettings, DataSettings
+from tinybert_hf.data.settings import (
+    BEST,
+    NEAREST,
+    PROBLEM_TYPES,
+    CopySettings,
+    CorpusSettings,
+    DataSettings,
+    SearchSettings,
+)
 from tinybert_hf.errors import TinyBertError, check_number
 from tinybert_hf.training.settings import FinetuneSettings, PhaseSchedule
 
@@ -107,6 +115,7 @@ class Option(NamedTuple):
         path: of the field in a recipe; None: several fields follow from it, see `recipe_overrides`.
         value: of the field; None: what was given.
         more: for `typer.Option`.
+        unset: what it has where it is not given; None: a recipe says it.
     """
 
     kind: Any
@@ -115,11 +124,12 @@ class Option(NamedTuple):
     path: str | None = None
     value: Callable[[Any], Any] | None = None
     more: Mapping[str, Any] = MappingProxyType({})
+    unset: Any = None
 
     @property
-    def default(self) -> bool | None:
+    def default(self) -> Any:
         """What it has where it is not given."""
-        return False if self.kind is bool and "flags" not in self.more else None
+        return False if self.kind is bool and "flags" not in self.more else self.unset
 
     def parameter(self, name: str, panel: str | None) -> inspect.Parameter:
         """The parameter of a command, as typer reads it.
@@ -135,7 +145,7 @@ class Option(NamedTuple):
         kind: Any = list[str] if self.kind is tuple else self.kind
         option = typer.Option(*flags, help=self.help, rich_help_panel=panel or self.panel, **more)
         default = self.default
-        annotation: Any = Annotated[kind if default is False else kind | None, option]  # type: ignore[valid-type]
+        annotation: Any = Annotated[kind | None if default is None else kind, option]  # type: ignore[valid-type]
         return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
 
 
@@ -170,6 +180,18 @@ def data_option(field: str, **more: Any) -> Option:
 def corpus_option(field: str, **more: Any) -> Option:
     """An option of plain text."""
     return field_option(CorpusSettings, field, _PANEL, f"corpus.{field}", **more)
+
+
+def search_option(field: str, panel: str, **more: Any) -> Option:
+    """An option of a search for pseudo-labels, with the field's own default."""
+    path = f"pseudo_labels.{field}"
+    return field_option(SearchSettings, field, panel, path, **more)._replace(unset=getattr(SearchSettings, field))
+
+
+def copy_option(field: str, **more: Any) -> Option:
+    """An option of augmented copies, with the field's own default."""
+    path = f"augmentation.{field}"
+    return field_option(CopySettings, field, "Words", path, **more)._replace(unset=getattr(CopySettings, field))
 
 
 OPTIONS: dict[str, Option] = {
@@ -278,6 +300,31 @@ OPTIONS: dict[str, Option] = {
         "Folder or Hub id of the masked-LM that finds these words. Default: the teacher, or its embeddings.",
         _MODELS,
         "augmentation.model",
+    ),
+    "copies": copy_option("copies", min=1, help="Copies of each row."),
+    "probability": copy_option("probability"),
+    "candidates": copy_option("candidates", min=1),
+    "num_beams": search_option("num_beams", "Search", min=1),
+    "select": search_option(
+        "select",
+        "Search",
+        metavar="best|nearest",
+        autocompletion=lambda: [BEST, NEAREST],
+        help="Which hypothesis of the beam: the best, or the nearest to the reference (sentence chrF).",
+    ),
+    "max_length_factor": search_option(
+        "max_length_factor",
+        "Filters",
+        callback=zero_or_more,
+        help="Leave out translations this many times longer or shorter than is usual in the data (without references: "
+        "than their source, in tokens); 0: any length.",
+    ),
+    "max_repeats": search_option(
+        "max_repeats",
+        "Filters",
+        min=0,
+        help="Leave out translations that repeat four words (or characters, as in Chinese) more often than this, and "
+        "than their source does; 0: any number.",
     ),
     "corpus": corpus_option("files", metavar="FILE ..."),
     "dataset": corpus_option("dataset", help="Instead of --corpus: id of a dataset on the Hub."),
