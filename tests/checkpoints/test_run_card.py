@@ -107,6 +107,13 @@ def test_a_run_of_another_version(out: Path, tmp_path: Path) -> None:
         card_of(folder)
 
 
+def test_rows_that_were_held_out_are_said_to_be(out: Path, tmp_path: Path) -> None:
+    rows = {"train_file": "here/all.jsonl", "validation_file": None, "validation_split": 0.025}
+    card = card_of(changed(out, tmp_path, lambda run: run["recipe"]["data"].update(rows)))
+    assert "Measured on 2.5 % of all.jsonl, held out, one seed" in card
+    assert "Training rows: all.jsonl" in card
+
+
 def test_what_is_no_model_of_ours(tmp_path: Path) -> None:
     with pytest.raises(TinyBertError, match=r"there is no config\.json"):
         card_of(tmp_path)
@@ -128,6 +135,10 @@ def test_the_hub_gets_a_figure_for_rows_of_its_own_only(out: Path, tmp_path: Pat
     assert (entry.dataset_id, entry.task_id) == ("nyu-mll/glue", "sst2")
     assert entry.value == round(run["metrics"]["student"]["accuracy"], 4)
     assert "accuracy on the split validation" in entry.notes
+    run["recipe"]["data"]["validation_split"] = 0.05  # rows that nobody else would measure on
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    assert eval_results_of(tmp_path) is None
+    run["recipe"]["data"]["validation_split"] = "validation"
     for other in ("demo-sentiment", "imdb"):  # a generator, and a name without its owner
         run["recipe"]["data"]["dataset"] = other
         (tmp_path / "run.json").write_text(json.dumps(run))

@@ -320,7 +320,7 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
 
     data = run["recipe"]["data"]
     hub = hub_dataset(run)
-    split = _held_out(data) or data["validation_split"] if hub else None
+    split = _held_out(data, data["train_split"]) or data["validation_split"] if hub else None
     measured = [(data["validation_file"], split, run["metrics"]["student"])]
     for part, own in run["metrics"]["student"].get("further", {}).items():
         # Rows of files have no split, but would be taken for the others without a name of their own.
@@ -341,10 +341,10 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
                 )
 
 
-def _held_out(data: Mapping[str, Any]) -> str | None:
+def _held_out(data: Mapping[str, Any], rows: str) -> str | None:
     """The share of the training rows that was measured on; None where there were validation rows."""
     share = data["validation_split"]
-    return None if isinstance(share, str) else f"{share:.0%} of {data['train_split']}, held out"
+    return None if isinstance(share, str) else f"{100 * share:g} % of {rows}, held out"
 
 
 def _head(subject: Subject, run: Mapping[str, Any]) -> Iterator[str]:
@@ -384,9 +384,8 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     said = latency_in_words(run["costs"], run["device"])
     yield from filter(None, [said])
     yield _kept(run)
-    rows = _named_rows(data["validation_file"]) or data["dataset"]
-    if _held_out(data):
-        rows = f"{data['validation_split']:.0%} of {_named_rows(data['train_file']) or data['dataset']}, held out"
+    held_out = _held_out(data, _named_rows(data["train_file"]) or data["dataset"] or "the training rows")
+    rows = held_out or _named_rows(data["validation_file"]) or data["dataset"]
     yield f"Measured on {escaped(rows or 'the validation rows')}, one seed ({recipe['seed']})."
     yield ""
     yield "## How it was made"
@@ -532,7 +531,7 @@ def eval_results_of(folder: str | Path) -> str | None:
         return None
     data = run["recipe"]["data"]
     main = run["main_metric"]
-    if _held_out(data):  # these rows are no split of the dataset
+    if _held_out(data, name):  # these rows are no split of the dataset
         return None
     if not math.isfinite(run["metrics"]["student"][main]):
         return None
