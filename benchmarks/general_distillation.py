@@ -28,7 +28,8 @@ from torch import Tensor
 from transformers import AutoTokenizer
 
 from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, open_blocks
-from tinybert_hf.data.corpus_sources import CorpusSettings, find_sources
+from tinybert_hf.data.corpus_sources import find_sources
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.training.resumable import LengthGroupedSampler
 
 CORPORA = {
@@ -70,7 +71,7 @@ def block_batches(
 
 def measure(file: Path, models: Models, tokenizer: Any, rows: int, rounds: int, cache: str) -> dict[str, Any]:
     """Tokens per second of the three, in alternating rounds."""
-    settings = CorpusSettings((str(file),), block_length=LENGTH, cache=cache)
+    settings = CorpusSettings((str(file),), block_size=LENGTH, cache=cache)
     begun = time.perf_counter()
     blocks = open_blocks(find_sources(settings), tokenizer, settings, with_segments=True)
     tokenising = time.perf_counter() - begun

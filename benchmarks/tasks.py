@@ -224,7 +224,7 @@ def carry_out(run: Run, data: Path, work: Path) -> None:
         settings |= {
             "student.preset": None,
             "student.model": str(work / "general" / f"{run.student}{_which_general(variant)}"),
-            "student.start": None,
+            "student.init": None,
         }
     else:
         settings["student.preset"] = run.student

@@ -352,7 +352,7 @@ def measure(world: World, name: str, model: PreTrainedModel, tokenizer: Any, bea
         sources,
         references,
         target_language=world.pair.target,
-        beams=beams,
+        num_beams=beams,
         batch_size=world.pair.batch_size,
     )
     world.keep(name, {**result, "beams": beams, "parameters": model.num_parameters(), **more})
@@ -363,9 +363,9 @@ def make_pseudo_labels(world: World) -> None:
     model, tokenizer = open_teacher(world)
     for name, settings in {
         "pseudo": PseudoLabelSettings(
-            str(world.short_pairs("train")), world.pair.source, target_column=world.pair.target, beams=BEAMS
+            str(world.short_pairs("train")), world.pair.source, target_column=world.pair.target, num_beams=BEAMS
         ),
-        "pseudo-unlabelled": PseudoLabelSettings(str(world.further_sources()), world.pair.source, beams=BEAMS),
+        "pseudo-unlabelled": PseudoLabelSettings(str(world.further_sources()), world.pair.source, num_beams=BEAMS),
     }.items():
         report = write_pseudo_labels(model, tokenizer, settings, world.work / name, batch_size=world.pair.batch_size)
         kept = "pseudo-labels" if name == "pseudo" else name

@@ -86,6 +86,9 @@ def descriptions(kind: Any) -> dict[str, str]:
         is_text = isinstance(after, ast.Expr) and isinstance(after.value, ast.Constant)
         if isinstance(one, ast.AnnAssign) and is_text and isinstance(after.value.value, str):  # type: ignore[attr-defined]
             found[one.target.id] = on_one_line(after.value.value)  # type: ignore[attr-defined,union-attr]
+    found |= {
+        one.name: on_one_line(one.metadata["help"]) for one in dataclasses.fields(kind) if "help" in one.metadata
+    }
     attributes = re.search(r"Attributes:\n(.*?)(?:\n\n|\Z)", inspect.getdoc(kind) or "", re.DOTALL)
     if attributes:
         for entry in re.finditer(r"^ {4}(\w+): (.*?)(?=^ {4}\w+: |\Z)", attributes[1], re.DOTALL | re.MULTILINE):

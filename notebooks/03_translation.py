@@ -124,7 +124,7 @@ _ = finetune(
 report = write_pseudo_labels(
     teacher,
     tokenizer,
-    PseudoLabelSettings("pairs.jsonl", target_column="target", beams=BEAMS),
+    PseudoLabelSettings("pairs.jsonl", target_column="target", num_beams=BEAMS),
     "pseudo",
     batch_size=64,
 )

@@ -35,7 +35,7 @@ def test_every_field_and_command_is_there(generator: Any) -> None:
     page = (DOCS / "recipe.md").read_text(encoding="utf-8")
     paths = dict(generator.sections(Recipe))
     assert {"", "data", "teacher", "teacher.finetune", "student", "phases.N", "baseline"} <= paths.keys()
-    for name in ("teacher_cache", "layer_map", "max_train_rows", "start", "worst_sentences"):
+    for name in ("teacher_cache", "layer_map", "max_train_rows", "init", "worst_sentences"):
         assert f"| `{name}` |" in page
     commands = (DOCS / "commands.md").read_text(encoding="utf-8")
     for command in COMMANDS:

@@ -53,7 +53,7 @@ def recipe_mapping(folder: Path, model: str, **changes: Any) -> dict[str, Any]:
         },
         "teacher": {"model": model},
         "student": {"preset": "seq2seq-3-1-128d", "overrides": STUDENT},
-        "pseudo_labels": {"beams": BEAMS},
+        "pseudo_labels": {"num_beams": BEAMS},
         "phases": [{**LABELS_ALONE, "prediction_loss_weight": 1.0, "epochs": 2, "learning_rate": 5e-3}],
         "baseline": {"epochs": 2, "batch_size": 16, "learning_rate": 5e-3},
         "training_arguments": {"use_cpu": True},

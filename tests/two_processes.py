@@ -33,7 +33,8 @@ from tinybert_hf import (
     Seq2SeqDistillationTrainer,
 )
 from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, open_blocks
-from tinybert_hf.data.corpus_sources import CorpusSettings, find_sources
+from tinybert_hf.data.corpus_sources import find_sources
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.model import TinyBertConfig, TinyBertForMaskedLM
 from tinybert_hf.training import GeneralDistillationTrainer
 from tinybert_hf.training.resumable import whole, whole_state
@@ -179,7 +180,7 @@ def blocks(folder: Path) -> tuple[CorpusBlocks, Any]:
     file = folder / f"text-{os.environ.get('RANK', 0)}.txt"
     file.parent.mkdir(parents=True, exist_ok=True)
     file.write_text("\n".join(lines), encoding="utf-8")
-    settings = CorpusSettings((str(file),), block_length=16, cache=str(folder / "cache"))
+    settings = CorpusSettings((str(file),), block_size=16, cache=str(folder / "cache"))
     return open_blocks(find_sources(settings), tokenizer, settings), tokenizer
 
 

@@ -107,6 +107,13 @@ def test_a_run_of_another_version(out: Path, tmp_path: Path) -> None:
         card_of(folder)
 
 
+def test_rows_that_were_held_out_are_said_to_be(out: Path, tmp_path: Path) -> None:
+    rows = {"train_file": "here/all.jsonl", "validation_file": None, "validation_split": 0.025}
+    card = card_of(changed(out, tmp_path, lambda run: run["recipe"]["data"].update(rows)))
+    assert "Measured on 2.5 % of all.jsonl, held out, one seed" in card
+    assert "Training rows: all.jsonl" in card
+
+
 def test_what_is_no_model_of_ours(tmp_path: Path) -> None:
     with pytest.raises(TinyBertError, match=r"there is no config\.json"):
         card_of(tmp_path)
@@ -128,6 +135,10 @@ def test_the_hub_gets_a_figure_for_rows_of_its_own_only(out: Path, tmp_path: Pat
     assert (entry.dataset_id, entry.task_id) == ("nyu-mll/glue", "sst2")
     assert entry.value == round(run["metrics"]["student"]["accuracy"], 4)
     assert "accuracy on the split validation" in entry.notes
+    run["recipe"]["data"]["validation_split"] = 0.05  # rows that nobody else would measure on
+    (tmp_path / "run.json").write_text(json.dumps(run))
+    assert eval_results_of(tmp_path) is None
+    run["recipe"]["data"]["validation_split"] = "validation"
     for other in ("demo-sentiment", "imdb"):  # a generator, and a name without its owner
         run["recipe"]["data"]["dataset"] = other
         (tmp_path / "run.json").write_text(json.dumps(run))
@@ -138,7 +149,7 @@ def test_what_the_targets_of_a_translator_were_and_whether_the_teacher_was_train
     out: Path, tmp_path: Path
 ) -> None:
     run = json.loads((out / "run.json").read_text())
-    run["recipe"]["pseudo_labels"] = {"beams": 4, "references": True}
+    run["recipe"]["pseudo_labels"] = {"num_beams": 4, "references": True}
     run["recipe"]["teacher"] |= {"model": "me/pretrained", "finetune": {"epochs": 1}}
     run["recipe"]["data"] |= {"dataset": "demo-sentiment"}
     for name in ("config.json", "run.json"):
@@ -206,7 +217,7 @@ def test_layers_are_counted(out: Path, tmp_path: Path, layers: int, decoder: int
 def test_one_of_each_is_one(out: Path, tmp_path: Path) -> None:
     def few(run: dict[str, Any]) -> None:
         run["recipe"]["data"]["max_length"] = 1
-        run["recipe"]["pseudo_labels"] = {"beams": 1, "references": False}
+        run["recipe"]["pseudo_labels"] = {"num_beams": 1, "references": False}
         run["unlabelled_rows"], run["recipe"]["data"]["unlabelled_file"] = 1, "x.txt"
         run["augmentation"] = {"augmented_rows": 1}
         for cost in run["costs"].values():

@@ -21,9 +21,11 @@ def distill(tinybert: Cli, work: Path, teacher: str) -> Cli:
     """Distil good rows with a good teacher; later options win over these."""
     write_rows(work / "train.jsonl", rows())
     write_rows(work / "validation.jsonl", rows(16))
-    usual = ["--train-file", "train.jsonl", "--validation-file", "validation.jsonl", "--teacher", teacher]
+    usual = ["--train-file", "train.jsonl", "--validation-file", "validation.jsonl"]
     usual += ["--max-length", "16", "--output-dir", "out", "--cpu", "--set", SMALL]
-    return lambda *words: tinybert("distill", *usual, *words)
+    return lambda *words: tinybert(
+        "distill", *usual, *(() if "--teacher" in words else ("--teacher", teacher)), *words
+    )
 
 
 def assert_refused(result: Result, *words: str) -> None:
@@ -149,7 +151,7 @@ def test_an_output_folder_that_holds_something_else(distill: Cli, work: Path) ->
         (["demo", "--set", "phases.0.learning_rat=1"], "did you mean learning_rate"),
         (["demo", "--set", "phases.5.epochs=1"], "phases.0 (intermediate), phases.1 (prediction)"),
         (["demo", "--student", "4l-321d"], "did you mean 4l-312d"),
-        (["demo", "--start", "techer"], "did you mean teacher"),
+        (["demo", "--init", "techer"], "did you mean teacher"),
         (["sst2"], "--teacher"),
         (["mine.yaml"], "there is no such file"),
         (["broken.yaml"], "broken.yaml, line 2"),

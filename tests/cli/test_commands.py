@@ -19,6 +19,8 @@ from transformers import AutoModelForSequenceClassification
 from typer.testing import Result
 
 from tinybert_hf.cli import COMMANDS
+from tinybert_hf.cli.options import preset_names
+from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
 
 Cli = Callable[..., Result]
@@ -86,6 +88,40 @@ def test_the_shell_completes_commands_options_and_recipes() -> None:
     assert offered("tinybert distill sst") == ["sst2"]
     assert offered("tinybert recipes demo-") == ["demo-translation"]
     assert "--teacher-weights" in offered("tinybert distill --teach")
+    assert offered("tinybert export out --to onnx-") == ["onnx-int8"]
+    assert offered("tinybert distill --student 4l-312d-") == ["4l-312d-zh"]
+    assert offered("tinybert distill --init r") == ["random"]
+
+
+def test_the_presets_that_are_offered_are_those_that_there_are() -> None:
+    assert preset_names() == list(PRESETS)
+
+
+def test_a_dry_run_reads_the_recipe_once(
+    tinybert: Cli, work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (work / "own.yaml").write_text(yaml.safe_dump(recipe_mapping(work, teacher)))
+    opened: list[str] = []
+
+    def note(self: Path, *args: Any, **kwargs: Any) -> str:
+        opened.append(self.name)
+        return read(self, *args, **kwargs)
+
+    read = Path.read_text
+    monkeypatch.setattr(Path, "read_text", note)
+    result = tinybert("distill", "own.yaml", "--dry-run", "--epochs", "2", "--batch-size", "4", "--cpu")
+    assert [phase["epochs"] for phase in planned(result)["phases"]] == [2.0, 2.0]
+    assert opened.count("own.yaml") == 1
+
+
+def test_the_help_shows_what_most_runs_are_told_first_and_all_else_at_the_end(
+    tinybert: Cli, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("COLUMNS", "120")
+    first, _, last = tinybert("distill", "--help").output.partition("Further options")
+    assert 12 <= len(set(re.findall(r"^│ (--[a-z0-9-]+)", first, re.MULTILINE))) <= 20
+    assert {"--teacher", "--train-file", "--epochs", "--learning-rate", "--set"} <= set(first.split())
+    assert {"--init", "--block-size", "--prune-vocabulary"} <= set(last.split())
 
 
 def test_as_a_module() -> None:
@@ -212,6 +248,34 @@ def test_epochs_and_batch_size_of_every_phase(tinybert: Cli, work: Path, files: 
         assert reason in " ".join(refused.output.replace("│", " ").split())
 
 
+def test_a_learning_rate_is_that_of_each_phase_and_of_no_other_training(
+    tinybert: Cli, work: Path, files: list[str], teacher: str
+) -> None:
+    words = ["distill", *files, "--max-length", "16", "--set", SMALL, "--dry-run"]
+    words += ["--teacher", teacher, "--finetune-teacher"]
+    usual, given = (planned(tinybert(*words, *more)) for more in ((), ("--learning-rate", "0.003")))
+    assert [phase["learning_rate"] for phase in given["phases"]] == [0.003, 0.003]
+    assert given["baseline"]["learning_rate"] == 0.003  # it names none, so it takes that of the last phase
+    assert given["teacher"] == usual["teacher"]
+    for wrong in ("0", "-1", "nan"):
+        assert tinybert(*words, "--learning-rate", wrong).exit_code == 2
+
+
+def test_a_share_of_the_training_rows_is_held_out(tinybert: Cli, work: Path, teacher: str) -> None:
+    file = write_rows(work / "all.jsonl", rows(40))
+    words = ["--train-file", file, "--validation-split", "0.1", "--max-length", "16", "--cpu"]
+    result = tinybert("distill", *words, "--teacher", teacher, "--set", SMALL, "--dry-run")
+    assert "rows: 36 train, 4 validation" in result.output
+    both = tinybert("distill", *words, "--validation-file", file, "--teacher", teacher, "--dry-run")
+    assert both.exit_code == 2
+    assert "are both given" in both.output
+    tuned = tinybert("finetune", *words, "--model", teacher, "--epochs", "1", "--output-dir", "tuned", "--json")
+    assert tuned.exit_code == 0, tuned.output
+    neither = tinybert("finetune", "--train-file", file, "--model", teacher, "--output-dir", "other")
+    assert neither.exit_code == 2
+    assert "--validation-split 0.1" in " ".join(neither.output.replace("│", " ").split())
+
+
 def test_epochs_of_a_recipe_that_names_no_phases(tinybert: Cli, work: Path, teacher: str) -> None:
     mapping = recipe_mapping(work, teacher)
     for name in ("phases", "baseline"):
@@ -296,12 +360,12 @@ def test_the_demo_can_be_planned_without_anything(tinybert: Cli, work: Path) -> 
 
 def test_own_recipe_with_changes(tinybert: Cli, work: Path, teacher: str) -> None:
     (work / "mine.yaml").write_text(yaml.safe_dump(recipe_mapping(work, "changed below")))
-    words = ["--teacher", teacher, "--seed", "7", "--start", "random", "--baseline", "--bf16", "--finetune-teacher"]
+    words = ["--teacher", teacher, "--seed", "7", "--init", "random", "--baseline", "--bf16", "--finetune-teacher"]
     result = tinybert("distill", "mine.yaml", *words, "--set", "phases.0.learning_rate=1e-4", "--dry-run")
     assert result.exit_code == 0, result.output
     recipe = yaml.safe_load(result.output.split("\n\n")[0])
     assert recipe["seed"] == 7
-    assert recipe["student"]["start"] == "random"
+    assert recipe["student"]["init"] == "random"
     assert recipe["phases"][0]["learning_rate"] == 1e-4
     assert recipe["training_arguments"]["bf16"] is True
     assert recipe["teacher"]["finetune"]["epochs"] == 10.0  # 48 rows
@@ -373,7 +437,7 @@ def test_evaluate_beside_a_run_that_cannot_be_read(tinybert: Cli, work: Path, fi
 def test_several_teachers(tinybert: Cli, work: Path, teacher: str) -> None:
     data = recipe_mapping(work, teacher)["data"]
     words = ["--train-file", data["train_file"], "--validation-file", data["validation_file"], "--max-length", "16"]
-    words += ["--teacher", teacher, "--further-teacher", teacher, "--further-teacher", teacher, "--dry-run"]
+    words += ["--dry-run", "--teacher", teacher, "--teacher", teacher, "--teacher", teacher]
     small = "student.overrides={hidden_size: 16, num_hidden_layers: 2, num_attention_heads: 4, intermediate_size: 32}"
     words += ["--output-dir", "out", "--cpu", "--set", small]
     result = tinybert("distill", *words, "--teacher-weights", "2, 1,0.5")
@@ -389,9 +453,9 @@ def test_several_teachers(tinybert: Cli, work: Path, teacher: str) -> None:
         refused = tinybert("distill", *words, "--teacher-weights", weights)
         assert refused.exit_code == 2
         assert word in " ".join(refused.output.replace("│", " ").split())
-    alone = tinybert("distill", *words[: words.index("--further-teacher")], "--teacher-weights", "2")
-    assert "goes with --further-teacher" in " ".join(alone.output.replace("│", " ").split())
-    assert "nowhere does not exist" in tinybert("distill", *words, "--further-teacher", "./nowhere").output
+    alone = tinybert("distill", *words[: words.index("--teacher") + 2], "--teacher-weights", "2")
+    assert "goes with several --teacher" in " ".join(alone.output.replace("│", " ").split())
+    assert "nowhere does not exist" in tinybert("distill", *words, "--teacher", "./nowhere").output
 
 
 def test_a_file_without_labels_on_the_command_line(tinybert: Cli, work: Path) -> None:
@@ -400,7 +464,7 @@ def test_a_file_without_labels_on_the_command_line(tinybert: Cli, work: Path) ->
     write_rows(work / "validation.jsonl", rows(16))
     write_rows(work / "more.jsonl", rows(5))
     words = ["--train-file", "train.jsonl", "--validation-file", "validation.jsonl", "--teacher", made]
-    words += ["--max-length", "16", "--start", "random", "--cpu"]
+    words += ["--max-length", "16", "--init", "random", "--cpu"]
     result = tinybert("distill", *words, "--unlabelled-file", "more.jsonl", "--output-dir", "out", "--dry-run")
     assert result.exit_code == 0, result.output
     assert "16 validation, 5 without labels" in result.output

@@ -41,7 +41,7 @@ def texts(work: Path) -> list[str]:
 def test_a_run_then_a_task(tinybert: Cli, texts: list[str], work: Path, headless: str, teacher: str) -> None:
     done = tinybert(
         "distill", "general", "--corpus", *texts, "--teacher", headless, "--student", "4l-312d", *SHAPE,
-        "--block-length", 32, "--corpus-cache", "cache", "--batch-size", 8, "--epochs", 1, "--cpu",
+        "--block-size", 32, "--corpus-cache", "cache", "--batch-size", 8, "--epochs", 1, "--cpu",
         "--output-dir", "general",
     )  # fmt: skip
     assert done.exit_code == 0, done.output
@@ -79,7 +79,7 @@ def test_a_run_then_a_task(tinybert: Cli, texts: list[str], work: Path, headless
 
 
 def test_a_dry_run_reads_the_options(tinybert: Cli, texts: list[str], headless: str) -> None:
-    words = ["distill", "general", "--corpus", "*.txt", "--teacher", headless, *SHAPE, "--block-length", 32]
+    words = ["distill", "general", "--corpus", "*.txt", "--teacher", headless, *SHAPE, "--block-size", 32]
     words += ["--masked-lm", "--text-column", "body", "--validation-file", "b.txt", "--dry-run", "--json"]
     shown = tinybert(*words)
     assert shown.exit_code == 0, shown.output
@@ -100,9 +100,10 @@ def test_a_dry_run_reads_the_options(tinybert: Cli, texts: list[str], headless: 
         (("general", "--label-column", "x"), "--label-column does not belong to a general distillation"),
         (("general", "--text-pair-column", "x"), "--text-pair-column does not belong"),
         (("general", "--train-file", "x"), "--corpus"),
-        (("general", "--max-length", "64"), "--block-length"),
+        (("general", "--max-length", "64"), "--block-size"),
         (("general", "--finetune-teacher"), "--finetune-teacher does not belong"),
-        (("general", "--further-teacher", "x"), "--further-teacher does not belong"),
+        (("general", "--teacher", "y"), "a second --teacher does not belong"),
+        (("general", "--validation-split", "0.1"), "--validation-split does not belong"),
         (("general", "--unlabelled-file", "x"), "--unlabelled-file does not belong"),
         (("general", "--source-column", "x"), "--source-column does not belong"),
         (("general", "--baseline"), "baseline: there are no labels"),
@@ -118,7 +119,7 @@ def test_options_of_another_task_are_refused_by_name(
     assert done.exit_code == 2
     assert message in " ".join(done.output.replace("│", " ").split())
     if words[0] == "sst2":
-        for option, value in (("--dataset", "x"), ("--block-length", 64), ("--corpus-cache", "x")):
+        for option, value in (("--dataset", "x"), ("--block-size", 64), ("--corpus-cache", "x")):
             done = tinybert("distill", "sst2", option, value, "--teacher", "x", "--dry-run")
             assert f"{option} is for plain text" in " ".join(done.output.replace("│", " ").split())
 

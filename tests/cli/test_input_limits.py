@@ -58,7 +58,7 @@ def extended(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
         ["evaluate", "{classifier}", "--validation-file", "train.jsonl"],
         ["finetune", "--model", "{classifier}", *ROWS, *OUT],
         ["distill", "--teacher", "{classifier}", *ROWS, *OUT, *SMALL, "--dry-run"],
-        ["distill", "--teacher", "{right}", "--further-teacher", "{classifier}", *ROWS, *OUT, *SMALL, "--dry-run"],
+        ["distill", "--teacher", "{right}", "--teacher", "{classifier}", *ROWS, *OUT, *SMALL, "--dry-run"],
         ["distill", "--teacher", "{classifier}", "--finetune-teacher", *ROWS, *OUT, *SMALL, "--dry-run"],
         ["distill", "general", "--teacher", "{classifier}", "--corpus", "corpus.txt", *OUT, *SMALL, "--dry-run"],
         ["augment", "--model", "{classifier}", "--train-file", "train.jsonl", "--output", "out.jsonl",

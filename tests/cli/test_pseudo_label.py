@@ -28,7 +28,7 @@ def label(tinybert: Cli, work: Path, translator: str) -> Cli:
     rows = [{"en": text, "de": tiny_translator.in_german(text)} for text in SOURCES]
     (work / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in [*rows, {"en": "", "de": None}]))
     usual = ["--teacher", translator, "--input-file", "pairs.jsonl", "--source-column", "en", "--output-dir", "out"]
-    return lambda *words: tinybert("pseudo-label", *usual, "--cpu", "--beams", "2", *words)
+    return lambda *words: tinybert("pseudo-label", *usual, "--cpu", "--num-beams", "2", *words)
 
 
 def test_a_folder(label: Cli) -> None:
@@ -51,7 +51,7 @@ def test_one_file_nearest_to_the_references(label: Cli) -> None:
 
 def test_every_option_reaches_the_settings(label: Cli, work: Path) -> None:
     options: dict[str, Any] = {"max-rows": 5, "max-new-tokens": 20, "prefix": "the ", "max-length-factor": 9.0}
-    options |= {"max-repeats": 7, "shard-rows": 3, "beams": 4, "select": "nearest", "target-column": "de"}
+    options |= {"max-repeats": 7, "shard-rows": 3, "num-beams": 4, "select": "nearest", "target-column": "de"}
     words = [word for name, value in options.items() for word in (f"--{name}", str(value))]
     result = label(*words, "--format", "parquet", "--output-dir", "all")
     assert result.exit_code == 0, result.output

@@ -11,7 +11,7 @@ from typer.testing import Result
 
 Cli = Callable[..., Result]
 # As wide as the recipe's student is, it cannot start from so small a teacher.
-LENGTH = ["--max-length", 24, "--start", "random"]
+LENGTH = ["--max-length", 24, "--init", "random"]
 
 
 @pytest.fixture

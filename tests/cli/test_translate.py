@@ -42,7 +42,7 @@ def assert_refused(result: Result, *words: str) -> None:
 
 
 def test_texts_of_the_command_line(translate: Cli) -> None:
-    result = translate("--text", "the cat sees", "--text", "dog", "--beams", "3")
+    result = translate("--text", "the cat sees", "--text", "dog", "--num-beams", "3")
     assert result.exit_code == 0, result.output
     assert result.stdout == "das Katze sieht\nHund\n"
     assert result.stderr == ""

@@ -7,9 +7,9 @@ from pathlib import Path
 import pytest
 
 from tinybert_hf.data import TASKS
-from tinybert_hf.data.corpus_sources import CorpusSettings, file_lines
+from tinybert_hf.data.corpus_sources import file_lines
 from tinybert_hf.data.files import TextFiles, with_obvious_columns
-from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.data.settings import CorpusSettings, DataSettings
 from tinybert_hf.errors import DataError
 
 

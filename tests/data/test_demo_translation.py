@@ -7,9 +7,16 @@ from random import Random
 
 import pytest
 
-from tinybert_hf.data import demo_translation, demo_translation_splits
+from tinybert_hf.data import demo_translation_splits
 from tinybert_hf.data import demo_translation_words as words
-from tinybert_hf.data.demo_translation import ACTIONS, DESCRIPTIONS, FACTS, _pair, demo_translation_rows
+from tinybert_hf.data.demo_translation import (
+    ACTIONS,
+    DESCRIPTIONS,
+    FACTS,
+    _pair,
+    demo_translation,
+    demo_translation_rows,
+)
 from tinybert_hf.data.demo_translation_words import amount, count, number, with_article
 
 ROWS = demo_translation(7070)

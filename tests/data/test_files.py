@@ -13,9 +13,10 @@ from random import Random
 import pytest
 
 from tinybert_hf.data import raw_rows, tables
-from tinybert_hf.data.corpus_sources import CorpusSettings, file_lines, hub_lines
+from tinybert_hf.data.corpus_sources import file_lines, hub_lines
 from tinybert_hf.data.files import read_file, read_whole_file, rows_from_dataset, stream_file, stream_lines
 from tinybert_hf.data.raw_rows import _without_doubles, check_texts, read_json_lines
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.errors import DataError, FileFormatWarning
 
 ROWS = [

@@ -91,15 +91,15 @@ def test_a_trained_model_translates(model: Any, tokenizer: Any) -> None:
 @pytest.mark.parametrize("batch_size", [1, 5, 64])
 def test_the_same_as_one_text_at_a_time(confused_model: Any, tokenizer: Any, beams: int, batch_size: int) -> None:
     made = translate_texts(
-        confused_model, tokenizer, TEXTS, batch_size=batch_size, beams=beams, candidates=beams, max_new_tokens=9
+        confused_model, tokenizer, TEXTS, batch_size=batch_size, num_beams=beams, candidates=beams, max_new_tokens=9
     )
     assert list(made) == one_by_one(confused_model, tokenizer, TEXTS, beams, 9)
     assert len({text for candidates in made for text in candidates}) > 8  # or the oracle says nothing
 
 
 def test_fewer_candidates_are_the_best_ones(confused_model: Any, tokenizer: Any) -> None:
-    many = translate_texts(confused_model, tokenizer, TEXTS, beams=4, candidates=4)
-    few = translate_texts(confused_model, tokenizer, TEXTS, beams=4, candidates=2)
+    many = translate_texts(confused_model, tokenizer, TEXTS, num_beams=4, candidates=4)
+    few = translate_texts(confused_model, tokenizer, TEXTS, num_beams=4, candidates=2)
     assert list(few) == [candidates[:2] for candidates in many]
     assert few.cut_off == [flags[:2] for flags in many.cut_off]
 
@@ -174,7 +174,7 @@ def test_generation_that_never_ends_is_cut_and_counted(
     texts = ["the", "the cat sees", ""]
     # Marian and BART force the end token at the limit, which must not pass for an end of the model's own.
     with endless(model), changed(model.generation_config, forced_eos_token_id=forced):
-        made = translate_texts(model, tokenizer, texts, beams=beams, batch_size=1)
+        made = translate_texts(model, tokenizer, texts, num_beams=beams, batch_size=1)
         assert made.cut_off == [[True], [True], [False]]
         assert made.cut_off_count == 2
         assert [len(text.split()) for text in made.best] == [2 * 2 + 10, 2 * 4 + 10, 0]
@@ -196,7 +196,7 @@ def test_a_translation_that_just_fits_is_not_cut(model: Any, tokenizer: Any) -> 
 
 
 def test_blank_texts_stay_blank(model: Any, tokenizer: Any) -> None:
-    made = translate_texts(model, tokenizer, ["", "cat", " \t"], beams=2, candidates=2)
+    made = translate_texts(model, tokenizer, ["", "cat", " \t"], num_beams=2, candidates=2)
     assert [made[0], made[2]] == [["", ""], ["", ""]]
     assert made[1][0] == "Katze"
     assert list(translate_texts(model, tokenizer, [])) == []
@@ -253,9 +253,9 @@ def test_the_tokenizer_of_another_model(tokenizer: Any) -> None:
 @pytest.mark.parametrize(
     ("options", "words"),
     [
-        ({"candidates": 3, "beams": 2}, "candidates is 3"),
+        ({"candidates": 3, "num_beams": 2}, "candidates is 3"),
         ({"candidates": 0}, "candidates is 0"),
-        ({"beams": 0}, "beams 0"),
+        ({"num_beams": 0}, "num_beams 0"),
         ({"batch_size": 0}, "batch_size 0"),
         ({"max_new_tokens": 0}, "max_new_tokens 0"),
     ],

@@ -6,7 +6,8 @@ import os
 import subprocess
 import sys
 
-from tinybert_hf.data import demo_sentiment, demo_translation, train_translation_tokenizer, train_wordpiece_tokenizer
+from tinybert_hf.data import demo_sentiment, train_translation_tokenizer, train_wordpiece_tokenizer
+from tinybert_hf.data.demo_translation import demo_translation
 
 # One process for all of it: starting one means importing torch.
 CODE = """

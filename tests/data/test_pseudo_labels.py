@@ -56,7 +56,9 @@ def file(tmp_path: Path) -> str:
 
 
 def small(file: str, **changes: Any) -> PseudoLabelSettings:
-    return PseudoLabelSettings(**{"input_file": file, "source_column": "en", "beams": 2, "shard_rows": 4, **changes})
+    return PseudoLabelSettings(
+        **{"input_file": file, "source_column": "en", "num_beams": 2, "shard_rows": 4, **changes}
+    )
 
 
 def rows_of(path: Path) -> list[dict[str, str]]:
@@ -100,7 +102,7 @@ def test_one_file(model: Any, tokenizer: Any, file: str, tmp_path: Path, name: s
 
 
 def test_the_nearest_hypothesis_by_chrf(model: Any, tokenizer: Any, tmp_path: Path) -> None:
-    hypotheses = translate_texts(model, tokenizer, SOURCES, beams=4, candidates=4)
+    hypotheses = translate_texts(model, tokenizer, SOURCES, num_beams=4, candidates=4)
     # References that are now the best, now the last hypothesis, and a row without one.
     rows = [{"en": source, "de": hypotheses[index][index % 4]} for index, source in enumerate(SOURCES)]
     rows[5]["de"] = None
@@ -110,7 +112,7 @@ def test_the_nearest_hypothesis_by_chrf(model: Any, tokenizer: Any, tmp_path: Pa
         if hypotheses[index][0 if index == 5 else index % 4]
     ]
     path = write_rows(tmp_path / "pairs.jsonl", rows)
-    options = {"beams": 4, "target_column": "de", "max_length_factor": 0, "max_repeats": 0}
+    options = {"num_beams": 4, "target_column": "de", "max_length_factor": 0, "max_repeats": 0}
     write_pseudo_labels(model, tokenizer, small(path, select="nearest", **options), tmp_path / "near")
     assert list(read_pseudo_labels(tmp_path / "near")) == expected
     write_pseudo_labels(model, tokenizer, small(path, select="best", **options), tmp_path / "best")
@@ -214,7 +216,7 @@ from tinybert_hf.data.pseudo_labels import write_pseudo_labels
 
 teacher, file, folder, *names = sys.argv[1:]
 model, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(teacher), AutoTokenizer.from_pretrained(teacher)
-translate_texts(model, tokenizer, ["the"], beams=2)  # imports what each child would import
+translate_texts(model, tokenizer, ["the"], num_beams=2)  # imports what each child would import
 replace, fsync = os.replace, os.fsync
 
 def run(output, deadly):
@@ -230,7 +232,7 @@ def run(output, deadly):
     def syncing(handle):
         moment(lambda: os.truncate(handle, os.fstat(handle).st_size // 2)), fsync(handle)
     os.replace, os.fsync = replacing, syncing
-    write_pseudo_labels(model, tokenizer, PseudoLabelSettings(file, "en", beams=1, shard_rows=2), output)
+    write_pseudo_labels(model, tokenizer, PseudoLabelSettings(file, "en", num_beams=1, shard_rows=2), output)
 
 for name in names:
     # The shards of a single file are written as those of a folder: begin with the last manifest.
@@ -272,7 +274,7 @@ def test_a_run_killed_at_any_moment_ends_with_the_same_rows(tmp_path: Path) -> N
             if name == "out" and moment < count - 2:
                 with pytest.raises(DataError, match=r"is not complete|holds no manifest"):
                     read_pseudo_labels(output)
-            write_pseudo_labels(model, tokenizer, small(file, beams=1, shard_rows=2), output)
+            write_pseudo_labels(model, tokenizer, small(file, num_beams=1, shard_rows=2), output)
             assert contents(output.parent) == whole, f"killed at moment {moment}"
 
 
@@ -349,7 +351,7 @@ def test_a_damaged_shard_is_refused_and_written_again(
 @pytest.mark.parametrize(
     ("changes", "difference"),
     [
-        ({"beams": 3}, "beams: 2 there, 3 now"),
+        ({"num_beams": 3}, "num_beams: 2 there, 3 now"),
         ({"source_column": "de"}, "source_column: 'en' there, 'de' now"),
         ({"max_length_factor": 3.0}, "max_length_factor: 2.0 there, 3.0 now"),
         ({"shard_rows": 5}, "shard_rows: 4 there, 5 now"),
@@ -461,7 +463,7 @@ def test_reading_what_is_no_such_folder(model: Any, tokenizer: Any, file: str, t
     [
         ({"select": "nearest"}, "target_column"),
         ({"select": "worst"}, "'worst'"),
-        ({"beams": 0}, "beams is 0"),
+        ({"num_beams": 0}, "num_beams is 0"),
         ({"shard_rows": 0}, "shard_rows is 0"),
         ({"max_rows": 0}, "max_rows is 0"),
         ({"max_new_tokens": 0}, "max_new_tokens is 0"),

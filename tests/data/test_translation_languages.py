@@ -41,7 +41,7 @@ def test_what_the_model_reads_and_writes(nllb: Any) -> None:
     seen: list[list[int]] = []
     decode = nllb.batch_decode
     nllb.batch_decode = lambda ids, **options: seen.extend(ids) or decode(ids, **options)
-    translate_texts(model, nllb, ["dog", "Hund"], beams=2)
+    translate_texts(model, nllb, ["dog", "Hund"], num_beams=2)
     assert [nllb.convert_ids_to_tokens(ids[0]) for ids in seen] == ["deu_Latn"] * 2
 
 

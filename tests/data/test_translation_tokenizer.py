@@ -7,7 +7,8 @@ from itertools import pairwise
 
 import pytest
 
-from tinybert_hf.data import demo_translation, train_translation_tokenizer
+from tinybert_hf.data import train_translation_tokenizer
+from tinybert_hf.data.demo_translation import demo_translation
 from tinybert_hf.errors import DataError
 
 GERMAN = [

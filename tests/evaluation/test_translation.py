@@ -57,7 +57,7 @@ def copy(translator_folder, tmp_path):
 def test_scores_of_what_the_model_writes(translator, tokenizer, beams, batch_size):
     expected = _one_at_a_time(translator, tokenizer, beams)
     translator.train()
-    result = evaluate_translation(translator, tokenizer, SOURCES, REFERENCES, beams=beams, batch_size=batch_size)
+    result = evaluate_translation(translator, tokenizer, SOURCES, REFERENCES, num_beams=beams, batch_size=batch_size)
     assert translator.training
     translator.eval()
     assert result["hypotheses"] == expected
@@ -137,11 +137,11 @@ def test_search_and_language_reach_the_model(translator_folder, pairs, monkeypat
     real = translation.translate_texts
 
     def recorded(*args, **kwargs):
-        searches.append((kwargs["beams"], kwargs["batch_size"]))
+        searches.append((kwargs["num_beams"], kwargs["batch_size"]))
         return real(*args, **kwargs)
 
     monkeypatch.setattr(translation, "translate_texts", recorded)
-    figures = evaluate_any_checkpoint(translator_folder, pairs, beams=2, batch_size=3, target_language="zh")
+    figures = evaluate_any_checkpoint(translator_folder, pairs, num_beams=2, batch_size=3, target_language="zh")
     assert searches == [(2, 3)]
     assert "tok:zh" in figures["bleu_signature"]
 

@@ -77,8 +77,8 @@ class _Clock:
         self.seconds = {key: iter(values) for key, values in seconds.items()}
         self.calls = []
 
-    def __call__(self, model, tokenizer, texts, *, batch_size, beams, prefix):
-        self.calls.append((tokenizer, batch_size, len(texts), beams, prefix))
+    def __call__(self, model, tokenizer, texts, *, batch_size, num_beams, prefix):
+        self.calls.append((tokenizer, batch_size, len(texts), num_beams, prefix))
         seconds = next(self.seconds[tokenizer, batch_size])
         self.now += seconds
         best = [["x" * (3 if tokenizer == "a" else 5)] for _ in texts]
@@ -107,7 +107,7 @@ def clock(monkeypatch):
 
 def _contestants():
     return {
-        "teacher": TranslationContestant(make_model(), "a", beams=5, prefix="> "),
+        "teacher": TranslationContestant(make_model(), "a", num_beams=5, prefix="> "),
         "student": TranslationContestant(make_model(d_model=16), "b"),
     }
 
@@ -126,7 +126,7 @@ def test_medians_spread_and_ratios(clock):
     assert student.speedup[32].median == 2
     assert student.speedup[32].highest == 4
     assert (teacher.speedup[1].lowest, teacher.speedup[1].highest) == (1, 1)
-    assert (teacher.beams, student.beams) == (5, 1)
+    assert (teacher.num_beams, student.num_beams) == (5, 1)
     assert (teacher.characters, student.characters) == (3, 5)
     assert teacher.size_ratio == 1
     sizes = [parameter_count(contestant.model) for contestant in models.values()]

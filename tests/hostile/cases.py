@@ -207,7 +207,7 @@ def make_recipe(folder: Path, teacher: Path, rows: dict[str, Path]) -> Path:
             "max_length": 16,
         },
         "teacher": {"model": str(teacher), "dtype": "float32"},
-        "student": {"preset": "4l-312d", "overrides": {**SHAPE, "num_hidden_layers": 1}, "start": "random"},
+        "student": {"preset": "4l-312d", "overrides": {**SHAPE, "num_hidden_layers": 1}, "init": "random"},
         "phases": [
             {"name": "intermediate", **training, "layer_map": "uniform", "projection": "per_layer"},
             {"name": "prediction", **training, "temperature": 1.0, "warmup_ratio": 0.1},

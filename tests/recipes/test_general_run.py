@@ -44,7 +44,7 @@ def write_text(folder: Path, count: int = 120) -> None:
 
 
 def mapping(folder: Path, model: str, **changes: Any) -> dict[str, Any]:
-    corpus = {"files": ["text.txt"], "block_length": 32, "cache": str(folder / "cache"), **changes.pop("corpus", {})}
+    corpus = {"files": ["text.txt"], "block_size": 32, "cache": str(folder / "cache"), **changes.pop("corpus", {})}
     return {
         "name": "tiny-general", "task": "general", "corpus": corpus, "teacher": {"model": model},
         "student": {"preset": "4l-312d", "overrides": STUDENT}, "phases": [PHASE],
@@ -67,7 +67,7 @@ def text(work: Path) -> Path:
 
 @pytest.mark.parametrize("start", ["teacher", "random"])
 def test_a_run_leaves_a_base_model_nearer_to_its_teacher(text: Path, headless: str, start: str) -> None:
-    student = {"preset": "4l-312d", "overrides": STUDENT, "start": start}
+    student = {"preset": "4l-312d", "overrides": STUDENT, "init": start}
     report, printed = run(text, headless, student=student)
     after = report.metrics["student"]
     # Projected down, the student begins near its teacher; so few steps bring the attention alone nearer.
@@ -262,7 +262,7 @@ def test_the_shipped_recipe_applies(text: Path, headless: str, monkeypatch: pyte
 
     monkeypatch.setattr(stages, "run_phases", note)
     overrides = {
-        "corpus.files": ["text.txt"], "corpus.cache": "cache", "teacher.model": headless, "corpus.block_length": 64,
+        "corpus.files": ["text.txt"], "corpus.cache": "cache", "teacher.model": headless, "corpus.block_size": 64,
         "student.overrides": STUDENT, "output_dir": "out", "training_arguments.use_cpu": True,
     }  # fmt: skip
     with pytest.raises(Seen):
@@ -275,7 +275,7 @@ def test_the_shipped_recipe_applies(text: Path, headless: str, monkeypatch: pyte
     assert seen["data_collator"].masked_share == 0
     assert seen["trainer_class"] is GeneralDistillationTrainer
     assert load_recipe("general").corpus is not None
-    assert load_recipe("general").corpus.block_length == 128  # type: ignore[union-attr]
+    assert load_recipe("general").corpus.block_size == 128  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize(
@@ -306,8 +306,8 @@ def test_what_does_not_fit_is_refused_before_anything_is_read(text: Path, headle
     def plan(**changes: Any) -> Any:
         return make_plan(build(Recipe, mapping(text, headless, **changes)))
 
-    with pytest.raises(RecipeError, match=r"128 tokens are more than the 64 positions of the teacher.*--block-length"):
-        plan(corpus={"block_length": 128})
+    with pytest.raises(RecipeError, match=r"128 tokens are more than the 64 positions of the teacher.*--block-size"):
+        plan(corpus={"block_size": 128})
     with pytest.raises(DataError, match=r"absent.txt does not exist"):
         plan(corpus={"files": ["absent.txt"]})
     with pytest.raises(RecipeError, match="cannot start from it"):

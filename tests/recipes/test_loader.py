@@ -62,7 +62,7 @@ def test_the_demo_needs_nothing_and_the_others_need_a_teacher() -> None:
         ("baseline.learning_rate=0", r"baseline: learning_rate is 0\.0; it must be above 0"),
         ("teacher.model=x", r"teacher: `model` and `config` exclude each other"),
         ("teacher.finetune=null", r"teacher\.finetune: .*random weights"),
-        ("student.start=techer", r"student\.start: .*did you mean teacher"),
+        ("student.init=techer", r"student\.init: .*did you mean teacher"),
         ("student.preset=null", r"student: set either `preset` or `model`"),
         ("seed=-1", r"seed: expected a whole number from 0"),
         ("training_arguments=[bf16]", r"training_arguments: expected fields of the form"),

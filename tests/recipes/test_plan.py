@@ -122,7 +122,7 @@ def test_a_student_that_is_no_smaller_or_no_faster_is_said(
     work: Path, teacher: str, overrides: dict[str, int], said: str | None
 ) -> None:
     """By the parameters and the matrix products of both."""
-    student = {"preset": "4l-312d", "overrides": {**STUDENT, **overrides}, "start": "random"}
+    student = {"preset": "4l-312d", "overrides": {**STUDENT, **overrides}, "init": "random"}
     made = plan(work, teacher, student=student, phases=[{"name": "prediction", "epochs": 1}])
     text = describe_plan(made)
     if said is None:
@@ -150,12 +150,12 @@ def test_the_work_of_layers_that_are_run_again_counts_each_time() -> None:
 
 @pytest.mark.parametrize("start", ["teacher", "random"])
 def test_answers_alone_are_learnt_by_a_deeper_student(work: Path, teacher: str, start: str) -> None:
-    student = {"preset": "4l-312d", "overrides": {**STUDENT, "num_hidden_layers": 6}, "start": start}
+    student = {"preset": "4l-312d", "overrides": {**STUDENT, "num_hidden_layers": 6}, "init": start}
     made = plan(work, teacher, student=student, phases=[{"name": "prediction", "epochs": 1}])
     assert made.layer_maps == ((LayerMap(()), LayerMap(())),)
     assert made.start_map.teacher_layers == (1, 1, 2, 3, 3, 4)
     assert "layer map" not in describe_plan(made)
-    started = {**student, "start": "teacher"}
+    started = {**student, "init": "teacher"}
     with pytest.raises(TinyBertError, match=r"phases\.0 \(prediction\): .*teacher layer 9"):
         plan(work, teacher, "phases.0.layer_map='1:9'", phases=[{"name": "prediction"}], student=started)
 
@@ -186,7 +186,7 @@ def test_the_student_alone_does_not_learn_at_the_rate_of_losses_between_layers(
         ("student.overrides.num_attention_heads=3", r"student\.overrides: hidden_size 16 is not a multiple"),
         ("student.overrides.hidden_siz=3", r"student\.overrides: .*did you mean 'hidden_size'"),
         ("student.overrides.hidden_size=wide", r"student\.overrides: .*hidden_size"),
-        ("student.overrides.hidden_size=64", r"student\.start: the student is 64 wide and the teacher only 32"),
+        ("student.overrides.hidden_size=64", r"student\.init: the student is 64 wide and the teacher only 32"),
         ("phases.0.projection=none", r"phases\.0\.projection: 'none' needs equal widths"),
         ("phases.0.lr_scheduler_type=linaer", r"phases\.0\.lr_scheduler_type: .*did you mean linear"),
         ("training_arguments.learning_rate=1", r"training_arguments\.learning_rate: a recipe says this"),

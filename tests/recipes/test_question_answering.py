@@ -97,7 +97,7 @@ def test_the_shipped_recipes(name: str, dataset: str, tmp_path: Path, answerer: 
     assert (shipped.task, shipped.data.dataset, shipped.data.max_length) == ("question-answering", dataset, 384)
     mapping = recipe_mapping(tmp_path, answerer)
     own = {f"data.{field}": value for field, value in mapping["data"].items()}
-    own |= {"teacher.model": answerer, "student.start": "random", "output_dir": str(tmp_path / "out")}
+    own |= {"teacher.model": answerer, "student.init": "random", "output_dir": str(tmp_path / "out")}
     plan = make_plan(load_recipe(name, own))
     assert plan.student_config.hidden_size == 312
     assert len(plan.data.train or ()) == len(rows())

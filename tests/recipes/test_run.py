@@ -155,7 +155,7 @@ def test_another_recipe_does_not_go_on_in_the_folder(work: Path, teacher: str) -
 
 
 def test_without_baseline_and_with_a_random_start(work: Path, teacher: str) -> None:
-    report, printed = run(work, teacher, "student.start=random", baseline=None)
+    report, printed = run(work, teacher, "student.init=random", baseline=None)
     assert set(report.metrics) == {"teacher", "student"}
     assert "alone" not in printed
     assert not (work / "out" / "baseline").exists()
@@ -237,7 +237,7 @@ def test_a_teacher_that_cannot_be_captured_is_refused_before_its_fine_tuning(
     tokenizer.save_pretrained(work / "deberta")
     settings = {"model": str(work / "deberta"), "finetune": {"epochs": 1}}
     with pytest.raises(TinyBertError, match="DebertaV2"):
-        run(work, teacher, "student.start=random", teacher=settings)
+        run(work, teacher, "student.init=random", teacher=settings)
 
 
 def test_a_very_long_row_is_cut(work: Path, teacher: str) -> None:

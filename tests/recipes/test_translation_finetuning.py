@@ -46,7 +46,7 @@ def test_a_translator_that_exists_is_trained_on(work: Path, translator: str, mon
     assert seen["training_arguments"]["label_smoothing_factor"] == 0.1
     data = json.loads((work / "tuned" / "run.json").read_text())["recipe"]["data"]
     measured = evaluate_any_checkpoint(
-        str(work / "tuned"), DataSettings(**{**data, "train_file": None}), beams=5, device="cpu"
+        str(work / "tuned"), DataSettings(**{**data, "train_file": None}), num_beams=5, device="cpu"
     )
     assert {name: measured[name] for name in metrics} == metrics
     seen.clear()

@@ -142,14 +142,14 @@ def test_another_tokenizer_is_refused_and_the_way_that_works_is_offered(work: Pa
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("student.start=teacher", r"student\.start: 'teacher' is not available for translators"),
+        ("student.init=teacher", r"student\.init: 'teacher' is not available for translators"),
         ("student={preset: 4l-312d}", r"student\.preset: 4l-312d has no decoder.*seq2seq-6-2-256d"),
         ("pseudo_labels.select=worst", r"pseudo_labels\.select: .*best, nearest"),
-        ("pseudo_labels.beams=0", r"pseudo_labels\.beams: expected 1 or more"),
+        ("pseudo_labels.num_beams=0", r"pseudo_labels\.num_beams: expected 1 or more"),
         ("pseudo_labels.max_length_factor=0.5", r"pseudo_labels\.max_length_factor: expected 0 \(off\) or at least 1"),
         ("pseudo_labels.unlabelled_column=text", r"pseudo_labels\.unlabelled_column: there is no unlabelled_file"),
-        ("pseudo_labels.beam=3", r"pseudo_labels\.beam: .*did you mean beams"),
-        ("evaluation.student_beams=0", r"evaluation\.student_beams: expected 1 or more"),
+        ("pseudo_labels.num_beam=3", r"pseudo_labels\.num_beam: .*did you mean num_beams"),
+        ("evaluation.student_num_beams=0", r"evaluation\.student_num_beams: expected 1 or more"),
         ("task=text-classification", r"pseudo_labels: .*task: translation"),
         ("teacher.config.d_model=30", r"teacher\.config: d_model 30 is not a multiple of encoder_attention_heads 4"),
         ("teacher.config.d_modl=30", r"teacher\.config\.d_modl: .*did you mean d_model"),

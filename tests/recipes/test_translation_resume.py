@@ -19,7 +19,7 @@ from tinybert_hf.recipes import augmentation, run_tasks, stages
 
 def settings(folder: Path) -> dict[str, Any]:
     more = write_rows(folder / "more.jsonl", [{"en": sentence(3, 800 + index)} for index in range(6)])
-    return {"pseudo_labels": {"beams": 1, "unlabelled_file": more}}
+    return {"pseudo_labels": {"num_beams": 1, "unlabelled_file": more}}
 
 
 @pytest.fixture(scope="module")

@@ -10,7 +10,7 @@ from tiny_translation_run import BEAMS, LABELS_ALONE, STUDENT, pairs, run
 from tiny_translator import in_german, make_tokenizer, sentence
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokenizerFast
 
-from tinybert_hf.data import demo_translation
+from tinybert_hf.data.demo_translation import demo_translation
 from tinybert_hf.data.generation import translate_texts
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq
 from tinybert_hf.recipes import stages
@@ -48,7 +48,7 @@ def test_a_run_learns_the_teachers_translations_and_leaves_a_student(
     # What the student has seen is what the teacher writes; what the baseline has seen are the references.
     teacher, tokenizer = AutoModelForSeq2SeqLM.from_pretrained(translator), AutoTokenizer.from_pretrained(translator)
     sources = [pair["en"] for pair in pairs()]
-    written = [best for (best,) in translate_texts(teacher, tokenizer, sources, beams=BEAMS)]
+    written = [best for (best,) in translate_texts(teacher, tokenizer, sources, num_beams=BEAMS)]
     kept = report.pseudo_labels["references"]["rows_written"]
     seen = texts(learned["student"]["rows"], tokenizer)
     assert len(seen) == kept
@@ -85,7 +85,7 @@ def test_a_run_learns_the_teachers_translations_and_leaves_a_student(
 
 def test_references_and_unlabelled_text_are_learned_too(work: Path, translator: str, learned: dict[str, Any]) -> None:
     more = [{"text": sentence(2, 900 + index)} for index in range(9)] + [{"text": " "}]
-    labels = {"beams": 1, "references": True, "unlabelled_file": write_rows(work / "more.jsonl", more)}
+    labels = {"num_beams": 1, "references": True, "unlabelled_file": write_rows(work / "more.jsonl", more)}
     labels["unlabelled_column"] = "text"
     report, printed = run(work, translator, pseudo_labels=labels, baseline=None)
     seen = texts(learned["student"]["rows"], make_tokenizer())

@@ -33,7 +33,7 @@ def recipe(
 ) -> Recipe:
     """From random weights: a start from the teacher looks at the training rows alone."""
     folder.mkdir(exist_ok=True)
-    student = {"preset": "4l-312d", "overrides": tiny_run.STUDENT, "start": "random"}
+    student = {"preset": "4l-312d", "overrides": tiny_run.STUDENT, "init": "random"}
     mapping = tiny.recipe_mapping(folder, model, student=student, baseline=None, **changes)
     return build(Recipe, {**mapping, "data": {**mapping["data"], **(data or {})}})
 

@@ -99,7 +99,7 @@ def general_body(run: Mapping[str, Any], name: str) -> Iterator[str]:
     masked = f", {text['masked_share']:.0%} of the tokens masked" if text["masked_share"] else ""
     yield (
         f"Text: {escaped(source)}; {counted(corpus['train_tokens'], 'token')} in "
-        f"{counted(corpus['train_blocks'], 'block')} of up to {counted(text['block_length'], 'token')}{masked}. "
+        f"{counted(corpus['train_blocks'], 'block')} of up to {counted(text['block_size'], 'token')}{masked}. "
         f"{_start(recipe['student'])}"
     )
     yield ""
@@ -119,7 +119,7 @@ def general_body(run: Mapping[str, Any], name: str) -> Iterator[str]:
 def _start(student: Mapping[str, Any]) -> str:
     if student["model"] is not None:
         return f"It began as {named(student['model'])}."
-    return "It began at random." if student["start"] == "random" else "It began as its teacher, projected down."
+    return "It began at random." if student["init"] == "random" else "It began as its teacher, projected down."
 
 
 # The model card of a folder, from its run.json and its configuration: nothing in it is typed by hand.
@@ -311,7 +311,8 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
 
     data = run["recipe"]["data"]
     hub = hub_dataset(run)
-    measured = [(data["validation_file"], data["validation_split"] if hub else None, run["metrics"]["student"])]
+    split = _held_out(data, data["train_split"]) or data["validation_split"] if hub else None
+    measured = [(data["validation_file"], split, run["metrics"]["student"])]
     for part, own in run["metrics"]["student"].get("further", {}).items():
         # Rows of files have no split, but would be taken for the others without a name of their own.
         split = data["further_validation"].get(part) if hub else part
@@ -329,6 +330,12 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
                     metric_name=name.replace("_", " ") if name.startswith("f1_") else None,
                     metric_value=round(value, 4),
                 )
+
+
+def _held_out(data: Mapping[str, Any], rows: str) -> str | None:
+    """The share of the training rows that was measured on; None where there were validation rows."""
+    share = data["validation_split"]
+    return None if isinstance(share, str) else f"{100 * share:g} % of {rows}, held out"
 
 
 def _head(subject: Subject, run: Mapping[str, Any]) -> Iterator[str]:
@@ -368,7 +375,8 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     said = latency_in_words(run["costs"], run["device"])
     yield from filter(None, [said])
     yield _kept(run)
-    rows = _named_rows(data["validation_file"]) or data["dataset"]
+    held_out = _held_out(data, _named_rows(data["train_file"]) or data["dataset"] or "the training rows")
+    rows = held_out or _named_rows(data["validation_file"]) or data["dataset"]
     yield f"Measured on {escaped(rows or 'the validation rows')}, one seed ({recipe['seed']})."
     yield ""
     yield "## How it was made"
@@ -392,7 +400,7 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
         also = " and the references" if recipe["pseudo_labels"]["references"] else ""
         yield (
             f"Its targets are the teacher's translations of the training rows "
-            f"({counted(recipe['pseudo_labels']['beams'], 'beam')}){also}: sequence-level distillation."
+            f"({counted(recipe['pseudo_labels']['num_beams'], 'beam')}){also}: sequence-level distillation."
         )
     if run.get("pruning"):
         yield _pruning(run["pruning"], run["metrics"], run["main_metric"])
@@ -459,7 +467,7 @@ def _start_of(student: Mapping[str, Any]) -> str:
     """Where the weights before the first step came from."""
     if student["model"] is not None:
         return f"It began as {named(student['model'])}."
-    start = {"teacher": "as its teacher, projected down", "random": "at random"}.get(student["start"])
+    start = {"teacher": "as its teacher, projected down", "random": "at random"}.get(student["init"])
     return f"It began {start}." if start else ""
 
 
@@ -514,6 +522,8 @@ def eval_results_of(folder: str | Path) -> str | None:
         return None
     data = run["recipe"]["data"]
     main = run["main_metric"]
+    if _held_out(data, name):  # these rows are no split of the dataset
+        return None
     if not math.isfinite(run["metrics"]["student"][main]):
         return None
     entry = EvalResultEntry(

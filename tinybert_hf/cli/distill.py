@@ -2,68 +2,43 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import copy
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import asdict, replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinybert_hf.cli.options import (
-    GENERAL_RECIPE,
-    Bf16,
-    BlockLength,
-    Corpus,
-    CorpusCache,
-    Cpu,
-    Dataset,
-    DatasetConfig,
-    Epochs,
-    LabelColumn,
-    LabelNames,
-    LabelSeparator,
-    MaskedLm,
-    MaxLength,
-    OutputDir,
-    ProblemType,
-    Seed,
-    SourceColumn,
-    Streaming,
-    TagsColumn,
-    TargetColumn,
-    TextColumn,
-    TextPairColumn,
-    TokensColumn,
-    TrainFile,
-    UnlabelledColumn,
-    UnlabelledFile,
-    ValidationFile,
-    above_zero,
-    choose_columns,
-    corpus_overrides,
-    data_overrides,
-    joint_overrides,
-    model_overrides,
-    of_the_task,
-    phase_overrides,
-    recipe_names,
-    training_overrides,
-)
+from tinybert_hf.cli.options import OPTIONS, choose_columns, fields_of, paths_of, preset_names, recipe_names, takes
 from tinybert_hf.cli.screen import AsJson, answers_failures, check_recipe_early, opens_models, print_json, said_aside
 from tinybert_hf.errors import TinyBertError
 
 if TYPE_CHECKING:
-    from collections.abc import Collection
-
     from tinybert_hf.recipes.schema import Recipe
 
 DEFAULT_RECIPE, TRANSLATION_RECIPE, WORDS_RECIPE = "text-classification", "translation", "ner"
-_MODELS = "Models"
-_TRAINING = "Training"
+GENERAL_RECIPE = "general"
+_TEXT = ("corpus", "dataset", "dataset_config", "streaming", "block_size", "masked_lm", "corpus_cache")
+# What most runs are told stands first; the rest at the end.
+_USUAL = (
+    *("teacher", "finetune_teacher", "student"),
+    *("train_file", "validation_file", "validation_split", "text_column", "label_column"),
+    *("epochs", "learning_rate", "batch_size", "bf16", "output_dir", "seed", "set"),
+)
+_FURTHER = (
+    *("teacher_weights", "init", "text_pair_column", "label_names", "label_separator", "problem_type"),
+    *("source_column", "target_column", "tokens_column", "tags_column", "unlabelled_file", "unlabelled_column"),
+    *("max_length", "augment", "augmentation_model", *_TEXT, "teacher_epochs", "baseline", "baseline_epochs"),
+    *("prune_vocabulary", "cpu"),
+)
 
 
 @answers_failures
+@takes(*_USUAL, further=_FURTHER)
 def distill(
+    given: Mapping[str, Any],
     recipe: Annotated[
         str | None,
         typer.Argument(
@@ -71,152 +46,6 @@ def distill(
             "text-classification, translation where --source-column or --target-column is given, or ner where "
             "--tokens-column or --tags-column is; with --corpus: general.",
             autocompletion=recipe_names,
-        ),
-    ] = None,
-    teacher: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder or Hub id of the model to learn from, fine-tuned for your task.", rich_help_panel=_MODELS
-        ),
-    ] = None,
-    finetune_teacher: Annotated[
-        bool,
-        typer.Option(
-            "--finetune-teacher",
-            help="The teacher is pretrained only: fine-tune it on the training rows first.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = False,
-    further_teacher: Annotated[
-        list[str] | None,
-        typer.Option(
-            help="One more model to learn from at the same time, fine-tuned on the same labels; any number of times.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = None,
-    teacher_weights: Annotated[
-        str | None,
-        typer.Option(
-            metavar="NUMBER,NUMBER,...",
-            help="How much each teacher counts: --teacher first, then each --further-teacher. Default: all the same.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = None,
-    student: Annotated[
-        str | None,
-        typer.Option(
-            help="A preset (4l-312d, 6l-768d, seq2seq-6-2-256d, ...), or folder or Hub id of a TinyBERT. Translation, "
-            "not given: the first translator that is smaller and faster than the teacher.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = None,
-    start: Annotated[
-        str | None,
-        typer.Option(
-            metavar="teacher|random",
-            help="Where the first weights of a student from a preset come from. Translators: random only.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = None,
-    train_file: TrainFile = None,
-    validation_file: ValidationFile = None,
-    text_column: TextColumn = None,
-    text_pair_column: TextPairColumn = None,
-    label_column: LabelColumn = None,
-    label_names: LabelNames = None,
-    label_separator: LabelSeparator = None,
-    problem_type: ProblemType = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    tokens_column: TokensColumn = None,
-    tags_column: TagsColumn = None,
-    unlabelled_file: UnlabelledFile = None,
-    unlabelled_column: UnlabelledColumn = None,
-    max_length: MaxLength = None,
-    augment: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            metavar="COPIES",
-            help="Learn from so many copies of each row too, with other words and without its label.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    augmentation_model: Annotated[
-        str | None,
-        typer.Option(
-            help="Folder or Hub id of the masked-LM that finds these words. Default: the teacher, or its embeddings.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = None,
-    corpus: Corpus = None,
-    dataset: Dataset = None,
-    dataset_config: DatasetConfig = None,
-    streaming: Streaming = False,
-    block_length: BlockLength = None,
-    masked_lm: MaskedLm = False,
-    corpus_cache: CorpusCache = None,
-    epochs: Annotated[
-        float | None,
-        typer.Option(
-            callback=above_zero,
-            help="Epochs of each phase of the distillation. A baseline gets as many as all phases together, unless "
-            "--baseline-epochs says otherwise; the fine-tuning of a teacher keeps its own (--teacher-epochs).",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    teacher_epochs: Annotated[
-        float | None,
-        typer.Option(
-            callback=above_zero,
-            help="Epochs of a teacher that is fine-tuned first. Default: the recipe's, else 3, and more where rows "
-            "are few, up to 10.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    baseline_epochs: Annotated[
-        float | None,
-        typer.Option(
-            callback=above_zero,
-            help="Epochs of the student that is trained without the teacher. Default: the recipe's, else as many as "
-            "all phases together would take of the rows with labels; with --epochs, as many as all phases.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    batch_size: Annotated[
-        int | None,
-        typer.Option(
-            min=1,
-            help="Rows of a step, in every training of the run; fewer where memory is short.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    baseline: Annotated[
-        bool | None,
-        typer.Option(
-            help="Also train the student without the teacher, to compare. Default: as the recipe says.",
-            rich_help_panel=_TRAINING,
-        ),
-    ] = None,
-    prune_vocabulary: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="FILE|train",
-            help="Afterwards, leave out the word pieces that this text does not use: a file (.txt, .jsonl, .csv, ...; "
-            "any number of times), or train for the training rows. --set prune_vocabulary.margin=... and so on.",
-            rich_help_panel=_MODELS,
-        ),
-    ] = None,
-    bf16: Bf16 = False,
-    output_dir: OutputDir = None,
-    seed: Seed = None,
-    cpu: Cpu = False,
-    assignments: Annotated[
-        list[str] | None,
-        typer.Option(
-            "--set",
-            metavar="PATH=VALUE",
-            help="Any field of the recipe, any number of times: phases.0.learning_rate=1e-4. Wins over the options.",
         ),
     ] = None,
     dry_run: Annotated[
@@ -229,78 +58,68 @@ def distill(
 
     `tinybert distill demo` needs nothing but this package.
 
-    What no option says is as the recipe says: --dry-run shows the whole run.
+    What no option says is as the recipe says: --dry-run shows the whole run, and docs/commands.md has every option.
 
     A run that was stopped goes on with the same command.
     """
     from tinybert_hf.cli.screen import quiet_libraries
-    from tinybert_hf.recipes.loader import load_recipe
 
-    if recipe is None and train_file is None and not (corpus or dataset):
+    resolved = _resolved(recipe, given)
+    quiet_libraries()
+    others = [one.model for one in resolved.further_teachers]
+    if resolved.augmentation is not None and resolved.augmentation.model is not None:
+        others.append(resolved.augmentation.model)
+    with _names(recipe), opens_models(resolved.teacher.model, *others, resolved.student.model), said_aside(as_json):
+        result = _planned(resolved) if dry_run else _carried_out(resolved)
+    if as_json:
+        print_json(result)
+
+
+def _resolved(recipe: str | None, given: Mapping[str, Any]) -> Recipe:
+    """The recipe with all that was given; it is read once."""
+    from tinybert_hf.recipes.loader import build_recipe, changed_recipe, read_recipe
+
+    name = recipe or _recipe_of(given)
+    mapping, assignments = read_recipe(name), given.get("set", [])
+    overrides = recipe_overrides(name, mapping, given)
+    baseline = given.get("baseline") is True
+    with _names(recipe):
+        mapping = changed_recipe(mapping, name, overrides, assignments)
+        check_recipe_early(mapping)
+    if baseline and mapping.get("baseline") is None:
+        mapping["baseline"] = {}
+    return _with_columns(build_recipe(mapping, name), [*fields_of(given, "data"), *_data_fields(assignments)])
+
+
+def _recipe_of(given: Mapping[str, Any]) -> str:
+    """The recipe that goes by itself with what was given."""
+    if given.keys() & set(_TEXT):
+        return GENERAL_RECIPE
+    if "train_file" not in given:
         raise typer.BadParameter(
             "give a recipe (`tinybert recipes` lists them, `demo` needs no data) or --train-file and --validation-file"
         )
-    of_text = corpus_overrides(corpus, dataset, dataset_config, streaming, block_length, masked_lm, corpus_cache)
-    usual = DEFAULT_RECIPE if source_column is None and target_column is None else TRANSLATION_RECIPE
-    of_words = tokens_column is not None or tags_column is not None
-    name = recipe or (GENERAL_RECIPE if of_text else WORDS_RECIPE if of_words else usual)
-    given = data_overrides(
-        train_file,
-        validation_file,
-        text_column,
-        text_pair_column,
-        label_column,
-        max_length,
-        label_names,
-        source_column,
-        target_column,
-        tokens_column,
-        tags_column,
-        label_separator,
-        problem_type,
-    )
-    overrides: dict[str, Any] = {f"data.{field}": value for field, value in given.items()}
-    overrides |= {f"training_arguments.{field}": value for field, value in training_overrides(cpu, bf16).items()}
-    unlabelled = {"unlabelled_file": unlabelled_file, "unlabelled_column": unlabelled_column}
-    overrides |= {f"pseudo_labels.{field}": value for field, value in unlabelled.items() if value is not None}
-    augmentation = {"copies": augment, "model": augmentation_model}
-    overrides |= {f"augmentation.{field}": value for field, value in augmentation.items() if value is not None}
-    overrides |= model_overrides(teacher, finetune_teacher, student, start)
-    overrides |= joint_overrides(further_teacher or [], teacher_weights)
-    if prune_vocabulary:
-        overrides["prune_vocabulary.corpus"] = prune_vocabulary
-    if baseline is False:
-        overrides["baseline"] = None
-    overrides = of_the_task(name, overrides | of_text)
-    wanted = Epochs(epochs, teacher_epochs, baseline_epochs)
-    overrides |= phase_overrides(name, overrides, wanted, batch_size, with_baseline=baseline is True)
-    overrides |= {field: value for field, value in (("seed", seed), ("output_dir", output_dir)) if value is not None}
-    with _names(recipe):
-        check_recipe_early(name, overrides, assignments or ())
-    resolved = load_recipe(name, overrides, assignments or (), with_baseline=baseline is True)
-    resolved = _with_columns(resolved, [*given, *_data_fields(assignments or ())])
-    quiet_libraries()
-    further = [one.model for one in resolved.further_teachers]
-    if resolved.augmentation is not None and resolved.augmentation.model is not None:
-        further.append(resolved.augmentation.model)
-    with _names(recipe), opens_models(resolved.teacher.model, *further, resolved.student.model):
-        if dry_run:
-            from tinybert_hf.recipes.plan import make_plan
-            from tinybert_hf.recipes.report import describe_plan
-            from tinybert_hf.recipes.run import check_teachers
+    if given.keys() & {"tokens_column", "tags_column"}:
+        return WORDS_RECIPE
+    return TRANSLATION_RECIPE if given.keys() & {"source_column", "target_column"} else DEFAULT_RECIPE
 
-            with said_aside(as_json):
-                plan = make_plan(resolved)
-                check_teachers(plan)
-                print(describe_plan(plan))
-            result = asdict(resolved)
-        else:
-            from tinybert_hf.recipes.run import run_recipe
 
-            with said_aside(as_json):
-                result = asdict(run_recipe(resolved))
-    if as_json:
-        print_json(result)
+def _planned(recipe: Recipe) -> dict[str, Any]:
+    """Say what the run would be; the recipe as plain values."""
+    from tinybert_hf.recipes.plan import make_plan
+    from tinybert_hf.recipes.report import describe_plan
+    from tinybert_hf.recipes.run import check_teachers
+
+    plan = make_plan(recipe)
+    check_teachers(plan)
+    print(describe_plan(plan))
+    return asdict(recipe)
+
+
+def _carried_out(recipe: Recipe) -> dict[str, Any]:
+    from tinybert_hf.recipes.run import run_recipe
+
+    return asdict(run_recipe(recipe))
 
 
 @contextmanager
@@ -325,3 +144,190 @@ def _with_columns(recipe: Recipe, named: Collection[str]) -> Recipe:
     if recipe.task != DEFAULT_RECIPE:
         return recipe
     return replace(recipe, data=choose_columns(recipe.data, named))
+
+
+# What the options change in a recipe, and what does not belong to its task.
+
+# Fields of other tasks, each with its option, and what to say instead.
+_REFUSED = {
+    "data.train_file": ("--train-file", "its text is given with --corpus"),
+    "data.validation_split": ("--validation-split", "its held-out text is given with --validation-file"),
+    "data.max_length": ("--max-length", "its length is that of a block, --block-size"),
+    "data.problem_type": ("--problem-type", "plain text has no labels"),
+    "teacher.finetune": ("--finetune-teacher", "there are no labels to fine-tune a teacher on"),
+    "further_teachers": ("a second --teacher", "it has one teacher"),
+    **{
+        f"data.{name}": (f"--{name.replace('_', '-')}", "plain text has no such column")
+        for name in (
+            *("text_pair_column", "label_column", "label_names", "label_separator"),
+            *("source_column", "target_column"),
+        )
+    },
+    **{
+        f"pseudo_labels.{name}": (f"--{name.replace('_', '-')}", "its text is given with --corpus")
+        for name in ("unlabelled_file", "unlabelled_column")
+    },
+}
+
+
+def of_the_task(recipe: str, mapping: Mapping[str, Any], overrides: Mapping[str, Any]) -> dict[str, Any]:
+    """The changes to a recipe under the names of its task; what is of another task is refused.
+
+    Args:
+        recipe: name or file.
+        mapping: of the recipe.
+        overrides: by dotted path, of all options.
+
+    Raises:
+        BadParameter: an option does not belong to the task; naming both.
+    """
+    changed = dict(overrides)
+    if mapping.get("task") != GENERAL_RECIPE:
+        for name, option in OPTIONS.items():
+            if option.path in changed and option.path.startswith("corpus."):
+                task = mapping.get("task", "text-classification")
+                raise typer.BadParameter(
+                    f"--{name.replace('_', '-')} is for plain text (tinybert distill general), and the task of "
+                    f"{recipe} is {task}."
+                )
+        return changed if mapping.get("task") == "translation" else _unlabelled_rows(changed)
+    for path, (flag, reason) in _REFUSED.items():
+        if changed.get(path) is not None:
+            raise typer.BadParameter(f"{flag} does not belong to a general distillation: {reason}.")
+    if "data.validation_file" in changed:
+        changed["corpus.validation_files"] = (changed.pop("data.validation_file"),)
+    if "data.text_column" in changed:
+        changed["corpus.text_column"] = changed.pop("data.text_column")
+    if "corpus.masked_share" in changed:
+        phases = mapping.get("phases")
+        for index in range(len(phases) if isinstance(phases, list) else 0):
+            changed[f"phases.{index}.label_loss_weight"] = 1.0
+    return changed
+
+
+def _unlabelled_rows(changed: dict[str, Any]) -> dict[str, Any]:
+    """The file without labels under the name that it has where nothing is translated."""
+    if "pseudo_labels.unlabelled_column" in changed:
+        raise typer.BadParameter(
+            "--unlabelled-column is for translation. Here the file of --unlabelled-file has its texts in columns of "
+            "the same names as the training rows (--text-column, --text-pair-column, --tokens-column)."
+        )
+    if "pseudo_labels.unlabelled_file" in changed:
+        changed["data.unlabelled_file"] = changed.pop("pseudo_labels.unlabelled_file")
+    return changed
+
+
+def recipe_overrides(recipe: str, mapping: dict[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a recipe that options have set, by dotted path.
+
+    Args:
+        recipe: name or file.
+        mapping: of the recipe, as it was read.
+        given: options of `OPTIONS`, by name.
+
+    Raises:
+        BadParameter: options that do not go together, or do not belong to the recipe.
+    """
+    overrides = paths_of(given) | model_overrides(given)
+    for path in ("corpus.files", "prune_vocabulary.corpus"):
+        if path in overrides:
+            overrides[path] = tuple(overrides[path])
+    if given.get("baseline") is False:
+        overrides["baseline"] = None
+    overrides = of_the_task(recipe, mapping, overrides)
+    return overrides | phase_overrides(mapping, overrides, given)
+
+
+def model_overrides(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What --teacher (the first is the main one), --teacher-weights, --finetune-teacher, --student change."""
+    teachers = given.get("teacher", [])
+    overrides = joint_overrides(teachers[1:], given.get("teacher_weights"))
+    if teachers:  # in place of one that the recipe would make or fine-tune
+        overrides |= {"teacher.model": teachers[0], "teacher.config": None, "teacher.finetune": None}
+    if "finetune_teacher" in given:
+        overrides["teacher.finetune"] = {}
+    if "student" in given:
+        student = given["student"]
+        is_model = (Path(student).exists() or "/" in student) and student not in preset_names()
+        overrides |= {"student.model": student if is_model else None, "student.preset": None if is_model else student}
+        overrides["student.overrides"] = {}
+    return overrides
+
+
+def joint_overrides(further: list[str], weights: str | None) -> dict[str, Any]:
+    """The further teachers, and how much each teacher counts."""
+    if weights is None:
+        return {"further_teachers": [{"model": model} for model in further]} if further else {}
+    if not further:
+        raise typer.BadParameter(
+            "--teacher-weights goes with several --teacher. To change the weights of a recipe: "
+            "--set teacher.weight=2 --set further_teachers.0.weight=1"
+        )
+    given = [text.strip() for text in weights.split(",")]
+    if len(given) != 1 + len(further):
+        raise typer.BadParameter(
+            f"--teacher-weights {weights!r} has {len(given)} numbers, and there are {1 + len(further)} teachers: one "
+            "for each --teacher, separated by commas"
+        )
+    teachers = [{"model": model, "weight": weight} for model, weight in zip(further, given[1:], strict=True)]
+    return {"teacher.weight": given[0], "further_teachers": teachers}
+
+
+def phase_overrides(
+    mapping: Mapping[str, Any], overrides: Mapping[str, Any], given: Mapping[str, Any]
+) -> dict[str, Any]:
+    """Every phase gets the epochs, the batch size and the learning rate, and what is compared with the phases follows.
+
+    The baseline gets the epochs of all phases together, since the two are to see equally many rows, unless it is
+    given epochs of its own. The fine-tuning of a teacher is another training and has only epochs of its own. The batch
+    size holds for the baseline and for the fine-tuning of a teacher too, which need as much memory.
+
+    Args:
+        mapping: of the recipe; unchanged.
+        overrides: the changes by the other options, by dotted path.
+        given: epochs, teacher_epochs, baseline_epochs, learning_rate, batch_size and baseline, where they were given.
+
+    Returns:
+        Further changes by dotted path.
+
+    Raises:
+        RecipeError: a change that leads nowhere.
+        BadParameter: epochs of a training that the run does not have.
+    """
+    wanted = {name: given[name] for name in ("epochs", "batch_size") if name in given}
+    of_phases = wanted | {name: given[name] for name in ("learning_rate",) if name in given}
+    if not of_phases and not given.keys() & {"teacher_epochs", "baseline_epochs"}:
+        return {}
+    from tinybert_hf.recipes.loader import set_value
+
+    now = copy.deepcopy(dict(mapping))
+    for path, value in overrides.items():
+        set_value(now, path, value)
+    changed: dict[str, Any] = {}
+    phases = now.get("phases")
+    if phases is None and of_phases:
+        from tinybert_hf.recipes.schema import Recipe
+
+        phases = [{"name": phase.name} for phase in Recipe.phases]  # the default of the field
+        changed["phases"] = phases
+    if of_phases and not isinstance(phases, list):
+        return {}  # the loader says what is wrong with them
+    for index in range(len(phases or ())):
+        changed |= {f"phases.{index}.{name}": value for name, value in of_phases.items()}
+    if given.get("baseline") or now.get("baseline") is not None:
+        changed |= {f"baseline.{name}": value for name, value in wanted.items()}
+        if "epochs" in given:
+            changed["baseline.epochs"] = None  # as many as all phases together, whatever --set says of one
+        if "baseline_epochs" in given:
+            changed["baseline.epochs"] = given["baseline_epochs"]
+    elif "baseline_epochs" in given:
+        raise typer.BadParameter("--baseline-epochs: this run has no baseline; add one with --baseline")
+    teacher = now.get("teacher")
+    own = {"batch_size": given.get("batch_size"), "epochs": given.get("teacher_epochs")}
+    if isinstance(teacher, Mapping) and teacher.get("finetune") is not None:
+        changed |= {f"teacher.finetune.{name}": value for name, value in own.items() if value is not None}
+    elif own["epochs"] is not None:
+        raise typer.BadParameter(
+            "--teacher-epochs: no teacher is fine-tuned in this run; a pretrained one is with --finetune-teacher"
+        )
+    return changed

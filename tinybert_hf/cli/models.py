@@ -3,28 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinybert_hf.cli.options import (
-    Cpu,
-    LabelColumn,
-    LabelNames,
-    MaxLength,
-    SourceColumn,
-    TagsColumn,
-    TargetColumn,
-    TextColumn,
-    TextPairColumn,
-    TokensColumn,
-    data_overrides,
-    names_of,
-    trained_with,
-    zero_or_more,
-)
+from tinybert_hf.cli.options import fields_of, takes, trained_with, validation_settings, zero_or_more
 from tinybert_hf.cli.screen import AsJson, answers_failures, check_row_files, opens_models, print_json
 from tinybert_hf.messages import counted
 
@@ -43,7 +29,9 @@ _MODEL = "Model"
 
 
 @answers_failures
+@takes("label_names")
 def convert(
+    given: Mapping[str, Any],
     checkpoint: Annotated[
         str, typer.Argument(help="Folder, weights file beside its config.json, or Hub id of the checkpoint.")
     ],
@@ -56,7 +44,6 @@ def convert(
             rich_help_panel=_MODEL,
         ),
     ] = None,
-    label_names: LabelNames = None,
     lower_case: Annotated[
         bool | None,
         typer.Option(
@@ -88,7 +75,7 @@ def convert(
         checkpoint,
         output_dir,
         head=head,
-        label_names=None if label_names is None else names_of(label_names),
+        label_names=fields_of(given, "data").get("label_names"),
         lower_case=lower_case,
         allow_missing=allow_missing,
         allow_unexpected=allow_unexpected,
@@ -192,8 +179,19 @@ def prune_vocabulary(
 EXIT_LOST_TOO_MUCH = 3
 
 
+def _formats() -> list[str]:
+    from tinybert_hf.conversion.export import FORMATS
+
+    return list(FORMATS)
+
+
 @answers_failures
+@takes(
+    *("text_column", "text_pair_column", "label_column", "source_column", "target_column"),
+    *("tokens_column", "tags_column", "max_length"),
+)
 def export(
+    given: Mapping[str, Any],
     model: Annotated[
         str, typer.Argument(help="Folder or Hub id of an encoder with any head or none, or of a translator.")
     ],
@@ -201,6 +199,7 @@ def export(
         str,
         typer.Option(
             metavar="FORMAT",
+            autocompletion=_formats,
             help="onnx or onnx-int8 (pip extra onnx), openvino (extra openvino), tflite (extra tflite), or bert.",
         ),
     ],
@@ -223,7 +222,7 @@ def export(
             rich_help_panel="Data",
         ),
     ] = None,
-    allowed_loss: Annotated[
+    max_metric_drop: Annotated[
         float,
         typer.Option(
             callback=zero_or_more,
@@ -232,14 +231,6 @@ def export(
             rich_help_panel="Run",
         ),
     ] = 0.5,
-    text_column: TextColumn = None,
-    text_pair_column: TextPairColumn = None,
-    label_column: LabelColumn = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    tokens_column: TokensColumn = None,
-    tags_column: TagsColumn = None,
-    max_length: MaxLength = None,
     as_json: AsJson = False,
 ) -> None:
     """Export a model to a format that other programs run: ONNX in fp32 or int8, OpenVINO, TensorFlow
@@ -252,16 +243,6 @@ def export(
 
     format_named(to)
     check_row_files(validation_file)
-    columns = {
-        "text_column": text_column,
-        "text_pair_column": text_pair_column,
-        "label_column": label_column,
-        "source_column": source_column,
-        "target_column": target_column,
-        "tokens_column": tokens_column,
-        "tags_column": tags_column,
-        "max_length": max_length,
-    }
     with opens_models(model):
         from tinybert_hf.cli.screen import quiet_libraries
         from tinybert_hf.conversion.export import export_model
@@ -271,8 +252,8 @@ def export(
             model,
             output_dir or f"{_local(model)}-{to}",
             to,
-            validation=None if validation_file is None else _settings(model, validation_file, columns),
-            allowed_loss=allowed_loss,
+            validation=_settings(model, validation_file, fields_of(given, "data")) if validation_file else None,
+            max_metric_drop=max_metric_drop,
             overwrite=overwrite,
             progress=lambda line: typer.echo(line, err=True),
         )
@@ -305,11 +286,10 @@ def _local(model: str) -> str:
 
 def _settings(model: str, file: str, columns: dict[str, Any]) -> DataSettings:
     """Where the validation rows are, as for `tinybert evaluate`."""
-    from tinybert_hf.cli.options import validation_settings
     from tinybert_hf.evaluation import holds_translator, task_of_checkpoint
 
     task = None if holds_translator(model) else task_of_checkpoint(model)
-    return validation_settings(task, trained_with(model), data_overrides(validation_file=file, **columns))
+    return validation_settings(task, trained_with(model), {"validation_file": file, **columns})
 
 
 # `tinybert augment`: a file with copies of its rows in which some words are replaced.
@@ -320,7 +300,9 @@ _RUN = "Run"
 
 
 @answers_failures
+@takes("copies", "probability", "candidates", "cpu")
 def augment(
+    given: Mapping[str, Any],
     train_file: Annotated[
         str,
         typer.Option(help="Rows: .jsonl, .json, .csv, .tsv, .parquet, also .gz.", rich_help_panel=_DATA),
@@ -349,12 +331,6 @@ def augment(
     max_rows: Annotated[
         int | None, typer.Option(min=1, help="Take only the first rows.", rich_help_panel=_DATA)
     ] = None,
-    copies: Annotated[int, typer.Option(min=1, help="Copies of each row.", rich_help_panel=_WORDS)] = 20,
-    probability: Annotated[
-        float,
-        typer.Option(help="With which a word is replaced; stop words never are.", rich_help_panel=_WORDS),
-    ] = 0.4,
-    candidates: Annotated[int, typer.Option(min=1, help="Words that one is drawn from.", rich_help_panel=_WORDS)] = 15,
     glove: Annotated[
         str | None,
         typer.Option(
@@ -390,7 +366,6 @@ def augment(
     shard_rows: Annotated[
         int, typer.Option(min=1, help="Rows of a shard: a stop loses one at most.", rich_help_panel=_RUN)
     ] = 500,
-    cpu: Cpu = False,
     dry_run: Annotated[
         bool,
         typer.Option("--dry-run", help="Count the rows and show a few copies; write nothing.", rich_help_panel=_RUN),
@@ -409,7 +384,9 @@ def augment(
     from tinybert_hf.data.augmentation import FileToAugment, check_output, read_rows
     from tinybert_hf.data.augmentation_words import ReplacementSettings
 
-    settings = ReplacementSettings(copies, probability, candidates, seed, max_length, context)
+    settings = ReplacementSettings(
+        seed=seed, max_length=max_length, context=context, **fields_of(given, "augmentation")
+    )
     file = FileToAugment(train_file, text_column, text_pair_column, max_rows, shard_rows)
     quiet_libraries()
     # What is wrong with the rows is said before a large model is fetched.
@@ -417,7 +394,8 @@ def augment(
     check_output(output)
     if not dry_run:
         check_writable(output)
-    source = _open(model, neighbours_only=neighbours_only, glove=glove, batch_size=batch_size, cpu=cpu)
+    on_cpu = "cpu" in given
+    source = _open(model, neighbours_only=neighbours_only, glove=glove, batch_size=batch_size, cpu=on_cpu)
     for note in source.notes:
         typer.echo(f"Note: {note}", err=True)
     if dry_run:

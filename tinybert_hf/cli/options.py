@@ -2,19 +2,34 @@
 
 from __future__ import annotations
 
+import ast
 import csv
+import functools
+import inspect
 import json
-from collections.abc import Collection, Mapping
+import types
+from collections.abc import Callable, Collection, Mapping, Sequence
+from dataclasses import fields
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, NamedTuple
+from types import MappingProxyType
+from typing import TYPE_CHECKING, Annotated, Any, NamedTuple, get_args, get_origin, get_type_hints
 
 import typer
 
+from tinybert_hf.data.settings import (
+    BEST,
+    NEAREST,
+    PROBLEM_TYPES,
+    CopySettings,
+    CorpusSettings,
+    DataSettings,
+    SearchSettings,
+)
 from tinybert_hf.errors import TinyBertError, check_number
+from tinybert_hf.training.settings import FinetuneSettings, PhaseSchedule
 
 if TYPE_CHECKING:
     from tinybert_hf.checkpoints.card_parts import CardSettings
-    from tinybert_hf.data import DataSettings
 
 
 # What the shell offers for a value: nothing is imported for it but the standard library.
@@ -26,11 +41,23 @@ def recipe_names() -> list[str]:
     return sorted(file.stem for file in folder.glob("*.yaml"))
 
 
+def preset_names() -> list[str]:
+    """The shapes of a student, read from the file that has them: importing it would load torch."""
+    file = Path(__file__).parent.parent / "model" / "configuration_tinybert.py"
+    for one in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(one, ast.AnnAssign) and ast.unparse(one.target) == "PRESETS" and isinstance(one.value, ast.Dict):
+            return [str(key.value) for key in one.value.keys if isinstance(key, ast.Constant)]
+    return []
+
+
 # The options that several commands share.
 
 _DATA = "Data"
 _RUN = "Run"
 _TRAINING = "Training"
+_MODELS = "Models"
+_PANEL = "Text of a general distillation"
+USUAL_MASKED_SHARE = 0.15
 
 
 def above_zero(value: float | None) -> float | None:
@@ -69,159 +96,375 @@ def task_name(value: str | None) -> str | None:
 
 def problem_type_name(value: str | None) -> str | None:
     """The name of a problem type, if there is such."""
-    from tinybert_hf.data.settings import PROBLEM_TYPES
-
     if value is None or value in PROBLEM_TYPES:
         return value
     raise typer.BadParameter(f"there is no problem type {value!r}; known are {', '.join(PROBLEM_TYPES)}")
 
 
-Task = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME",
-        callback=task_name,
-        help="What the model is to do: text-classification; ner (token-classification): a tag for each word; qa "
-        "(question-answering): rows with question, context and answers. Not given: text-classification, or ner where "
-        "--tokens-column or --tags-column is given.",
-        rich_help_panel=_TRAINING,
+_NO_ACCELERATOR = "Use no accelerator."
+Cpu = Annotated[bool, typer.Option("--cpu", help=_NO_ACCELERATOR, rich_help_panel=_RUN)]
+
+
+class Option(NamedTuple):
+    """An option that several commands have, or that sets a field of a recipe.
+
+    Attributes:
+        kind: of its value; bool: it is given or not; tuple: it is given any number of times.
+        help: what it means.
+        panel: of the help of a command.
+        path: of the field in a recipe; None: several fields follow from it, see `recipe_overrides`.
+        value: of the field; None: what was given.
+        more: for `typer.Option`.
+        unset: what it has where it is not given; None: a recipe says it.
+    """
+
+    kind: Any
+    help: str
+    panel: str
+    path: str | None = None
+    value: Callable[[Any], Any] | None = None
+    more: Mapping[str, Any] = MappingProxyType({})
+    unset: Any = None
+
+    @property
+    def default(self) -> Any:
+        """What it has where it is not given."""
+        return False if self.kind is bool and "flags" not in self.more else self.unset
+
+    def parameter(self, name: str, panel: str | None) -> inspect.Parameter:
+        """The parameter of a command, as typer reads it.
+
+        Args:
+            name: of the option, with underscores.
+            panel: in place of its own.
+        """
+        more = dict(self.more)
+        if self.kind is bool:
+            more.setdefault("flags", f"--{name.replace('_', '-')}")
+        flags = (more.pop("flags"),) if "flags" in more else ()
+        kind: Any = list[str] if self.kind is tuple else self.kind
+        option = typer.Option(*flags, help=self.help, rich_help_panel=panel or self.panel, **more)
+        default = self.default
+        annotation: Any = Annotated[kind | None if default is None else kind, option]  # type: ignore[valid-type]
+        return inspect.Parameter(name, inspect.Parameter.KEYWORD_ONLY, default=default, annotation=annotation)
+
+
+def field_option(
+    settings: Any, field: str, panel: str, path: str | None = None, value: Any = None, help: str = "", **more: Any
+) -> Option:
+    """The option that is a field: it has the type of the field, and means the same.
+
+    Args:
+        settings: a dataclass.
+        field: of it.
+        panel: as in Option, like path, value and more.
+        path: its place in a recipe.
+        value: what the field gets.
+        help: other words, where a command line wants them.
+    """
+    (found,) = (one for one in fields(settings) if one.name == field)
+    hint = get_type_hints(settings)[field]
+    kinds = [one for one in get_args(hint) or (hint,) if one not in (types.NoneType, Ellipsis)]
+    kind: Any = str if str in kinds else kinds[0]
+    if get_origin(hint) is tuple:
+        kind = tuple
+    # A flag cannot say no: what a recipe says stays, where it is not given.
+    return Option(kind, help or found.metadata["help"], panel, path, value, more)
+
+
+def data_option(field: str, **more: Any) -> Option:
+    """An option of the rows."""
+    return field_option(DataSettings, field, _DATA, f"data.{field}", **more)
+
+
+def corpus_option(field: str, **more: Any) -> Option:
+    """An option of plain text."""
+    return field_option(CorpusSettings, field, _PANEL, f"corpus.{field}", **more)
+
+
+def search_option(field: str, panel: str, **more: Any) -> Option:
+    """An option of a search for pseudo-labels, with the field's own default."""
+    path = f"pseudo_labels.{field}"
+    return field_option(SearchSettings, field, panel, path, **more)._replace(unset=getattr(SearchSettings, field))
+
+
+def copy_option(field: str, **more: Any) -> Option:
+    """An option of augmented copies, with the field's own default."""
+    path = f"augmentation.{field}"
+    return field_option(CopySettings, field, "Words", path, **more)._replace(unset=getattr(CopySettings, field))
+
+
+OPTIONS: dict[str, Option] = {
+    "train_file": data_option("train_file"),
+    "validation_file": data_option("validation_file"),
+    "validation_split": data_option(
+        "validation_split",
+        metavar="SHARE|NAME",
+        help="In place of --validation-file: a share of the training rows that is held out, such as 0.1. Of a dataset "
+        "on the Hub also the name of a split.",
     ),
-]
-TrainFile = Annotated[
-    str | None,
-    typer.Option(help="Rows to learn from: .jsonl, .json, .csv, .tsv, .parquet, also .gz.", rich_help_panel=_DATA),
-]
-ValidationFile = Annotated[str | None, typer.Option(help="Rows to measure on, likewise.", rich_help_panel=_DATA)]
-TextColumn = Annotated[
-    str | None,
-    typer.Option(help="Column with the text. Not named: text, or else sentence.", rich_help_panel=_DATA),
-]
-TextPairColumn = Annotated[
-    str | None, typer.Option(help="Column with the second text, where rows are pairs.", rich_help_panel=_DATA)
-]
-LabelColumn = Annotated[
-    str | None,
-    typer.Option(help="Column with the label. Not named: label, or else labels.", rich_help_panel=_DATA),
-]
-LabelNames = Annotated[
-    str | None,
-    typer.Option(
-        metavar="NAME,NAME,...",
-        help="All labels, in order; numbers in the data are places in this list, from 0, unless the names are these "
+    "text_column": data_option("text_column", help="Column with the text. Not named: text, or else sentence."),
+    "text_pair_column": data_option("text_pair_column"),
+    "label_column": data_option("label_column", help="Column with the label. Not named: label, or else labels."),
+    "label_names": Option(
+        str,
+        "All labels, in order; numbers in the data are places in this list, from 0, unless the names are these "
         'numbers (-1,0,1). A name with a comma stands in quotation marks, or all in a JSON list: \'["a, b", "c"]\'. '
         "Not given: those of the rows.",
-        rich_help_panel=_DATA,
+        _DATA,
+        "data.label_names",
+        value=lambda text: names_of(text),
+        more={"metavar": "NAME,NAME,..."},
     ),
-]
-LabelSeparator = Annotated[
-    str | None,
-    typer.Option(
-        metavar="TEXT",
-        help='What stands between the labels of a row that has several, where they are one text: "|" for '
-        '"sports|politics".',
-        rich_help_panel=_DATA,
-    ),
-]
-ProblemType = Annotated[
-    str | None,
-    typer.Option(
+    "label_separator": data_option("label_separator", metavar="TEXT"),
+    "problem_type": data_option(
+        "problem_type",
         metavar="NAME",
         callback=problem_type_name,
+        autocompletion=lambda: list(PROBLEM_TYPES),
         help="What the labels are, as transformers calls it: single_label_classification, "
         "multi_label_classification or regression. Not given: what a trained model or the labels say.",
-        rich_help_panel=_DATA,
     ),
-]
-SourceColumn = Annotated[
-    str | None, typer.Option(help="Translation: column with the text to translate.", rich_help_panel=_DATA)
-]
-TargetColumn = Annotated[
-    str | None, typer.Option(help="Translation: column with its translation.", rich_help_panel=_DATA)
-]
-TokensColumn = Annotated[
-    str | None,
-    typer.Option(help="Named entities: column with the list of words. Default: tokens.", rich_help_panel=_DATA),
-]
-TagsColumn = Annotated[
-    str | None,
-    typer.Option(
+    "source_column": data_option("source_column", help="Translation: column with the text to translate."),
+    "target_column": data_option("target_column"),
+    "tokens_column": data_option(
+        "tokens_column", help="Named entities: column with the list of words. Default: tokens."
+    ),
+    "tags_column": data_option(
+        "tags_column",
         help="Named entities: column with a tag for each word (B-person, I-person, O). Default: ner_tags.",
-        rich_help_panel=_DATA,
     ),
-]
-UnlabelledFile = Annotated[
-    str | None,
-    typer.Option(
-        help="Further rows without labels (without translations): the student learns what the teacher says of them.",
-        rich_help_panel=_DATA,
+    "unlabelled_file": Option(
+        str,
+        "Further rows without labels (without translations): the student learns what the teacher says of them.",
+        _DATA,
+        "pseudo_labels.unlabelled_file",
     ),
-]
-UnlabelledColumn = Annotated[
-    str | None,
-    typer.Option(help="Translation: their column. Default: as --source-column.", rich_help_panel=_DATA),
-]
-MaxLength = Annotated[
-    int | None,
-    typer.Option(
+    "unlabelled_column": Option(
+        str, "Translation: their column. Default: as --source-column.", _DATA, "pseudo_labels.unlabelled_column"
+    ),
+    "max_length": data_option(
+        "max_length",
         min=1,
         help="Tokens of a row that are read; the rest is cut off. Default: 128, or what the recipe or the trained "
         "model says.",
-        rich_help_panel=_DATA,
     ),
-]
-OutputDir = Annotated[
-    str | None,
-    typer.Option(
-        help="Folder for the result: new, empty, or of the same run, which then goes on. Default: runs/RECIPE.",
-        rich_help_panel=_RUN,
+    "task": Option(
+        str,
+        "What the model is to do: text-classification; ner (token-classification): a tag for each word; qa "
+        "(question-answering): rows with question, context and answers. Not given: text-classification, or ner where "
+        "--tokens-column or --tags-column is given.",
+        _TRAINING,
+        more={"metavar": "NAME", "callback": task_name, "autocompletion": lambda: list(TASK_NAMES)},
     ),
-]
-Seed = Annotated[
-    int | None,
-    typer.Option(min=0, help="Seed of every random choice. Default: the recipe's, else 42.", rich_help_panel=_RUN),
-]
-Cpu = Annotated[bool, typer.Option("--cpu", help="Use no accelerator.", rich_help_panel=_RUN)]
-Bf16 = Annotated[bool, typer.Option("--bf16", help="Train in bfloat16 mixed precision.", rich_help_panel=_TRAINING)]
+    "teacher": Option(
+        tuple,
+        "Folder or Hub id of the model to learn from, fine-tuned for your task. Given again: one more, fine-tuned on "
+        "the same labels, to learn from at the same time; the first is the main one.",
+        _MODELS,
+    ),
+    "finetune_teacher": Option(
+        bool, "The teacher is pretrained only: fine-tune it on the training rows first.", _MODELS
+    ),
+    "teacher_weights": Option(
+        str,
+        "How much each --teacher counts, in their order. Default: all the same.",
+        _MODELS,
+        more={"metavar": "NUMBER,NUMBER,..."},
+    ),
+    "student": Option(
+        str,
+        "A preset (4l-312d, 6l-768d, seq2seq-6-2-256d, ...), or folder or Hub id of a TinyBERT. Translation, not "
+        "given: the first translator that is smaller and faster than the teacher.",
+        _MODELS,
+        more={"autocompletion": preset_names},
+    ),
+    "init": Option(
+        str,
+        "Where the first weights of a student from a preset come from. Translators: random only.",
+        _MODELS,
+        "student.init",
+        more={"metavar": "teacher|random", "autocompletion": lambda: ["teacher", "random"]},
+    ),
+    "augment": field_option(
+        CopySettings,
+        "copies",
+        _TRAINING,
+        "augmentation.copies",
+        min=1,
+        metavar="COPIES",
+        help="Learn from so many copies of each row too, with other words and without its label.",
+    ),
+    "augmentation_model": Option(
+        str,
+        "Folder or Hub id of the masked-LM that finds these words. Default: the teacher, or its embeddings.",
+        _MODELS,
+        "augmentation.model",
+    ),
+    "copies": copy_option("copies", min=1, help="Copies of each row."),
+    "probability": copy_option("probability"),
+    "candidates": copy_option("candidates", min=1),
+    "num_beams": search_option("num_beams", "Search", min=1),
+    "select": search_option(
+        "select",
+        "Search",
+        metavar="best|nearest",
+        autocompletion=lambda: [BEST, NEAREST],
+        help="Which hypothesis of the beam: the best, or the nearest to the reference (sentence chrF).",
+    ),
+    "max_length_factor": search_option(
+        "max_length_factor",
+        "Filters",
+        callback=zero_or_more,
+        help="Leave out translations this many times longer or shorter than is usual in the data (without references: "
+        "than their source, in tokens); 0: any length.",
+    ),
+    "max_repeats": search_option(
+        "max_repeats",
+        "Filters",
+        min=0,
+        help="Leave out translations that repeat four words (or characters, as in Chinese) more often than this, and "
+        "than their source does; 0: any number.",
+    ),
+    "corpus": corpus_option("files", metavar="FILE ..."),
+    "dataset": corpus_option("dataset", help="Instead of --corpus: id of a dataset on the Hub."),
+    "dataset_config": corpus_option("dataset_config"),
+    "streaming": corpus_option("streaming"),
+    "block_size": corpus_option("block_size", min=8, help="Tokens of a block at most. Default: 128."),
+    "masked_lm": Option(
+        bool,
+        "Mask 15 % of the tokens for both models, and learn to find them as well (masked-LM loss).",
+        _PANEL,
+        "corpus.masked_share",
+        value=lambda _: USUAL_MASKED_SHARE,
+    ),
+    "corpus_cache": corpus_option(
+        "cache",
+        help="Folder that keeps the tokenised text for further runs. Default: in the cache folder of Hugging Face.",
+    ),
+    "epochs": field_option(
+        PhaseSchedule,
+        "epochs",
+        _TRAINING,
+        callback=above_zero,
+        help="Epochs of each phase of the distillation. A baseline gets as many as all phases together, unless "
+        "--baseline-epochs says otherwise; the fine-tuning of a teacher keeps its own (--teacher-epochs).",
+    ),
+    "teacher_epochs": field_option(
+        FinetuneSettings,
+        "epochs",
+        _TRAINING,
+        callback=above_zero,
+        help="Epochs of a teacher that is fine-tuned first. Default: the recipe's, else 3, and more where rows are "
+        "few, up to 10.",
+    ),
+    "baseline_epochs": field_option(
+        FinetuneSettings,
+        "epochs",
+        _TRAINING,
+        callback=above_zero,
+        help="Epochs of the student that is trained without the teacher. Default: the recipe's, else as many as all "
+        "phases together would take of the rows with labels; with --epochs, as many as all phases.",
+    ),
+    "learning_rate": field_option(
+        PhaseSchedule,
+        "learning_rate",
+        _TRAINING,
+        callback=above_zero,
+        help="Highest learning rate of each phase. Default: the recipe's, else by the phase and the student's width. "
+        "A baseline that names none takes that of the last phase; a teacher's fine-tuning keeps its own.",
+    ),
+    "batch_size": field_option(
+        PhaseSchedule,
+        "batch_size",
+        _TRAINING,
+        min=1,
+        help="Rows of a step, in every training of the run; fewer where memory is short.",
+    ),
+    "baseline": Option(
+        bool,
+        "Also train the student without the teacher, to compare. Default: as the recipe says.",
+        _TRAINING,
+        more={"flags": "--baseline/--no-baseline"},
+    ),
+    "prune_vocabulary": Option(
+        tuple,
+        "Afterwards, leave out the word pieces that this text does not use: a file (.txt, .jsonl, .csv, ...; any "
+        "number of times), or train for the training rows. --set prune_vocabulary.margin=... and so on.",
+        _MODELS,
+        "prune_vocabulary.corpus",
+        more={"metavar": "FILE|train"},
+    ),
+    "bf16": Option(bool, "Train in bfloat16 mixed precision.", _TRAINING, "training_arguments.bf16"),
+    "output_dir": Option(
+        str,
+        "Folder for the result: new, empty, or of the same run, which then goes on. Default: runs/RECIPE.",
+        _RUN,
+        "output_dir",
+    ),
+    "seed": Option(int, "Seed of every random choice. Default: the recipe's, else 42.", _RUN, "seed", more={"min": 0}),
+    "cpu": Option(bool, _NO_ACCELERATOR, _RUN, "training_arguments.use_cpu"),
+    "set": Option(
+        tuple,
+        "Any field of the recipe, any number of times: phases.0.learning_rate=1e-4. Wins over the options.",
+        _RUN,
+        more={"metavar": "PATH=VALUE"},
+    ),
+}
+
+# The columns of the rows, of whatever task.
+COLUMNS = (
+    *("text_column", "text_pair_column", "label_column", "label_separator", "problem_type"),
+    *("source_column", "target_column", "tokens_column", "tags_column"),
+)
+FURTHER = "Further options"
 
 
-# Names of HEADS, and shorter ones.
-def data_overrides(
-    train_file: str | None = None,
-    validation_file: str | None = None,
-    text_column: str | None = None,
-    text_pair_column: str | None = None,
-    label_column: str | None = None,
-    max_length: int | None = None,
-    label_names: str | None = None,
-    source_column: str | None = None,
-    target_column: str | None = None,
-    tokens_column: str | None = None,
-    tags_column: str | None = None,
-    label_separator: str | None = None,
-    problem_type: str | None = None,
-) -> dict[str, Any]:
-    """The fields of DataSettings that were given on the command line."""
-    given = {
-        "train_file": train_file,
-        "validation_file": validation_file,
-        "text_column": text_column,
-        "text_pair_column": text_pair_column,
-        "label_column": label_column,
-        "max_length": max_length,
-        "label_names": None if label_names is None else names_of(label_names),
-        "source_column": source_column,
-        "target_column": target_column,
-        "tokens_column": tokens_column,
-        "tags_column": tags_column,
-        "label_separator": label_separator,
-        "problem_type": problem_type,
-    }
-    return {name: value for name, value in given.items() if value is not None}
+def takes(*names: str, further: Sequence[str] = ()) -> Callable[[Callable[..., None]], Callable[..., None]]:
+    """Give a command options of the table; it gets those that were given as the mapping `given`, by name.
+
+    Args:
+        names: that it has, in the order of its help.
+        further: that stand in a panel of their own at the end of the help.
+    """
+
+    def decorate(command: Callable[..., None]) -> Callable[..., None]:
+        @functools.wraps(command)
+        def with_options(**values: Any) -> None:
+            given = {name: values.pop(name) for name in (*names, *further)}
+            kept = {name: one for name, one in given.items() if one not in ([], OPTIONS[name].default)}
+            command(**values, given=kept)
+
+        own = [one for name, one in inspect.signature(command, eval_str=True).parameters.items() if name != "given"]
+        own = [one.replace(kind=inspect.Parameter.KEYWORD_ONLY) for one in own]
+        needed = [one for one in own if one.default is inspect.Parameter.empty]
+        parameters = [
+            *needed,
+            *(OPTIONS[name].parameter(name, None) for name in names),
+            *(one for one in own if one not in needed),
+            *(OPTIONS[name].parameter(name, FURTHER) for name in further),
+        ]
+        with_options.__signature__ = inspect.Signature(parameters)  # type: ignore[attr-defined]
+        with_options.__annotations__ = {one.name: one.annotation for one in parameters}
+        return with_options
+
+    return decorate
 
 
-def training_overrides(cpu: bool, bf16: bool) -> dict[str, Any]:
-    """The fields of TrainingArguments that were given on the command line."""
-    return {name: True for name, given in (("use_cpu", cpu), ("bf16", bf16)) if given}
+def fields_of(given: Mapping[str, Any], section: str) -> dict[str, Any]:
+    """The fields of a section of the recipe that options have set, by their names there."""
+    prefix = f"{section}."
+    return {path.removeprefix(prefix): value for path, value in paths_of(given).items() if path.startswith(prefix)}
+
+
+def paths_of(given: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields that options have set, by dotted path."""
+    found = {}
+    for name, value in given.items():
+        option = OPTIONS[name]
+        if option.path is not None:
+            found[option.path] = value if option.value is None else option.value(value)
+    return found
 
 
 def choose_columns(settings: DataSettings, named: Collection[str]) -> DataSettings:
@@ -257,275 +500,6 @@ def names_of(text: str) -> tuple[str, ...]:
     return names
 
 
-# The options of a general distillation, and which options do not belong to it.
-
-GENERAL_RECIPE = "general"
-USUAL_MASKED_SHARE = 0.15
-_PANEL = "Text of a general distillation"
-
-Corpus = Annotated[
-    list[str] | None,
-    typer.Option(
-        metavar="FILE ...",
-        help="Text files, .jsonl, .csv, .parquet with a text column, also .gz; patterns, folders; several at once.",
-        rich_help_panel=_PANEL,
-    ),
-]
-Dataset = Annotated[
-    str | None, typer.Option(help="Instead of --corpus: id of a dataset on the Hub.", rich_help_panel=_PANEL)
-]
-DatasetConfig = Annotated[str | None, typer.Option(help="Name of its configuration.", rich_help_panel=_PANEL)]
-Streaming = Annotated[
-    bool,
-    typer.Option(
-        "--streaming", help="Keep only the tokens of the dataset on the disk, not its text.", rich_help_panel=_PANEL
-    ),
-]
-BlockLength = Annotated[
-    int | None,
-    typer.Option(min=8, help="Tokens of a block at most. Default: 128.", rich_help_panel=_PANEL),
-]
-MaskedLm = Annotated[
-    bool,
-    typer.Option(
-        "--masked-lm",
-        help="Mask 15 % of the tokens for both models, and learn to find them as well (masked-LM loss).",
-        rich_help_panel=_PANEL,
-    ),
-]
-CorpusCache = Annotated[
-    str | None,
-    typer.Option(
-        help="Folder that keeps the tokenised text for further runs. Default: in the cache folder of Hugging Face.",
-        rich_help_panel=_PANEL,
-    ),
-]
-
-# The option of each field of the corpus.
-_OPTIONS = {
-    "files": "--corpus",
-    "dataset": "--dataset",
-    "dataset_config": "--dataset-config",
-    "streaming": "--streaming",
-    "block_length": "--block-length",
-    "masked_share": "--masked-lm",
-    "cache": "--corpus-cache",
-}
-# Fields of other tasks, each with its option, and what to say instead.
-_REFUSED = {
-    "data.train_file": ("--train-file", "its text is given with --corpus"),
-    "data.max_length": ("--max-length", "its length is that of a block, --block-length"),
-    "data.problem_type": ("--problem-type", "plain text has no labels"),
-    "teacher.finetune": ("--finetune-teacher", "there are no labels to fine-tune a teacher on"),
-    "further_teachers": ("--further-teacher", "it has one teacher"),
-    **{
-        f"data.{name}": (f"--{name.replace('_', '-')}", "plain text has no such column")
-        for name in (
-            *("text_pair_column", "label_column", "label_names", "label_separator"),
-            *("source_column", "target_column"),
-        )
-    },
-    **{
-        f"pseudo_labels.{name}": (f"--{name.replace('_', '-')}", "its text is given with --corpus")
-        for name in ("unlabelled_file", "unlabelled_column")
-    },
-}
-
-
-def corpus_overrides(
-    corpus: list[str] | None,
-    dataset: str | None,
-    dataset_config: str | None,
-    streaming: bool,
-    block_length: int | None,
-    masked_lm: bool,
-    corpus_cache: str | None,
-) -> dict[str, Any]:
-    """The fields of the corpus that were given on the command line, by dotted path."""
-    given = {
-        "files": tuple(corpus) if corpus else None,
-        "dataset": dataset,
-        "dataset_config": dataset_config,
-        "streaming": streaming or None,
-        "block_length": block_length,
-        "masked_share": USUAL_MASKED_SHARE if masked_lm else None,
-        "cache": corpus_cache,
-    }
-    return {f"corpus.{name}": value for name, value in given.items() if value is not None}
-
-
-def of_the_task(recipe: str, overrides: Mapping[str, Any]) -> dict[str, Any]:
-    """The changes to a recipe under the names of its task; what is of another task is refused.
-
-    Args:
-        recipe: name or file.
-        overrides: by dotted path, of all options.
-
-    Raises:
-        BadParameter: an option does not belong to the task; naming both.
-    """
-    from tinybert_hf.recipes.loader import read_recipe
-
-    mapping, changed = read_recipe(recipe), dict(overrides)
-    if mapping.get("task") != GENERAL_RECIPE:
-        for name, option in _OPTIONS.items():
-            if f"corpus.{name}" in changed:
-                raise typer.BadParameter(
-                    f"{option} is for plain text (tinybert distill general), and the task of {recipe} is "
-                    f"{mapping.get('task', 'text-classification')}."
-                )
-        return changed if mapping.get("task") == "translation" else _unlabelled_rows(changed)
-    for path, (option, reason) in _REFUSED.items():
-        if changed.get(path) is not None:
-            raise typer.BadParameter(f"{option} does not belong to a general distillation: {reason}.")
-    if "data.validation_file" in changed:
-        changed["corpus.validation_files"] = (changed.pop("data.validation_file"),)
-    if "data.text_column" in changed:
-        changed["corpus.text_column"] = changed.pop("data.text_column")
-    if "corpus.masked_share" in changed:
-        phases = mapping.get("phases")
-        for index in range(len(phases) if isinstance(phases, list) else 0):
-            changed[f"phases.{index}.label_loss_weight"] = 1.0
-    return changed
-
-
-def _unlabelled_rows(changed: dict[str, Any]) -> dict[str, Any]:
-    """The file without labels under the name that it has where nothing is translated."""
-    if "pseudo_labels.unlabelled_column" in changed:
-        raise typer.BadParameter(
-            "--unlabelled-column is for translation. Here the file of --unlabelled-file has its texts in columns of "
-            "the same names as the training rows (--text-column, --text-pair-column, --tokens-column)."
-        )
-    if "pseudo_labels.unlabelled_file" in changed:
-        changed["data.unlabelled_file"] = changed.pop("pseudo_labels.unlabelled_file")
-    return changed
-
-
-# What --teacher, --student and their like change in a recipe.
-
-
-def model_overrides(
-    teacher: str | None, finetune_teacher: bool, student: str | None, start: str | None
-) -> dict[str, Any]:
-    """The fields of the teacher and the student that were given, by dotted path."""
-    overrides: dict[str, Any] = {}
-    if teacher is not None:
-        # A teacher that is named takes the place of one that the recipe would make or fine-tune.
-        overrides |= {"teacher.model": teacher, "teacher.config": None, "teacher.finetune": None}
-    if finetune_teacher:
-        overrides["teacher.finetune"] = {}
-    if student is not None:
-        is_model = (Path(student).exists() or "/" in student) and not _is_preset(student)
-        overrides |= {"student.model": student if is_model else None, "student.preset": None if is_model else student}
-        overrides["student.overrides"] = {}
-    if start is not None:
-        overrides["student.start"] = start
-    return overrides
-
-
-def _is_preset(name: str) -> bool:
-    from tinybert_hf.model import PRESETS  # loads torch, which a wrong name elsewhere does not need
-
-    return name in PRESETS
-
-
-def joint_overrides(further: list[str], weights: str | None) -> dict[str, Any]:
-    """The further teachers, and how much each teacher counts."""
-    if weights is None:
-        return {"further_teachers": [{"model": model} for model in further]} if further else {}
-    if not further:
-        raise typer.BadParameter(
-            "--teacher-weights goes with --further-teacher. To change the weights of a recipe: "
-            "--set teacher.weight=2 --set further_teachers.0.weight=1"
-        )
-    given = [text.strip() for text in weights.split(",")]
-    if len(given) != 1 + len(further):
-        raise typer.BadParameter(
-            f"--teacher-weights {weights!r} has {len(given)} numbers, and there are {1 + len(further)} teachers: one "
-            "for --teacher and one for each --further-teacher, separated by commas"
-        )
-    teachers = [{"model": model, "weight": weight} for model, weight in zip(further, given[1:], strict=True)]
-    return {"teacher.weight": given[0], "further_teachers": teachers}
-
-
-# What --epochs, --teacher-epochs, --baseline-epochs and --batch-size change in a recipe.
-
-
-class Epochs(NamedTuple):
-    """Epochs that were given: of each phase, of the teacher's fine-tuning, and of the baseline."""
-
-    phase: float | None = None
-    teacher: float | None = None
-    baseline: float | None = None
-
-
-def phase_overrides(
-    recipe: str,
-    overrides: Mapping[str, Any],
-    epochs: Epochs,
-    batch_size: int | None,
-    *,
-    with_baseline: bool = False,
-) -> dict[str, Any]:
-    """Every phase gets the epochs and the batch size, and what is compared with the phases follows.
-
-    The baseline gets the epochs of all phases together, since the two are to see equally many rows, unless it is
-    given epochs of its own. The fine-tuning of a teacher is another training and has only epochs of its own. The batch
-    size holds for the baseline and for the fine-tuning of a teacher too, which need as much memory.
-
-    Args:
-        recipe: name or file.
-        overrides: the changes by the other options, by dotted path.
-        epochs: that were given.
-        batch_size: rows of a step, or None.
-        with_baseline: a baseline is wanted even where the recipe has none.
-
-    Returns:
-        Further changes by dotted path.
-
-    Raises:
-        RecipeError: the recipe cannot be read.
-        BadParameter: epochs of a training that the run does not have.
-    """
-    from tinybert_hf.recipes.loader import read_recipe, set_value
-
-    given = {"epochs": epochs.phase, "batch_size": batch_size}
-    wanted = {name: value for name, value in given.items() if value is not None}
-    if not wanted and epochs == Epochs():
-        return {}
-    mapping = read_recipe(recipe)
-    for path, value in overrides.items():
-        set_value(mapping, path, value)
-    changed: dict[str, Any] = {}
-    phases = mapping.get("phases")
-    if phases is None and wanted:
-        from tinybert_hf.recipes.schema import Recipe
-
-        phases = [{"name": phase.name} for phase in Recipe.phases]  # the default of the field
-        changed["phases"] = phases
-    if wanted and not isinstance(phases, list):
-        return {}  # the loader says what is wrong with them
-    for index in range(len(phases or ())):
-        changed |= {f"phases.{index}.{name}": value for name, value in wanted.items()}
-    if with_baseline or mapping.get("baseline") is not None:
-        changed |= {f"baseline.{name}": value for name, value in wanted.items()}
-        if epochs.phase is not None:
-            changed["baseline.epochs"] = None  # as many as all phases together, whatever --set says of one
-        if epochs.baseline is not None:
-            changed["baseline.epochs"] = epochs.baseline
-    elif epochs.baseline is not None:
-        raise typer.BadParameter("--baseline-epochs: this run has no baseline; add one with --baseline")
-    teacher = mapping.get("teacher")
-    own = {"batch_size": batch_size, "epochs": epochs.teacher}
-    if isinstance(teacher, Mapping) and teacher.get("finetune") is not None:
-        changed |= {f"teacher.finetune.{name}": value for name, value in own.items() if value is not None}
-    elif epochs.teacher is not None:
-        raise typer.BadParameter(
-            "--teacher-epochs: no teacher is fine-tuned in this run; a pretrained one is with --finetune-teacher"
-        )
-    return changed
-
-
 # Where the rows of --validation-file are, for the commands that measure models which exist already.
 
 
@@ -535,10 +509,10 @@ def validation_settings(task: str | None, known: Mapping[str, Any], given: Mappi
     Args:
         task: a name in `HEADS`; None: a translator's.
         known: what the model was trained with, from `trained_with`.
-        given: by options, from `data_overrides`.
+        given: by options, from `fields_of`.
     """
     from tinybert_hf.checkpoints import TEXT_CLASSIFICATION
-    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH, DataSettings
+    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
 
     length = {"max_length": QUESTION_ANSWERING_LENGTH} if task == QUESTION_ANSWERING else {}
     settings = DataSettings(**{**length, **known, **given})
@@ -578,7 +552,6 @@ def trained_with(model: str) -> dict[str, Any]:
     file = run if run.is_file() else note
     if not file.is_file():
         return {}
-    from tinybert_hf.data import DataSettings
     from tinybert_hf.recipes.loader import build
 
     try:

@@ -99,7 +99,7 @@ def demo(
             rich_help_panel="Model",
         ),
     ] = None,
-    beams: Annotated[
+    num_beams: Annotated[
         int, typer.Option(min=1, help="Width of both translators' search; 1 is greedy.", rich_help_panel="Search")
     ] = 1,
     cpu: Cpu = False,
@@ -143,7 +143,7 @@ def demo(
             teacher,
             with_teacher=space is None,
             pairs=pairs,
-            beams=beams,
+            num_beams=num_beams,
             languages=(source_language, target_language),
             prefix=prefix,
             device="cpu" if cpu or space is not None else None,

@@ -13,7 +13,7 @@ import shutil
 import signal
 import sys
 import warnings
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from pathlib import Path
 from types import FrameType
@@ -374,22 +374,17 @@ def check_row_files(*files: str | None) -> None:
             checked_suffix(Path(file))
 
 
-def check_recipe_early(recipe: str, overrides: Mapping[str, Any], assignments: Iterable[str]) -> None:
+def check_recipe_early(mapping: Mapping[str, Any]) -> None:
     """Look at the files and folders that a recipe names.
 
     Whatever has another form than a recipe's is passed over: the loader says what is wrong with it.
 
     Args:
-        recipe: name or file.
-        overrides: the changes by the options, by dotted path.
-        assignments: of --set.
+        mapping: of the recipe, with its changes.
 
     Raises:
-        TinyBertError: the recipe cannot be read, or a file or a folder is not there.
+        TinyBertError: a file or a folder is not there.
     """
-    from tinybert_hf.recipes.loader import changed_recipe
-
-    mapping = changed_recipe(recipe, overrides, assignments)
     check_row_files(*_texts(mapping, "data", "train_file", "validation_file"))
     _check_corpus(mapping)
     further = mapping.get("further_teachers")

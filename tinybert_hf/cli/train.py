@@ -11,25 +11,13 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from tinybert_hf.cli.options import (
-    Bf16,
-    Cpu,
-    LabelColumn,
-    LabelNames,
-    LabelSeparator,
-    MaxLength,
-    ProblemType,
-    SourceColumn,
-    TagsColumn,
-    TargetColumn,
-    Task,
-    TextColumn,
-    TextPairColumn,
-    TokensColumn,
+    COLUMNS,
     above_zero,
     choose_columns,
-    data_overrides,
+    fields_of,
+    takes,
     trained_with,
-    training_overrides,
+    validation_settings,
 )
 from tinybert_hf.cli.screen import (
     AsJson,
@@ -51,7 +39,9 @@ if TYPE_CHECKING:
 
 
 @answers_failures
+@takes(*COLUMNS, "max_length", "cpu")
 def evaluate(
+    given: Mapping[str, Any],
     model: Annotated[
         str,
         typer.Argument(
@@ -65,15 +55,6 @@ def evaluate(
             help="Rows to measure on: .jsonl, .json, .csv, .tsv, .parquet, also .gz.", rich_help_panel="Data"
         ),
     ],
-    text_column: TextColumn = None,
-    text_pair_column: TextPairColumn = None,
-    label_column: LabelColumn = None,
-    label_separator: LabelSeparator = None,
-    problem_type: ProblemType = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    tokens_column: TokensColumn = None,
-    tags_column: TagsColumn = None,
     target_language: Annotated[
         str | None,
         typer.Option(
@@ -81,11 +62,10 @@ def evaluate(
             rich_help_panel="Data",
         ),
     ] = None,
-    max_length: MaxLength = None,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Rows at once; changes the speed, not the figures.", rich_help_panel="Run")
     ] = 64,
-    beams: Annotated[
+    num_beams: Annotated[
         int, typer.Option(min=1, help="Translation: width of the search; 1 is greedy.", rich_help_panel="Run")
     ] = 1,
     predictions: Annotated[
@@ -95,7 +75,6 @@ def evaluate(
             rich_help_panel="Run",
         ),
     ] = None,
-    cpu: Cpu = False,
     as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint: accuracy and F1 for labels, entity F1 for tagged words, correlation for numbers, exact
@@ -105,37 +84,23 @@ def evaluate(
     """
     check_row_files(validation_file)
     from tinybert_hf.checkpoints import Checkpoint, check_length
-    from tinybert_hf.cli.options import validation_settings
     from tinybert_hf.cli.screen import quiet_libraries
     from tinybert_hf.evaluation import evaluate_any_checkpoint
 
     quiet_libraries()
-    given = data_overrides(
-        None,
-        validation_file,
-        text_column,
-        text_pair_column,
-        label_column,
-        max_length,
-        source_column=source_column,
-        target_column=target_column,
-        tokens_column=tokens_column,
-        tags_column=tags_column,
-        label_separator=label_separator,
-        problem_type=problem_type,
-    )
+    columns = {"validation_file": validation_file, **fields_of(given, "data")}
     with opens_models(model):
         known = trained_with(model)
         checkpoint = Checkpoint.read(model, "a text classifier or a translator")
-        if max_length is not None:
-            check_length("max_length", max_length, option="--max-length", model=checkpoint.config)
+        if "max_length" in given:
+            check_length("max_length", given["max_length"], option="--max-length", model=checkpoint.config)
         metrics = evaluate_any_checkpoint(
             checkpoint,
-            validation_settings(checkpoint.task, known, given),
+            validation_settings(checkpoint.task, known, columns),
             batch_size=batch_size,
-            beams=beams,
+            num_beams=num_beams,
             target_language=target_language,
-            device="cpu" if cpu else None,
+            device="cpu" if "cpu" in given else None,
             predictions=predictions,
         )
     warnings = metrics.pop("warnings", ())
@@ -168,14 +133,15 @@ def print_metrics(metrics: Mapping[str, float | str]) -> None:
 
 
 @answers_failures
+@takes("validation_file", "validation_split", "task", *COLUMNS, "label_names", "max_length", "bf16", "cpu")
 def finetune(
+    given: Mapping[str, Any],
     train_file: Annotated[
         str,
         typer.Option(
             help="Rows to learn from: .jsonl, .json, .csv, .tsv, .parquet, also .gz.", rich_help_panel="Data"
         ),
     ],
-    validation_file: Annotated[str, typer.Option(help="Rows to measure on, likewise.", rich_help_panel="Data")],
     output_dir: Annotated[
         str,
         typer.Option(help="Folder for the fine-tuned model: new, empty, or of the same run, which then goes on."),
@@ -187,18 +153,6 @@ def finetune(
             "small translator is made from random weights, with a tokenizer trained on the rows."
         ),
     ] = None,
-    task: Task = None,
-    text_column: TextColumn = None,
-    text_pair_column: TextPairColumn = None,
-    label_column: LabelColumn = None,
-    label_names: LabelNames = None,
-    label_separator: LabelSeparator = None,
-    problem_type: ProblemType = None,
-    source_column: SourceColumn = None,
-    target_column: TargetColumn = None,
-    tokens_column: TokensColumn = None,
-    tags_column: TagsColumn = None,
-    max_length: MaxLength = None,
     vocabulary_size: Annotated[
         int,
         typer.Option(
@@ -235,21 +189,23 @@ def finetune(
     batch_size: Annotated[
         int, typer.Option(min=1, help="Rows of a step; fewer where memory is short.", rich_help_panel="Training")
     ] = 32,
-    bf16: Bf16 = False,
     seed: Annotated[int, typer.Option(min=0, help="Seed of every random choice.", rich_help_panel="Run")] = 42,
-    cpu: Cpu = False,
     as_json: AsJson = False,
 ) -> None:
     """Train a model on labels, tagged words or sentence pairs: a teacher to be, or a student without a teacher.
 
     A run that was stopped goes on with the same command.
     """
-    names_pairs = source_column is not None or target_column is not None
+    names_pairs = bool(given.keys() & {"source_column", "target_column"})
     if model is None and not names_pairs:
         raise typer.BadParameter(
             "give --model; only a translator (--source-column, --target-column) is made from random weights"
         )
-    check_row_files(train_file, validation_file)
+    check_row_files(train_file, given.get("validation_file"))
+    if not given.keys() & {"validation_file", "validation_split"}:
+        raise typer.BadParameter(
+            "give --validation-file, or hold out a share of the training rows: --validation-split 0.1"
+        )
     from tinybert_hf.checkpoints import TEXT_CLASSIFICATION, check_length, open_config
     from tinybert_hf.cli.screen import quiet_libraries
     from tinybert_hf.data import DataSettings
@@ -259,44 +215,31 @@ def finetune(
     from tinybert_hf.recipes.run import finetune_pretrained, finetune_translator
     from tinybert_hf.training import FinetuneSettings
 
-    head = task or (TOKEN_CLASSIFICATION if tokens_column or tags_column else TEXT_CLASSIFICATION)
+    task, tags_words = given.get("task"), bool(given.keys() & {"tokens_column", "tags_column"})
+    head = task or (TOKEN_CLASSIFICATION if tags_words else TEXT_CLASSIFICATION)
     quiet_libraries()
-    given = data_overrides(
-        train_file,
-        validation_file,
-        text_column,
-        text_pair_column,
-        label_column,
-        max_length,
-        label_names,
-        source_column,
-        target_column,
-        tokens_column,
-        tags_column,
-        label_separator,
-        problem_type,
-    )
+    rows = {"train_file": train_file, **fields_of(given, "data")}
     usual_epochs, usual_rate = (None, 5e-5) if model is not None else (10.0, 1e-3)
     settings = FinetuneSettings(
         epochs=epochs or usual_epochs, learning_rate=learning_rate or usual_rate, batch_size=batch_size
     )
-    more: dict[str, Any] = {"seed": seed, "training_arguments": training_overrides(cpu, bf16)}
+    more: dict[str, Any] = {"seed": seed, "training_arguments": fields_of(given, "training_arguments")}
     with opens_models(model), said_aside(as_json):
         translates = names_pairs or (model is not None and holds_translator(model))
         if task is not None and translates:
             raise typer.BadParameter(f"--task {task} is for encoders; leave it out to train a translator")
         if translates:
             more |= {"vocabulary_size": vocabulary_size, "target_vocabulary_size": target_vocabulary_size}
-            metrics = finetune_translator(model, DataSettings(**given), settings, output_dir, **more)
+            metrics = finetune_translator(model, DataSettings(**rows), settings, output_dir, **more)
         else:
             assert model is not None
-            if max_length is not None:
-                check_length("max_length", max_length, option="--max-length", model=open_config(model))
+            if "max_length" in given:
+                check_length("max_length", given["max_length"], option="--max-length", model=open_config(model))
             if head == QUESTION_ANSWERING:
-                given = {"max_length": QUESTION_ANSWERING_LENGTH, **given}
-            data = DataSettings(**given)
+                rows = {"max_length": QUESTION_ANSWERING_LENGTH, **rows}
+            data = DataSettings(**rows)
             if head == TEXT_CLASSIFICATION:
-                data = choose_columns(data, given)
+                data = choose_columns(data, rows)
             metrics = finetune_pretrained(model, data, settings, output_dir, task=head, **more)
     if as_json:
         print_json({"metrics": metrics, "folder": output_dir})
@@ -324,7 +267,9 @@ def numbers(text: str) -> str:
 
 
 @answers_failures
+@takes("cpu", "text_column", "text_pair_column", "label_column", "tokens_column", "tags_column", "max_length")
 def benchmark(
+    given: Mapping[str, Any],
     models: Annotated[
         list[str],
         typer.Argument(
@@ -376,17 +321,10 @@ def benchmark(
     memory: Annotated[
         bool, typer.Option("--memory/--no-memory", help="Measure peak memory.", rich_help_panel=_MEASURED)
     ] = True,
-    cpu: Cpu = False,
     validation_file: Annotated[
         str | None,
         typer.Option(help="Labelled rows to measure all models on, as `evaluate` does.", rich_help_panel=_DATA),
     ] = None,
-    text_column: TextColumn = None,
-    text_pair_column: TextPairColumn = None,
-    label_column: LabelColumn = None,
-    tokens_column: TokensColumn = None,
-    tags_column: TagsColumn = None,
-    max_length: MaxLength = None,
     json_file: Annotated[
         Path | None, typer.Option(help="Write every figure to this file as JSON.", rich_help_panel=_FILES)
     ] = None,
@@ -420,24 +358,15 @@ def benchmark(
         seconds=seconds,
         rounds=rounds,
         memory=memory,
-        device="cpu" if cpu else None,
+        device="cpu" if "cpu" in given else None,
     )
-    given = data_overrides(
-        None,
-        validation_file,
-        text_column,
-        text_pair_column,
-        label_column,
-        max_length,
-        tokens_column=tokens_column,
-        tags_column=tags_column,
-    )
+    columns = {"validation_file": validation_file, **fields_of(given, "data")}
     with opens_models(*_folders(models)):
         from tinybert_hf.benchmark import benchmark_models
         from tinybert_hf.cli.screen import quiet_libraries
 
         quiet_libraries()
-        validation = _validation(models, given) if validation_file is not None else None
+        validation = _validation(models, columns) if validation_file is not None else None
         report = benchmark_models(models, settings, validation=validation, say=_say)
     if all(one.skipped is not None for one in report.measurements):
         raise TinyBertError(f"Every size was skipped, so nothing was measured: {' '.join(report.notes)}")
@@ -462,7 +391,6 @@ def _folders(models: list[str]) -> list[str]:
 def _validation(models: list[str], given: dict[str, object]) -> DataSettings:
     """The rows, with the columns and the length that the first model with a run.json was trained with."""
     from tinybert_hf.checkpoints import TEXT_CLASSIFICATION
-    from tinybert_hf.cli.options import validation_settings
     from tinybert_hf.evaluation import task_of_checkpoint
 
     known = next((found for found in map(trained_with, models) if found), {})

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 import sys
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -13,7 +13,7 @@ from typing import IO, TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from tinybert_hf.cli.options import Cpu, trained_with, zero_or_more
+from tinybert_hf.cli.options import Cpu, fields_of, takes, trained_with
 from tinybert_hf.cli.screen import answers_failures
 from tinybert_hf.errors import DataError, OutputFolderError
 from tinybert_hf.messages import counted, does_not_exist
@@ -196,7 +196,7 @@ def translate(
     source_language: SourceLanguage = None,
     target_language: TargetLanguage = None,
     prefix: Prefix = "",
-    beams: Annotated[
+    num_beams: Annotated[
         int, typer.Option(min=1, help="Width of the search; 1 is greedy and fastest.", rich_help_panel="Search")
     ] = 1,
     max_new_tokens: MaxNewTokens = None,
@@ -225,7 +225,7 @@ def translate(
     opened, tokenizer = open_on_device(
         model, cpu=cpu, source_language=source_language, target_language=target_language
     )
-    search: dict[str, Any] = {"beams": beams, "max_new_tokens": max_new_tokens, "prefix": prefix}
+    search: dict[str, Any] = {"num_beams": num_beams, "max_new_tokens": max_new_tokens, "prefix": prefix}
     run = _Run(opened, tokenizer, {"batch_size": batch_size, **search}, at_once, as_json)
     if output_file is not None:
         _to_file(run, sources, Path(output_file))
@@ -318,12 +318,13 @@ def _check_output(output_file: str | None, input_file: str | None) -> None:
 # `tinybert pseudo-label`: a teacher's translations of a file, as a data set to learn from.
 
 _DATA = "Data"
-_FILTERS = "Filters"
 _RUN = "Run"
 
 
 @answers_failures
+@takes("num_beams", "select", "max_length_factor", "max_repeats", "cpu")
 def pseudo_label(
+    given: Mapping[str, Any],
     teacher: Annotated[str, typer.Option(help="Folder or Hub id of a translator.", rich_help_panel=_MODEL)],
     input_file: Annotated[
         str,
@@ -365,43 +366,13 @@ def pseudo_label(
     source_language: SourceLanguage = None,
     target_language: TargetLanguage = None,
     prefix: Prefix = "",
-    beams: Annotated[
-        int, typer.Option(min=1, help="Width of the teacher's search; 1 is greedy.", rich_help_panel=_SEARCH)
-    ] = 5,
-    select: Annotated[
-        str,
-        typer.Option(
-            metavar="best|nearest",
-            help="Which hypothesis of the beam: the best, or the nearest to the reference (sentence chrF).",
-            rich_help_panel=_SEARCH,
-        ),
-    ] = "best",
     max_new_tokens: MaxNewTokens = None,
-    max_length_factor: Annotated[
-        float,
-        typer.Option(
-            callback=zero_or_more,
-            help="Leave out translations this many times longer or shorter than is usual in the data (without "
-            "references: than their source, in tokens); 0: any length.",
-            rich_help_panel=_FILTERS,
-        ),
-    ] = 2.0,
-    max_repeats: Annotated[
-        int,
-        typer.Option(
-            min=0,
-            help="Leave out translations that repeat four words (or characters, as in Chinese) more often than this, "
-            "and than their source does; 0: any number.",
-            rich_help_panel=_FILTERS,
-        ),
-    ] = 3,
     batch_size: Annotated[
         int, typer.Option(min=1, help="Texts at once; fewer where memory is short.", rich_help_panel=_RUN)
     ] = 32,
     shard_rows: Annotated[
         int, typer.Option(min=1, help="Texts of a shard: a stop loses one at most.", rich_help_panel=_RUN)
     ] = 2000,
-    cpu: Cpu = False,
     bf16: Annotated[
         bool, typer.Option("--bf16", help="Hold the teacher in bfloat16: faster on a GPU.", rich_help_panel=_RUN)
     ] = False,
@@ -431,13 +402,10 @@ def pseudo_label(
         source_column,
         target_column=target_column,
         max_rows=max_rows,
-        beams=beams,
-        select=select,
         max_new_tokens=max_new_tokens,
         prefix=prefix,
-        max_length_factor=max_length_factor,
-        max_repeats=max_repeats,
         shard_rows=shard_rows,
+        **fields_of(given, "pseudo_labels"),
     )
     quiet_libraries()
     check_writable(output_dir)
@@ -445,7 +413,7 @@ def pseudo_label(
     with columns_named_by("Name the columns with --source-column and --target-column."):
         read_file(input_file, [name for name in (source_column, target_column) if name is not None], max_rows=1)
     model, tokenizer = open_on_device(
-        teacher, cpu=cpu, source_language=source_language, target_language=target_language, bf16=bf16
+        teacher, cpu="cpu" in given, source_language=source_language, target_language=target_language, bf16=bf16
     )
     with row_progress(Console(stderr=True), "Translating") as progress:
         report = write_pseudo_labels(

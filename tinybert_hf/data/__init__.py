@@ -1,21 +1,21 @@
 """Raw rows -> model-ready rows; the tasks by name."""
 
-from tinybert_hf.data.demo import demo_sentiment, demo_sentiment_splits
-from tinybert_hf.data.demo_translation import demo_translation, demo_translation_splits
-from tinybert_hf.data.question_answering import QuestionAnsweringTask
-from tinybert_hf.data.settings import DataSettings
-from tinybert_hf.data.tasks import Task, TaskData, tokenizing_notes
-from tinybert_hf.data.text_classification import TextClassificationTask
-from tinybert_hf.data.token_classification import TokenClassificationTask
-from tinybert_hf.data.tokenizers import train_translation_tokenizer, train_wordpiece_tokenizer
-from tinybert_hf.data.translation import TranslationTask
+from typing import TYPE_CHECKING, Any
 
-TASKS: dict[str, Task] = {
-    "text-classification": TextClassificationTask(),
-    "token-classification": TokenClassificationTask(),
-    "question-answering": QuestionAnsweringTask(),
-    "translation": TranslationTask(),
-}
+from tinybert_hf.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from tinybert_hf.data.demo import demo_sentiment, demo_sentiment_splits
+    from tinybert_hf.data.demo_translation import demo_translation_splits
+    from tinybert_hf.data.question_answering import QuestionAnsweringTask
+    from tinybert_hf.data.settings import DataSettings
+    from tinybert_hf.data.tasks import Task, TaskData, tokenizing_notes
+    from tinybert_hf.data.text_classification import TextClassificationTask
+    from tinybert_hf.data.token_classification import TokenClassificationTask
+    from tinybert_hf.data.tokenizers import train_translation_tokenizer, train_wordpiece_tokenizer
+    from tinybert_hf.data.translation import TranslationTask
+
+    TASKS: dict[str, Task]
 
 __all__ = [
     "TASKS",
@@ -28,9 +28,37 @@ __all__ = [
     "TranslationTask",
     "demo_sentiment",
     "demo_sentiment_splits",
-    "demo_translation",
     "demo_translation_splits",
     "tokenizing_notes",
     "train_translation_tokenizer",
     "train_wordpiece_tokenizer",
 ]
+
+# Late, so that the command line can look at settings without reading the rest.
+_MODULES = {
+    "demo": ("demo_sentiment", "demo_sentiment_splits"),
+    "demo_translation": ("demo_translation_splits",),
+    "question_answering": ("QuestionAnsweringTask",),
+    "settings": ("DataSettings",),
+    "tasks": ("Task", "TaskData", "tokenizing_notes"),
+    "text_classification": ("TextClassificationTask",),
+    "token_classification": ("TokenClassificationTask",),
+    "tokenizers": ("train_translation_tokenizer", "train_wordpiece_tokenizer"),
+    "translation": ("TranslationTask",),
+}
+_get, __dir__ = lazy_names(
+    __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+)
+_TASKS = {
+    "text-classification": "TextClassificationTask",
+    "token-classification": "TokenClassificationTask",
+    "question-answering": "QuestionAnsweringTask",
+    "translation": "TranslationTask",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name == "TASKS":
+        globals()[name] = {task: _get(kind)() for task, kind in _TASKS.items()}
+        return globals()[name]
+    return _get(name)

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import TYPE_CHECKING, Any
 
+from tinybert_hf.data.settings import CopySettings
 from tinybert_hf.errors import DataError
 
 if TYPE_CHECKING:
@@ -18,22 +19,17 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True)
-class ReplacementSettings:
+class ReplacementSettings(CopySettings):
     """How words are replaced. Equal settings, model and rows make equal copies, in batches of any size.
 
+    The rest is as in CopySettings: copies, probability, candidates.
+
     Attributes:
-        copies: of each row; TinyBERT takes 30 for CoLA, MRPC, RTE and STS-B, 20 for SST-2 and QNLI, 10 for MNLI and
-            QQP.
-        probability: with which each word that may be replaced is replaced; a copy has one replaced word at least.
-        candidates: how many words one is drawn from.
         seed: of the draws; each row has a generator of its own, made of the seed and its number.
         max_length: words behind so many tokens of a text stay as they are.
         context: tokens that the masked-LM reads at most; in a longer text, those around the word.
     """
 
-    copies: int = 20
-    probability: float = 0.4
-    candidates: int = 15
     seed: int = 42
     max_length: int = 512
     context: int = 128

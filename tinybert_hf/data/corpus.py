@@ -19,7 +19,8 @@ from filelock import FileLock
 from torch import Tensor
 
 from tinybert_hf.checkpoints.integrity import write_atomically, write_json
-from tinybert_hf.data.corpus_sources import CorpusSettings, Line, Source, Sources
+from tinybert_hf.data.corpus_sources import Line, Source, Sources
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.data.shards import MANIFEST, read_manifest, tokens_of
 from tinybert_hf.errors import DataError, OutputFolderError
 from tinybert_hf.messages import counted
@@ -58,18 +59,18 @@ class Packer:
 
     Attributes:
         special: of the tokenizer.
-        block_length: tokens of a block at most, special tokens included.
+        block_size: tokens of a block at most, special tokens included.
         cross_documents: whether a block may go on with the next document.
         pending: tokens of the block that is not full yet, without what stands around them.
     """
 
     special: SpecialTokens
-    block_length: int
+    block_size: int
     cross_documents: bool = True
     pending: list[int] = field(default_factory=list)
 
     def __post_init__(self) -> None:
-        self.room = self.block_length - len(self.special.prefix) - len(self.special.suffix)
+        self.room = self.block_size - len(self.special.prefix) - len(self.special.suffix)
 
     def add(self, line: Sequence[int], begins_document: bool = False) -> Iterator[list[int]]:
         """Takes a line and yields the blocks that are full by it.
@@ -197,10 +198,10 @@ class _Writer:
         self.done = _Done(**last)
         self.shard = _OpenShard()
         self.packer = Packer(
-            SpecialTokens.of(tokenizer), settings.block_length, settings.cross_documents, self.done.pending
+            SpecialTokens.of(tokenizer), settings.block_size, settings.cross_documents, self.done.pending
         )
         if self.packer.room < 1:
-            raise DataError(f"block_length {settings.block_length} leaves no room beside the special tokens.")
+            raise DataError(f"block_size {settings.block_size} leaves no room beside the special tokens.")
 
     @property
     def is_complete(self) -> bool:
@@ -216,7 +217,7 @@ class _Writer:
         text = sum(source.text_bytes for source in self.sources[self.done.source :])
         needed = int(text * _FEWEST_TOKENS * self.kind.itemsize)
         if self.settings.max_blocks is not None:
-            needed = min(needed, self.settings.max_blocks * self.settings.block_length * self.kind.itemsize)
+            needed = min(needed, self.settings.max_blocks * self.settings.block_size * self.kind.itemsize)
         self._refuse_full_disk(needed)
 
     def _refuse_full_disk(self, needed: int) -> None:
@@ -311,7 +312,7 @@ class _Writer:
 
 
 def _settings_of(settings: CorpusSettings) -> dict[str, Any]:
-    return {"block_length": settings.block_length, "cross_documents": settings.cross_documents}
+    return {"block_size": settings.block_size, "cross_documents": settings.cross_documents}
 
 
 def _whole_shards(folder: Path, kind: np.dtype) -> dict[str, Any]:
@@ -637,6 +638,6 @@ def cache_folder(settings: CorpusSettings) -> Path:
 def _fingerprint(sources: Sources, tokenizer: Any, settings: CorpusSettings) -> str:
     """Of all that decides the blocks."""
     special = SpecialTokens.of(tokenizer)
-    names = ("block_length", "cross_documents", "max_blocks", "text_column", "document_column")
+    names = ("block_size", "cross_documents", "max_blocks", "text_column", "document_column")
     content = [sources.digest, tokens_of(tokenizer), vars(special), {name: getattr(settings, name) for name in names}]
     return hashlib.sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()[:24]

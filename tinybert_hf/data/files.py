@@ -161,6 +161,14 @@ def read_whole_file(path: str, max_rows: int | None = None) -> RawRows:
     return read_file(path, file_columns(path), max_rows)
 
 
+def absent(part: str, settings: DataSettings) -> str:
+    """The message for rows that nobody has named."""
+    share = ", nor a share of the training rows (--validation-split 0.1)" if part == "validation" else ""
+    dataset = f", and dataset {settings.dataset!r} is not used" if settings.dataset else ""
+    dataset += " once a file is given" if dataset and settings.has_files else ""
+    return f"There are no {part} rows: {part}_file (--{part}-file) is not given{share}{dataset}."
+
+
 def rows_from_dataset(dataset: "Dataset", source: str, columns: Sequence[str], max_rows: int | None) -> RawRows:
     """Takes columns out of a dataset, with the names that it gives to its labels.
 
@@ -519,4 +527,4 @@ def texts_or_blank(rows: RawRows, column: str) -> list[str]:
         DataError: a value that is no text.
     """
     filled = [" " if value in (None, "") else value for value in rows.columns[column]]
-    return check_texts(RawRows(rows.source, {column: filled}, rows.lines), column)
+    return check_texts(replace(rows, columns={column: filled}), column)

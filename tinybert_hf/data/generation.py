@@ -64,7 +64,7 @@ def translate_texts(
     texts: Sequence[str],
     *,
     batch_size: int = 32,
-    beams: int = 1,
+    num_beams: int = 1,
     max_new_tokens: int | None = None,
     candidates: int = 1,
     prefix: str = "",
@@ -79,11 +79,11 @@ def translate_texts(
         model: any AutoModelForSeq2SeqLM.
         tokenizer: of the model; a multilingual one with its languages set (`set_languages`).
         texts: the source texts.
-        batch_size: texts of one batch; a beam search takes `beams` times the memory.
-        beams: width of the search; 1 is greedy.
+        batch_size: texts of one batch; a beam search takes `num_beams` times the memory.
+        num_beams: width of the search; 1 is greedy.
         max_new_tokens: tokens of a translation at most; None: 2 x the tokens of the longest source of the batch + 10.
             Never more than the decoder has positions.
-        candidates: hypotheses of each text, at most `beams`.
+        candidates: hypotheses of each text, at most `num_beams`.
         prefix: put before each text, where the model wants that: ">>cmn_Hans<< ", "translate English to German: ".
         progress: called after each batch with the number of its texts.
 
@@ -96,7 +96,7 @@ def translate_texts(
     """
     import torch
 
-    _check_sizes(texts, batch_size, beams, candidates, max_new_tokens)
+    _check_sizes(texts, batch_size, num_beams, candidates, max_new_tokens)
     start_token = decoder_start_token(model)
     start = time.perf_counter()
     rows, truncated = _encode(model, tokenizer, [prefix + text for text in texts])
@@ -112,7 +112,7 @@ def translate_texts(
             written, ended = _generate(
                 model,
                 [rows[row] for row in batch],
-                num_beams=beams,
+                num_beams=num_beams,
                 num_return_sequences=candidates,
                 max_new_tokens=_limit(model, max_new_tokens or 2 * longest + 10),
                 decoder_start_token_id=start_token,
@@ -179,16 +179,18 @@ def _limit(model: "PreTrainedModel", new_tokens: int) -> int:
 
 
 def _check_sizes(
-    texts: Sequence[str], batch_size: int, beams: int, candidates: int, max_new_tokens: int | None
+    texts: Sequence[str], batch_size: int, num_beams: int, candidates: int, max_new_tokens: int | None
 ) -> None:
     if isinstance(texts, str):
         raise ValueError("translate_texts takes a list of texts; for one text write [text].")
-    if batch_size < 1 or beams < 1 or (max_new_tokens is not None and max_new_tokens < 1):
+    if batch_size < 1 or num_beams < 1 or (max_new_tokens is not None and max_new_tokens < 1):
         raise ValueError(
-            f"batch_size {batch_size}, beams {beams} and max_new_tokens {max_new_tokens} must be at least 1."
+            f"batch_size {batch_size}, num_beams {num_beams} and max_new_tokens {max_new_tokens} must be at least 1."
         )
-    if not 1 <= candidates <= beams:
-        raise ValueError(f"candidates is {candidates}; a search with {beams} beams gives 1 to {beams} hypotheses.")
+    if not 1 <= candidates <= num_beams:
+        raise ValueError(
+            f"candidates is {candidates}; a search with {num_beams} beams gives 1 to {num_beams} hypotheses."
+        )
 
 
 def _encode(model: "PreTrainedModel", tokenizer: Any, texts: Sequence[str]) -> tuple[list[list[int]], list[bool]]:

@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.data.files import read_file, texts_or_blank
 from tinybert_hf.data.generation import decoder_start_token, translate_texts
 from tinybert_hf.data.raw_rows import columns_named_by
+from tinybert_hf.data.settings import BEST, NEAREST, SearchSettings
 from tinybert_hf.data.shards import (
     MANIFEST,
     PARTS,
@@ -119,25 +120,21 @@ def _most_repeats(text: str) -> int:
 #     Kim & Rush 2016, Sequence-Level Knowledge Distillation: the best of the beam (section 3.2), or the hypothesis of
 #     the beam that is nearest to the reference (sequence-level interpolation, section 3.3; here by sentence chrF).
 
-BEST = "best"
-NEAREST = "nearest"
-
 
 @dataclass(frozen=True)
-class PseudoLabelSettings:
+class PseudoLabelSettings(SearchSettings):
     """What decides the rows; a folder that was begun with other settings is refused.
+
+    The rest is as in SearchSettings: num_beams, select, max_length_factor (`LengthBand`), max_repeats
+    (`is_repetitive`).
 
     Attributes:
         input_file: rows to translate: .jsonl, .json, .csv, .tsv or .parquet, each also with .gz behind it.
         source_column: column with the text to translate.
         target_column: column with the reference, where there is one; a row may lack its own.
         max_rows: take only the first rows.
-        beams: width of the teacher's search; 1 is greedy.
-        select: "best" of the beam, or "nearest" to the reference by sentence chrF (without one: the best).
         max_new_tokens: tokens of a translation at most; None: 2 x the tokens of the longest source of a batch + 10.
         prefix: put before each text for the teacher, not written to the rows.
-        max_length_factor: how far from the usual a translation's length may be (`LengthBand`); 0: any length.
-        max_repeats: how often an n-gram may stand in a translation (`is_repetitive`); 0: any number.
         shard_rows: source rows of one shard; a run that is stopped loses at most one shard.
     """
 
@@ -145,12 +142,8 @@ class PseudoLabelSettings:
     source_column: str = "source"
     target_column: str | None = None
     max_rows: int | None = None
-    beams: int = 5
-    select: str = BEST
     max_new_tokens: int | None = None
     prefix: str = ""
-    max_length_factor: float = 2.0
-    max_repeats: int = 3
     shard_rows: int = 2000
 
     def __post_init__(self) -> None:
@@ -166,7 +159,7 @@ class PseudoLabelSettings:
                 f"select is {NEAREST!r}, which compares with a reference: give target_column (--target-column), or "
                 f"select {BEST!r}."
             )
-        for name in ("beams", "shard_rows", "max_rows", "max_new_tokens"):
+        for name in ("num_beams", "shard_rows", "max_rows", "max_new_tokens"):
             if getattr(self, name) is not None and getattr(self, name) < 1:
                 raise DataError(f"{name} is {getattr(self, name)}; it must be 1 or more.")
         if self.max_repeats < 0 or not (self.max_length_factor == 0 or 1 <= self.max_length_factor < math.inf):
@@ -214,8 +207,8 @@ class RowMaker:
             self.tokenizer,
             sources,
             batch_size=self.batch_size,
-            beams=settings.beams,
-            candidates=settings.beams if settings.select == NEAREST else 1,
+            num_beams=settings.num_beams,
+            candidates=settings.num_beams if settings.select == NEAREST else 1,
             max_new_tokens=settings.max_new_tokens,
             prefix=settings.prefix,
             progress=progress,

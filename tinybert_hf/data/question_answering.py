@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data.files import read_file, read_hub, read_squad_file
+from tinybert_hf.data.files import absent, read_file, read_hub, read_squad_file
 from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import QUESTION_ANSWERING, DataSettings
-from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of
+from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of, holds_out
 from tinybert_hf.errors import DataError
 from tinybert_hf.messages import counted
 
@@ -316,6 +316,7 @@ _ID = "id"
 class QuestionAnsweringTask:
     """Rows with a question, a context and the answers, which are parts of the context."""
 
+    @holds_out
     def load(
         self,
         settings: DataSettings,
@@ -406,7 +407,7 @@ class QuestionAnsweringTask:
 )
 def _read(settings: DataSettings, part: str) -> RawRows:
     file = settings.train_file if part == "train" else settings.validation_file
-    split = settings.train_split if part == "train" else settings.validation_split
+    split = settings.train_split if part == "train" else str(settings.validation_split)
     max_rows = settings.max_train_rows if part == "train" else settings.max_validation_rows
     columns = (settings.question_column, settings.context_column, settings.answers_column)
     if file is not None:
@@ -414,10 +415,7 @@ def _read(settings: DataSettings, part: str) -> RawRows:
             lambda more: read_file(str(file), (*more, *columns), max_rows)
         )
     if settings.train_file or settings.validation_file or not settings.dataset:
-        raise DataError(
-            f"There are no {part} rows: {part}_file (--{part}-file) is not given"
-            + (f", and dataset {settings.dataset!r} is not used once a file is given." if settings.dataset else ".")
-        )
+        raise DataError(absent(part, settings))
     dataset = settings.dataset
     return _with_ids(lambda more: read_hub(dataset, settings.dataset_config, split, (*more, *columns), max_rows))
 

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass, field
+import functools
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
 from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING, DataSettings
+from tinybert_hf.errors import DataError
 from tinybert_hf.messages import counted
 
 if TYPE_CHECKING:
@@ -160,6 +163,51 @@ class Task(Protocol):
             The columns of the model. What a user should know about them is in `tokenizing_notes`.
         """
         ...
+
+
+# Rows that are held out of the training rows, to measure on.
+
+
+def holds_out(load: Callable[..., TaskData]) -> Callable[..., TaskData]:
+    """A task's `load` that knows of a `validation_split` that is a share.
+
+    All rows are read and checked as training rows, so that labels and notes are those of the whole, whichever rows are
+    held out.
+    """
+
+    @functools.wraps(load)
+    def loading(
+        task: Any, settings: DataSettings, *, need_train: bool = True, need_validation: bool = True, **more: Any
+    ) -> TaskData:
+        share = settings.held_out_share
+        if share is None or not (need_train or need_validation):
+            return load(task, settings, need_train=need_train, need_validation=need_validation, **more)
+        if not need_validation:
+            return replace(loading(task, settings, **more), validation=None)
+        if settings.further_parts:
+            raise DataError(
+                f"Further rows to measure on ({', '.join(settings.further_parts)}) stand beside validation rows of "
+                f"their own, and validation_split is {share:g}, a share of the training rows. Give --validation-file, "
+                "or leave out further_validation and further_validation_files."
+            )
+        named = replace(settings, validation_split="validation", max_train_rows=None)
+        whole = load(task, named, need_train=True, need_validation=False, **more)
+        train, held_out = _split(whole.part("train"), share, settings)
+        return replace(whole, train=train if need_train else None, validation=held_out)
+
+    return loading
+
+
+def _split(rows: Dataset, share: float, settings: DataSettings) -> tuple[Dataset, Dataset]:
+    """Rows to learn from, and a share of them to measure on; both in the order of the file."""
+    if len(rows) < 2:
+        raise DataError(f"There is one training row alone, so none can be held out (validation_split {share:g}).")
+    count = min(max(1, round(share * len(rows))), len(rows) - 1)
+    held_out = set(random.Random(settings.split_seed).sample(range(len(rows)), count))
+    parts = ([row for row in range(len(rows)) if row not in held_out], sorted(held_out))
+    most = (settings.max_train_rows, settings.max_validation_rows)
+    train, validation = (rows.select(part[:cap], keep_in_memory=True) for part, cap in zip(parts, most, strict=True))
+    return train, validation
 
 
 def add_tokenizing_notes(rows: Dataset, notes: Sequence[str]) -> None:

@@ -5,11 +5,11 @@ from itertools import islice
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.demo import demo_sentiment_rows
-from tinybert_hf.data.files import SUFFIXES, read_file, read_hub, stream_lines
+from tinybert_hf.data.files import SUFFIXES, absent, read_file, read_hub, stream_lines
 from tinybert_hf.data.labels import labels_without_rows, resolve_labels
 from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, MULTI_LABEL, SINGLE_LABEL, DataSettings
-from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of
+from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of, holds_out
 from tinybert_hf.errors import DataError
 from tinybert_hf.messages import counted
 
@@ -59,6 +59,7 @@ def _lines(file: str, columns: Sequence[str], most: int | None, as_lines: bool) 
 class TextClassificationTask:
     """Rows with a text (or two) and a label."""
 
+    @holds_out
     def load(
         self,
         settings: DataSettings,
@@ -158,16 +159,17 @@ class TextClassificationTask:
 )
 def _read(settings: DataSettings, part: str) -> RawRows:
     files = {"train": settings.train_file, "validation": settings.validation_file, **settings.further_validation_files}
-    splits = {"train": settings.train_split, "validation": settings.validation_split, **settings.further_validation}
+    splits = {
+        "train": settings.train_split,
+        "validation": str(settings.validation_split),
+        **settings.further_validation,
+    }
     file, split = files.get(part), splits.get(part)
     max_rows = settings.max_train_rows if part == "train" else settings.max_validation_rows
     if file is not None:
         return read_file(str(file), settings.columns, max_rows)
     if settings.has_files or not settings.dataset or split is None:
-        raise DataError(
-            f"There are no {part} rows: {part}_file (--{part}-file) is not given"
-            + (f", and dataset {settings.dataset!r} is not used once a file is given." if settings.dataset else ".")
-        )
+        raise DataError(absent(part, settings))
     if settings.dataset == DEMO_SENTIMENT:
         if part in settings.further_validation:
             raise DataError(f"The dataset {DEMO_SENTIMENT!r} has no further rows {part!r}: data.further_validation.")

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.data.files import read_file, read_hub
+from tinybert_hf.data.files import absent, read_file, read_hub
 from tinybert_hf.data.label_values import (
     are_generic,
     in_order,
@@ -20,7 +20,7 @@ from tinybert_hf.data.label_values import (
 )
 from tinybert_hf.data.raw_rows import RawRows, columns_named_by
 from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, DataSettings
-from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of
+from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of, holds_out
 from tinybert_hf.data.text_classification import read_unlabelled
 from tinybert_hf.errors import DataError
 from tinybert_hf.messages import counted
@@ -325,6 +325,7 @@ _SLICE = 1000  # rows that are tokenized at once
 class TokenClassificationTask:
     """Rows with words and a tag for each."""
 
+    @holds_out
     def load(
         self,
         settings: DataSettings,
@@ -497,7 +498,7 @@ class _Encoder:
 )
 def _read(settings: DataSettings, part: str) -> RawRows:
     file = settings.train_file if part == "train" else settings.validation_file
-    split = settings.train_split if part == "train" else settings.validation_split
+    split = settings.train_split if part == "train" else str(settings.validation_split)
     max_rows = settings.max_train_rows if part == "train" else settings.max_validation_rows
     columns = (settings.tokens_column, settings.tags_column)
     if file is not None:
@@ -505,9 +506,7 @@ def _read(settings: DataSettings, part: str) -> RawRows:
     from_hub = settings.dataset if settings.dataset not in (DEMO_SENTIMENT, DEMO_TRANSLATION) else None
     if settings.train_file or settings.validation_file or not from_hub:
         raise DataError(
-            f"There are no {part} rows: {part}_file (--{part}-file) is not given"
-            + (f", and dataset {settings.dataset!r} is not used." if settings.dataset else ".")
-            + " Each row has a list of words and a list of tags, such as "
+            f"{absent(part, settings)} Each row has a list of words and a list of tags, such as "
             '{"tokens": ["Ada", "left"], "ner_tags": ["B-person", "O"]}.'
         )
     return read_hub(from_hub, settings.dataset_config, split, columns, max_rows)

@@ -2,13 +2,14 @@
 
 import re
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.demo_translation import demo_translation_rows
-from tinybert_hf.data.files import read_file, read_hub
+from tinybert_hf.data.files import absent, read_file, read_hub
 from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
 from tinybert_hf.data.settings import DEMO_TRANSLATION, DataSettings
-from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of
+from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of, holds_out
 from tinybert_hf.data.tokenizers import script_of, script_of_language, usual_script
 from tinybert_hf.errors import DataError, TeacherError
 from tinybert_hf.messages import did_you_mean
@@ -115,6 +116,7 @@ SIDES = ("source", "target")
 class TranslationTask:
     """Rows with a text and its translation."""
 
+    @holds_out
     def load(
         self,
         settings: DataSettings,
@@ -216,7 +218,7 @@ def _cut_notes(cut: Sequence[int], limits: Sequence[int], rows: int) -> Iterator
 )
 def _read(settings: DataSettings, part: str) -> RawRows:
     file = settings.train_file if part == "train" else settings.validation_file
-    split = settings.train_split if part == "train" else settings.validation_split
+    split = settings.train_split if part == "train" else str(settings.validation_split)
     max_rows = settings.max_train_rows if part == "train" else settings.max_validation_rows
     columns: tuple[str, ...] = (settings.source_column, settings.target_column)
     if file is None or not str(file).lower().removesuffix(".gz").endswith((".csv", ".tsv")):  # these hold text only
@@ -224,10 +226,7 @@ def _read(settings: DataSettings, part: str) -> RawRows:
     if file is not None:
         return read_file(str(file), columns, max_rows)
     if settings.train_file or settings.validation_file or not settings.dataset:
-        raise DataError(
-            f"There are no {part} rows: {part}_file (--{part}-file) is not given"
-            + (f", and dataset {settings.dataset!r} is not used once a file is given." if settings.dataset else ".")
-        )
+        raise DataError(absent(part, settings))
     if settings.dataset == DEMO_TRANSLATION:
         return demo_translation_rows(part, columns, settings.max_train_rows, settings.max_validation_rows)
     return read_hub(settings.dataset, settings.dataset_config, split, columns, max_rows)
@@ -258,7 +257,7 @@ def _texts(table: RawRows, settings: DataSettings) -> tuple[dict[str, list[str]]
     }
     # The pairs that will go stay in, so that a message about another one names the right place.
     filled = {column: ["-" if i in lacking else text for i, text in enumerate(values[column])] for column in columns}
-    checked = [check_texts(RawRows(table.source, filled, table.lines), column) for column in columns]
+    checked = [check_texts(replace(table, columns=filled), column) for column in columns]
     if len(lacking) == len(table):
         raise DataError(
             f"{table.source}: in each of the {len(table):,} pairs a side is empty, so no pair is left. Are "

@@ -407,13 +407,13 @@ class TranslationContestant:
     Attributes:
         model: any AutoModelForSeq2SeqLM, on its device.
         tokenizer: of the model.
-        beams: width of the search; 1 is greedy.
+        num_beams: width of the search; 1 is greedy.
         prefix: put before each source, where the model wants that.
     """
 
     model: PreTrainedModel
     tokenizer: Any
-    beams: int = 1
+    num_beams: int = 1
     prefix: str = ""
 
 
@@ -445,7 +445,7 @@ class TranslationCost:
         parameters: all of them, tied ones once.
         megabytes: what is saved, in its own dtype, 10^6 bytes.
         int8_megabytes: an estimate, see `int8_megabytes`.
-        beams: width of the search that was timed.
+        num_beams: width of the search that was timed.
         characters: mean length of a translation; a model that stops early is fast for the wrong reason.
         sentences_per_second: batch size -> speed, tokenizing and decoding included.
         speedup: batch size -> speed as a multiple of the first model's speed in the same round.
@@ -456,7 +456,7 @@ class TranslationCost:
     parameters: int
     megabytes: float
     int8_megabytes: float
-    beams: int
+    num_beams: int
     characters: float
     sentences_per_second: dict[int, Spread]
     speedup: dict[int, Spread]
@@ -556,7 +556,7 @@ def _translate(contestant: TranslationContestant, texts: Sequence[str], batch_si
         contestant.tokenizer,
         texts,
         batch_size=batch_size,
-        beams=contestant.beams,
+        num_beams=contestant.num_beams,
         prefix=contestant.prefix,
     )
 
@@ -577,7 +577,7 @@ def _translation_cost(
         parameters=parameters,
         megabytes=sum(tensor.numel() * tensor.element_size() for tensor in _saved(contestant.model)) / 1e6,
         int8_megabytes=int8_megabytes(contestant.model),
-        beams=contestant.beams,
+        num_beams=contestant.num_beams,
         characters=characters,
         sentences_per_second={size: Spread.of(values) for size, values in speeds.items()},
         speedup={size: Spread.of(values) for size, values in ratios.items()},

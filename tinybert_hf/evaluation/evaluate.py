@@ -285,7 +285,7 @@ def evaluate_any_checkpoint(
     settings: DataSettings,
     *,
     batch_size: int = 64,
-    beams: int = 1,
+    num_beams: int = 1,
     target_language: str | None = None,
     device: str | None = None,
     predictions: str | Path | None = None,
@@ -297,7 +297,7 @@ def evaluate_any_checkpoint(
         settings: where the validation rows are. A classifier reads text, label and, if named, the second text; a
             token classifier words and tags; a translator source and target.
         batch_size: rows of one batch.
-        beams: width of a translator's search.
+        num_beams: width of a translator's search.
         target_language: of a translator; it chooses how BLEU cuts words. None looks at the references' script.
         device: where to run; None takes the GPU if there is one.
         predictions: of a model that answers questions: a file for its answers, see `write_answers`.
@@ -329,7 +329,12 @@ def evaluate_any_checkpoint(
         notes = {"notes": list(data.notes)} if data.notes else {}
         return figures | notes | doubts_about(figures, data)
     result = evaluate_translation_checkpoint(
-        checkpoint, settings, target_language=target_language, beams=beams, batch_size=batch_size, device=device
+        checkpoint,
+        settings,
+        target_language=target_language,
+        num_beams=num_beams,
+        batch_size=batch_size,
+        device=device,
     )
     figures = {name: value for name, value in result.items() if name != "hypotheses"}
     return figures | doubts_about(figures, TaskData(None, None, (), TRANSLATION))

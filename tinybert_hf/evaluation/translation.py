@@ -307,7 +307,7 @@ def evaluate_translation(
     references: Sequence[str],
     *,
     target_language: str | None = None,
-    beams: int = 1,
+    num_beams: int = 1,
     batch_size: int = 32,
     max_new_tokens: int | None = None,
     prefix: str = "",
@@ -321,7 +321,7 @@ def evaluate_translation(
         sources: texts to translate.
         references: a translation of each, detokenized.
         target_language: name or code; it chooses how BLEU cuts words. None looks at the references' script.
-        beams: width of the search; 1 is greedy.
+        num_beams: width of the search; 1 is greedy.
         batch_size: texts of one batch.
         max_new_tokens: as in `translate_texts`.
         prefix: put before each source, where the model wants that.
@@ -340,7 +340,7 @@ def evaluate_translation(
         tokenizer,
         sources,
         batch_size=batch_size,
-        beams=beams,
+        num_beams=num_beams,
         max_new_tokens=max_new_tokens,
         prefix=prefix,
         progress=progress,
@@ -361,7 +361,7 @@ def evaluate_translation_checkpoint(
     settings: DataSettings,
     *,
     target_language: str | None = None,
-    beams: int = 1,
+    num_beams: int = 1,
     batch_size: int = 32,
     device: str | None = None,
 ) -> TranslationResult:
@@ -371,7 +371,7 @@ def evaluate_translation_checkpoint(
         path: a folder, an id on the Hub, or a checkpoint that was opened.
         settings: where the validation rows are, and what their columns are called.
         target_language: as in `evaluate_translation`.
-        beams: width of the search.
+        num_beams: width of the search.
         batch_size: texts of one batch.
         device: where to run; None takes the GPU if there is one.
 
@@ -395,7 +395,7 @@ def evaluate_translation_checkpoint(
         sources,
         references,
         target_language=target_language,
-        beams=beams,
+        num_beams=num_beams,
         batch_size=batch_size,
     )
     return {**result, "notes": [*data.notes, *result["notes"]]}

@@ -18,7 +18,8 @@ from typing import TYPE_CHECKING, Any, TypeVar
 from tinybert_hf.checkpoints import QUESTION_ANSWERING
 from tinybert_hf.checkpoints.loading import TEXT_CLASSIFICATION, Checkpoint
 from tinybert_hf.checkpoints.run_record import RunFacts, facts_of_run
-from tinybert_hf.data import demo_sentiment, demo_translation
+from tinybert_hf.data import demo_sentiment
+from tinybert_hf.data.demo_translation import demo_translation
 from tinybert_hf.data.generation import source_positions, translate_texts
 from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, MULTI_LABEL, PROBLEM_TYPES, REGRESSION
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
@@ -140,7 +141,7 @@ class Contest:
         kind: as transformers calls the problem, or "translation".
         labels: names, in the student's order.
         pairs: two texts are read.
-        beams: width of a translator's search.
+        num_beams: width of a translator's search.
         facts: of the run that made the student.
         notes: what a reader of the page should know, a sentence each.
     """
@@ -150,7 +151,7 @@ class Contest:
     kind: str
     labels: tuple[str, ...] = ()
     pairs: bool = False
-    beams: int = 1
+    num_beams: int = 1
     facts: RunFacts = field(default_factory=RunFacts)
     notes: tuple[str, ...] = ()
 
@@ -166,7 +167,7 @@ def open_contest(
     *,
     with_teacher: bool = True,
     pairs: bool | None = None,
-    beams: int = 1,
+    num_beams: int = 1,
     languages: tuple[str | None, str | None] = (None, None),
     prefix: str | None = None,
     device: str | None = None,
@@ -178,7 +179,7 @@ def open_contest(
         teacher: likewise; None: the one that the student's run.json names, if it is there.
         with_teacher: look for a teacher where none is given.
         pairs: the models read two texts; None: as run.json says.
-        beams: width of a translator's search.
+        num_beams: width of a translator's search.
         languages: source and target of a multilingual translator; None: as run.json says, or as it was saved.
         prefix: put before what the teacher translates; None: as run.json says.
         device: where to run; None takes the GPU if there is one.
@@ -223,7 +224,7 @@ def open_contest(
         kind,
         labels=() if translator else _label_names(own.model.config),
         pairs=not translator and (facts.pairs if pairs is None else pairs),
-        beams=beams,
+        num_beams=num_beams,
         facts=facts,
         notes=tuple(notes),
     )
@@ -422,14 +423,16 @@ def _task(contest: Contest, contestant: Contestant, texts: Sequence[str]) -> Cal
     shortened = [text[:_CHARACTERS] for text in texts]
     cut = any(len(text) > _CHARACTERS for text in texts)
     if contest.kind == TRANSLATION:
-        return lambda: _translation(contestant, shortened[0], contest.beams, cut)
+        return lambda: _translation(contestant, shortened[0], contest.num_beams, cut)
     whole = contestant.tokenizer(*shortened, verbose=False)["input_ids"]
     cut = cut or (contestant.limit is not None and len(whole) > contestant.limit)
     return lambda: _classification(contestant, shortened, contest.kind, cut)
 
 
-def _translation(contestant: Contestant, text: str, beams: int, cut: bool) -> Answer:
-    made = translate_texts(contestant.model, contestant.tokenizer, [text], beams=beams, prefix=contestant.prefix)
+def _translation(contestant: Contestant, text: str, num_beams: int, cut: bool) -> Answer:
+    made = translate_texts(
+        contestant.model, contestant.tokenizer, [text], num_beams=num_beams, prefix=contestant.prefix
+    )
     return Answer(contestant.role, (), made.best[0], cut or made.truncated[0], made.cut_off[0][0])
 
 
@@ -546,7 +549,7 @@ def _how(contest: Contest, comparison: Comparison) -> str:
     calls = f"the median of {comparison.calls} calls" if comparison.calls > 1 else "one call"
     how = f"{calls} after a warm-up, tokenizing included; {place}"
     if contest.kind == TRANSLATION:
-        how += ", greedy search" if contest.beams == 1 else f", {contest.beams} beams"
+        how += ", greedy search" if contest.num_beams == 1 else f", {contest.num_beams} beams"
     ratio = comparison.speed_up
     if ratio is None:
         return f"Time: {how}."

@@ -229,7 +229,7 @@ def recipe_text(run: FinishedRun) -> str:
 def starts_from_teacher(run: FinishedRun) -> bool:
     """Whether the student's first weights were computed from the teacher's."""
     student = run.recipe["student"]
-    start = student.get("start") or ("random" if run.is_translation else "teacher")
+    start = student.get("init") or ("random" if run.is_translation else "teacher")
     return not student.get("model") and bool(start == "teacher")
 
 

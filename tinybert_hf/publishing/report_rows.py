@@ -71,7 +71,7 @@ def validation_rows(run: FinishedRun, moved: Moved) -> tuple[TaskData, DataSetti
     if problem in PROBLEM_TYPES:  # few rows may look like another problem than all of them
         settings = replace(settings, problem_type=problem)
     if moved.validation_file is not None:
-        settings = replace(settings, validation_file=moved.validation_file)
+        settings = replace(settings, validation_file=moved.validation_file, validation_split="validation")
     try:
         rows = TASKS[run.recipe["task"]].load(settings, need_train=False, label_names=names or None)
     except TinyBertError as error:
@@ -415,11 +415,11 @@ def compare_translators(
     assert data.validation is not None  # asked for
     count = min(most_rows, len(data.validation))
     sources, references = (list(data.validation[side][:count]) for side in ("source", "target"))
-    beams = (run.content["metrics"]["student"]["beams"], run.content["metrics"]["teacher"]["beams"])
+    num_beams = (run.content["metrics"]["student"]["beams"], run.content["metrics"]["teacher"]["beams"])
     prefixes = ("", run.recipe["teacher"].get("prefix") or "")
     said = [
-        evaluate_translation(model, tokenizer, sources, references, beams=wide, prefix=prefix)["hypotheses"]
-        for (model, tokenizer), wide, prefix in zip(open_translators(run, moved), beams, prefixes, strict=True)
+        evaluate_translation(model, tokenizer, sources, references, num_beams=wide, prefix=prefix)["hypotheses"]
+        for (model, tokenizer), wide, prefix in zip(open_translators(run, moved), num_beams, prefixes, strict=True)
     ]
     every = worst_sentences(sources, references, said[1], said[0], None)
     counts = [

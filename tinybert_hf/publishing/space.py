@@ -114,7 +114,7 @@ def _app(contest: Contest, name: str, repo_id: str | None) -> str:
     if translator:
         config = student.model.config
         positions = getattr(config, "max_decoder_position_embeddings", None) or source_positions(student.model, None)
-        constants |= {"POSITIONS": positions or 2 * _NO_LIMIT, "BEAMS": contest.beams}
+        constants |= {"POSITIONS": positions or 2 * _NO_LIMIT, "BEAMS": contest.num_beams}
     else:
         constants |= {"PROBLEM": contest.kind, "BOXES": ["First text", "Second text"] if contest.pairs else ["Text"]}
     template = Path(__file__).with_name("space_translator.py" if translator else "space_classifier.py")

@@ -15,12 +15,12 @@ from tinybert_hf.data.augmentation_candidates import open_source, source_of
 from tinybert_hf.data.augmentation_words import ReplacementSettings
 from tinybert_hf.data.files import read_whole_file
 from tinybert_hf.data.pseudo_labels import (
-    BEST,
     PseudoLabelSettings,
     read_pseudo_labels,
     repeated_target,
     write_pseudo_labels,
 )
+from tinybert_hf.data.settings import BEST, CopySettings, SearchSettings, common_values
 from tinybert_hf.data.tasks import dataset_of
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TeacherError
@@ -33,7 +33,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tinybert_hf.data.augmentation_candidates import OpenedSource
-    from tinybert_hf.recipes.schema import AugmentationSettings, PseudoLabels, Recipe
+    from tinybert_hf.recipes.schema import AugmentationSettings, Recipe
     from tinybert_hf.recipes.stages import RunBase
 
 
@@ -113,9 +113,7 @@ def write_copies(
     # Rows of words are read in windows to their end; other texts are cut off.
     in_windows = recipe.task == TOKEN_CLASSIFICATION
     replacement = ReplacementSettings(
-        copies=settings.copies,
-        probability=settings.probability,
-        candidates=settings.candidates,
+        **common_values(CopySettings, settings),
         seed=recipe.seed,
         max_length=sys.maxsize if in_windows else recipe.data.max_length,
     )
@@ -192,12 +190,12 @@ def write_translated_rows(
     """
     labels = recipe.pseudo_labels
     assert labels is not None
-    inputs = {REFERENCES: _own(labels, _pairs_file(pairs, folder), recipe.teacher.prefix)}
+    search = {**common_values(SearchSettings, labels), "prefix": recipe.teacher.prefix}
+    file = str(_pairs_file(pairs, folder))
+    inputs = {REFERENCES: PseudoLabelSettings(file, "source", target_column="target", **search)}
     if labels.unlabelled_file is not None:
         column = labels.unlabelled_column or recipe.data.source_column
-        inputs[UNLABELLED] = _settings(
-            labels, labels.unlabelled_file, column, recipe.teacher.prefix, target_column=None, select=BEST
-        )
+        inputs[UNLABELLED] = PseudoLabelSettings(labels.unlabelled_file, column, **{**search, "select": BEST})
     reports = {}
     for name, settings in inputs.items():
         with row_progress(console, TITLES[name]) as progress:
@@ -248,25 +246,6 @@ def repetition_in_words(target: str, count: int) -> str:
     return (
         f"the teacher writes the same for {count:,} different texts ({target[:60]!r}): it hardly looks at what it "
         "reads, and nothing can be learnt from it. Train it longer or on more pairs."
-    )
-
-
-def _own(labels: PseudoLabels, file: Path, prefix: str) -> PseudoLabelSettings:
-    return _settings(labels, str(file), "source", prefix, target_column="target", select=labels.select)
-
-
-def _settings(
-    labels: PseudoLabels, file: str, column: str, prefix: str, *, target_column: str | None, select: str
-) -> PseudoLabelSettings:
-    return PseudoLabelSettings(
-        file,
-        column,
-        target_column=target_column,
-        beams=labels.beams,
-        select=select,
-        prefix=prefix,
-        max_length_factor=labels.max_length_factor,
-        max_repeats=labels.max_repeats,
     )
 
 

@@ -280,9 +280,16 @@ def load_recipe(
     Raises:
         RecipeError: no such recipe, a file that is not YAML, an unknown field, a value of the wrong type or range.
     """
+    mapping = changed_recipe(
+        read_recipe(name_or_path), name_or_path, overrides or {}, assignments, with_baseline=with_baseline
+    )
+    return build_recipe(mapping, name_or_path)
+
+
+def build_recipe(mapping: Mapping[str, Any], name_or_path: str) -> Recipe:
+    """The recipe that a mapping says; errors as `load_recipe`."""
     from tinybert_hf.recipes.schema import Recipe  # brings the Trainer, which a list of recipes does not need
 
-    mapping = changed_recipe(name_or_path, overrides or {}, assignments, with_baseline=with_baseline)
     try:
         return build(Recipe, mapping)
     except RecipeError as error:
@@ -290,16 +297,30 @@ def load_recipe(
 
 
 def changed_recipe(
-    name_or_path: str, overrides: Mapping[str, Any], assignments: Iterable[str], *, with_baseline: bool = False
+    mapping: Mapping[str, Any],
+    name_or_path: str,
+    overrides: Mapping[str, Any],
+    assignments: Iterable[str],
+    *,
+    with_baseline: bool = False,
 ) -> dict[str, Any]:
-    """A recipe with its changes, as plain values that nobody has checked; arguments and errors as `load_recipe`."""
-    mapping = read_recipe(name_or_path)
-    mapping.setdefault("name", Path(name_or_path).stem)
+    """A recipe with its changes, as plain values that nobody has checked.
+
+    Args:
+        mapping: of the recipe, from `read_recipe`; unchanged.
+        name_or_path: what it was read from.
+        overrides: as for `load_recipe`, like assignments and with_baseline.
+
+    Raises:
+        RecipeError: a change that leads nowhere.
+    """
+    changed = copy.deepcopy(dict(mapping))
+    changed.setdefault("name", Path(name_or_path).stem)
     for path, value in overrides.items():
-        set_value(mapping, path, value)
-    if with_baseline and mapping.get("baseline") is None:
-        mapping["baseline"] = {}
-    return apply_overrides(mapping, assignments)
+        set_value(changed, path, value)
+    if with_baseline and changed.get("baseline") is None:
+        changed["baseline"] = {}
+    return apply_overrides(changed, assignments)
 
 
 def read_recipe(name_or_path: str) -> dict[str, Any]:

@@ -11,10 +11,11 @@ from tinybert_hf.checkpoints import HEADS, TEXT_CLASSIFICATION, check_folder_fil
 from tinybert_hf.checkpoints.loading import translates
 from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
 from tinybert_hf.data.augmentation_candidates import check_predicts_words
-from tinybert_hf.data.corpus_sources import CorpusSettings, Sources, find_files, find_sources
+from tinybert_hf.data.corpus_sources import Sources, find_files, find_sources
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.generation import decoder_start_token
 from tinybert_hf.data.raw_rows import columns_named_by
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION, marks_entities
 from tinybert_hf.data.translation import set_languages
 from tinybert_hf.distillation import LayerMap, Objective, label_order, resolve_layer_map
@@ -373,8 +374,8 @@ def _sources(recipe: Recipe) -> tuple[Sources, Sources | None]:
 
 
 def _check_sizes(plan: GeneralPlan) -> None:
-    student, teacher, length = plan.student_config, plan.teacher_config, plan.corpus.block_length
-    check_length("corpus.block_length", length, RecipeError, option="--block-length", teacher=teacher, student=student)
+    student, teacher, length = plan.student_config, plan.teacher_config, plan.corpus.block_size
+    check_length("corpus.block_size", length, RecipeError, option="--block-size", teacher=teacher, student=student)
     if student.num_decoder_layers is not None or student.is_encoder_decoder:
         raise RecipeError("student: a general distillation makes an encoder, and this student has a decoder")
     check_start(plan)

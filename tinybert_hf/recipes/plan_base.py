@@ -35,7 +35,7 @@ from tinybert_hf.recipes.loader import unknown_name
 from tinybert_hf.recipes.schema import Recipe, StudentSettings
 from tinybert_hf.training import Phase
 from tinybert_hf.training.arguments import DISTILLATION_LOSS, no_such_metric, plain_name
-from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
+from tinybert_hf.training.settings import USUAL_LEARNING_RATE
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -235,7 +235,7 @@ class Plan:
     def starts_from_teacher(self) -> bool:
         """Whether the student's first weights are computed from the teacher's: of encoders, unless told otherwise."""
         student = self.recipe.student
-        return not self.recipe.is_translation and student.model is None and student.start in (None, "teacher")
+        return not self.recipe.is_translation and student.model is None and student.init in (None, "teacher")
 
     @property
     def start_map(self) -> LayerMap:
@@ -501,8 +501,8 @@ def check_start(plan: Plan) -> None:
     student, teacher = plan.student_config, plan.teacher_config
     if student.hidden_size > teacher.hidden_size:
         raise RecipeError(
-            f"student.start: the student is {student.hidden_size} wide and the teacher only {teacher.hidden_size}, so "
-            "the student cannot start from it. Take a narrower student, or student.start: random (--start random)."
+            f"student.init: the student is {student.hidden_size} wide and the teacher only {teacher.hidden_size}, so "
+            "the student cannot start from it. Take a narrower student, or student.init: random (--init random)."
         )
     try:
         _ = plan.start_map

@@ -42,7 +42,7 @@ def describe_plan(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> str:
         content.pop("data")
     recipe = _said(_of_the_task(content, plan.recipe.task))
     if plan.recipe.student.model is not None:
-        recipe["student"].pop("start", None)  # of a student from a preset
+        recipe["student"].pop("init", None)  # of a student from a preset
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
     joint = plan.joint if isinstance(plan, EncoderPlan) else None
     teachers = (plan.teacher_config,) if joint is None else joint.configs
@@ -150,15 +150,15 @@ def _translation(plan: TranslationPlan) -> Iterator[str]:
     if recipe.pseudo_labels is not None:
         more = f" and of {counted(plan.unlabelled_rows, 'unlabelled source')}" if plan.unlabelled_rows else ""
         also = " and the references" if recipe.pseudo_labels.references else ""
-        beams = counted(recipe.pseudo_labels.beams, "beam")
-        learned = f"the teacher's translations of the train rows{more} ({beams}){also}"
+        num_beams = counted(recipe.pseudo_labels.num_beams, "beam")
+        learned = f"the teacher's translations of the train rows{more} ({num_beams}){also}"
     yield f"the student learns from: {learned}"
     for index, (phase, objective) in enumerate(zip(recipe.phases, plan.objectives, strict=True)):
         yield _phase(index, phase, phase.loss_weights(has_decoder=True))
         if objective is not None:
             yield from _maps(objective)
     yield from _after(recipe)
-    teacher, student = counted(recipe.teacher_beams, "beam"), recipe.evaluation.student_beams
+    teacher, student = counted(recipe.teacher_num_beams, "beam"), recipe.evaluation.student_num_beams
     yield f"measured with: {teacher} (teacher), {student} (student)"
 
 
@@ -192,7 +192,7 @@ def _phase(index: int, phase: Phase, losses: dict[str, float]) -> str:
 # Fields that are about one task only, by the section that they stand in.
 _Fields = dict[str, tuple[str, ...]]
 _OF_TRANSLATION: _Fields = {
-    "": ("evaluation", "pseudo_labels", "teacher_beams"),
+    "": ("evaluation", "pseudo_labels", "teacher_num_beams"),
     "data": ("source_column", "target_column", "max_target_length"),
     "phases": ("decoder_layer_map", "decoder_attention_layer_map", "cross_attention_layer_map"),
 }

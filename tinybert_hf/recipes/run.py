@@ -36,7 +36,7 @@ from tinybert_hf.recipes.run_tasks import EncoderRun, GeneralRun, TranslationRun
 from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
 from tinybert_hf.recipes.stages import Run, student_warnings
 from tinybert_hf.training import FinetuneSettings, finetune
-from tinybert_hf.training.finetuning import USUAL_LEARNING_RATE
+from tinybert_hf.training.settings import USUAL_LEARNING_RATE
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -118,7 +118,7 @@ def finetune_translator(
     *,
     vocabulary_size: int = 8000,
     target_vocabulary_size: int | None = None,
-    beams: int = 5,
+    num_beams: int = 5,
     seed: int = 42,
     training_arguments: Mapping[str, Any] | None = None,
     console: Console | None = None,
@@ -133,7 +133,7 @@ def finetune_translator(
         output_dir: new, empty, or an earlier start of the same run.
         vocabulary_size: of a new model's source, or of both sides where they share a vocabulary.
         target_vocabulary_size: of a new model's target; None: both sides share a vocabulary.
-        beams: width of the search when it is measured.
+        num_beams: width of the search when it is measured.
         seed: of new weights, the order of the rows and dropout.
         training_arguments: further fields of TrainingArguments; label_smoothing_factor is 0.1 unless they say another.
         console: where to print; None: standard output.
@@ -163,7 +163,7 @@ def finetune_translator(
     def measure(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TaskData) -> dict[str, Any]:
         assert rows.validation is not None
         sources, references = (list(rows.validation[side]) for side in ("source", "target"))
-        result = evaluate_translation(network, tokenizer, sources, references, beams=beams)
+        result = evaluate_translation(network, tokenizer, sources, references, num_beams=num_beams)
         names = ("bleu", "chrf", "bleu_signature", "chrf_signature", "cut_off", "truncated")
         for note in result["notes"]:
             (console or _screen()).print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)

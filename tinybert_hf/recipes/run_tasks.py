@@ -15,8 +15,8 @@ from tinybert_hf.checkpoints import PROJECTIONS_FILE
 from tinybert_hf.checkpoints.integrity import write_json
 from tinybert_hf.data import TASKS, tokenizing_notes
 from tinybert_hf.data.corpus import BlockCollator, Corpus, CorpusBlocks, open_blocks, split_corpus
-from tinybert_hf.data.corpus_sources import CorpusSettings, Sources
-from tinybert_hf.data.settings import QUESTION_ANSWERING, SINGLE_LABEL
+from tinybert_hf.data.corpus_sources import Sources
+from tinybert_hf.data.settings import QUESTION_ANSWERING, SINGLE_LABEL, CorpusSettings
 from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.architecture import encoder_parts
@@ -455,7 +455,7 @@ class GeneralRun(Run[GeneralPlan]):
         with self.stage(CORPUS, "Tokenising the corpus, or opening it where it is tokenised"):
             self.corpus = self._open_corpus()
         self.folder.finish_stage(CORPUS, self.corpus.report)
-        self.say(*corpus_in_words(self.corpus, self.plan.corpus.block_length))
+        self.say(*corpus_in_words(self.corpus, self.plan.corpus.block_size))
         self.warn(self._few_steps())
 
     def _few_steps(self) -> Iterator[str]:
@@ -559,13 +559,13 @@ class GeneralRun(Run[GeneralPlan]):
         return super().collected()
 
 
-def corpus_in_words(corpus: Corpus, block_length: int) -> list[str]:
+def corpus_in_words(corpus: Corpus, block_size: int) -> list[str]:
     """What a corpus came to, a line each."""
     report = corpus.report
-    full = report["tokens"] / (report["blocks"] * block_length)
+    full = report["tokens"] / (report["blocks"] * block_size)
     lines = [
         f"Corpus: {counted(report['sources'], 'source')}, {counted(report['documents'], 'document')}, "
-        f"{counted(report['lines'], 'line')}; {counted(report['blocks'], 'block')} of up to {block_length} tokens, "
+        f"{counted(report['lines'], 'line')}; {counted(report['blocks'], 'block')} of up to {block_size} tokens, "
         f"{counted(report['tokens'], 'token')} (padded to full length {1 - full:.1%} would be padding)",
         f"Learned from: {counted(report['train_blocks'], 'block')}; held out: {report['validation_blocks']:,}. The "
         f"tokens are kept in {corpus.folder}.",
@@ -678,7 +678,7 @@ class TranslationRun(Run[TranslationPlan]):
         if self.folder.result_of(PSEUDO_LABELS) is None:
             assert self.plan.data.train is not None
             with self.stage(
-                PSEUDO_LABELS, f"The teacher translates ({self._beams_of(self.recipe.pseudo_labels.beams)})"
+                PSEUDO_LABELS, f"The teacher translates ({self._beams_of(self.recipe.pseudo_labels.num_beams)})"
             ):
                 reports = write_translated_rows(
                     self.teacher, self.tokenizer, self.recipe, self.plan.data.train, self._pseudo_folder, self.console
@@ -710,7 +710,7 @@ class TranslationRun(Run[TranslationPlan]):
     def measure(self, who: str, model: PreTrainedModel) -> dict[str, Any]:
         """BLEU and chrF; the translations are kept for the comparison at the end."""
         settings, pairs = self.recipe.evaluation, self._pairs
-        beams = self.recipe.teacher_beams if who == TEACHER else settings.student_beams
+        num_beams = self.recipe.teacher_num_beams if who == TEACHER else settings.student_num_beams
         with row_progress(self.console, f"Translating to measure the {who}") as progress:
             result = evaluate_translation(
                 model,
@@ -718,7 +718,7 @@ class TranslationRun(Run[TranslationPlan]):
                 pairs["source"],
                 pairs["target"],
                 target_language=settings.target_language,
-                beams=beams,
+                num_beams=num_beams,
                 batch_size=settings.batch_size,
                 prefix=self.recipe.teacher.prefix if who == TEACHER else "",
                 progress=counting(progress, len(pairs["source"])),
@@ -726,7 +726,7 @@ class TranslationRun(Run[TranslationPlan]):
         write_json(self._translations(who), {"hypotheses": result["hypotheses"]})
         self.say_notes(f"{who}: {note}" for note in result["notes"])
         names = ("bleu", "chrf", "bleu_signature", "chrf_signature", "cut_off", "truncated")
-        return {**{name: result[name] for name in names}, "beams": beams}  # type: ignore[literal-required]
+        return {**{name: result[name] for name in names}, "beams": num_beams}  # type: ignore[literal-required]
 
     def in_words(self, metrics: Mapping[str, Any]) -> str:
         """Both scores."""
@@ -772,9 +772,11 @@ class TranslationRun(Run[TranslationPlan]):
             measured = measure_translation_costs(
                 {
                     TEACHER: TranslationContestant(
-                        self.teacher, self.tokenizer, recipe.teacher_beams, recipe.teacher.prefix
+                        self.teacher, self.tokenizer, recipe.teacher_num_beams, recipe.teacher.prefix
                     ),
-                    STUDENT: TranslationContestant(student, self.student_tokenizer, recipe.evaluation.student_beams),
+                    STUDENT: TranslationContestant(
+                        student, self.student_tokenizer, recipe.evaluation.student_num_beams
+                    ),
                 },
                 sources[:: max(1, len(sources) // _TIMED_SENTENCES)][:_TIMED_SENTENCES],
             )
@@ -805,5 +807,5 @@ class TranslationRun(Run[TranslationPlan]):
         self.say_notes(tokenizing_notes(ready))
         return ready
 
-    def _beams_of(self, beams: int) -> str:
-        return "greedy" if beams == 1 else counted(beams, "beam")
+    def _beams_of(self, num_beams: int) -> str:
+        return "greedy" if num_beams == 1 else counted(num_beams, "beam")

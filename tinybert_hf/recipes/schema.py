@@ -8,22 +8,20 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from tinybert_hf.checkpoints.card_parts import CardSettings
-from tinybert_hf.data.corpus_sources import CorpusSettings
-from tinybert_hf.data.pseudo_labels import BEST, NEAREST
-from tinybert_hf.data.settings import DataSettings
+from tinybert_hf.data.settings import BEST, NEAREST, CopySettings, CorpusSettings, DataSettings, SearchSettings
 from tinybert_hf.distillation.projections import PROJECTIONS
 from tinybert_hf.distillation.teachers import INT8
 from tinybert_hf.errors import RecipeError, check_number
 from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.loader import unknown_name
 from tinybert_hf.training import FinetuneSettings, Phase
-from tinybert_hf.training.arguments import PROJECTION_STARTS
+from tinybert_hf.training.settings import PROJECTION_STARTS
 
 # Whether the values of a recipe lie in their ranges. Their types have been checked by then.
 
 _RESERVED_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 _LONGEST_NAME = 200
-STARTS = ("teacher", "random")
+INITS = ("teacher", "random")
 DTYPES = ("float32", "float16", "bfloat16", INT8)
 
 # Tasks whose rows make sense without their labels, since a teacher can give others.
@@ -98,8 +96,8 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
         _one_of(student.preset, PRESETS, "student.preset")
     if student.model is not None and student.overrides:
         raise RecipeError("student.overrides: these belong to a preset; the shape of `student.model` is what it is")
-    if student.start is not None:
-        _one_of(student.start, STARTS, "student.start")
+    if student.init is not None:
+        _one_of(student.init, INITS, "student.init")
 
 
 def _check_further_teachers(recipe: Recipe) -> None:
@@ -177,11 +175,11 @@ def _refuse_label_loss(recipe: Recipe, reason: str) -> None:
 
 def _check_translation(recipe: Recipe) -> None:
     student, teacher = recipe.student, recipe.teacher
-    if student.start == "teacher":
+    if student.init == "teacher":
         raise RecipeError(
-            "student.start: 'teacher' is not available for translators: the start is computed for encoders that are "
+            "student.init: 'teacher' is not available for translators: the start is computed for encoders that are "
             "built like BERT, and no such way is known here for a decoder and its attention to the source. Leave it "
-            "out, or say random (--start random)"
+            "out, or say random (--init random)"
         )
     if student.preset is not None and not _has_decoder(student):
         translators = ", ".join(name for name, shape in PRESETS.items() if shape.get("is_encoder_decoder"))
@@ -192,7 +190,7 @@ def _check_translation(recipe: Recipe) -> None:
     if recipe.pseudo_labels is not None:
         _check_pseudo_labels(recipe.pseudo_labels)
     evaluation: TranslationEvaluation = recipe.evaluation
-    _at_least(1, "evaluation", evaluation, "teacher_beams", "student_beams", "batch_size", "worst_sentences")
+    _at_least(1, "evaluation", evaluation, "teacher_num_beams", "student_num_beams", "batch_size", "worst_sentences")
 
 
 def _check_pruning(settings: VocabularyPruning, recipe: Recipe) -> None:
@@ -211,7 +209,7 @@ def _check_pruning(settings: VocabularyPruning, recipe: Recipe) -> None:
 def _check_pseudo_labels(settings: PseudoLabels) -> None:
     path = "pseudo_labels"
     _one_of(settings.select, (BEST, NEAREST), f"{path}.select")
-    _at_least(1, path, settings, "beams", "batch_size")
+    _at_least(1, path, settings, "num_beams", "batch_size")
     _at_least(0, path, settings, "max_length_factor", "max_repeats")
     if 0 < settings.max_length_factor < 1:
         raise RecipeError(
@@ -340,7 +338,7 @@ def _check_losses(recipe: Recipe) -> None:
 
 TRANSLATION = "translation"
 GENERAL = "general"
-USUAL_BEAMS = 5
+USUAL_BEAMS = SearchSettings.num_beams
 
 
 @dataclass(frozen=True)
@@ -398,46 +396,32 @@ class StudentSettings:
     """Instead of `preset`: folder or Hub id of a TinyBERT that exists, for example a generally distilled one."""
     overrides: dict[str, Any] = field(default_factory=dict)
     """Fields of the TinyBertConfig that differ from the preset."""
-    start: str | None = None
+    init: str | None = None
     """teacher: weights are taken from the teacher (layers copied, or projected down). random: they are drawn.
     None: teacher; for translation random, since translators have no other start."""
 
 
 @dataclass(frozen=True)
-class PseudoLabels:
+class PseudoLabels(SearchSettings):
     """Sequence-level distillation: the student learns the teacher's translations in place of the references."""
 
-    beams: int = USUAL_BEAMS
-    """Width of the teacher's search."""
-    select: str = "best"
-    """best of the beam, or nearest: the hypothesis of the beam that is nearest to the reference by chrF."""
     references: bool = False
     """Learn from the references as well."""
     unlabelled_file: str | None = None
     """Further source text without references, for the teacher to translate."""
     unlabelled_column: str | None = None
     """Its column; None: as data.source_column."""
-    max_length_factor: float = 2.0
-    """How far from the usual the length of a translation may be; 0: any length."""
-    max_repeats: int = 3
-    """How often four words may stand in a translation; 0: any number of times."""
     batch_size: int = 32
     """Texts that the teacher translates at once."""
 
 
 @dataclass(frozen=True)
-class AugmentationSettings:
+class AugmentationSettings(CopySettings):
     """Copies of the training rows with other words: the phases learn the teacher's answers to them, without labels."""
 
-    copies: int = 20
-    """Of each row. TinyBERT takes 30 for CoLA, MRPC, RTE and STS-B, 20 for SST-2 and QNLI, 10 for MNLI and QQP."""
     model: str | None = None
     """Folder or Hub id of a masked-LM that predicts words. None: the teacher's checkpoint, where it has a masked-LM
     head; else every word gives way to a neighbour in the teacher's embeddings, and the run says so."""
-    probability: float = 0.4
-    """With which a word is replaced; stop words never are."""
-    candidates: int = 15
-    """Words that one is drawn from."""
     glove_file: str | None = None
     """Text file of word vectors for words of several pieces. None: the model's own embeddings."""
     neighbours_only: bool = False
@@ -450,9 +434,9 @@ class AugmentationSettings:
 class TranslationEvaluation:
     """How translators are measured."""
 
-    teacher_beams: int | None = None
-    """Width of the teacher's search; None: as pseudo_labels.beams, or 5 without."""
-    student_beams: int = 1
+    teacher_num_beams: int | None = None
+    """Width of the teacher's search; None: as pseudo_labels.num_beams, or 5 without."""
+    student_num_beams: int = 1
     """Width of the student's search; 1 is greedy, which is what makes it fast."""
     batch_size: int = 32
     """Texts that are translated at once."""
@@ -541,10 +525,10 @@ class Recipe:
         return self.task == GENERAL
 
     @property
-    def teacher_beams(self) -> int:
+    def teacher_num_beams(self) -> int:
         """Width of the teacher's search where it is measured."""
-        own = self.evaluation.teacher_beams
-        return own or (self.pseudo_labels.beams if self.pseudo_labels is not None else USUAL_BEAMS)
+        own = self.evaluation.teacher_num_beams
+        return own or (self.pseudo_labels.num_beams if self.pseudo_labels is not None else USUAL_BEAMS)
 
     @property
     def folder(self) -> str:

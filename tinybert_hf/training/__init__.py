@@ -1,15 +1,21 @@
-"""Training: the arguments, the distilling Trainer, phases, and plain fine-tuning."""
+"""Training: the settings, the arguments, the distilling Trainer, phases, and plain fine-tuning."""
 
-from tinybert_hf.training.arguments import DistillationArguments, Seq2SeqDistillationArguments
-from tinybert_hf.training.collators import with_teacher_tokens
-from tinybert_hf.training.finetuning import FinetuneSettings, finetune
-from tinybert_hf.training.general_trainer import GeneralDistillationTrainer
-from tinybert_hf.training.phase import Phase, PhaseResult
-from tinybert_hf.training.phases import projections_from, run_phases
-from tinybert_hf.training.trainer import DistillationTrainer, Seq2SeqDistillationTrainer
+from typing import TYPE_CHECKING
+
+from tinybert_hf.lazy_names import lazy_names
+
+if TYPE_CHECKING:
+    from tinybert_hf.training.arguments import DistillationArguments, Seq2SeqDistillationArguments
+    from tinybert_hf.training.collators import with_teacher_tokens
+    from tinybert_hf.training.finetuning import finetune
+    from tinybert_hf.training.general_trainer import GeneralDistillationTrainer
+    from tinybert_hf.training.phases import projections_from, run_phases
+    from tinybert_hf.training.settings import DistillationSettings, FinetuneSettings, Phase, PhaseResult
+    from tinybert_hf.training.trainer import DistillationTrainer, Seq2SeqDistillationTrainer
 
 __all__ = [
     "DistillationArguments",
+    "DistillationSettings",
     "DistillationTrainer",
     "FinetuneSettings",
     "GeneralDistillationTrainer",
@@ -22,3 +28,17 @@ __all__ = [
     "run_phases",
     "with_teacher_tokens",
 ]
+
+# Late, so that a recipe and the command line can look at settings before torch is loaded.
+_MODULES = {
+    "arguments": ("DistillationArguments", "Seq2SeqDistillationArguments"),
+    "collators": ("with_teacher_tokens",),
+    "finetuning": ("finetune",),
+    "general_trainer": ("GeneralDistillationTrainer",),
+    "phases": ("projections_from", "run_phases"),
+    "settings": ("DistillationSettings", "FinetuneSettings", "Phase", "PhaseResult"),
+    "trainer": ("DistillationTrainer", "Seq2SeqDistillationTrainer"),
+}
+__getattr__, __dir__ = lazy_names(
+    __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+)

@@ -2,98 +2,35 @@
 
 from __future__ import annotations
 
-import math
 from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any, ClassVar, NamedTuple
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from transformers import EarlyStoppingCallback, Seq2SeqTrainingArguments, TrainingArguments
 from transformers.trainer_utils import IntervalStrategy, SaveStrategy
 
+from tinybert_hf.data.settings import setting, setting_of
 from tinybert_hf.distillation.layer_map import NO_LAYERS, contradiction
 from tinybert_hf.distillation.losses import ANSWER_LOSSES, DECODER_LOSSES, LOSSES, DistillationLoss, Loss, turned_off
 from tinybert_hf.distillation.losses.entry import HEADS
 from tinybert_hf.distillation.projections import PROJECTIONS
-from tinybert_hf.errors import RecipeError, TinyBertError, check_number, check_temperature
+from tinybert_hf.errors import RecipeError, TinyBertError, check_number
+from tinybert_hf.training.settings import (
+    PROJECTION_STARTS,
+    DistillationSettings,
+    Seq2SeqDistillationSettings,
+    check_numbers,
+)
 
 if TYPE_CHECKING:
     from tinybert_hf.training.resumable import ResumableTrainer
 
 
-# How often a training that names no epochs goes over its rows: the fewer there are, the more often.
-
-
-class Readings(NamedTuple):
-    """What a training is to read.
-
-    Attributes:
-        rows: together, over all its epochs.
-        least: epochs, however many rows there are.
-        most: epochs, however few there are.
-    """
-
-    rows: int
-    least: int
-    most: int
-
-    def epochs(self, rows: int | None) -> float:
-        """Over so many rows; None: they cannot be counted, as in a stream, or do not matter."""
-        if not rows:
-            return float(self.least)
-        return float(min(self.most, max(self.least, math.ceil(self.rows / rows))))
-
-
 def count_rows(dataset: Any) -> int | None:
     """Of a data set; None of a stream."""
     return len(dataset) if hasattr(dataset, "__len__") else None
-
-
-# Which numbers a training can have; with another it would end at once and look like a finished one.
-
-_ABOVE_ZERO = ("epochs", "projection_learning_rate", "teacher_cache_limit_gb")
-_COUNTS = ("batch_size", "gradient_accumulation_steps", "train_rows", "early_stopping_patience")
-_ZERO_OR_MORE = (
-    "weight_decay",
-    "num_train_epochs",
-    "warmup_steps",
-    "early_stopping_threshold",
-    *(f"{name}_weight" for name in LOSSES),
-)
-
-
-def check_numbers(settings: Any, *, of: str = "", rate_may_be_zero: bool = False) -> None:
-    """Refuse settings of a training with a number that none can have, whichever of these fields they have.
-
-    Args:
-        settings: a phase, a fine-tuning, or arguments of a trainer.
-        of: whose they are, in front of each name in a message.
-        rate_may_be_zero: a learning rate of 0 is allowed, as transformers allows it.
-
-    Raises:
-        RecipeError: naming the field.
-    """
-    for name in _ABOVE_ZERO:
-        check_number(getattr(settings, name, None), of + name)
-    for name in _COUNTS:
-        check_number(getattr(settings, name, None), of + name, whole=True)
-    check_temperature(getattr(settings, "temperature", None), of + "temperature", error=RecipeError)
-    for name in _ZERO_OR_MORE:
-        check_number(getattr(settings, name, None), of + name, zero=True)
-    check_number(getattr(settings, "learning_rate", None), f"{of}learning_rate", zero=rate_may_be_zero)
-    check_number(getattr(settings, "warmup_ratio", None), f"{of}warmup_ratio", zero=True, below=1.0)
-
-
-def known_epochs(epochs: float | None) -> float:
-    """Epochs that are not open any more.
-
-    Raises:
-        RecipeError: they are.
-    """
-    if epochs is None:
-        raise RecipeError("The epochs of a training are still open; with_epochs fills them in.")
-    return epochs
 
 
 # Which checkpoint is the best one, and when a training stops early because none gets better.
@@ -249,7 +186,6 @@ PHASE_LOSSES = {
     phase: tuple(name for name, loss in LOSSES.items() if phase in loss.phases)
     for phase in ("intermediate", "prediction", "joint", EXTRA)
 }
-PROJECTION_STARTS = ("least_squares", "random")
 
 
 def resolve_loss_weights(
@@ -353,54 +289,37 @@ def check_cached_losses(losses: Mapping[str, DistillationLoss | None], hidden_st
 
 
 @dataclass
-class DistillationArguments(TrainingArguments):
-    """TrainingArguments with a weight per loss, the layer map and the projections.
+class DistillationArguments(DistillationSettings, TrainingArguments):
+    """TrainingArguments with a weight per loss, the layer map and the projections: see DistillationSettings.
 
     Attributes:
-        phase: "intermediate" (attention, hidden-state and embedding losses), "prediction" (soft cross-entropy),
-            "joint", or "extra" (none but those with a weight, and the trainer's `extra_losses`).
-        attention_loss_weight: 0 leaves the loss out of the computation; None takes what the phase says. So for the
-            others.
-        label_loss_weight: of the student's loss on the labels themselves; no phase has it unless a weight is given.
-        temperature: of the prediction loss.
-        layer_map: "uniform", "top", "bottom", "1:3,2:6", or "none": no loss between layers.
-        attention_layer_map: the map for attention scores; None: as `layer_map`.
-        projection: "per_layer", "shared", or "none" where the widths agree.
-        projection_start: "least_squares" (solved on the first rows) or "random".
-        projection_learning_rate: None: as `learning_rate`.
-        teacher_bf16: the teacher's matrix products are computed in bfloat16, its weights and hidden states stay in
-            fp32. None: where that is faster: on a CPU with instructions for it, for a teacher in fp32 that is at
-            least 192 wide.
-        teacher_cache: folder that keeps the teacher's logits, so that the teacher runs once over the rows and not
-            once an epoch; None: it runs in each step.
-        teacher_cache_hidden_states: the folder keeps the mapped hidden states too, in float16.
-        teacher_cache_limit_gb: how large the folder may become; None: 10, and nothing for translators, whose logits
-            are those of a whole vocabulary at each token.
         logging_nan_inf_filter: off: the trainer stops at a loss that is not finite instead of hiding it from the log.
         train_sampling_strategy: batches of rows of like length, so that little padding is computed.
     """
 
     has_decoder: ClassVar[bool] = False
 
-    phase: str = field(default="joint", metadata={"help": "intermediate, prediction, joint or extra"})
-    attention_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
-    hidden_state_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
-    embedding_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
-    prediction_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase; 0: not computed"})
-    label_loss_weight: float | None = field(default=None, metadata={"help": "None: not computed"})
-    temperature: float = field(default=1.0, metadata={"help": "softens the predictions of both models"})
-    layer_map: str = field(default="uniform", metadata={"help": 'uniform, top, bottom, none or pairs "1:3,2:6"'})
-    attention_layer_map: str | None = field(default=None, metadata={"help": "None: as layer_map"})
-    projection: str = field(default="per_layer", metadata={"help": "per_layer, shared or none"})
-    projection_start: str = field(default="least_squares", metadata={"help": "least_squares or random"})
-    projection_learning_rate: float | None = field(default=None, metadata={"help": "None: as learning_rate"})
-    teacher_bf16: bool | None = field(default=None, metadata={"help": "None: on a CPU where it is faster"})
-    teacher_cache: str | None = field(default=None, metadata={"help": "folder; None: the teacher runs in each step"})
-    teacher_cache_hidden_states: bool = field(default=False, metadata={"help": "keep hidden states too, in float16"})
-    teacher_cache_limit_gb: float | None = field(default=None, metadata={"help": "None: 10; translators: 0"})
-    learning_rate: float = field(default=3e-4, metadata={"help": "peak learning rate of the student"})
-    logging_nan_inf_filter: bool = field(default=False, metadata={"help": "the trainer stops at such a loss"})
-    train_sampling_strategy: str = field(default="group_by_length", metadata={"help": "see TrainingArguments"})
+    phase: str = setting(
+        "joint",
+        "intermediate (attention, hidden-state and embedding losses), prediction (soft cross-entropy), joint, or "
+        "extra (none but those with a weight, and the trainer's extra_losses).",
+    )
+    # Of texts alone, since an argument of a command line has one type.
+    layer_map: str = setting_of(DistillationSettings, "layer_map")
+    attention_layer_map: str | None = setting_of(DistillationSettings, "attention_layer_map")
+    teacher_bf16: bool | None = setting(
+        None,
+        "The teacher's matrix products are computed in bfloat16, its weights and hidden states stay in fp32. None: "
+        "where that is faster: on a CPU with instructions for it, for a teacher in fp32 that is at least 192 wide.",
+    )
+    teacher_cache: str | None = setting(
+        None,
+        "Folder that keeps the teacher's logits, so that the teacher runs once over the rows and not once an epoch; "
+        "None: it runs in each step.",
+    )
+    learning_rate: float = setting(3e-4, "Of the student, the highest of the schedule.")
+    logging_nan_inf_filter: bool = setting(False, "The trainer stops at such a loss.")
+    train_sampling_strategy: str = setting("group_by_length", "See TrainingArguments.")
 
     def __post_init__(self) -> None:
         losses = self.loss_weights  # raises early on a wrong weight or phase
@@ -426,44 +345,15 @@ class DistillationArguments(TrainingArguments):
     @property
     def loss_weights(self) -> dict[str, float]:
         """The losses that are computed, with their weights."""
-        given: dict[str, Any] = {name: getattr(self, f"{name}_weight", None) for name in LOSSES}
-        return resolve_loss_weights(self.phase, given, self.layer_maps, has_decoder=self.has_decoder)
-
-    @property
-    def named_losses(self) -> tuple[str, ...]:
-        """The losses that were given a weight, and are not only those of the phase."""
-        return tuple(name for name in LOSSES if getattr(self, f"{name}_weight", None))
-
-    @property
-    def layer_maps(self) -> dict[str, Any]:
-        """The layer maps, by the names that `Objective.between` has for them."""
-        return {"layer_map": self.layer_map, "attention_layer_map": self.attention_layer_map}
+        return resolve_loss_weights(self.phase, self.given_weights, self.layer_maps, has_decoder=self.has_decoder)
 
 
 @dataclass
-class Seq2SeqDistillationArguments(DistillationArguments, Seq2SeqTrainingArguments):
-    """DistillationArguments for translators: the losses between the decoders, with layer maps of their own.
-
-    Attributes:
-        decoder_attention_loss_weight: the target's own attention, later places left out. 0, None: as above.
-        cross_attention_loss_weight: attention of the target to the source.
-        decoder_hidden_state_loss_weight: hidden states of the decoder's layers.
-        decoder_layer_map: as `layer_map`, for the decoders.
-        decoder_attention_layer_map: None: as `decoder_layer_map`.
-        cross_attention_layer_map: None: as `decoder_layer_map`.
-    """
+class Seq2SeqDistillationArguments(DistillationArguments, Seq2SeqDistillationSettings, Seq2SeqTrainingArguments):
+    """DistillationArguments for translators: the losses between the decoders, with layer maps of their own."""
 
     has_decoder: ClassVar[bool] = True
 
-    decoder_attention_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase"})
-    cross_attention_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase"})
-    decoder_hidden_state_loss_weight: float | None = field(default=None, metadata={"help": "None: by phase"})
-    decoder_layer_map: str = field(default="uniform", metadata={"help": "as layer_map, of the decoders"})
-    decoder_attention_layer_map: str | None = field(default=None, metadata={"help": "None: as decoder_layer_map"})
-    cross_attention_layer_map: str | None = field(default=None, metadata={"help": "None: as decoder_layer_map"})
-
-    @property
-    def layer_maps(self) -> dict[str, Any]:
-        """The layer maps, by the names that `Objective.between` has for them."""
-        names = ("decoder_layer_map", "decoder_attention_layer_map", "cross_attention_layer_map")
-        return {**super().layer_maps, **{name: getattr(self, name) for name in names}}
+    decoder_layer_map: str = setting_of(Seq2SeqDistillationSettings, "decoder_layer_map")
+    decoder_attention_layer_map: str | None = setting_of(Seq2SeqDistillationSettings, "decoder_attention_layer_map")
+    cross_attention_layer_map: str | None = setting_of(Seq2SeqDistillationSettings, "cross_attention_layer_map")

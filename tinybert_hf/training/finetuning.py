@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -16,55 +16,12 @@ from tinybert_hf.checkpoints.input_limits import without_unread_segments
 from tinybert_hf.data.shards import held_folder
 from tinybert_hf.distillation.architecture import is_translator
 from tinybert_hf.errors import DataError, OutputFolderError
-from tinybert_hf.training.arguments import Readings, check_numbers, count_rows, known_epochs, matching_strategies
+from tinybert_hf.training.arguments import count_rows, matching_strategies
 from tinybert_hf.training.checkpoints import complete_checkpoint, origin_of, settings_of, step_of
 from tinybert_hf.training.collators import collator_for, labels_tokens
 from tinybert_hf.training.resumable import ResumableTrainer
+from tinybert_hf.training.settings import USUAL_LEARNING_RATE, FinetuneSettings
 from tinybert_hf.training.setup import example_rows
-
-USUAL_LEARNING_RATE = 5e-5
-_READINGS = Readings(10_000, 3, 10)
-
-
-@dataclass(frozen=True)
-class FinetuneSettings:
-    """How a model is trained on the labels. Epochs may be left open; `with_epochs` tells them beforehand."""
-
-    epochs: float | None = None
-    """Passes over the rows; may be a fraction. None: until 10,000 rows have been read, at least 3 and at most 10. Of
-    translators 3; of a recipe's baseline as many as all phases together would take of the rows with labels."""
-    learning_rate: float | None = None
-    """The highest of the schedule. None: 5e-5; in a recipe's baseline, that of the last phase."""
-    batch_size: int = 32
-    """Rows of a step, of each process."""
-    warmup_ratio: float = 0.1
-    """Share of the steps in which the learning rate rises."""
-    weight_decay: float = 0.0
-    """As in AdamW."""
-    lr_scheduler_type: str = "linear"
-    """A schedule of transformers: linear, cosine, constant, constant_with_warmup, ..."""
-
-    def __post_init__(self) -> None:
-        check_numbers(self)
-
-    def with_epochs(self, rows: int | None, *, has_decoder: bool = False) -> FinetuneSettings:
-        """The settings, their epochs filled in where they name none.
-
-        Args:
-            rows: that are learnt from; None: they cannot be counted.
-            has_decoder: of a translator.
-
-        Source:
-            `benchmarks/tasks.py`; docs/choosing.md, "Epochs".
-        """
-        if self.epochs is not None:
-            return self
-        return replace(self, epochs=float(_READINGS.least) if has_decoder else _READINGS.epochs(rows))
-
-    @property
-    def known_epochs(self) -> float:
-        """The epochs, once they are filled in; before that an error."""
-        return known_epochs(self.epochs)
 
 
 class FinetuneTrainer(ResumableTrainer):

@@ -36,8 +36,8 @@ from tinybert_hf.training.cache_files import MANIFEST
 from tinybert_hf.training.checkpoints import check_origin, complete_checkpoint, origin_of, settings_of, step_of
 from tinybert_hf.training.finetuning import best_step, final_metrics
 from tinybert_hf.training.logs import phase_log
-from tinybert_hf.training.phase import Phase, PhaseResult
 from tinybert_hf.training.resumable import whole_state
+from tinybert_hf.training.settings import Phase, PhaseResult
 from tinybert_hf.training.setup import new_projections
 from tinybert_hf.training.teacher_cache import cache_to_fill, pays, refuse_other_cache
 from tinybert_hf.training.trainer import DistillationTrainer, Seq2SeqDistillationTrainer, load_extra_losses

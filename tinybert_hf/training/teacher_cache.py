@@ -41,7 +41,7 @@ from tinybert_hf.training.cache_files import (
     refuse_other_files,
 )
 from tinybert_hf.training.collators import labels_tokens
-from tinybert_hf.training.phase import Phase
+from tinybert_hf.training.settings import Phase
 from tinybert_hf.training.setup import example_rows
 
 if TYPE_CHECKING:

@@ -139,7 +139,7 @@ def test_int8_that_loses_too_much_is_kept_and_reported(
     assert "accuracy fell by" in next(report.warnings())
     assert is_exported("out")
     allowed = export_model(
-        source, "out", "onnx-int8", validation=DataSettings(validation_file="dev.jsonl"), allowed_loss=100,
+        source, "out", "onnx-int8", validation=DataSettings(validation_file="dev.jsonl"), max_metric_drop=100,
         overwrite=True,
     )  # fmt: skip
     assert not allowed.lost_too_much

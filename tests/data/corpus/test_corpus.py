@@ -17,7 +17,8 @@ from transformers import BertTokenizer
 
 from tinybert_hf.data import corpus as shards
 from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks, open_blocks, split_corpus
-from tinybert_hf.data.corpus_sources import CorpusSettings, find_sources
+from tinybert_hf.data.corpus_sources import find_sources
+from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.errors import DataError, OutputFolderError
 
 WORDS = ("the", "a", "film", "plot", "is", "was", "not", "very", "good", "bad", "dull", "bright", "and", "but")
@@ -38,7 +39,7 @@ def settings(work: Path) -> CorpusSettings:
     """Two text files of 300 lines."""
     write(work / "a.txt", sentences(200))
     write(work / "b.txt", sentences(100, seed=1))
-    return CorpusSettings(("a.txt", "b.txt"), block_length=32, cache="cache")
+    return CorpusSettings(("a.txt", "b.txt"), block_size=32, cache="cache")
 
 
 def blocks_of(settings: CorpusSettings, tokenizer: Any, **options: Any) -> CorpusBlocks:
@@ -83,17 +84,17 @@ def test_a_second_run_does_not_tokenise(
     assert [row["input_ids"].tolist() for row in again] == [row["input_ids"].tolist() for row in first]
     # A moved corpus is the same; a changed one, another length or another tokenizer is not.
     Path("a.txt").rename("moved.txt")
-    assert len(blocks_of(CorpusSettings(("moved.txt", "b.txt"), block_length=32, cache="cache"), tiny_tokenizer))
+    assert len(blocks_of(CorpusSettings(("moved.txt", "b.txt"), block_size=32, cache="cache"), tiny_tokenizer))
     assert calls == []
-    blocks_of(CorpusSettings(("moved.txt", "b.txt"), block_length=16, cache="cache"), tiny_tokenizer)
+    blocks_of(CorpusSettings(("moved.txt", "b.txt"), block_size=16, cache="cache"), tiny_tokenizer)
     assert calls
     calls.clear()
     other = BertTokenizer(vocab={**tiny_tokenizer.get_vocab(), "new": len(tiny_tokenizer)})
-    blocks_of(CorpusSettings(("moved.txt", "b.txt"), block_length=32, cache="cache"), other)
+    blocks_of(CorpusSettings(("moved.txt", "b.txt"), block_size=32, cache="cache"), other)
     assert calls
     calls.clear()
     write(Path("b.txt"), sentences(99, seed=1))
-    blocks_of(CorpusSettings(("moved.txt", "b.txt"), block_length=32, cache="cache"), tiny_tokenizer)
+    blocks_of(CorpusSettings(("moved.txt", "b.txt"), block_size=32, cache="cache"), tiny_tokenizer)
     assert calls
 
 
@@ -138,14 +139,15 @@ def test_a_killed_process_ends_with_the_same_blocks(settings: CorpusSettings, ti
     script = (
         "import os, signal\n"
         "from transformers import BertTokenizer\n"
-        "from tinybert_hf.data.corpus_sources import CorpusSettings, find_sources\n"
+        "from tinybert_hf.data.corpus_sources import find_sources\n"
+        "from tinybert_hf.data.settings import CorpusSettings\n"
         "from tinybert_hf.data.corpus import open_blocks\n"
         "from tinybert_hf.data import corpus as shards\n"
         "shards.SHARD_TOKENS, shards._LINES_AT_ONCE = 200, 20\n"
         "def kill(share, tokens):\n"
         "    if tokens > 700:\n"
         "        os.kill(os.getpid(), signal.SIGKILL)\n"
-        "settings = CorpusSettings(('a.txt', 'b.txt'), block_length=32, cache='cache')\n"
+        "settings = CorpusSettings(('a.txt', 'b.txt'), block_size=32, cache='cache')\n"
         "open_blocks(find_sources(settings), BertTokenizer.from_pretrained('tokenizer'), settings, progress=kill)\n"
     )
     done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, timeout=200, check=False)
@@ -178,7 +180,7 @@ def test_every_kind_of_file(work: Path, tiny_tokenizer: BertTokenizer, kind: str
         path.write_bytes(gzip.compress(plain.get(kind.removesuffix(".gz"), "\n".join(lines)).encode()))
     else:
         path.write_text(plain.get(kind, "\n".join(lines)))
-    settings = CorpusSettings((str(path),), block_length=16, cache=str(work / "cache"))
+    settings = CorpusSettings((str(path),), block_size=16, cache=str(work / "cache"))
     assert texts(blocks_of(settings, tiny_tokenizer), tiny_tokenizer) == lines
 
 
@@ -188,7 +190,7 @@ def test_documents_end_at_blank_lines_and_with_rows(work: Path, tiny_tokenizer: 
     (work / "b.jsonl").write_text("\n".join(json.dumps({"title": "y", **row}) for row in rows))
 
     def blocks(name: str, **more: Any) -> list[str]:
-        settings = CorpusSettings((name,), block_length=32, cross_documents=False, cache="cache", **more)
+        settings = CorpusSettings((name,), block_size=32, cross_documents=False, cache="cache", **more)
         return [tiny_tokenizer.decode(row["input_ids"][1:-1]) for row in blocks_of(settings, tiny_tokenizer)]
 
     assert blocks("a.txt") == ["a film [SEP] the plot", "good", "bad"]
@@ -200,7 +202,7 @@ def test_a_document_of_a_million_characters(work: Path, tiny_tokenizer: BertToke
     words = " ".join(WORDS[index % 14] for index in range(230_000))
     assert len(words) > 1_000_000
     write(work / "a.txt", [words, "the film"])
-    blocks = blocks_of(CorpusSettings(("a.txt",), block_length=128, cache="cache"), tiny_tokenizer)
+    blocks = blocks_of(CorpusSettings(("a.txt",), block_size=128, cache="cache"), tiny_tokenizer)
     kept = np.concatenate([row["input_ids"][1:-1] for row in blocks])
     wanted = [tiny_tokenizer.get_vocab()[WORDS[index % 14]] for index in range(230_000)]
     assert kept[:230_000].tolist() == wanted
@@ -220,7 +222,7 @@ def test_names_patterns_folders_and_doubles(work: Path, tiny_tokenizer: BertToke
         "text/1.txt", "text/blank.txt", "text/empty.txt", "text/deep/2.txt",
     ]  # fmt: skip
     assert set(sources.left_out) == {"text/1.txt", "text/same.txt", "text/blank.txt", "text/empty.txt"}
-    settings = CorpusSettings(("text",), block_length=16, cache="cache")
+    settings = CorpusSettings(("text",), block_size=16, cache="cache")
     corpus = split_corpus(blocks_of(settings, tiny_tokenizer), blocks_of(settings, tiny_tokenizer), sources)
     assert corpus.report["empty_sources"] == ["text/blank.txt", "text/empty.txt"]
     assert corpus.report["left_out"] == list(sources.left_out)
@@ -256,19 +258,19 @@ def test_wrong_text_is_named(
     for name, text in content.items():
         Path(name).parent.mkdir(exist_ok=True)
         Path(name).write_bytes(text)
-    settings = CorpusSettings(files, block_length=16, cache="cache")
+    settings = CorpusSettings(files, block_size=16, cache="cache")
     with pytest.raises(DataError, match=message):
         blocks_of(settings, tiny_tokenizer)
     if content:  # nothing of it is left behind
         write(Path("good.txt"), ["a film"])
-        assert len(blocks_of(CorpusSettings(("good.txt",), block_length=16, cache="cache"), tiny_tokenizer)) == 1
+        assert len(blocks_of(CorpusSettings(("good.txt",), block_size=16, cache="cache"), tiny_tokenizer)) == 1
 
 
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
         ({"files": ("a.txt",), "dataset": "x"}, "not both"),
-        ({"block_length": 4}, "block_length is 4"),
+        ({"block_size": 4}, "block_size is 4"),
         ({"masked_share": 1.0}, "masked_share is 1"),
         ({"max_blocks": 1}, "max_blocks is 1"),
     ],
@@ -374,11 +376,11 @@ def test_a_dataset_of_the_hub(
 
     monkeypatch.setattr(datasets, "load_dataset", load_dataset)
     settings = CorpusSettings(
-        dataset="me/text", dataset_config="small", split="all", streaming=streaming, block_length=16, cache="cache"
+        dataset="me/text", dataset_config="small", split="all", streaming=streaming, block_size=16, cache="cache"
     )
     assert texts(blocks_of(settings, tiny_tokenizer), tiny_tokenizer) == lines
     assert asked == [("me/text", "small", "all", streaming)]
-    few = CorpusSettings(dataset="me/text", streaming=streaming, block_length=16, max_blocks=3, cache="cache")
+    few = CorpusSettings(dataset="me/text", streaming=streaming, block_size=16, max_blocks=3, cache="cache")
     assert len(blocks_of(few, tiny_tokenizer)) == 3
     with pytest.raises(DataError, match="no column 'body'"):
         blocks_of(CorpusSettings(dataset="me/text", text_column="body", streaming=streaming), tiny_tokenizer)

@@ -43,7 +43,7 @@ def test_figures_on_rows_of_the_hub_go_where_its_leaderboards_look(hub: Hub, fol
     cost = {"parameters": 1, "megabytes": 0.1, "latency_ms": 1.0}
     data = {"dataset": "nyu-mll/glue", "dataset_config": "sst2", "validation_split": "validation",
             "validation_file": None, "train_file": None, "max_length": 8}  # fmt: skip
-    recipe = {"data": data, "teacher": {"model": None}, "student": {"model": None, "start": "teacher"}, "phases": [],
+    recipe = {"data": data, "teacher": {"model": None}, "student": {"model": None, "init": "teacher"}, "phases": [],
               "seed": 1}  # fmt: skip
     run = {"main_metric": "accuracy", "metrics": metrics, "costs": dict.fromkeys(metrics, cost), "device": "cpu",
            "versions": {}, "phases": [], "recipe": recipe}  # fmt: skip

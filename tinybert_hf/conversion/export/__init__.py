@@ -12,17 +12,17 @@ from tinybert_hf.lazy_names import lazy_names
 from tinybert_hf.messages import did_you_mean
 
 if TYPE_CHECKING:
-    from tinybert_hf.conversion.export.exporting import ALLOWED_LOSS, ExportReport, Parity, export_model
+    from tinybert_hf.conversion.export.exporting import MAX_METRIC_DROP, ExportReport, Parity, export_model
     from tinybert_hf.conversion.export.source import Source
 
 
-__all__ = ["ALLOWED_LOSS", "FORMATS", "ExportReport", "Format", "Parity", "export_model"]
+__all__ = ["FORMATS", "MAX_METRIC_DROP", "ExportReport", "Format", "Parity", "export_model"]
 
 # Late, so that the command line can look at a format's name before torch is loaded.
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "ALLOWED_LOSS": "tinybert_hf.conversion.export.exporting",
+        "MAX_METRIC_DROP": "tinybert_hf.conversion.export.exporting",
         "export_model": "tinybert_hf.conversion.export.exporting",
         "Parity": "tinybert_hf.conversion.export.exporting",
         "ExportReport": "tinybert_hf.conversion.export.exporting",

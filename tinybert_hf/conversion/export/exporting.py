@@ -62,7 +62,7 @@ class ExportReport:
         metric: the figure that decides; None without validation rows.
         before: of the model, in points.
         after: of the export.
-        allowed_loss: points.
+        max_metric_drop: points.
         notes: what a user should know, a sentence each.
     """
 
@@ -77,7 +77,7 @@ class ExportReport:
     metric: str | None = None
     before: float | None = None
     after: float | None = None
-    allowed_loss: float = 0.5
+    max_metric_drop: float = 0.5
     notes: tuple[str, ...] = ()
 
     @property
@@ -88,7 +88,7 @@ class ExportReport:
     @property
     def lost_too_much(self) -> bool:
         """Whether it lost more than was allowed."""
-        return self.lost is not None and not self.lost <= self.allowed_loss
+        return self.lost is not None and not self.lost <= self.max_metric_drop
 
     def lines(self) -> Iterator[str]:
         """For the screen."""
@@ -110,7 +110,8 @@ class ExportReport:
         if self.lost_too_much:
             yield (
                 f"{self.metric} fell by {self.lost:.2f} points, from {self.before:.2f} to {self.after:.2f}; "
-                f"{self.allowed_loss:g} are allowed (--allowed-loss). The export was kept in {Path(self.folder)}."
+                f"{self.max_metric_drop:g} are allowed (--max-metric-drop). The export was kept in "
+                f"{Path(self.folder)}."
             )
 
 
@@ -259,7 +260,7 @@ def _encoded(source: Source, texts: Sequence[str], length: int) -> Any:
     return {name: one for name, one in source.tokenizer(list(texts), pairs, **options).items() if name in names}
 
 
-ALLOWED_LOSS = 0.5
+MAX_METRIC_DROP = 0.5
 _PACKAGES = (
     "tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino", "litert-torch",
     "ai-edge-litert",
@@ -275,7 +276,7 @@ def export_model(
     to: str,
     *,
     validation: DataSettings | None = None,
-    allowed_loss: float = ALLOWED_LOSS,
+    max_metric_drop: float = MAX_METRIC_DROP,
     texts: Sequence[str] | None = None,
     overwrite: bool = False,
     progress: Callable[[str], None] | None = None,
@@ -289,7 +290,7 @@ def export_model(
         output_dir: new or empty.
         to: a name in `FORMATS`.
         validation: rows to measure both models on.
-        allowed_loss: points of the metric that an int8 model may lose; one that loses more is kept, and the report
+        max_metric_drop: points of the metric that an int8 model may lose; one that loses more is kept, and the report
             says so.
         texts: to compare both models on; None: sentences of the demo's grammar.
         overwrite: replace an export that stands in `output_dir`.
@@ -334,7 +335,7 @@ def export_model(
             megabytes_before=source.megabytes,
             megabytes_after=sum((beside / name).stat().st_size for name in _weight_files(beside, graphs)) / 1e6,
             parity=parity,
-            allowed_loss=allowed_loss,
+            max_metric_drop=max_metric_drop,
             notes=_notes(source, chosen),
             **figures,
         )

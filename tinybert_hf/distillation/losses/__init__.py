@@ -5,7 +5,8 @@ A loss is a sum over real items divided by a count of them. The count is the bat
 whole.
 
 LOSSES says of each what it captures, computes and counts, and which layer map it goes by; the objective calls what
-stands there. So a new loss is a file with its function, and a line here.
+stands there. So a new loss is a file with its function, an entry here, and its weight in `DistillationSettings`
+(training/settings.py), a torch-free file that cannot read this one; a test holds the two together.
 """
 
 from __future__ import annotations
