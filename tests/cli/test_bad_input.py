@@ -98,6 +98,7 @@ def test_broken_json_and_an_unknown_kind_of_file(distill: Cli, work: Path) -> No
     assert_refused(distill("--train-file", "rows.docx"), "rows.docx", ".jsonl")
 
 
+@pytest.mark.slow
 def test_a_row_of_100_000_characters_is_cut(distill: Cli, work: Path) -> None:
     write_rows(work / "long.jsonl", replaced(3, text="good " * 20_000))
     result = distill("--train-file", "long.jsonl", "--no-baseline")

@@ -124,6 +124,7 @@ def test_the_help_shows_what_most_runs_are_told_first_and_all_else_at_the_end(
     assert {"--init", "--block-size", "--prune-vocabulary"} <= set(last.split())
 
 
+@pytest.mark.slow
 def test_as_a_module() -> None:
     process = subprocess.run(
         [sys.executable, "-m", "tinybert_hf", "recipes"], capture_output=True, text=True, timeout=280, check=True

@@ -65,7 +65,7 @@ def test_ctrl_c_inside_an_import(tmp_path: Path, module: str) -> None:
     assert "went on" not in process.stdout
 
 
-@pytest.mark.parametrize("place", ["before", "after"])
+@pytest.mark.parametrize("place", [pytest.param("before", marks=pytest.mark.slow), "after"])
 def test_ctrl_c_before_and_after_a_command(tmp_path: Path, place: str) -> None:
     script = (
         "import signal, sys\n"

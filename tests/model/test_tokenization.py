@@ -143,6 +143,7 @@ def test_auto_tokenizer_of_the_package_needs_no_trust(tokenizer, tmp_path):
     assert opened(text_target="die Katze")["input_ids"] == [6, 7, 1]
 
 
+@pytest.mark.slow
 def test_a_process_without_the_package(tokenizer, tmp_path):
     from transformers import MarianConfig
 

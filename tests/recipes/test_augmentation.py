@@ -106,6 +106,7 @@ def test_only_the_phases_see_copies(teacher: str, tmp_path: Path) -> None:
     assert all(copy not in work.baseline_rows["input_ids"][:] for copy in rows["input_ids"][48:])
 
 
+@pytest.mark.slow
 def test_a_masked_lm_predicts_the_words(teacher: str, masked_lm: str, tmp_path: Path) -> None:
     one = recipe(tmp_path / "a", teacher)
     named = build(Recipe, {**one.as_dict(), "augmentation": {"copies": 2, "model": masked_lm}})

@@ -156,7 +156,7 @@ def test_held_out_text_of_its_own(text: Path, headless: str) -> None:
     assert report.corpus["train_blocks"] == report.corpus["blocks"]
 
 
-@pytest.mark.parametrize("stop_in", ["tokenising", "first phase", "report"])
+@pytest.mark.parametrize("stop_in", ["tokenising", "first phase", pytest.param("report", marks=pytest.mark.slow)])
 def test_a_stopped_run_goes_on_and_ends_the_same(
     text: Path, headless: str, monkeypatch: pytest.MonkeyPatch, stop_in: str
 ) -> None:
@@ -196,7 +196,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
         torch.testing.assert_close(load_file(text / "general" / "model.safetensors")[name], values, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("masked", [False, True])
+@pytest.mark.parametrize("masked", [pytest.param(False, marks=pytest.mark.slow), True])
 def test_a_task_goes_on_from_the_general_student(text: Path, tmp_path: Path, masked: bool) -> None:
     """The task's teacher is a fine-tuned copy of the general one: it has a head, and is as wide."""
     base = make_teacher(text / "base", head=False)

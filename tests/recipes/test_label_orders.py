@@ -96,6 +96,7 @@ def run(work: Path, model: str, pairs: list[dict[str, Any]], out: str, epochs: f
     return run_recipe(build(Recipe, mapping), Console(file=shown, width=200)), shown.getvalue()
 
 
+@pytest.mark.slow
 def test_mnli_labels_in_the_teachers_own_order(work: Path, knower: str, pairs: list[dict[str, Any]]) -> None:
     order = [DATA.index(name) for name in TEACHER]
     crossed, _ = run(work, permuted(knower, work / "crossed", TEACHER, order), pairs, "out-crossed", epochs=2)

@@ -75,6 +75,7 @@ def test_a_run_from_a_pretrained_encoder(tmp_path: Path) -> None:
         open_contest(str(out))
 
 
+@pytest.mark.slow
 def test_a_run_from_two_teachers(tmp_path: Path, answerer: str) -> None:
     report, _ = run(tmp_path, answerer, "baseline=null", further_teachers=[{"model": answerer, "weight": 3.0}])
     teacher = report.metrics["teacher"]

@@ -33,6 +33,7 @@ def run(folder: Path, model: str, *assignments: str, **changes: Any) -> tuple[Ru
     return run_recipe(build(Recipe, mapping), console), console.export_text()
 
 
+@pytest.mark.slow
 def test_a_run_with_a_deeper_student_that_starts_from_its_teacher(work: Path, teacher: str) -> None:
     """Two phases without a loss between layers, one of them by the map "none"; it says what the student is not."""
     shape = {"hidden_size": 32, "num_hidden_layers": 5, "intermediate_size": 96}
@@ -96,7 +97,11 @@ def whole(tmp_path_factory: pytest.TempPathFactory, headless: str) -> Path:
 
 @pytest.mark.parametrize(
     ("module", "stop_in"),
-    [(run_tasks, "make_start"), (stages, "run_phases"), (run_tasks, "measure_costs")],
+    [
+        pytest.param(run_tasks, "make_start", marks=pytest.mark.slow),
+        (stages, "run_phases"),
+        pytest.param(run_tasks, "measure_costs", marks=pytest.mark.slow),
+    ],
 )
 def test_a_stopped_run_goes_on_and_ends_the_same(
     work: Path, whole: Path, headless: str, monkeypatch: pytest.MonkeyPatch, module: ModuleType, stop_in: str
@@ -133,7 +138,13 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
         torch.testing.assert_close(ended[name], values, rtol=0, atol=0)
 
 
-@pytest.mark.parametrize("stopped", [DistillationTrainer, FinetuneTrainer], ids=["phase", "baseline"])
+@pytest.mark.parametrize(
+    "stopped",
+    [
+        pytest.param(DistillationTrainer, id="phase"),
+        pytest.param(FinetuneTrainer, id="baseline", marks=pytest.mark.slow),
+    ],
+)
 def test_a_training_that_was_stopped_says_from_which_step_it_goes_on(
     work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch, stopped: type[Trainer]
 ) -> None:

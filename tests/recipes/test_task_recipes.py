@@ -343,7 +343,7 @@ def test_card_and_report_keep_further_rows_apart(work: Path, encoder: str) -> No
     assert [row[place] for row in rows] == [f"{figure:.1%}" for figure in apart.values()]
 
 
-@pytest.mark.parametrize("name", ["stsb", "multi-label"])
+@pytest.mark.parametrize("name", [pytest.param("stsb", marks=pytest.mark.slow), "multi-label"])
 def test_models_that_know_nothing_are_said(name: str, work: Path, encoder: str) -> None:
     """A teacher and a student that were hardly trained: their figures are 0 or below, and no share is made of them."""
     steps = {f"phases.{index}.epochs": 0.04 for index in (0, 1)} | {"teacher.finetune.epochs": 0.04, "baseline": None}

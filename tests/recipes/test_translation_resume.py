@@ -71,7 +71,7 @@ STOPS = {
 @pytest.mark.parametrize(
     ("module", "name", "change"),
     [
-        pytest.param(*stop, id=what, marks=() if what in ("inside a phase", "costs") else pytest.mark.slow)
+        pytest.param(*stop, id=what, marks=() if what == "inside a phase" else pytest.mark.slow)
         for what, stop in STOPS.items()
     ],
 )

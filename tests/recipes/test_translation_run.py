@@ -122,6 +122,7 @@ def test_losses_between_layers_and_label_smoothing(work: Path, translator: str, 
     assert learned["baseline"]["training_arguments"]["label_smoothing_factor"] == 0.1
 
 
+@pytest.mark.slow
 def test_a_teacher_made_here(work: Path, learned: dict[str, Any]) -> None:
     """Random weights and two vocabularies, which the student takes over."""
     rows = demo_translation(24)
@@ -169,6 +170,7 @@ def stranger(work: Path) -> str:
     return str(work / "stranger")
 
 
+@pytest.mark.slow
 def test_a_student_with_its_own_tokenizer_learns_the_translations(
     work: Path, translator: str, stranger: str, learned: dict[str, Any]
 ) -> None:
@@ -180,7 +182,7 @@ def test_a_student_with_its_own_tokenizer_learns_the_translations(
     assert report.metrics["teacher"]["bleu"] > 50
 
 
-@pytest.mark.parametrize("word_level", [0.0, 1.0])
+@pytest.mark.parametrize("word_level", [0.0, pytest.param(1.0, marks=pytest.mark.slow)])
 def test_a_deeper_student_learns_where_no_layer_is_compared(work: Path, translator: str, word_level: float) -> None:
     """No layer map can fail to fit then."""
     deep = {"preset": "seq2seq-3-1-128d", "overrides": {**STUDENT, "num_hidden_layers": 2, "num_decoder_layers": 2}}

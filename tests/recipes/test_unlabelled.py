@@ -71,6 +71,7 @@ def test_rows_without_labels_teach_as_much_as_rows_with_them(teacher: str, tmp_p
         make_plan(parts)
 
 
+@pytest.mark.slow
 def test_words_without_tags(tmp_path: Path) -> None:
     pytest.importorskip("seqeval")
     model = tiny_entities.make_teacher(tmp_path / "teacher")

@@ -68,6 +68,7 @@ def test_a_run_leaves_a_student_that_labels_words(tmp_path: Path, teacher: str) 
     assert "Answers to single words are not compared here" in page
 
 
+@pytest.mark.slow
 def test_rows_of_words_get_copies_whose_tags_nobody_reads(tmp_path: Path, teacher: str) -> None:
     """The phases read rows and copies, no tag reaches them, and what they compute does not depend on the tags."""
     runs = []
@@ -130,6 +131,7 @@ def test_a_teacher_with_its_labels_in_another_order(tmp_path: Path, teacher: str
     torch.testing.assert_close(ours.classifier.weight, theirs.classifier.weight, rtol=1e-3, atol=1e-4)
 
 
+@pytest.mark.slow
 def test_two_teachers_count_as_their_mean_at_each_word(tmp_path: Path, teacher: str) -> None:
     """The same teacher twice is that teacher."""
     one, _ = run(tmp_path, teacher)

@@ -94,7 +94,7 @@ def whole_runs(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: BertTok
 
 
 @needs_fork
-@pytest.mark.parametrize(("cases", "masked"), [(2, True), slow(2, False), slow(20, True), slow(20, False)])
+@pytest.mark.parametrize(("cases", "masked"), [(1, True), slow(2, False), slow(20, True), slow(20, False)])
 def test_a_killed_run_ends_like_one_that_was_not(
     cases: int, masked: bool, tmp_path: Path, tiny_tokenizer: BertTokenizer, whole_runs: Any
 ) -> None:

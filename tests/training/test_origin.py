@@ -161,6 +161,7 @@ def test_the_start_of_the_student(tmp_path: Path, tiny_tokenizer: BertTokenizer)
     phases(tmp_path / "run", tiny_tokenizer, student=BertForSequenceClassification.from_pretrained(checkpoint))
 
 
+@pytest.mark.slow
 def test_the_same_teacher_however_it_is_held(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
     quiet = teacher().train()
     quiet.config.use_cache = False

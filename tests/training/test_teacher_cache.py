@@ -347,7 +347,7 @@ def test_a_prediction_phase_of_several_epochs_has_a_cache(
     assert (tmp_path / "kept" / "manifest.json").exists()
 
 
-@pytest.mark.parametrize("epochs", [1, 3])
+@pytest.mark.parametrize("epochs", [pytest.param(1, marks=pytest.mark.slow), 3])
 def test_the_phase_before_fills_the_cache(
     tmp_path: Path,
     tiny_tokenizer: BertTokenizer,
@@ -373,11 +373,11 @@ def test_the_phase_before_fills_the_cache(
 @pytest.mark.parametrize(
     ("first", "last"),
     [
-        (replace(PHASES[0], epochs=0.5), {}),
+        pytest.param(replace(PHASES[0], epochs=0.5), {}, marks=pytest.mark.slow),
         (replace(PHASES[0], train_rows=8), {}),
-        (replace(PHASES[0], train_rows=8), {"train_rows": 8}),
-        (PHASES[1], {}),  # has a cache of its own
-        (PHASES[0], {"teacher_cache_limit_gb": 1.0}),
+        pytest.param(replace(PHASES[0], train_rows=8), {"train_rows": 8}, marks=pytest.mark.slow),
+        pytest.param(PHASES[1], {}, marks=pytest.mark.slow),  # has a cache of its own
+        pytest.param(PHASES[0], {"teacher_cache_limit_gb": 1.0}, marks=pytest.mark.slow),
         (PHASES[0], {"teacher_cache_hidden_states": True, "hidden_state_loss_weight": 1.0, "teacher_cache": True}),
     ],
     ids=["half an epoch", "fewer rows", "as few rows", "a cache of its own", "a limit", "hidden states"],

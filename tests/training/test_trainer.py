@@ -248,6 +248,7 @@ def test_compiled_models_learn_the_same(make_trainer: Any) -> None:
             assert second[name] == pytest.approx(first[name], rel=1e-5), name
 
 
+@pytest.mark.slow
 def test_hyperparameter_search_gives_each_trial_a_student_of_its_own(make_trainer: Any) -> None:
     """A trial ends like a trainer of its own with the same settings: weights of losses and the student's shape too."""
     pytest.importorskip("optuna")

@@ -18,12 +18,9 @@ TESTS = Path(two_processes.__file__).parent
 FIRST = (
     "joint, accumulated",
     "own losses",
-    "teacher cache",
     "answers noted, resumed",
     "sharded, resumed",
     "two rows",
-    "words, accumulated",
-    "general, masked",
     "translator, accumulated",
 )
 NAMES = [name if name in FIRST else pytest.param(name, marks=pytest.mark.slow) for name in two_processes.CASES]

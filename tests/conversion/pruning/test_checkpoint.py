@@ -65,6 +65,7 @@ def test_the_folder_is_whole(saved: Path, corpus: list[str], tmp_path: Path) -> 
     assert again.report.used == pruned.report.used
 
 
+@pytest.mark.slow
 def test_opens_where_the_package_is_not(saved: Path, corpus: list[str], tmp_path: Path) -> None:
     pruned = prune_checkpoint(saved, [*corpus, "a good film"], tmp_path / "out")
     inputs = dict(pruned.tokenizer(texts(1, 3), padding=True, return_tensors="pt"))

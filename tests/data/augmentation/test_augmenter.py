@@ -120,6 +120,7 @@ def test_what_is_left_is_counted_before_any_model_is_asked(
     assert augmenter(pair, copies=3, max_length=20).count(rows) == (6, notes)
 
 
+@pytest.mark.slow
 def test_a_text_of_a_million_characters(pair: tuple[Any, Any]) -> None:
     made, notes = augmenter(pair, copies=2, context=16, max_length=30).augment(
         [["good film " * 100_000], ["x" * 10**6]]

@@ -198,6 +198,7 @@ def test_documents_end_at_blank_lines_and_with_rows(work: Path, tiny_tokenizer: 
     assert blocks("b.jsonl", document_column="title") == ["a film [SEP] the plot", "good [SEP] bad"]
 
 
+@pytest.mark.slow
 def test_a_document_of_a_million_characters(work: Path, tiny_tokenizer: BertTokenizer) -> None:
     words = " ".join(WORDS[index % 14] for index in range(230_000))
     assert len(words) > 1_000_000

@@ -42,7 +42,7 @@ def test_figures_on_rows_of_the_hub_go_where_its_leaderboards_look(hub: Hub, fol
     metrics = {"teacher": {"accuracy": 0.9}, "student": {"accuracy": 0.8}}
     cost = {"parameters": 1, "megabytes": 0.1, "latency_ms": 1.0}
     data = {"dataset": "nyu-mll/glue", "dataset_config": "sst2", "validation_split": "validation",
-            "validation_file": None, "train_file": None, "max_length": 8}  # fmt: skip
+            "validation_file": None, "train_file": None, "train_split": "train", "max_length": 8}  # fmt: skip
     recipe = {"data": data, "teacher": {"model": None}, "student": {"model": None, "init": "teacher"}, "phases": [],
               "seed": 1}  # fmt: skip
     run = {"main_metric": "accuracy", "metrics": metrics, "costs": dict.fromkeys(metrics, cost), "device": "cpu",
@@ -170,6 +170,7 @@ print(answer[0]["label"])
 """
 
 
+@pytest.mark.slow
 def test_a_fresh_process_loads_it_without_the_package(hub: Hub, folder: Path, tmp_path: Path) -> None:
     command = [sys.executable, "-m", "tinybert_hf", "push", str(folder), "--repo-id", "me/tiny", "--private"]
     pushed = subprocess.run(
