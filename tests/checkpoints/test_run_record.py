@@ -7,7 +7,9 @@ from typing import Any
 
 import pytest
 
+from tinybert_hf.checkpoints import run_record
 from tinybert_hf.checkpoints.run_record import RUN_FILE, FinishedRun, RunFacts, RunRecord, facts_of_run, read_run
+from tinybert_hf.distillation.losses import LOSSES
 from tinybert_hf.errors import TinyBertError
 
 RECIPE = {
@@ -16,6 +18,12 @@ RECIPE = {
     "teacher": {"model": "owner/name", "finetune": None, "prefix": "to English: "},
     "phases": [{"name": "one"}],
 }
+
+
+def test_a_report_can_name_and_draw_every_loss() -> None:
+    assert set(run_record.LOSSES) == set(LOSSES)
+    style = (Path(run_record.__file__).parents[1] / "publishing" / "page.css").read_text(encoding="utf-8")
+    assert all(f".line{number} " in style for number in range(len(LOSSES)))
 
 
 def written(folder: Path, content: Any) -> Path:

@@ -9,6 +9,7 @@ from typing import Any
 
 from tinybert_hf.checkpoints.card_parts import CardSettings
 from tinybert_hf.data.settings import BEST, NEAREST, CopySettings, CorpusSettings, DataSettings, SearchSettings
+from tinybert_hf.distillation.losses import ENCODER_LOSSES
 from tinybert_hf.distillation.projections import PROJECTIONS
 from tinybert_hf.distillation.teachers import INT8
 from tinybert_hf.errors import RecipeError, check_number
@@ -271,7 +272,7 @@ def _at_least(least: int, path: str, settings: Any, *names: str) -> None:
 
 # What a general distillation cannot do, and what only it can.
 
-_LOSSES = ("attention_loss", "hidden_state_loss", "embedding_loss", "label_loss")
+_LOSSES = (*ENCODER_LOSSES, "label_loss")
 
 
 def check_general(recipe: Recipe) -> None:
