@@ -163,6 +163,19 @@ def test_recipes_that_cannot_be_used(tinybert: Cli, work: Path, words: list[str]
     assert_refused(tinybert("distill", *words), said)
 
 
+@pytest.mark.parametrize(
+    ("words", "said"),
+    [
+        (["--init", "random", "--student", "owner/name"], "--init goes with a preset"),
+        (["--teacher", "a/b", "--teacher", "c/d", "--finetune-teacher"], "fine-tunes one teacher"),
+    ],
+)
+def test_options_that_do_not_go_together(tinybert: Cli, words: list[str], said: str) -> None:
+    result = tinybert("distill", "demo", *words)
+    assert result.exit_code == 2
+    assert said in " ".join(result.output.split())
+
+
 def test_nothing_to_distil(tinybert: Cli, work: Path) -> None:
     result = tinybert("distill", "--teacher", "x")
     assert result.exit_code == 2

@@ -1,6 +1,7 @@
 """Rows that are measured on and learnt from: held out of one file, or counted where they stand in both."""
 
 import json
+from collections import Counter
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -67,7 +68,7 @@ ROWS: dict[str, Any] = {
 
 
 @pytest.mark.parametrize("task", ROWS)
-@pytest.mark.parametrize("share", [0.1, "0.25", 0.001, 0.999])
+@pytest.mark.parametrize("share", [0.1, "0.25", 0.05, 0.999])
 def test_a_share_of_the_training_rows_is_held_out(tmp_path: Path, task: str, share: float | str) -> None:
     file = tmp_path / "rows.jsonl"
     file.write_text("".join(json.dumps(ROWS[task](n)) + "\n" for n in range(40)))
@@ -80,7 +81,8 @@ def test_a_share_of_the_training_rows_is_held_out(tmp_path: Path, task: str, sha
         data = TASKS[task].load(settings)
         assert data.label_names == whole.label_names  # of all rows, whoever got the rare one
         parts = [[repr(row) for row in part] for part in (data.train, data.validation)]  # type: ignore[union-attr]
-        assert len(parts[1]) == min(max(1, round(40 * float(share))), 39)
+        # Of single labels each keeps a row to learn from, and there are three.
+        assert len(parts[1]) == min(round(40 * float(share)), 37 if task == "text-classification" else 39)
         assert sorted(parts[0] + parts[1]) == sorted(every)
         assert all(part == [row for row in every if row in part] for part in parts)  # in the order of the file
         assert found.setdefault(seed, parts) == parts
@@ -94,6 +96,22 @@ def test_a_share_of_the_training_rows_is_held_out(tmp_path: Path, task: str, sha
         assert [repr(row) for row in capped.train] == parts[0][:4]  # type: ignore[union-attr]
         assert [repr(row) for row in capped.validation] == parts[1][:1]  # type: ignore[union-attr]
     assert found[42] != found[7]
+
+
+def test_every_label_gives_its_share(tmp_path: Path) -> None:
+    file = tmp_path / "rows.jsonl"
+    labels = ["neg"] * 60 + ["pos"] * 30 + ["odd"] * 10
+    file.write_text("".join(json.dumps({"text": str(n), "label": label}) + "\n" for n, label in enumerate(labels)))
+    settings = DataSettings(train_file=str(file), validation_split=0.1)
+    for seed in range(5):
+        data = TASKS["text-classification"].load(replace(settings, split_seed=seed))
+        assert Counter(data.validation["label"]) == {0: 6, 1: 1, 2: 3}  # type: ignore[index]
+    with pytest.raises(DataError, match=r"All 1 held-out rows have the label 'neg' \(validation_split 0.01 of 100"):
+        TASKS["text-classification"].load(replace(settings, validation_split=0.01))
+    rare = [*["neg"] * 39, "pos"]
+    file.write_text("".join(json.dumps({"text": str(n), "label": label}) + "\n" for n, label in enumerate(rare)))
+    with pytest.raises(DataError, match="All 4 held-out rows have the label 'neg'"):
+        TASKS["text-classification"].load(settings)
 
 
 def test_shares_that_are_none(tmp_path: Path) -> None:

@@ -245,12 +245,23 @@ def model_overrides(given: Mapping[str, Any]) -> dict[str, Any]:
     if teachers:  # in place of one that the recipe would make or fine-tune
         overrides |= {"teacher.model": teachers[0], "teacher.config": None, "teacher.finetune": None}
     if "finetune_teacher" in given:
+        if len(teachers) > 1:
+            raise typer.BadParameter(
+                "--finetune-teacher fine-tunes one teacher, and there are several --teacher: fine-tune each with "
+                "`tinybert finetune` first"
+            )
         overrides["teacher.finetune"] = {}
     if "student" in given:
         student = given["student"]
         is_model = (Path(student).exists() or "/" in student) and student not in preset_names()
         overrides |= {"student.model": student if is_model else None, "student.preset": None if is_model else student}
         overrides["student.overrides"] = {}
+        if is_model:
+            if "init" in given:
+                raise typer.BadParameter(
+                    f"--init goes with a preset: {student} has weights of its own, and the student starts from them"
+                )
+            overrides["student.init"] = None
     return overrides
 
 

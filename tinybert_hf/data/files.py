@@ -164,6 +164,8 @@ def read_whole_file(path: str, max_rows: int | None = None) -> RawRows:
 def absent(part: str, settings: DataSettings) -> str:
     """The message for rows that nobody has named."""
     share = ", nor a share of the training rows (--validation-split 0.1)" if part == "validation" else ""
+    if part == "validation" and settings.has_files and settings.validation_split not in (None, "validation"):
+        share = f", and validation_split {settings.validation_split!r} is no share of the training rows, such as 0.1"
     dataset = f", and dataset {settings.dataset!r} is not used" if settings.dataset else ""
     dataset += " once a file is given" if dataset and settings.has_files else ""
     return f"There are no {part} rows: {part}_file (--{part}-file) is not given{share}{dataset}."

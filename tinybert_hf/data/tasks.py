@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING, DataSettings
+from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING, SINGLE_LABEL, DataSettings
 from tinybert_hf.errors import DataError
 from tinybert_hf.messages import counted
 
@@ -192,22 +192,49 @@ def holds_out(load: Callable[..., TaskData]) -> Callable[..., TaskData]:
             )
         named = replace(settings, validation_split="validation", max_train_rows=None)
         whole = load(task, named, need_train=True, need_validation=False, **more)
-        train, held_out = _split(whole.part("train"), share, settings)
+        train, held_out = _split(whole, share, settings)
         return replace(whole, train=train if need_train else None, validation=held_out)
 
     return loading
 
 
-def _split(rows: Dataset, share: float, settings: DataSettings) -> tuple[Dataset, Dataset]:
-    """Rows to learn from, and a share of them to measure on; both in the order of the file."""
+def _split(whole: TaskData, share: float, settings: DataSettings) -> tuple[Dataset, Dataset]:
+    """Rows to learn from, and a share of them to measure on; both in the order of the file.
+
+    Of rows with one label each, every label gives its share, and keeps a row to learn from.
+    """
+    rows = whole.part("train")
     if len(rows) < 2:
         raise DataError(f"There is one training row alone, so none can be held out (validation_split {share:g}).")
-    count = min(max(1, round(share * len(rows))), len(rows) - 1)
-    held_out = set(random.Random(settings.split_seed).sample(range(len(rows)), count))
+    labels = rows["label"][:] if whole.problem_type == SINGLE_LABEL else [0] * len(rows)
+    held_out = _drawn(labels, share, random.Random(settings.split_seed))
     parts = ([row for row in range(len(rows)) if row not in held_out], sorted(held_out))
     most = (settings.max_train_rows, settings.max_validation_rows)
     train, validation = (rows.select(part[:cap], keep_in_memory=True) for part, cap in zip(parts, most, strict=True))
+    for what, part in zip(("remaining training", "held-out"), parts, strict=True):
+        there = {labels[row] for row in part}
+        if len(there) == 1 < len(set(labels)):
+            raise DataError(
+                f"All {len(part):,} {what} rows have the label {whole.label_names[there.pop()]!r} (validation_split "
+                f"{share:g} of {len(rows):,} rows): nothing to tell apart. Take another share, or name rows "
+                "to measure on with --validation-file."
+            )
     return train, validation
+
+
+def _drawn(labels: Sequence[Any], share: float, draw: random.Random) -> set[int]:
+    """The rows that are held out: of each label its share, the largest remainders first, and never all."""
+    by_label: dict[Any, list[int]] = {}
+    for row, label in enumerate(labels):
+        by_label.setdefault(label, []).append(row)
+    count = min(max(1, round(share * len(labels))), len(labels) - 1)
+    exact = {label: count * len(rows) / len(labels) for label, rows in by_label.items()}
+    taken = {label: min(int(exact[label]), len(rows) - 1) for label, rows in by_label.items()}
+    for label in sorted(exact, key=lambda one: int(exact[one]) - exact[one]):
+        if sum(taken.values()) < count and taken[label] < len(by_label[label]) - 1:
+            taken[label] += 1
+    held_out = {row for label, rows in by_label.items() for row in draw.sample(rows, taken[label])}
+    return held_out or {draw.randrange(len(labels))}
 
 
 def add_tokenizing_notes(rows: Dataset, notes: Sequence[str]) -> None:

@@ -430,7 +430,14 @@ class DistillationLoss(Loss):
                         'class, or ask for layers: DistillationLoss(function, hidden_states="last").'
                     )
                 teacher = replace(teacher, logits=one.in_order(teacher.logits))
-            total, count = _checked(name, self.function(student, teacher, batch))
+            try:
+                result = self.function(student, teacher, batch)
+            except (TypeError, KeyError) as error:  # what torch says of shapes is enough
+                raise TinyBertError(
+                    f"{name} failed: {type(error).__name__}: {error}. It is called as function(student, teacher, "
+                    "batch), and finds the layers that it asked for (hidden_states=..., attention=...) by their numbers."
+                ) from error
+            total, count = _checked(name, result)
             if count is None:
                 return total.float() * (own / at_least_some(whole))
             if inputs.counts_are_own and abs(float(count) - float(own)) > 1e-3 * max(1.0, abs(float(own))):
@@ -473,6 +480,10 @@ def own_losses(given: Mapping[str, Any] | None, taken: Collection[str]) -> dict[
         RecipeError: a name that cannot be one, or a value that is no loss.
     """
     losses = {}
+    if not isinstance(given or {}, Mapping):
+        raise RecipeError(
+            f'extra_losses: losses by name, such as {{"pooled_cosine_loss": function}}; got {given!r:.60}.'
+        )
     for name, loss in (given or {}).items():
         if not (isinstance(name, str) and name.isidentifier() and name.endswith("_loss") and name != "_loss"):
             raise RecipeError(
