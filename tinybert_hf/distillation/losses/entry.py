@@ -435,7 +435,7 @@ class DistillationLoss(Loss):
             except (TypeError, KeyError) as error:  # what torch says of shapes is enough
                 raise TinyBertError(
                     f"{name} failed: {type(error).__name__}: {error}. It is called as function(student, teacher, "
-                    "batch), and finds the layers that it asked for (hidden_states=..., attention=...) by their numbers."
+                    "batch), and finds the layers it asked for (hidden_states=..., attention=...) by their numbers."
                 ) from error
             total, count = _checked(name, result)
             if count is None:
