@@ -24,7 +24,7 @@ FLOORS = {
 }
 # The folder that travels with every checkpoint: whatever else it imports becomes a requirement of its users.
 MODEL_MAY_IMPORT = {*sys.stdlib_module_names, "torch", "transformers", "huggingface_hub"}
-FOR_ALL = ("errors", "lazy_names", "messages")
+FOR_ALL = ("errors", "lazy_names", "messages", "tasks")
 FILES = sorted(PACKAGE.rglob("*.py"))
 
 

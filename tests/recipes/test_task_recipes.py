@@ -30,7 +30,7 @@ from tinybert_hf.publishing.report import figures
 from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
 from tinybert_hf.recipes.plan import EncoderPlan, make_plan
 from tinybert_hf.recipes.run import run_recipe
-from tinybert_hf.recipes.schema import TRANSLATION
+from tinybert_hf.tasks import TRANSLATION
 
 FOLDER = Path(tinybert_hf.recipes.__file__).parent
 # Jiao et al. 2020, section 4.2: epochs and tokens; CoLA 50, MNLI, QQP and QNLI 10, all others 20.

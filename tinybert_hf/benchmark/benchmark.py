@@ -24,9 +24,8 @@ from tinybert_hf.benchmark.models import (
 )
 from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Measurement, ModelFigures
 from tinybert_hf.benchmark.settings import BACKENDS, COMPILED, EAGER, BenchmarkSettings
-from tinybert_hf.checkpoints import TEXT_CLASSIFICATION
 from tinybert_hf.data.label_values import are_generic
-from tinybert_hf.data.settings import QUESTION_ANSWERING, REGRESSION, SINGLE_LABEL
+from tinybert_hf.data.settings import REGRESSION, SINGLE_LABEL
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.cost import (
     Forward,
@@ -39,6 +38,7 @@ from tinybert_hf.evaluation.cost import (
 )
 from tinybert_hf.evaluation.metrics import main_metric
 from tinybert_hf.messages import counted
+from tinybert_hf.tasks import TASKS, TEXT_CLASSIFICATION
 
 if TYPE_CHECKING:
     import torch
@@ -77,7 +77,7 @@ def check_comparable(contestants: Mapping[str, Contestant]) -> None:
 
 def label_names(contestant: Contestant) -> list[str]:
     """In alphabetical order and without case, as labels are matched; none of a model that answers questions."""
-    if contestant.task == QUESTION_ANSWERING:
+    if not (contestant.task and TASKS[contestant.task].named_labels):
         return []
     return sorted(str(name).casefold() for name in contestant.config.id2label.values())
 

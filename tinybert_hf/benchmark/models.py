@@ -105,7 +105,7 @@ class Contestant:
     @property
     def task(self) -> str | None:
         """What the model answers, a name in `HEADS`; None: it has no head that could be measured."""
-        from tinybert_hf.checkpoints import HEADS
+        from tinybert_hf.tasks import HEADS
 
         return next((task for task, head in HEADS.items() if head.auto_class == self.auto_class), None)
 
@@ -214,7 +214,7 @@ def _export(place: str) -> tuple[str | None, int | None]:
 
 def auto_class_of(config: Any) -> str:
     """The class of transformers that opens a model with the head that it was saved with."""
-    from tinybert_hf.checkpoints import HEADS
+    from tinybert_hf.tasks import HEADS
 
     names = config.architectures or ()
     for auto_class in (*(head.auto_class for head in HEADS.values()), _MASKED_LM):

@@ -27,28 +27,20 @@ from tinybert_hf.checkpoints.integrity import (
     save_atomically,
 )
 from tinybert_hf.checkpoints.loading import (
-    HEADS,
     PROJECTIONS_FILE,
-    QUESTION_ANSWERING,
-    TEXT_CLASSIFICATION,
     Checkpoint,
     Head,
     check_folder_files,
     open_model,
     read_projections,
-    task_of,
 )
 from tinybert_hf.checkpoints.tokenizers import carry_modules, open_tokenizer, sentence_steps
 
 __all__ = [
     "EXPORT_FILE",
-    "HEADS",
     "PROJECTIONS_FILE",
-    "QUESTION_ANSWERING",
-    "TEXT_CLASSIFICATION",
     "Checkpoint",
     "ExportedModel",
-    "Head",
     "InputLimits",
     "carry_modules",
     "check_batch",
@@ -75,6 +67,5 @@ __all__ = [
     "require",
     "save_atomically",
     "sentence_steps",
-    "task_of",
     "with_fitting_settings",
 ]

@@ -484,11 +484,8 @@ CARD_FILE = "README.md"
 MARK = "<!-- Written by tinybert_hf, from the run itself. -->"
 TAGS = ("tinybert", "distillation", "knowledge-distillation")
 PIPELINES = {
-    "TinyBertForSequenceClassification": "text-classification",
-    "TinyBertForTokenClassification": "token-classification",
-    "TinyBertForQuestionAnswering": "question-answering",
+    **{spec.student: spec.name for spec in TASKS.values()},
     "TinyBertForMaskedLM": "fill-mask",
-    "TinyBertForSeq2Seq": "translation",
     "TinyBertModel": "feature-extraction",
 }
 MULTI_LABEL, REGRESSION = "multi_label_classification", "regression"
@@ -602,8 +599,7 @@ def _code(subject: Subject) -> Iterator[str]:
 
 def _model_code(pipeline: str, place: str, texts: ExampleTexts) -> Iterator[str]:
     """Where transformers has no pipeline for the task."""
-    auto = {"translation": "AutoModelForSeq2SeqLM", "question-answering": "AutoModelForQuestionAnswering"}
-    loader = auto.get(pipeline, "AutoModel")
+    loader = TASKS[pipeline].auto_class if pipeline in TASKS else "AutoModel"
     yield f"from transformers import {loader}, AutoTokenizer"
     yield ""
     yield f"model = {loader}.from_pretrained({place}, trust_remote_code=True)"

@@ -19,66 +19,7 @@ from tinybert_hf.checkpoints.integrity import WEIGHTS, check_folder, check_manif
 from tinybert_hf.checkpoints.tokenizers import open_tokenizer
 from tinybert_hf.errors import OpeningWarning, TinyBertError
 from tinybert_hf.messages import counted
-from tinybert_hf.model import (
-    TinyBertForQuestionAnswering,
-    TinyBertForSequenceClassification,
-    TinyBertForTokenClassification,
-)
-
-# The heads that an encoder can have: what opens them, and the TinyBERT that has the same.
-
-TEXT_CLASSIFICATION = "text-classification"
-QUESTION_ANSWERING = "question-answering"
-
-
-@dataclass(frozen=True)
-class Head:
-    """One kind of head.
-
-    Attributes:
-        auto_class: the class of transformers that opens any model with it.
-        student_class: the TinyBERT with it.
-        kind: such a model in a message, with its article.
-    """
-
-    auto_class: str
-    student_class: Any
-    kind: str
-
-    @property
-    def opener(self) -> Any:
-        """The class of transformers that `auto_class` names."""
-        import transformers
-
-        return getattr(transformers, self.auto_class)
-
-
-# By task; the names are those of transformers' pipelines.
-HEADS = {
-    TEXT_CLASSIFICATION: Head(
-        "AutoModelForSequenceClassification", TinyBertForSequenceClassification, "a text classifier"
-    ),
-    "token-classification": Head(
-        "AutoModelForTokenClassification", TinyBertForTokenClassification, "a token classifier"
-    ),
-    QUESTION_ANSWERING: Head(
-        "AutoModelForQuestionAnswering", TinyBertForQuestionAnswering, "a model that answers questions"
-    ),
-}
-
-
-def task_of(config: Any) -> str:
-    """The task of a saved model, by the class that its configuration names; without one, text classification.
-
-    Args:
-        config: a configuration of transformers.
-    """
-    names = config.architectures or ()
-    for task, head in HEADS.items():
-        if any(name.endswith(head.auto_class.removeprefix("AutoModel")) for name in names):
-            return task
-    return TEXT_CLASSIFICATION
-
+from tinybert_hf.tasks import HEADS, task_of
 
 # Whether the weights of a folder can be those of its configuration; nothing is allocated to find out.
 
@@ -567,7 +508,7 @@ def open_model(
 
 # Heads that some encoder-decoders have besides the one that writes text. Such a checkpoint often opens as a translator
 # without a missing weight, because the output layer is tied to the embeddings.
-_OTHER_HEADS = ("ForSequenceClassification", "ForTokenClassification", "ForQuestionAnswering")
+_OTHER_HEADS = tuple(spec.ending for spec in HEADS.values())
 
 
 def translates(config: Any) -> bool:

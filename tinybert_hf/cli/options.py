@@ -26,6 +26,7 @@ from tinybert_hf.data.settings import (
     SearchSettings,
 )
 from tinybert_hf.errors import TinyBertError, check_number
+from tinybert_hf.tasks import HEADS, TASKS, TEXT_CLASSIFICATION
 from tinybert_hf.training.settings import FinetuneSettings, PhaseSchedule
 
 if TYPE_CHECKING:
@@ -78,13 +79,7 @@ def _checked(value: float | None, expected: str, *, zero: bool = False) -> float
     return value
 
 
-TASK_NAMES = {
-    "text-classification": "text-classification",
-    "token-classification": "token-classification",
-    "ner": "token-classification",
-    "question-answering": "question-answering",
-    "qa": "question-answering",
-}
+TASK_NAMES = {name: spec.name for spec in HEADS.values() for name in (spec.name, *spec.aliases)}
 
 
 def task_name(value: str | None) -> str | None:
@@ -511,31 +506,21 @@ def validation_settings(task: str | None, known: Mapping[str, Any], given: Mappi
         known: what the model was trained with, from `trained_with`.
         given: by options, from `fields_of`.
     """
-    from tinybert_hf.checkpoints import TEXT_CLASSIFICATION
-    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
-
-    length = {"max_length": QUESTION_ANSWERING_LENGTH} if task == QUESTION_ANSWERING else {}
-    settings = DataSettings(**{**length, **known, **given})
+    settings = DataSettings(**{**usual_rows(task), **known, **given})
     return choose_columns(settings, given) if task == TEXT_CLASSIFICATION else settings
+
+
+def usual_rows(task: str | None) -> dict[str, Any]:
+    """Fields of `DataSettings` that are other ones for this task, where nobody names them."""
+    length = None if task is None else TASKS[task].max_length
+    return {} if length is None else {"max_length": length}
 
 
 # What a model was trained with, where its folder says so: then it need not be said again.
 
 _KEPT = (
-    "text_column",
-    "text_pair_column",
-    "label_column",
-    "label_separator",
-    "source_column",
-    "target_column",
-    "tokens_column",
-    "tags_column",
-    "question_column",
-    "context_column",
-    "answers_column",
-    "max_length",
-    "doc_stride",
-    "problem_type",
+    *(name for spec in TASKS.values() for name in spec.columns if name != "max_target_length"),
+    *("label_separator", "max_length"),
 )
 
 

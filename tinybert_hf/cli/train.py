@@ -17,6 +17,7 @@ from tinybert_hf.cli.options import (
     fields_of,
     takes,
     trained_with,
+    usual_rows,
     validation_settings,
 )
 from tinybert_hf.cli.screen import (
@@ -29,6 +30,7 @@ from tinybert_hf.cli.screen import (
     said_aside,
 )
 from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.tasks import TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION
 
 if TYPE_CHECKING:
     from tinybert_hf.benchmark import BenchmarkReport
@@ -206,11 +208,9 @@ def finetune(
         raise typer.BadParameter(
             "give --validation-file, or hold out a share of the training rows: --validation-split 0.1"
         )
-    from tinybert_hf.checkpoints import TEXT_CLASSIFICATION, check_length, open_config
+    from tinybert_hf.checkpoints import check_length, open_config
     from tinybert_hf.cli.screen import quiet_libraries
     from tinybert_hf.data import DataSettings
-    from tinybert_hf.data.settings import QUESTION_ANSWERING, QUESTION_ANSWERING_LENGTH
-    from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
     from tinybert_hf.evaluation import holds_translator
     from tinybert_hf.recipes.run import finetune_pretrained, finetune_translator
     from tinybert_hf.training import FinetuneSettings
@@ -235,8 +235,7 @@ def finetune(
             assert model is not None
             if "max_length" in given:
                 check_length("max_length", given["max_length"], option="--max-length", model=open_config(model))
-            if head == QUESTION_ANSWERING:
-                rows = {"max_length": QUESTION_ANSWERING_LENGTH, **rows}
+            rows = {**usual_rows(head), **rows}
             data = DataSettings(**rows)
             if head == TEXT_CLASSIFICATION:
                 data = choose_columns(data, rows)
@@ -390,7 +389,6 @@ def _folders(models: list[str]) -> list[str]:
 
 def _validation(models: list[str], given: dict[str, object]) -> DataSettings:
     """The rows, with the columns and the length that the first model with a run.json was trained with."""
-    from tinybert_hf.checkpoints import TEXT_CLASSIFICATION
     from tinybert_hf.evaluation import task_of_checkpoint
 
     known = next((found for found in map(trained_with, models) if found), {})

@@ -49,16 +49,12 @@ _MODULES = {
 _get, __dir__ = lazy_names(
     __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
 )
-_TASKS = {
-    "text-classification": "TextClassificationTask",
-    "token-classification": "TokenClassificationTask",
-    "question-answering": "QuestionAnsweringTask",
-    "translation": "TranslationTask",
-}
 
 
 def __getattr__(name: str) -> Any:
     if name == "TASKS":
-        globals()[name] = {task: _get(kind)() for task, kind in _TASKS.items()}
+        from tinybert_hf import tasks
+
+        globals()[name] = {task: spec.task for task, spec in tasks.TASKS.items() if spec.rows}
         return globals()[name]
     return _get(name)

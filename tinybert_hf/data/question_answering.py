@@ -8,10 +8,11 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.data.files import absent, read_file, read_hub, read_squad_file
 from tinybert_hf.data.raw_rows import RawRows, check_texts, columns_named_by
-from tinybert_hf.data.settings import QUESTION_ANSWERING, DataSettings
+from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of, holds_out
 from tinybert_hf.errors import DataError
 from tinybert_hf.messages import counted
+from tinybert_hf.tasks import QUESTION_ANSWERING
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features

@@ -13,9 +13,6 @@ SINGLE_LABEL = "single_label_classification"
 MULTI_LABEL = "multi_label_classification"
 REGRESSION = "regression"
 PROBLEM_TYPES = (SINGLE_LABEL, MULTI_LABEL, REGRESSION)
-QUESTION_ANSWERING = "question-answering"
-QUESTION_ANSWERING_LENGTH = 384
-"""Tokens of a question and its part of a context, where nobody says another number."""
 
 
 def setting(default: Any = MISSING, help: str = "") -> Any:

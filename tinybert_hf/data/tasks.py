@@ -8,9 +8,10 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any, Protocol
 
-from tinybert_hf.data.settings import PROBLEM_TYPES, QUESTION_ANSWERING, SINGLE_LABEL, DataSettings
+from tinybert_hf.data.settings import PROBLEM_TYPES, SINGLE_LABEL, DataSettings
 from tinybert_hf.errors import DataError
 from tinybert_hf.messages import counted
+from tinybert_hf.tasks import spec_of
 
 if TYPE_CHECKING:
     from collections.abc import Mapping, Sequence
@@ -122,8 +123,9 @@ class TaskData:
             fields["label2id"] = {name: index for index, name in enumerate(self.label_names)}
         if self.problem_type in PROBLEM_TYPES:
             fields["problem_type"] = self.problem_type
-        if self.problem_type == QUESTION_ANSWERING:
-            fields["num_labels"] = 2  # the width of such a head: start and end
+        width = spec_of(self.problem_type).width
+        if width is not None:
+            fields["num_labels"] = width
         return fields
 
 

@@ -24,6 +24,7 @@ from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of, h
 from tinybert_hf.data.text_classification import read_unlabelled
 from tinybert_hf.errors import DataError
 from tinybert_hf.messages import counted
+from tinybert_hf.tasks import TOKEN_CLASSIFICATION
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -317,7 +318,6 @@ def _next(pieces: Sequence[int], start: int, end: int, room: int) -> tuple[int, 
     return begin, new_end
 
 
-TOKEN_CLASSIFICATION = "token-classification"
 WORD_STARTS = "word_starts"
 _SLICE = 1000  # rows that are tokenized at once
 

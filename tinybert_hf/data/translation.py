@@ -13,6 +13,7 @@ from tinybert_hf.data.tasks import TaskData, add_tokenizing_notes, dataset_of, h
 from tinybert_hf.data.tokenizers import script_of, script_of_language, usual_script
 from tinybert_hf.errors import DataError, TeacherError
 from tinybert_hf.messages import did_you_mean
+from tinybert_hf.tasks import TRANSLATION
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -109,7 +110,6 @@ def _marian_hint(tokenizer: Any) -> str:
 
 # Pairs of sentences: a text and its translation.
 
-TRANSLATION = "translation"
 SIDES = ("source", "target")
 
 

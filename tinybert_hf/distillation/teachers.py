@@ -11,10 +11,11 @@ from typing import TYPE_CHECKING, Any, TypeAlias
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.checkpoints import HEADS, QUESTION_ANSWERING, TEXT_CLASSIFICATION, open_model, open_tokenizer
+from tinybert_hf.checkpoints import open_model, open_tokenizer
 from tinybert_hf.distillation.architecture import encoder_shape
 from tinybert_hf.distillation.layer_map import LayerMapSpec
 from tinybert_hf.errors import CaptureError, TeacherError, check_number
+from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -205,8 +206,8 @@ def load_teacher(
         if label_names:
             options.update(id2label=dict(enumerate(label_names)), label2id={n: i for i, n in enumerate(label_names)})
         options.update(problem_type=problem_type)
-        if task == QUESTION_ANSWERING:
-            options["num_labels"] = 2  # the width of the head: start and end
+        if head.width is not None:
+            options["num_labels"] = head.width
     what = (
         f"The teacher {str(model)!r} cannot be opened. Give a folder written by save_pretrained (config.json, weights "
         f"and tokenizer), or the id of {head.kind} on the Hub"
@@ -415,8 +416,7 @@ def problem_type_of(config: PreTrainedConfig) -> str:
 
 def trained_problem_type(config: PreTrainedConfig) -> str | None:
     """The problem type of a classifier of texts that was trained; None of a model that is about to get its head."""
-    ends = HEADS[TEXT_CLASSIFICATION].auto_class.removeprefix("AutoModel")
-    trained = any(name.endswith(ends) for name in config.architectures or ())
+    trained = any(name.endswith(HEADS[TEXT_CLASSIFICATION].ending) for name in config.architectures or ())
     return problem_type_of(config) if trained else None
 
 

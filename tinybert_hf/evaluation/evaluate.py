@@ -7,41 +7,23 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints import (
-    HEADS,
-    TEXT_CLASSIFICATION,
-    Checkpoint,
-    check_batch,
-    fit_tokenizer,
-    limits_of,
-    task_of,
-    with_fitting_settings,
-)
+from tinybert_hf.checkpoints import Checkpoint, check_batch, fit_tokenizer, limits_of, with_fitting_settings
 from tinybert_hf.checkpoints.input_limits import without_unread_segments
-from tinybert_hf.data import TASKS, TaskData, tokenizing_notes
+from tinybert_hf.data import TaskData, tokenizing_notes
 from tinybert_hf.data.label_values import are_generic
-from tinybert_hf.data.settings import (
-    PROBLEM_TYPES,
-    QUESTION_ANSWERING,
-    QUESTION_ANSWERING_LENGTH,
-    REGRESSION,
-    SINGLE_LABEL,
-    DataSettings,
-)
-from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION, marks_entities
-from tinybert_hf.data.translation import TRANSLATION
+from tinybert_hf.data.settings import PROBLEM_TYPES, REGRESSION, SINGLE_LABEL, DataSettings
 from tinybert_hf.distillation.capture import logits_of
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation.metrics import check_can_count, doubts_about, metrics_of, task_metrics
 from tinybert_hf.evaluation.question_answering import (
     FoundAnswer,
-    answer_metrics,
     check_answer_file,
     chosen_texts,
     find_answers,
     write_answers,
 )
 from tinybert_hf.evaluation.translation import evaluate_translation_checkpoint
+from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING, TASKS, TEXT_CLASSIFICATION, TRANSLATION, task_of
 
 if TYPE_CHECKING:
     from datasets import Dataset
@@ -140,12 +122,8 @@ def evaluate_checkpoint(
         DataError: the rows cannot be used, or their labels are not the model's.
         TinyBertError: the folder is no checkpoint of a trained model for such a task, or the task is unknown.
     """
-    checkpoint = Checkpoint.of(path)
-    if (task or task_of(checkpoint.config)) == TOKEN_CLASSIFICATION:
-        found = evaluate_token_classifier(checkpoint, settings, batch_size=batch_size, device=device)
-        return {name: value for name, value in found.items() if name not in ("notes", "warnings")}
-    logits, rows, data = answered_rows(checkpoint, settings, task, batch_size, device)
-    return task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
+    logits, rows, data = answered_rows(path, settings, task, batch_size, device)
+    return task_metrics(logits, rows, data.part("validation"), data)
 
 
 def answered_rows(
@@ -165,23 +143,24 @@ def answered_rows(
     if task is not None and task not in HEADS:
         raise TinyBertError(f"The task {task!r} is unknown; known are {', '.join(HEADS)}.")
     checkpoint = Checkpoint.of(path, HEADS[task or TEXT_CLASSIFICATION].kind)
-    task = task or task_of(checkpoint.config)
-    model, tokenizer = checkpoint.open_head(task)
+    spec = HEADS[task or task_of(checkpoint.config)]
+    model, tokenizer = checkpoint.open_head(spec.name)
     names, problem = None, None
-    if task != QUESTION_ANSWERING:
-        names = tuple(model.config.id2label[i] for i in range(model.config.num_labels))
+    if spec.named_labels:
+        names = tuple(str(model.config.id2label[i]) for i in range(model.config.num_labels))
+    if "problem_type" in spec.columns:
         problem = _problem_type(model.config, settings)
     settings = replace(settings, problem_type=problem)
     try:
-        data = TASKS[task].load(settings, need_train=False, label_names=names)
+        data = spec.task.load(settings, need_train=False, label_names=names)
     except DataError as error:
         if problem == SINGLE_LABEL and are_generic(names or ()):
             raise DataError(
                 f"{error} The model's labels have no names: see id2label in {checkpoint.path}/config.json."
             ) from None
         raise
-    assert data.validation is not None  # asked for above
-    rows = TASKS[task].tokenize(data.validation, tokenizer, settings)
+    check_can_count(data.problem_type, names or ())
+    rows = spec.task.tokenize(data.part("validation"), tokenizer, settings)
     model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
     return predicted_logits(model, rows, tokenizer, batch_size), rows, data
 
@@ -219,43 +198,6 @@ def _problem_type(config: Any, settings: DataSettings) -> str:
     if own and settings.problem_type and own != settings.problem_type:
         raise TinyBertError(f"The model was trained for {own}, but problem_type is {settings.problem_type}.")
     return own or settings.problem_type or SINGLE_LABEL
-
-
-# Measures a saved token classifier.
-
-
-def evaluate_token_classifier(
-    path: str | Checkpoint, settings: DataSettings, *, batch_size: int = 64, device: str | None = None
-) -> dict[str, Any]:
-    """Opens a token classifier and measures it on every word of the validation rows.
-
-    Args:
-        path: a folder, an id on the Hub, or a checkpoint that was opened.
-        settings: where the validation rows are.
-        batch_size: windows of one forward.
-        device: where to run; None takes the GPU if there is one.
-
-    Returns:
-        The figures of `token_scores`, and `notes`: what is odd about the rows, a sentence each. `warnings` where the
-        figures say that the model knows nothing.
-
-    Raises:
-        DataError: the rows cannot be used, or their tags are not the model's.
-        TinyBertError: the folder is no checkpoint of a trained token classifier.
-    """
-    import torch
-
-    task = TASKS[TOKEN_CLASSIFICATION]
-    model, tokenizer = Checkpoint.of(path, HEADS[TOKEN_CLASSIFICATION].kind).open_head(TOKEN_CLASSIFICATION)
-    names = tuple(str(model.config.id2label[index]) for index in range(model.config.num_labels))
-    data = task.load(settings, need_train=False, label_names=names)
-    assert data.validation is not None  # asked for above
-    check_can_count(entities=marks_entities(names))
-    rows = task.tokenize(data.validation, tokenizer, settings)
-    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
-    logits = predicted_logits(model, rows, tokenizer, batch_size)
-    figures = task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
-    return {**figures, "notes": [*data.notes, *tokenizing_notes(rows)], **doubts_about(figures, data)}
 
 
 # Measures whatever a folder holds: a classifier of texts or words, a model that answers, or a translator.
@@ -303,8 +245,8 @@ def evaluate_any_checkpoint(
         predictions: of a model that answers questions: a file for its answers, see `write_answers`.
 
     Returns:
-        For a classifier or a model that answers questions the figures of `task_metrics`, with `notes` on the rows (of
-        a classifier of texts where there are any); for a translator those of `evaluate_translation` without the
+        For a classifier or a model that answers questions the metrics of `task_metrics`, with `notes` on the rows
+        where there are any; for a translator those of `evaluate_translation` without the
         translations: numbers, the two signatures, and `notes`. `warnings` beside them where the figures say that the
         model knows nothing.
 
@@ -313,45 +255,31 @@ def evaluate_any_checkpoint(
         TinyBertError: it is no checkpoint of a trained classifier or translator.
     """
     checkpoint = Checkpoint.of(path, _ANY)
-    if checkpoint.task == QUESTION_ANSWERING:
-        file = None if predictions is None else Path(predictions)
-        return _evaluate_answers(checkpoint, settings, file, batch_size, device)
-    if predictions is not None:
-        raise TinyBertError(
-            f"{checkpoint.path} answers no questions, and only their answers are written (--predictions)."
-        )
-    if checkpoint.task == TOKEN_CLASSIFICATION:
-        return evaluate_token_classifier(checkpoint, settings, batch_size=batch_size, device=device)
-    if not checkpoint.is_translator:
-        logits, rows, data = answered_rows(checkpoint, settings, None, batch_size, device)
-        assert data.validation is not None  # they were answered
-        figures = task_metrics(logits, rows, data.validation, data.problem_type, data.label_names)
-        notes = {"notes": list(data.notes)} if data.notes else {}
-        return figures | notes | doubts_about(figures, data)
-    result = evaluate_translation_checkpoint(
-        checkpoint,
-        settings,
-        target_language=target_language,
-        num_beams=num_beams,
-        batch_size=batch_size,
-        device=device,
-    )
-    figures = {name: value for name, value in result.items() if name != "hypotheses"}
-    return figures | doubts_about(figures, TaskData(None, None, (), TRANSLATION))
-
-
-def _evaluate_answers(
-    checkpoint: Checkpoint, settings: DataSettings, file: Path | None, batch_size: int, device: str | None
-) -> dict[str, Any]:
+    file = None if predictions is None else Path(predictions)
     if file is not None:
+        if checkpoint.task != QUESTION_ANSWERING:
+            raise TinyBertError(
+                f"{checkpoint.path} answers no questions, and only their answers are written (--predictions)."
+            )
         check_answer_file(file)
-    logits, rows, data = answered_rows(checkpoint, settings, QUESTION_ANSWERING, batch_size, device)
-    assert data.validation is not None  # they were answered
-    found = find_answers(logits, rows, data.validation["context"])
+    if checkpoint.is_translator:
+        result = evaluate_translation_checkpoint(
+            checkpoint,
+            settings,
+            target_language=target_language,
+            num_beams=num_beams,
+            batch_size=batch_size,
+            device=device,
+        )
+        metrics: dict[str, Any] = {name: value for name, value in result.items() if name != "hypotheses"}
+        return metrics | doubts_about(metrics, TaskData(None, None, (), TRANSLATION))
+    logits, rows, data = answered_rows(checkpoint, settings, None, batch_size, device)
+    raw = data.part("validation")
     if file is not None:
-        write_answers(file, found, data.validation)
-    figures = answer_metrics(found, data.validation)
-    return {**figures, "notes": [*data.notes, *tokenizing_notes(rows)], **doubts_about(figures, data)}
+        write_answers(file, find_answers(logits, rows, raw["context"]), raw)
+    metrics = task_metrics(logits, rows, raw, data)
+    notes = [*data.notes, *tokenizing_notes(rows)]
+    return {**metrics, **({"notes": notes} if notes else {}), **doubts_about(metrics, data)}
 
 
 # Answers to questions about a text: transformers has no pipeline for that any more.
@@ -373,7 +301,7 @@ class QuestionAnswerer:
         model: str | PreTrainedModel,
         tokenizer: Any = None,
         *,
-        max_length: int = QUESTION_ANSWERING_LENGTH,
+        max_length: int = TASKS[QUESTION_ANSWERING].max_length or 0,
         doc_stride: int | None = None,
         may_refuse: bool = False,
         device: str | None = None,
@@ -443,7 +371,9 @@ class QuestionAnswerer:
             shown = not are_progress_bars_disabled()
             disable_progress_bars()
             try:
-                windows = TASKS[QUESTION_ANSWERING].tokenize(Dataset.from_dict(rows), self.tokenizer, self._settings)
+                windows = TASKS[QUESTION_ANSWERING].task.tokenize(
+                    Dataset.from_dict(rows), self.tokenizer, self._settings
+                )
             finally:
                 if shown:
                     enable_progress_bars()

@@ -3,15 +3,14 @@
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from importlib.util import find_spec
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol
 
 from tinybert_hf.data import TaskData
-from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, QUESTION_ANSWERING, REGRESSION, SINGLE_LABEL
-from tinybert_hf.data.token_classification import NO_LABEL, OUTSIDE, TOKEN_CLASSIFICATION, marks_entities
-from tinybert_hf.data.translation import TRANSLATION
+from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION, SINGLE_LABEL
+from tinybert_hf.data.token_classification import NO_LABEL, OUTSIDE, marks_entities
 from tinybert_hf.distillation.teachers import constant_answer_warning, majority_share
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.evaluation.question_answering import answer_metrics, find_answers
+from tinybert_hf.tasks import TASKS, TOKEN_CLASSIFICATION, TRANSLATION, spec_of
 
 if TYPE_CHECKING:
     import numpy as np
@@ -105,29 +104,44 @@ def regression_scores(predictions: "Numbers", references: "Numbers") -> dict[str
     }
 
 
-# From a model's logits to the figures of its problem type.
+# What each task says about its metrics; `TASKS` names the class that says it.
 
-_MAIN_METRICS = {
-    SINGLE_LABEL: "accuracy",
-    MULTI_LABEL: "f1_micro",
-    REGRESSION: "pearson",
-    TRANSLATION: "bleu",
-    QUESTION_ANSWERING: "f1",
-}
 
-# Those beside it. A lower mse is better, so it can stand beside a main metric but not be one.
-_FURTHER_METRICS = {
-    SINGLE_LABEL: ("f1", "matthews_correlation"),
-    MULTI_LABEL: ("f1_macro", "exact_match", "accuracy"),
-    REGRESSION: ("spearman", "mse"),
-    TRANSLATION: ("chrf",),
-    QUESTION_ANSWERING: ("exact_match",),
-}
+class TaskMetrics(Protocol):
+    """The metrics of one task."""
+
+    def names(self, problem_type: str, label_names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Names the metrics, the main one first.
+
+        Args:
+            problem_type: of a TaskData.
+            label_names: likewise.
+        """
+        ...
+
+    def of(self, logits: Any, rows: "Dataset", raw: "Dataset", data: TaskData) -> dict[str, Any]:
+        """Counts them on labelled rows; arguments as for `task_metrics`."""
+        ...
+
+    def in_training(self, rows: "Dataset", data: TaskData) -> "Callable[[EvalPrediction], dict[str, float]]":
+        """Makes the `compute_metrics` of a Trainer.
+
+        Args:
+            rows: the evaluation rows of the trainer, from the task's `tokenize`.
+            data: the checked rows, with the validation rows that they were made from.
+        """
+        ...
+
+    def nothing_learnt(self, data: TaskData, metrics: Mapping[str, Any], who: str) -> str | None:
+        """See `knows_nothing`."""
+        ...
+
+
 LOWER_IS_BETTER = ("mse",)
 
 
 def metric_names(problem_type: str, label_names: Sequence[str] = ()) -> tuple[str, ...]:
-    """Names the figures of a problem type, the main one first.
+    """Names the metrics of a problem type, the main one first.
 
     Args:
         problem_type: as transformers calls it, or the name of a task that has none.
@@ -136,13 +150,11 @@ def metric_names(problem_type: str, label_names: Sequence[str] = ()) -> tuple[st
     Raises:
         ValueError: an unknown problem type.
     """
-    if problem_type == TOKEN_CLASSIFICATION:
-        return ("f1", "precision", "recall", "accuracy") if marks_entities(label_names) else ("accuracy",)
-    return main_metric(problem_type), *_FURTHER_METRICS.get(problem_type, ())
+    return _scores(problem_type).names(problem_type, label_names)
 
 
 def main_metric(problem_type: str, label_names: Sequence[str] = ()) -> str:
-    """Names the figure that decides between two models; a higher one is better.
+    """Names the metric that decides between two models; a higher one is better.
 
     Args:
         problem_type: as transformers calls it, or the name of a task that has none.
@@ -151,10 +163,49 @@ def main_metric(problem_type: str, label_names: Sequence[str] = ()) -> str:
     Raises:
         ValueError: an unknown problem type.
     """
-    if problem_type == TOKEN_CLASSIFICATION:
-        return "f1" if marks_entities(label_names) else "accuracy"
-    _check(problem_type, tuple(_MAIN_METRICS))
-    return _MAIN_METRICS[problem_type]
+    return metric_names(problem_type, label_names)[0]
+
+
+def _scores(problem_type: str) -> TaskMetrics:
+    measured = [name for name, spec in TASKS.items() if spec.metrics]
+    if problem_type not in measured:
+        _check(problem_type, (*PROBLEM_TYPES, *measured))
+    return spec_of(problem_type).scores  # type: ignore[no-any-return]
+
+
+# The metrics of labels and numbers of texts.
+
+# The main one first. A lower mse is better, so it can stand beside a main metric but not be one.
+_NAMES = {
+    SINGLE_LABEL: ("accuracy", "f1", "matthews_correlation"),
+    MULTI_LABEL: ("f1_micro", "f1_macro", "exact_match", "accuracy"),
+    REGRESSION: ("pearson", "spearman", "mse"),
+}
+
+
+class TextMetrics:
+    """Of a text classifier, by its problem type; see `TaskMetrics`."""
+
+    def names(self, problem_type: str, label_names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Names the metrics."""
+        return _NAMES[problem_type]
+
+    def of(self, logits: Any, rows: "Dataset", raw: "Dataset", data: TaskData) -> dict[str, Any]:
+        """Counts them on labelled rows."""
+        return dict(metrics_of(logits, rows, data.problem_type))
+
+    def in_training(self, rows: "Dataset", data: TaskData) -> "Callable[[EvalPrediction], dict[str, float]]":
+        """Makes the `compute_metrics` of a Trainer."""
+        return metrics_for(data.problem_type, data.num_labels)
+
+    def nothing_learnt(self, data: TaskData, metrics: Mapping[str, Any], who: str) -> str | None:
+        """What to say of a model that knows nothing."""
+        if data.problem_type == SINGLE_LABEL:
+            return _no_better(metrics, majority_share(data.part("validation")["label"]), who, "label")
+        if data.problem_type == MULTI_LABEL:
+            labels = [] if data.validation is None else list(data.validation["label"])
+            return constant_answer_warning(metrics[main_metric(MULTI_LABEL)], labels, who)
+        return None if metrics["pearson"] > 0 else f"{who} gives numbers that do not rise with the right ones."
 
 
 def metrics_for(problem_type: str, num_labels: int) -> "Callable[[EvalPrediction], dict[str, float]]":
@@ -222,6 +273,30 @@ def _check(problem_type: str, known: tuple[str, ...] = PROBLEM_TYPES) -> None:
 Rows = Sequence[Sequence[str]]
 
 
+class TagMetrics:
+    """Of a model that labels words; see `TaskMetrics`."""
+
+    def names(self, problem_type: str, label_names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Names the metrics."""
+        return ("f1", "precision", "recall", "accuracy") if marks_entities(label_names) else ("accuracy",)
+
+    def of(self, logits: Any, rows: "Dataset", raw: "Dataset", data: TaskData) -> dict[str, Any]:
+        """Counts them on labelled rows."""
+        tags, entities = answered_tags(logits, rows, raw, data.label_names), marks_entities(data.label_names)
+        return dict(token_scores(tags, list(raw["tags"]), entities=entities))
+
+    def in_training(self, rows: "Dataset", data: TaskData) -> "Callable[[EvalPrediction], dict[str, float]]":
+        """Makes the `compute_metrics` of a Trainer."""
+        return token_metrics_for(data.label_names)
+
+    def nothing_learnt(self, data: TaskData, metrics: Mapping[str, Any], who: str) -> str | None:
+        """What to say of a model that knows nothing."""
+        if marks_entities(data.label_names):
+            return None if metrics["f1"] > 0 else f"{who} finds no entity rightly (f1 0)."
+        counts = Counter(tag for row in data.part("validation")["tags"] for tag in row)
+        return _no_better(metrics, max(counts.values()) / counts.total(), who, "tag")
+
+
 def answered_tags(logits: Any, rows: "Dataset", raw: "Dataset", label_names: Sequence[str]) -> list[list[str]]:
     """The tag that a model gives to each word.
 
@@ -265,7 +340,7 @@ def token_scores(predictions: Rows, references: Rows, *, entities: bool) -> dict
     accuracy = {"accuracy": sum(said == gold for said, gold in pairs) / len(pairs) if pairs else 0.0}
     if not entities:
         return accuracy
-    check_can_count(entities=True)
+    check_can_count(TOKEN_CLASSIFICATION, ("B-any",))
     from seqeval.metrics import f1_score, precision_score, recall_score
 
     both = [[list(row) for row in rows] for rows in (references, predictions)]
@@ -273,16 +348,17 @@ def token_scores(predictions: Rows, references: Rows, *, entities: bool) -> dict
     return {name: float(count(*both, zero_division=0)) for name, count in counted.items()} | accuracy
 
 
-def check_can_count(*, entities: bool) -> None:
+def check_can_count(problem_type: str, label_names: Sequence[str]) -> None:
     """Says before any training that entities could not be counted after it.
 
     Args:
-        entities: there are some to count.
+        problem_type: of a TaskData.
+        label_names: likewise.
 
     Raises:
         TinyBertError: seqeval is not installed.
     """
-    if entities and find_spec("seqeval") is None:
+    if problem_type == TOKEN_CLASSIFICATION and marks_entities(label_names) and find_spec("seqeval") is None:
         raise TinyBertError('Entities are counted by seqeval: pip install "tinybert_hf[ner]".')
 
 
@@ -309,27 +385,19 @@ def token_metrics_for(label_names: Sequence[str]) -> "Callable[[EvalPrediction],
     return compute_metrics
 
 
-# From a model's answers to the figures of its task.
+# From a model's answers to the metrics of its task.
 
 
-def task_metrics(
-    logits: Any, rows: "Dataset", raw: "Dataset", problem_type: str, label_names: Sequence[str]
-) -> dict[str, Any]:
-    """The figures of a model on labelled rows.
+def task_metrics(logits: Any, rows: "Dataset", raw: "Dataset", data: TaskData) -> dict[str, Any]:
+    """The metrics of a model on labelled rows.
 
     Args:
-        logits: from `predicted_logits`, the labels in the order of `label_names`.
+        logits: from `predicted_logits`, the labels in the order of `data.label_names`.
         rows: the tokenized rows that were answered.
         raw: the rows that they were made from.
-        problem_type: of a TaskData.
-        label_names: likewise.
+        data: says what the rows are.
     """
-    if problem_type == TOKEN_CLASSIFICATION:
-        said, entities = answered_tags(logits, rows, raw, label_names), marks_entities(label_names)
-        return token_scores(said, list(raw["tags"]), entities=entities)
-    if problem_type == QUESTION_ANSWERING:
-        return dict(answer_metrics(find_answers(logits, rows, raw["context"]), raw))
-    return dict(metrics_of(logits, rows, problem_type))
+    return _scores(data.problem_type).of(logits, rows, raw, data)
 
 
 def metrics_of(logits: Any, dataset: "Dataset", problem_type: str) -> dict[str, float]:
@@ -347,72 +415,31 @@ def metrics_of(logits: Any, dataset: "Dataset", problem_type: str) -> dict[str, 
     return metrics_for(problem_type, logits.shape[-1])(EvalPrediction(predictions=logits, label_ids=labels))
 
 
-# Figures that say that a model knows no more of its task than the counts of the labels.
-
-NEXT_TO_NOTHING = 2.0
-"""Below this BLEU, translations and references share hardly more than the full stop."""
-NOTHING_LIKE_IT = 25.0
-"""Below this chrF they may share no more than the frequent letters: one sentence for every source reaches 23."""
-_NOTHING_LEARNT = {REGRESSION: "gives numbers that do not rise with the right ones."}
-_NO_ANSWER = "finds no answer, not even a part of one (f1 0)."
+# Metrics that say that a model knows no more of its task than the counts of the labels.
 
 
-def knows_nothing(data: TaskData, figures: Mapping[str, Any], who: str) -> str | None:
+def knows_nothing(data: TaskData, metrics: Mapping[str, Any], who: str) -> str | None:
     """What to say of a model that knows nothing; None where it knows something.
 
     Args:
         data: with the validation rows.
-        figures: of the model on them, as `task_metrics` gives them, or with the BLEU of translations.
+        metrics: of the model on them, as `task_metrics` gives them, or with the BLEU of translations.
         who: the model, at the beginning of a sentence: "The student".
     """
-    if data.problem_type == SINGLE_LABEL:
-        assert data.validation is not None
-        return _no_better(figures, majority_share(data.validation["label"]), who, "label")
-    if data.problem_type == MULTI_LABEL:
-        labels = [] if data.validation is None else list(data.validation["label"])
-        return constant_answer_warning(figures[main_metric(MULTI_LABEL)], labels, who)
-    if data.problem_type == TRANSLATION:
-        return nothing_in_common(figures, who)
-    if data.problem_type != TOKEN_CLASSIFICATION:
-        nothing = _NOTHING_LEARNT.get(data.problem_type, _NO_ANSWER)
-        return None if figures[main_metric(data.problem_type)] > 0 else f"{who} {nothing}"
-    if marks_entities(data.label_names):
-        return None if figures["f1"] > 0 else f"{who} finds no entity rightly (f1 0)."
-    assert data.validation is not None
-    counts = Counter(tag for row in data.validation["tags"] for tag in row)
-    return _no_better(figures, max(counts.values()) / counts.total(), who, "tag")
+    return _scores(data.problem_type).nothing_learnt(data, metrics, who)
 
 
-def nothing_in_common(figures: Mapping[str, Any], who: str) -> str | None:
-    """What to say of translations that are not those of the sources; None where they may be.
-
-    However right they are, BLEU is 0 where no translation has four words in a row, and low in languages that put no
-    spaces between words: a chrF that chance does not reach decides there.
-
-    Args:
-        figures: bleu, and chrf where it is known.
-        who: as for `knows_nothing`.
-    """
-    bleu, chrf = figures["bleu"], figures.get("chrf", 0.0)
-    if bleu >= NEXT_TO_NOTHING or chrf >= NOTHING_LIKE_IT:
-        return None
-    return (
-        f"{who}'s BLEU is {bleu:.1f} and its chrF {chrf:.1f}: its translations have next to nothing in common with "
-        "the references."
-    )
-
-
-def doubts_about(figures: Mapping[str, Any], data: TaskData) -> dict[str, list[str]]:
-    """`warnings` to stand beside the figures of a saved model that knows nothing; nothing where it knows something."""
-    warning = knows_nothing(data, figures, "The model")
+def doubts_about(metrics: Mapping[str, Any], data: TaskData) -> dict[str, list[str]]:
+    """`warnings` to stand beside the metrics of a saved model that knows nothing; nothing where it knows something."""
+    warning = knows_nothing(data, metrics, "The model")
     advice = "Was it trained for this task, with these labels, and long enough?"
     return {} if warning is None else {"warnings": [f"{warning} {advice}"]}
 
 
-def _no_better(figures: Mapping[str, Any], most: float, who: str, what: str) -> str | None:
-    if figures["accuracy"] > most or most == 1:  # of rows with one label nothing can be said
+def _no_better(metrics: Mapping[str, Any], most: float, who: str, what: str) -> str | None:
+    if metrics["accuracy"] > most or most == 1:  # of rows with one label nothing can be said
         return None
     return (
-        f"{who}'s accuracy is {figures['accuracy']:.4f}, no better than always answering the most frequent {what} "
+        f"{who}'s accuracy is {metrics['accuracy']:.4f}, no better than always answering the most frequent {what} "
         f"({most:.4f})."
     )

@@ -5,7 +5,7 @@ import re
 import string
 import unicodedata
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -20,6 +20,8 @@ if TYPE_CHECKING:
     from datasets import Dataset
     from numpy.typing import NDArray
     from transformers import EvalPrediction
+
+    from tinybert_hf.data import TaskData
 
     Numbers = NDArray[np.floating[Any]]
 
@@ -235,6 +237,26 @@ def answer_metrics_for(windows: "Dataset", raw: "Dataset") -> "Callable[[EvalPre
         return {name: figures[name] for name in ("exact_match", "f1")}
 
     return compute_metrics
+
+
+class AnswerMetrics:
+    """Of a model that answers questions; see `metrics.TaskMetrics`."""
+
+    def names(self, problem_type: str, label_names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Names the metrics."""
+        return "f1", "exact_match"
+
+    def of(self, logits: Any, rows: "Dataset", raw: "Dataset", data: "TaskData") -> dict[str, Any]:
+        """Counts them on labelled rows."""
+        return dict(answer_metrics(find_answers(logits, rows, raw["context"]), raw))
+
+    def in_training(self, rows: "Dataset", data: "TaskData") -> "Callable[[EvalPrediction], dict[str, float]]":
+        """Makes the `compute_metrics` of a Trainer."""
+        return answer_metrics_for(rows, data.part("validation"))
+
+    def nothing_learnt(self, data: "TaskData", metrics: Mapping[str, Any], who: str) -> str | None:
+        """What to say of a model that knows nothing."""
+        return None if metrics["f1"] > 0 else f"{who} finds no answer, not even a part of one (f1 0)."
 
 
 def _best_threshold(doubts: "Numbers", answered: "Numbers", unanswerable: Any) -> tuple[float, float]:

@@ -4,17 +4,18 @@ import csv
 import io
 import json
 import re
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.checkpoints.loading import Checkpoint, class_of
-from tinybert_hf.data import TASKS
+from tinybert_hf.data import TaskData
 from tinybert_hf.data.generation import Translations, decoder_start_token, translate_texts
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.data.tokenizers import CHINESE, script_of, usual_script
 from tinybert_hf.errors import DataError, TinyBertError
+from tinybert_hf.tasks import TASKS, TRANSLATION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -279,8 +280,6 @@ _WRITERS: dict[str, Callable[[IO[str], list[dict[str, Any]]], None]] = {
 
 # Measures a translator in memory, or a checkpoint on disk, against reference translations.
 
-_KIND = "a translator"
-
 
 class TranslationResult(TranslationScores):
     """How good translations are, and how fast they came.
@@ -356,6 +355,43 @@ def evaluate_translation(
     }
 
 
+NEXT_TO_NOTHING = 2.0
+"""Below this BLEU, translations and references share hardly more than the full stop."""
+NOTHING_LIKE_IT = 25.0
+"""Below this chrF they may share no more than the frequent letters: one sentence for every source reaches 23."""
+
+
+class TranslationMetrics:
+    """Of a translator, which `evaluate_translation` counts; see `metrics.TaskMetrics`."""
+
+    def names(self, problem_type: str, label_names: Sequence[str] = ()) -> tuple[str, ...]:
+        """Names the metrics."""
+        return "bleu", "chrf"
+
+    def nothing_learnt(self, data: TaskData, metrics: Mapping[str, Any], who: str) -> str | None:
+        """See `nothing_in_common`."""
+        return nothing_in_common(metrics, who)
+
+
+def nothing_in_common(metrics: Mapping[str, Any], who: str) -> str | None:
+    """What to say of translations that are not those of the sources; None where they may be.
+
+    However right they are, BLEU is 0 where no translation has four words in a row, and low in languages that put no
+    spaces between words: a chrF that chance does not reach decides there.
+
+    Args:
+        metrics: bleu, and chrf where it is known.
+        who: as for `knows_nothing`.
+    """
+    bleu, chrf = metrics["bleu"], metrics.get("chrf", 0.0)
+    if bleu >= NEXT_TO_NOTHING or chrf >= NOTHING_LIKE_IT:
+        return None
+    return (
+        f"{who}'s BLEU is {bleu:.1f} and its chrF {chrf:.1f}: its translations have next to nothing in common with "
+        "the references."
+    )
+
+
 def evaluate_translation_checkpoint(
     path: str | Checkpoint,
     settings: DataSettings,
@@ -385,7 +421,7 @@ def evaluate_translation_checkpoint(
     import torch
 
     model, tokenizer = open_translator(path)
-    data = TASKS["translation"].load(settings, need_train=False)
+    data: TaskData = TASKS[TRANSLATION].task.load(settings, need_train=False)
     assert data.validation is not None  # asked for above
     sources, references = list(data.validation["source"]), list(data.validation["target"])
     model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
@@ -411,14 +447,15 @@ def open_translator(path: str | Checkpoint, dtype: str | None = None) -> tuple[A
     Raises:
         TinyBertError: it holds no trained encoder-decoder that writes text, or no tokenizer.
     """
-    checkpoint = Checkpoint.of(path, _KIND)
+    spec = TASKS[TRANSLATION]
+    checkpoint = Checkpoint.of(path, spec.kind)
     if not checkpoint.is_translator:
         raise TinyBertError(
             f"{checkpoint.path} is no translator: by its config.json it holds a {class_of(checkpoint.config)}, which "
             f"{'writes no text' if checkpoint.config.is_encoder_decoder else 'has no decoder'}. Give the folder of a "
             "TinyBertForSeq2Seq or of another sequence-to-sequence model."
         )
-    model, tokenizer = checkpoint.open("AutoModelForSeq2SeqLM", _KIND, dtype)
+    model, tokenizer = checkpoint.open(spec.auto_class, spec.kind, dtype)
     decoder_start_token(model)
     return model, tokenizer
 

@@ -15,19 +15,18 @@ from html import escape
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tinybert_hf.checkpoints import QUESTION_ANSWERING
-from tinybert_hf.checkpoints.loading import TEXT_CLASSIFICATION, Checkpoint
+from tinybert_hf.checkpoints.loading import Checkpoint
 from tinybert_hf.checkpoints.run_record import RunFacts, facts_of_run
 from tinybert_hf.data import demo_sentiment
 from tinybert_hf.data.demo_translation import demo_translation
 from tinybert_hf.data.generation import source_positions, translate_texts
 from tinybert_hf.data.settings import DEMO_SENTIMENT, DEMO_TRANSLATION, MULTI_LABEL, PROBLEM_TYPES, REGRESSION
-from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.data.translation import language_codes, set_languages
 from tinybert_hf.distillation.teachers import label_order, problem_type_of
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import open_translator
 from tinybert_hf.messages import counted, counted_layers
+from tinybert_hf.tasks import TASKS, TEXT_CLASSIFICATION, TRANSLATION
 
 if TYPE_CHECKING:
     import gradio
@@ -99,12 +98,6 @@ def _language(named: str | None) -> str:
 
 # Opens a student and its teacher, and refuses two that do not answer the same question.
 
-TRANSLATION = "translation"
-# What this page does not show, and where it can be looked at.
-_ELSEWHERE = {
-    TOKEN_CLASSIFICATION: 'Look at it: transformers.pipeline("token-classification", "{}")("Ada lives in Paris").',
-    QUESTION_ANSWERING: 'Ask it: tinybert_hf.QuestionAnswerer("{}")(question, context).',
-}
 STUDENT, TEACHER = "student", "teacher"
 
 
@@ -191,10 +184,11 @@ def open_contest(
     facts = facts_of_run(student)
     checkpoint = Checkpoint.read(student, "a text classifier or a translator")
     translator, task = checkpoint.is_translator, checkpoint.task
-    if task in _ELSEWHERE:
+    look = None if task is None else TASKS[task].look
+    if task is not None and look is not None:
         raise TinyBertError(
             f"{student} is for {task.replace('-', ' ')}, and this page shows text classifiers and translators. "
-            f"{_ELSEWHERE[task].format(student)}"
+            f"{look.format(place=student)}"
         )
     own = _open(STUDENT, checkpoint, translator, languages=languages, device=device)
     kind = TRANSLATION if translator else problem_type_of(own.model.config)

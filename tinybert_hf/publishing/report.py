@@ -8,7 +8,6 @@ from typing import Any
 
 import yaml
 
-from tinybert_hf.checkpoints import QUESTION_ANSWERING
 from tinybert_hf.checkpoints.card_parts import latency_in_words
 from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.checkpoints.run_record import (
@@ -21,7 +20,6 @@ from tinybert_hf.checkpoints.run_record import (
     read_run,
     setting,
 )
-from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import counted, counted_layers, share_kept
 from tinybert_hf.publishing.report_pictures import BarGroup, bar_picture, heat_map, mapped_cells, phase_picture
@@ -29,9 +27,8 @@ from tinybert_hf.publishing.report_rows import (
     Comparison,
     Moved,
     NotThereError,
-    compare_classifiers,
-    compare_translators,
 )
+from tinybert_hf.tasks import TASKS, found
 from tinybert_hf.training import Phase
 
 # What was distilled from what, and how the models stand beside each other.
@@ -381,17 +378,10 @@ def _mean(matrix: list[list[float]], cells: set[tuple[int, int]]) -> float | Non
 
 def _compared(run: FinishedRun, moved: Moved) -> tuple[Comparison | None, str | None]:
     """Student and teacher on the validation rows, or why they cannot be compared."""
-    if run.recipe["task"] == TOKEN_CLASSIFICATION:
-        return None, "Answers to single words are not compared here; `tinybert evaluate` measures a model on its rows."
-    if run.recipe["task"] == QUESTION_ANSWERING:
-        return None, (
-            "Rows are not compared one by one for question answering. `tinybert evaluate FOLDER --validation-file "
-            "FILE --predictions answers.jsonl` writes the answers of each model."
-        )
-    if run.is_general:
-        return None, "Neither model answers anything yet: this is a general distillation, before any task."
-    compare = compare_translators if run.is_translation else compare_classifiers
+    spec = TASKS[run.recipe["task"]]
+    if spec.compare is None:
+        return None, spec.not_compared
     try:
-        return compare(run, moved), None
+        return found(spec.compare)(run, moved), None
     except NotThereError as error:
         return None, str(error)

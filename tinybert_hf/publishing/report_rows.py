@@ -9,9 +9,9 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints.loading import HEADS, TEXT_CLASSIFICATION, Checkpoint
+from tinybert_hf.checkpoints.loading import Checkpoint
 from tinybert_hf.checkpoints.run_record import WORST_ROWS, FinishedRun
-from tinybert_hf.data import TASKS, DataSettings, TaskData
+from tinybert_hf.data import DataSettings, TaskData
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION
 from tinybert_hf.data.translation import set_languages
 from tinybert_hf.distillation import label_order, load_teacher
@@ -19,6 +19,7 @@ from tinybert_hf.distillation.teachers import INT8, round_to_int8, shares
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import evaluate_translation, open_translator, predicted_logits, worst_sentences
 from tinybert_hf.messages import does_not_exist
+from tinybert_hf.tasks import HEADS, TASKS, TEXT_CLASSIFICATION
 
 if TYPE_CHECKING:
     import numpy as np
@@ -73,7 +74,7 @@ def validation_rows(run: FinishedRun, moved: Moved) -> tuple[TaskData, DataSetti
     if moved.validation_file is not None:
         settings = replace(settings, validation_file=moved.validation_file, validation_split="validation")
     try:
-        rows = TASKS[run.recipe["task"]].load(settings, need_train=False, label_names=names or None)
+        rows = TASKS[run.recipe["task"]].task.load(settings, need_train=False, label_names=names or None)
     except TinyBertError as error:
         if moved.validation_file is not None:
             raise
@@ -217,7 +218,7 @@ def compare_classifiers(
     config = opened[0][0].config
     said = []
     for model, tokenizer in opened:
-        ready = TASKS[run.recipe["task"]].tokenize(raw, tokenizer, settings)
+        ready = TASKS[run.recipe["task"]].task.tokenize(raw, tokenizer, settings)
         said.append(_probabilities(predicted_logits(model, ready, tokenizer), data.problem_type))
         said[-1] = said[-1][:, label_order(config, model.config)]
     weights = shares([float(one.get("weight") or 1.0) for one in run.teachers])

@@ -22,10 +22,10 @@ from tinybert_hf.data.pseudo_labels import (
 )
 from tinybert_hf.data.settings import BEST, CopySettings, SearchSettings, common_values
 from tinybert_hf.data.tasks import dataset_of
-from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.messages import counted
 from tinybert_hf.recipes.folder import row_progress
+from tinybert_hf.tasks import TOKEN_CLASSIFICATION
 
 if TYPE_CHECKING:
     from datasets import Dataset, Features

@@ -12,11 +12,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from tinybert_hf import checkpoints
-from tinybert_hf.checkpoints import HEADS, open_model, read_projections
+from tinybert_hf.checkpoints import open_model, read_projections
 from tinybert_hf.conversion.pruning import share_left_out
 from tinybert_hf.data import TaskData, train_translation_tokenizer
 from tinybert_hf.data.corpus import BlockCollator, CorpusBlocks
-from tinybert_hf.data.settings import QUESTION_ANSWERING, SINGLE_LABEL
+from tinybert_hf.data.settings import SINGLE_LABEL
 from tinybert_hf.data.shards import is_first_process
 from tinybert_hf.data.translation import set_languages
 from tinybert_hf.distillation import Teachers, initialize_from_teacher, load_teacher
@@ -30,6 +30,7 @@ from tinybert_hf.messages import counted
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq
 from tinybert_hf.recipes.plan_base import in_phase, made_config, open_encoder_config
 from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING
 from tinybert_hf.training import Phase, projections_from
 from tinybert_hf.training.setup import new_projections
 

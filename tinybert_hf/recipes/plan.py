@@ -7,7 +7,7 @@ from contextlib import suppress
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints import HEADS, TEXT_CLASSIFICATION, check_folder_files, check_length, refusing
+from tinybert_hf.checkpoints import check_folder_files, check_length, refusing
 from tinybert_hf.checkpoints.loading import translates
 from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
 from tinybert_hf.data.augmentation_candidates import check_predicts_words
@@ -16,7 +16,7 @@ from tinybert_hf.data.files import read_file
 from tinybert_hf.data.generation import decoder_start_token
 from tinybert_hf.data.raw_rows import columns_named_by
 from tinybert_hf.data.settings import CorpusSettings
-from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION, marks_entities
+from tinybert_hf.data.token_classification import marks_entities
 from tinybert_hf.data.translation import set_languages
 from tinybert_hf.distillation import LayerMap, Objective, label_order, resolve_layer_map
 from tinybert_hf.distillation.architecture import encoder_shape
@@ -58,7 +58,8 @@ from tinybert_hf.recipes.plan_base import (
     with_epochs,
     with_learning_rates,
 )
-from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
+from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.tasks import GENERAL, HEADS, TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION, TRANSLATION
 from tinybert_hf.training.setup import new_projections
 
 if TYPE_CHECKING:

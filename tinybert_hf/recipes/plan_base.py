@@ -13,14 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from huggingface_hub.errors import StrictDataclassError
 
-from tinybert_hf.checkpoints import (
-    HEADS,
-    TEXT_CLASSIFICATION,
-    check_folder_files,
-    check_length,
-    check_tokens,
-    open_config,
-)
+from tinybert_hf.checkpoints import check_folder_files, check_length, check_tokens, open_config
 from tinybert_hf.data import DataSettings, TaskData
 from tinybert_hf.data.tasks import shared_rows_notes
 from tinybert_hf.distillation import LayerMap, resolve_layer_map
@@ -33,6 +26,7 @@ from tinybert_hf.model import TinyBertConfig
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.loader import unknown_name
 from tinybert_hf.recipes.schema import Recipe, StudentSettings
+from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION
 from tinybert_hf.training import Phase
 from tinybert_hf.training.arguments import DISTILLATION_LOSS, no_such_metric, plain_name
 from tinybert_hf.training.settings import USUAL_LEARNING_RATE

@@ -12,18 +12,17 @@ from typing import TYPE_CHECKING, Any
 
 import yaml
 
-from tinybert_hf.checkpoints import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 from tinybert_hf.checkpoints.card_parts import argument, latency_in_words, literal
 from tinybert_hf.data.augmentation_candidates import predicts_words
 from tinybert_hf.data.corpus import cache_folder
-from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.distillation import Objective
 from tinybert_hf.distillation.architecture import decoder_shape, encoder_shape
 from tinybert_hf.distillation.losses import ANSWER_LOSSES
 from tinybert_hf.messages import counted, counted_epochs, counted_layers, share_kept
 from tinybert_hf.recipes.models import describe_pruning, describe_start, pruning_in_words, text_in_words
 from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan
-from tinybert_hf.recipes.schema import TRANSLATION, Recipe
+from tinybert_hf.recipes.schema import Recipe
+from tinybert_hf.tasks import QUESTION_ANSWERING, TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION, TRANSLATION
 from tinybert_hf.training import Phase
 
 if TYPE_CHECKING:

@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from tinybert_hf import checkpoints
-from tinybert_hf.checkpoints import TEXT_CLASSIFICATION
 from tinybert_hf.checkpoints.card_parts import CardSettings
 from tinybert_hf.checkpoints.model_card import write_card
 from tinybert_hf.data import TASKS, DataSettings, TaskData, tokenizing_notes
 from tinybert_hf.data.settings import REGRESSION, SINGLE_LABEL
 from tinybert_hf.data.shards import is_first_process
 from tinybert_hf.data.tasks import shared_rows_notes
-from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION, marks_entities
+from tinybert_hf.data.token_classification import marks_entities
 from tinybert_hf.distillation.teachers import trained_problem_type
 from tinybert_hf.errors import DataError, TeacherError
 from tinybert_hf.evaluation import (
@@ -33,8 +32,9 @@ from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan, 
 from tinybert_hf.recipes.plan_base import check_lengths, check_training_arguments
 from tinybert_hf.recipes.report import SCREEN, GeneralReport, RunReport, TranslationReport, show_warning, versions
 from tinybert_hf.recipes.run_tasks import EncoderRun, GeneralRun, TranslationRun
-from tinybert_hf.recipes.schema import GENERAL, TRANSLATION, Recipe
+from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.recipes.stages import Run, student_warnings
+from tinybert_hf.tasks import GENERAL, TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION, TRANSLATION
 from tinybert_hf.training import FinetuneSettings, finetune
 from tinybert_hf.training.settings import USUAL_LEARNING_RATE
 

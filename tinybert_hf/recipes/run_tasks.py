@@ -16,8 +16,7 @@ from tinybert_hf.checkpoints.integrity import write_json
 from tinybert_hf.data import TASKS, tokenizing_notes
 from tinybert_hf.data.corpus import BlockCollator, Corpus, CorpusBlocks, open_blocks, split_corpus
 from tinybert_hf.data.corpus_sources import Sources
-from tinybert_hf.data.settings import QUESTION_ANSWERING, SINGLE_LABEL, CorpusSettings
-from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
+from tinybert_hf.data.settings import SINGLE_LABEL, CorpusSettings
 from tinybert_hf.distillation import capture, label_order
 from tinybert_hf.distillation.architecture import encoder_parts
 from tinybert_hf.distillation.capture import model_inputs
@@ -84,6 +83,7 @@ from tinybert_hf.recipes.report import (
     risen_losses,
 )
 from tinybert_hf.recipes.stages import Run, size_of, student_warnings, teacher_warnings
+from tinybert_hf.tasks import QUESTION_ANSWERING, TOKEN_CLASSIFICATION
 from tinybert_hf.training import GeneralDistillationTrainer, with_teacher_tokens
 
 if TYPE_CHECKING:

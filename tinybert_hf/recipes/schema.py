@@ -15,6 +15,7 @@ from tinybert_hf.distillation.teachers import INT8
 from tinybert_hf.errors import RecipeError, check_number
 from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.loader import unknown_name
+from tinybert_hf.tasks import GENERAL, TASKS, TRANSLATION
 from tinybert_hf.training import FinetuneSettings, Phase
 from tinybert_hf.training.settings import PROJECTION_STARTS
 
@@ -24,9 +25,6 @@ _RESERVED_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in (
 _LONGEST_NAME = 200
 INITS = ("teacher", "random")
 DTYPES = ("float32", "float16", "bfloat16", INT8)
-
-# Tasks whose rows make sense without their labels, since a teacher can give others.
-_LABELLED = ("text-classification", "token-classification")
 
 
 def check_values(recipe: Recipe) -> None:
@@ -123,9 +121,13 @@ def _check_further_teachers(recipe: Recipe) -> None:
             )
 
 
+def _may_lack_labels(task: str) -> bool:
+    return task in TASKS and TASKS[task].unlabelled
+
+
 def _check_augmentation(recipe: Recipe, settings: AugmentationSettings) -> None:
     path = "augmentation"
-    if recipe.task not in _LABELLED:
+    if not _may_lack_labels(recipe.task):
         raise RecipeError(
             f"{path}: words are replaced in texts with labels or a number, and in rows of words with tags; the rows "
             f"of the task {recipe.task} would not be right any more. Leave it out (--augment)"
@@ -142,7 +144,7 @@ def _check_augmentation(recipe: Recipe, settings: AugmentationSettings) -> None:
 
 
 def _check_unlabelled(recipe: Recipe) -> None:
-    if recipe.task not in _LABELLED:
+    if not _may_lack_labels(recipe.task):
         raise RecipeError(
             "data.unlabelled_file: texts with labels or a number, and rows of words with tags, can have further rows "
             f"without them; the task is {recipe.task}. "
@@ -337,8 +339,6 @@ def _check_losses(recipe: Recipe) -> None:
 
 # What a recipe may say: these dataclasses are the schema of the YAML files.
 
-TRANSLATION = "translation"
-GENERAL = "general"
 USUAL_BEAMS = SearchSettings.num_beams
 
 

@@ -10,7 +10,7 @@ import tiny_models
 import torch
 from transformers import AutoModel
 
-from tinybert_hf.checkpoints import HEADS
+from tinybert_hf.tasks import HEADS
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

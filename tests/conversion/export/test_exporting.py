@@ -24,13 +24,14 @@ from transformers import (
     pipeline,
 )
 
-from tinybert_hf.checkpoints import HEADS, is_exported, open_exported
+from tinybert_hf.checkpoints import is_exported, open_exported
 from tinybert_hf.conversion.export import FORMATS, export_model, onnx_graph
 
 # Loaded before a test changes a constant, which a late import would take along for good.
 from tinybert_hf.conversion.export import files as _  # noqa: F401
 from tinybert_hf.conversion.export.exporting import default_texts
 from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.tasks import HEADS
 
 pytest.importorskip("onnx")
 pytest.importorskip("onnxruntime")

@@ -18,11 +18,12 @@ import torch
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, pipeline
 
 from tinybert_hf.benchmark.models import find_contestant
-from tinybert_hf.checkpoints import HEADS, open_exported
+from tinybert_hf.checkpoints import open_exported
 from tinybert_hf.conversion.export import export_model
 from tinybert_hf.conversion.export.files import inputs_of, lengths_up_to, write_tflite
 from tinybert_hf.conversion.export.source import Source, open_source
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.tasks import HEADS
 
 TEXTS = ["the film was not very good.", "a dull plot, but bright", "good", "bad and bad and not good"]
 

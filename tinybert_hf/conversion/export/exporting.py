@@ -13,9 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import (
     EXPORT_FILE,
-    HEADS,
-    QUESTION_ANSWERING,
-    TEXT_CLASSIFICATION,
     carry_modules,
     check_writable,
     made_beside,
@@ -28,14 +25,13 @@ from tinybert_hf.checkpoints.exported import suppressed_output
 from tinybert_hf.checkpoints.integrity import place_folder, read_object
 from tinybert_hf.checkpoints.run_record import RunRecord
 from tinybert_hf.conversion.export import Format, format_named
-from tinybert_hf.conversion.export.source import ENCODER, TRANSLATION, Source, open_source
-from tinybert_hf.data import TASKS
+from tinybert_hf.conversion.export.source import ENCODER, Source, open_source
 from tinybert_hf.data.demo import demo_sentiment
-from tinybert_hf.data.token_classification import TOKEN_CLASSIFICATION
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.messages import counted
 from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING, TASKS, TRANSLATION
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -120,9 +116,6 @@ class ExportReport:
 TEXTS = 64
 _SHORT, _MEDIUM, _BATCH = 7, 60, 8
 _TRANSLATED, _WRITTEN = 16, 64  # texts and tokens; a translator takes a forward a token
-_COLUMNS = {
-    TEXT_CLASSIFICATION: "text", TOKEN_CLASSIFICATION: "tokens", QUESTION_ANSWERING: "context", TRANSLATION: "source",
-}  # fmt: skip
 _STATES = ("last_hidden_state", "pooler_output")
 
 
@@ -156,9 +149,9 @@ def texts_of(task: str, validation: DataSettings, label_names: Sequence[str] | N
         validation: where the rows are.
         label_names: of the model.
     """
-    rows = TASKS[task].load(validation, need_train=False, label_names=label_names).validation
-    assert rows is not None  # asked for above
-    found = rows[:TEXTS][_COLUMNS[task]]
+    spec = TASKS[task]
+    rows = spec.task.load(validation, need_train=False, label_names=label_names).part("validation")
+    found = rows[:TEXTS][spec.text_column]
     return [one if isinstance(one, str) else " ".join(one) for one in found]
 
 
@@ -265,7 +258,6 @@ _PACKAGES = (
     "tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino", "litert-torch",
     "ai-edge-litert",
 )  # fmt: skip
-_WITH_LABELS = (TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION)
 _OF_DATA = ("max_length", "doc_stride", "problem_type")
 _DECIDING = ("bleu", "f1_micro", "pearson")
 
@@ -353,7 +345,7 @@ def _texts(source: Source, validation: DataSettings | None) -> list[str]:
         return default_texts()
     if source.task == ENCODER:
         raise TinyBertError(f"{source.name} has no head, so there is nothing to measure on validation rows.")
-    labels = source.model.config.id2label if source.task in _WITH_LABELS else {}
+    labels = source.model.config.id2label if TASKS[source.task].named_labels else {}
     return texts_of(source.task, validation, tuple(labels.values()) or None)
 
 

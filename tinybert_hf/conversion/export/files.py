@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.checkpoints import QUESTION_ANSWERING, TEXT_CLASSIFICATION, reason_of, require
+from tinybert_hf.checkpoints import reason_of, require
 from tinybert_hf.checkpoints.exported import suppressed_output
 from tinybert_hf.conversion.export.onnx_graph import can_write, encoder_model
 from tinybert_hf.conversion.export.onnx_translator import (
@@ -17,8 +17,9 @@ from tinybert_hf.conversion.export.onnx_translator import (
     translator_models,
     write_with_shared_weights,
 )
-from tinybert_hf.conversion.export.source import ENCODER, TRANSLATION, Source
+from tinybert_hf.conversion.export.source import ENCODER, Source
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION, TRANSLATION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -148,12 +149,6 @@ def _convert(model: nn.Module, names: list[str], lengths: list[int], file: Path)
 #
 # The layers of a TinyBERT are BERT's own, so nothing is converted. What BERT has not is refused.
 
-_CLASSES = {
-    TEXT_CLASSIFICATION: "BertForSequenceClassification",
-    "token-classification": "BertForTokenClassification",
-    QUESTION_ANSWERING: "BertForQuestionAnswering",
-    ENCODER: "BertModel",
-}
 _FIELDS = (
     "vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size", "hidden_act",
     "hidden_dropout_prob", "attention_probs_dropout_prob", "max_position_embeddings", "type_vocab_size",
@@ -187,7 +182,7 @@ def as_bert(source: Source) -> PreTrainedModel:
         raise TinyBertError(f"{source.name} cannot become a stock BERT: {reason}.")
     if source.model.config.model_type == "bert":
         return source.model
-    model_class = getattr(transformers, _CLASSES[source.task])
+    model_class = getattr(transformers, HEADS[source.task].bert or "" if source.task in HEADS else "BertModel")
     weights = {
         f"bert.{name.removeprefix('tinybert.')}" if name.startswith("tinybert.") else name: tensor
         for name, tensor in source.model.state_dict().items()
@@ -224,6 +219,7 @@ def _config(source: Source) -> Any:
 
     given = source.model.config
     fields = {name: getattr(given, name) for name in _FIELDS if getattr(given, name, None) is not None}
-    if source.task == QUESTION_ANSWERING:
-        return BertConfig(**fields, num_labels=2)  # start and end
+    width = HEADS[source.task].width if source.task in HEADS else None
+    if width is not None:
+        return BertConfig(**fields, num_labels=width)
     return BertConfig(**fields, id2label=given.id2label, label2id=given.label2id)

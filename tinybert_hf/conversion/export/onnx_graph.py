@@ -6,10 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints import QUESTION_ANSWERING, TEXT_CLASSIFICATION, require
+from tinybert_hf.checkpoints import require
 from tinybert_hf.conversion.export.source import ENCODER
 from tinybert_hf.distillation.architecture import EncoderParts, LayerParts, encoder_parts
 from tinybert_hf.errors import TeacherError, TinyBertError
+from tinybert_hf.tasks import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 
 if TYPE_CHECKING:
     import numpy as np

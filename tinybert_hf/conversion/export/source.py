@@ -7,11 +7,12 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints import HEADS, is_exported, open_model, open_tokenizer, refusing
+from tinybert_hf.checkpoints import is_exported, open_model, open_tokenizer, refusing
 from tinybert_hf.checkpoints.loading import Checkpoint
 from tinybert_hf.data.generation import source_positions
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import open_translator
+from tinybert_hf.tasks import HEADS, TRANSLATION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -19,8 +20,8 @@ if TYPE_CHECKING:
 _LENGTH = 512  # of a model that says nothing
 # Every format computes in it, and weights of half precision are exact in it; computed in their own they are not.
 _DTYPE = "float32"
-ENCODER, TRANSLATION = "encoder", "translation"
-"""The tasks of a model without a head, and of an encoder-decoder that writes text."""
+ENCODER = "encoder"
+"""The task of a model without a head."""
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ class Source:
         name: as it was given.
         model: in eval mode, in float32.
         tokenizer: its own.
-        task: a name in `HEADS`, `ENCODER` or `TRANSLATION`.
+        task: a name in `HEADS`, `ENCODER` or translation.
         length: tokens that it can read.
         megabytes: the weights as they were saved, 10^6 bytes.
     """
@@ -94,8 +95,8 @@ def _task(config: Any, name: str) -> str:
     known = [str(one) for one in config.architectures or ()]
     if not known:
         raise TinyBertError(f"{_file(name)} names no class (architectures), so it is not clear what the model is for.")
-    for task, head in HEADS.items():
-        if known[0].endswith(head.auto_class.removeprefix("AutoModel")):
+    for task, spec in HEADS.items():
+        if known[0].endswith(spec.ending):
             return task
     if known[0].endswith("Model"):
         return ENCODER
