@@ -1,7 +1,7 @@
 """What a task is, in one table: every room asks it, and a new task is a new entry.
 
-The entries are plain values, so that a command can read them without torch; what is code stands where its topic is, and
-is named by its place ("module:name") and imported when it is asked for.
+The entries are plain values, so that a command can read them without torch; what is code stands where its topic is,
+and is named by its place ("module:name") and imported when it is asked for.
 """
 
 from __future__ import annotations

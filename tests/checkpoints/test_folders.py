@@ -10,7 +10,7 @@ import pytest
 from tiny_models import bert
 
 from tinybert_hf.checkpoints import check_folder, open_config
-from tinybert_hf.distillation.teachers import load_encoder, load_teacher
+from tinybert_hf.distillation.teachers import load_teacher
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import holds_translator
 
@@ -75,7 +75,7 @@ CASES: list[tuple[Callable[[Path], Path], list[str]]] = [
 @pytest.mark.parametrize(("make", "said"), CASES)
 def test_what_it_is_and_what_helps(tmp_path: Path, make: Callable[[Path], Path], said: list[str]) -> None:
     place = make(tmp_path / "place")
-    openers = (load_teacher, load_encoder, holds_translator, open_config, check_folder)
+    openers = (load_teacher, holds_translator, open_config, check_folder)
     messages = set()
     for opener in openers:
         with pytest.raises(TinyBertError) as caught:

@@ -27,7 +27,7 @@ from transformers import (
 )
 
 from tinybert_hf.checkpoints import open_model
-from tinybert_hf.distillation.teachers import load_encoder, load_teacher
+from tinybert_hf.distillation.teachers import load_teacher
 from tinybert_hf.errors import OpeningWarning, TinyBertError
 
 Weights = dict[str, torch.Tensor]
@@ -86,7 +86,7 @@ def test_a_wrapper_s_prefix_is_named(changed: Callable[..., Path], prefix: str, 
     with pytest.raises(TinyBertError, match="tensors are not in the weights"):
         load_teacher(str(folder), new_head=True)
     with pytest.raises(TinyBertError, match="tensors are not in the weights"):
-        load_encoder(str(folder))
+        load_teacher(str(folder), task="general")
 
 
 def test_another_family_s_names(changed: Callable[..., Path]) -> None:

@@ -192,7 +192,7 @@ def failing(monkeypatch: pytest.MonkeyPatch, error: BaseException) -> None:
     def fail(*args: Any, **kwargs: Any) -> None:
         raise error
 
-    monkeypatch.setattr("tinybert_hf.recipes.stages.run_phases", fail)
+    monkeypatch.setattr("tinybert_hf.recipes.run.run_phases", fail)
 
 
 def test_ctrl_c_says_how_to_go_on(distill: Cli, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -14,7 +14,7 @@ from tiny_run import write_rows
 
 from tinybert_hf import QuestionAnswerer
 from tinybert_hf.checkpoints.loading import Checkpoint
-from tinybert_hf.data import TASKS, DataSettings
+from tinybert_hf.data import TASKS, DataSettings, TaskData
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, main_metric, predicted_logits, task_metrics
 from tinybert_hf.evaluation.question_answering import (
@@ -188,9 +188,9 @@ def test_logits_of_the_right_places_give_full_marks(tmp_path: Path, answerer: st
     for one, row in zip(pointing, windows, strict=True):
         inside = row["start_positions"] != row["no_answer_at"]
         one[row["start_positions"], 0], one[row["end_positions"], 1] = (9, 9) if inside else (5, 5)
-    figures = task_metrics(pointing, windows, raw, "question-answering", ())
+    figures = task_metrics(pointing, windows, raw, TaskData(None, None, (), "question-answering"))
     assert figures["f1"] == figures["exact_match"] == figures["best_f1"] == 1
-    assert task_metrics(logits, windows, raw, "question-answering", ())["f1"] < 1
+    assert task_metrics(logits, windows, raw, TaskData(None, None, (), "question-answering"))["f1"] < 1
 
 
 def test_a_checkpoint_is_measured_and_its_answers_are_written(tmp_path: Path, answerer: str) -> None:

@@ -14,11 +14,11 @@ from tinybert_hf.checkpoints.run_record import read_run
 from tinybert_hf.errors import RecipeError, TeacherError
 from tinybert_hf.publishing.report import summary
 from tinybert_hf.recipes import augmentation
+from tinybert_hf.recipes.labelled import LabelledSteps
 from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.report import describe_plan
-from tinybert_hf.recipes.run import run_recipe
-from tinybert_hf.recipes.run_tasks import EncoderRun
+from tinybert_hf.recipes.run import Run, run_recipe
 from tinybert_hf.recipes.schema import Recipe
 
 
@@ -93,11 +93,13 @@ def test_the_phases_learn_from_rows_and_copies_and_no_label_reaches_them(teacher
 def test_only_the_phases_see_copies(teacher: str, tmp_path: Path) -> None:
     """Not the teacher's fine-tuning, not the baseline; and what the phases see has no labels."""
     one = recipe(tmp_path / "a", teacher)
-    work = EncoderRun(make_plan(one), quiet())
-    work._open_teacher()
-    work.folder.claim()
+    whole = Run(make_plan(one), quiet())
+    whole._open_teacher()
+    whole.folder.claim()
+    work = whole.steps
+    assert isinstance(work, LabelledSteps)
     work.prepare_rows()
-    assert len(work.teacher_rows) == len(work.baseline_rows) == 48
+    assert len(work.labelled_rows) == len(work.baseline_rows) == 48
     assert "labels" in work.baseline_rows.column_names
     rows = work.distillation_rows
     assert len(rows) == 144

@@ -7,7 +7,7 @@ import pytest
 
 from tinybert_hf.data import TaskData
 from tinybert_hf.model import TinyBertConfig
-from tinybert_hf.recipes.stages import teacher_warnings
+from tinybert_hf.recipes.steps import teacher_warnings
 
 ROWS: Any = {"label": [0, 0, 0, 1]}
 CONFIG = TinyBertConfig(id2label={0: "bad", 1: "good"}, label2id={"bad": 0, "good": 1})
@@ -15,10 +15,10 @@ WRONG_ORDER = {"accuracy": 0.0, "better_label_order": {"order": [1, 0], "accurac
 
 
 def plan(finetune: Any) -> Any:
-    teacher = SimpleNamespace(finetune=finetune)
+    teacher, planned = SimpleNamespace(finetune=finetune), SimpleNamespace(config=CONFIG)
     data = TaskData(None, ROWS, ("bad", "good"), "single_label_classification")
     return SimpleNamespace(
-        data=data, recipe=SimpleNamespace(teacher=teacher), teacher_config=CONFIG, student_config=CONFIG, joint=None
+        data=data, recipe=SimpleNamespace(teacher=teacher), teachers=[planned], student_config=CONFIG
     )
 
 

@@ -5,7 +5,6 @@ import json
 import subprocess
 import sys
 from pathlib import Path
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -22,12 +21,13 @@ from tinybert_hf.data import corpus as shards
 from tinybert_hf.errors import DataError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.model import TinyBertForMaskedLM, TinyBertModel
 from tinybert_hf.publishing import write_report
-from tinybert_hf.recipes import run_tasks, stages
+from tinybert_hf.recipes import general as general_steps
+from tinybert_hf.recipes import run as stages
+from tinybert_hf.recipes.general import losses_that_rose
 from tinybert_hf.recipes.loader import build, load_recipe
 from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.report import describe_plan
 from tinybert_hf.recipes.run import run_recipe
-from tinybert_hf.recipes.run_tasks import GeneralRun
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import GeneralDistillationTrainer
 
@@ -171,7 +171,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
         if stop_in == "tokenising":
             patch.setattr(shards._Writer, "end_source", stop)
         elif stop_in == "report":
-            patch.setattr(run_tasks, "measure_costs", stop)
+            patch.setattr(general_steps, "measure_costs", stop)
         else:
             step = GeneralDistillationTrainer.training_step
 
@@ -222,8 +222,7 @@ def test_the_losses_that_rose_are_named() -> None:
     def warnings(after: dict[str, float], phases: int = 1) -> list[str]:
         before = {"loss": 5.0, "attention_loss": 3.0, "hidden_state_loss": 1.0}
         metrics = {**after, "before": before, "tokens": 3}
-        folder = SimpleNamespace(result_of=lambda stage: {"metrics": metrics})
-        return GeneralRun.student_warnings(SimpleNamespace(folder=folder, phases=[None] * phases))  # type: ignore[arg-type]
+        return losses_that_rose(metrics, phases)
 
     assert warnings({"loss": 4.0, "attention_loss": 2.0, "hidden_state_loss": 0.9}) == []
     (one,) = warnings({"loss": 4.0, "attention_loss": 2.0, "hidden_state_loss": 1.5})

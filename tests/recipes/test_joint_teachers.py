@@ -17,7 +17,7 @@ from tinybert_hf.data import train_wordpiece_tokenizer
 from tinybert_hf.distillation.teachers import Int8Linear
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
-from tinybert_hf.recipes import stages
+from tinybert_hf.recipes import run as stages
 from tinybert_hf.recipes.loader import apply_overrides, build
 from tinybert_hf.recipes.models import open_further_teachers
 from tinybert_hf.recipes.plan import make_plan

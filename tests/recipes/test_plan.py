@@ -12,13 +12,11 @@ from tiny_run import STUDENT, make_teacher, recipe_mapping, rows, write_rows
 from transformers import AutoModel, AutoTokenizer
 
 from tinybert_hf.checkpoints import save_atomically
-from tinybert_hf.distillation import LayerMap
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.recipes.loader import apply_overrides, build
-from tinybert_hf.recipes.plan import make_plan
-from tinybert_hf.recipes.plan_base import Plan, Size
+from tinybert_hf.recipes.plan import Plan, Size, make_plan
 from tinybert_hf.recipes.report import describe_plan
 from tinybert_hf.recipes.schema import Recipe
 
@@ -35,7 +33,8 @@ def test_the_student_takes_vocabulary_padding_and_labels(work: Path, teacher: st
     assert student.id2label == {0: "negative", 1: "positive"}
     assert student.label2id == {"negative": 0, "positive": 1}
     assert student.problem_type == "single_label_classification"
-    assert [str(hidden) for hidden, _ in made.layer_maps] == ["1<-2, 2<-4", "none"]
+    maps = [str(one.each[0].layer_map("hidden_state_loss")) for one in made.objectives]
+    assert maps == ["1<-2, 2<-4", "none"]
     assert not (work / "out").exists()
 
 
@@ -152,7 +151,7 @@ def test_the_work_of_layers_that_are_run_again_counts_each_time() -> None:
 def test_answers_alone_are_learnt_by_a_deeper_student(work: Path, teacher: str, start: str) -> None:
     student = {"preset": "4l-312d", "overrides": {**STUDENT, "num_hidden_layers": 6}, "init": start}
     made = plan(work, teacher, student=student, phases=[{"name": "prediction", "epochs": 1}])
-    assert made.layer_maps == ((LayerMap(()), LayerMap(())),)
+    assert [one.losses for one in made.objectives] == [("prediction_loss",)]
     assert made.start_map.teacher_layers == (1, 1, 2, 3, 3, 4)
     assert "layer map" not in describe_plan(made)
     started = {**student, "init": "teacher"}
@@ -300,7 +299,7 @@ def test_a_teacher_made_here(work: Path, teacher: str) -> None:
     settings = {"config": config, "vocabulary_size": 100, "finetune": {"epochs": 1}}
     made = plan(work, teacher, teacher=settings)
     assert made.teacher_tokenizer is not None
-    assert made.student_config.vocab_size == made.teacher_config.vocab_size == len(made.teacher_tokenizer)
+    assert made.student_config.vocab_size == made.teacher_config.vocab_size == len(made.teachers[0].tokenizer)
     with pytest.raises(TinyBertError, match=r"teacher\.config\.hidden_siz: .*did you mean hidden_size"):
         plan(work, teacher, teacher={**settings, "config": {"hidden_siz": 3}})
     with pytest.raises(TinyBertError, match=r"hidden_size 30 is not a multiple"):

@@ -123,7 +123,7 @@ def test_a_run_that_was_stopped_there_goes_on(
         elif moment == "inside":
             patch.setattr("tinybert_hf.checkpoints.save_atomically", stop)
         elif moment == "after":  # the folder is whole, the stage is not noted
-            patch.setattr("tinybert_hf.recipes.run_tasks.EncoderRun.measure_pruned", stop)
+            patch.setattr(models, "share_left_out", stop)
         else:  # some files have been moved, config.json has not
             place = RunFolder.place
 

@@ -17,7 +17,8 @@ from transformers import AutoModelForSequenceClassification, AutoTokenizer, Trai
 from tinybert_hf.distillation import teachers
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
-from tinybert_hf.recipes import run_tasks, stages
+from tinybert_hf.recipes import labelled
+from tinybert_hf.recipes import run as stages
 from tinybert_hf.recipes.loader import apply_overrides, build
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run import run_recipe
@@ -98,9 +99,9 @@ def whole(tmp_path_factory: pytest.TempPathFactory, headless: str) -> Path:
 @pytest.mark.parametrize(
     ("module", "stop_in"),
     [
-        pytest.param(run_tasks, "make_start", marks=pytest.mark.slow),
+        pytest.param(stages, "make_start", marks=pytest.mark.slow),
         (stages, "run_phases"),
-        pytest.param(run_tasks, "measure_costs", marks=pytest.mark.slow),
+        pytest.param(labelled, "measure_costs", marks=pytest.mark.slow),
     ],
 )
 def test_a_stopped_run_goes_on_and_ends_the_same(
@@ -281,7 +282,7 @@ def test_a_killed_run_goes_on(work: Path, teacher: str) -> None:
     script = (
         "import json, os, signal, torch\n"
         "from transformers import TrainerCallback\n"
-        "from tinybert_hf.recipes import stages\n"
+        "from tinybert_hf.recipes import run as stages\n"
         "from tinybert_hf.recipes.run import run_recipe\n"
         "from tinybert_hf.recipes.loader import build\n"
         "from tinybert_hf.recipes.schema import Recipe\n"

@@ -14,7 +14,8 @@ from tiny_translator import sentence
 from transformers import AutoModelForSeq2SeqLM, TrainerCallback
 
 from tinybert_hf.data import pseudo_labels
-from tinybert_hf.recipes import augmentation, run_tasks, stages
+from tinybert_hf.recipes import augmentation, translation
+from tinybert_hf.recipes import run as stages
 
 
 def settings(folder: Path) -> dict[str, Any]:
@@ -60,11 +61,11 @@ def inside_a_phase(real: Callable[..., Any]) -> Callable[..., Any]:
 
 
 STOPS = {
-    "teacher measured": (run_tasks, "evaluate_translation", lambda real: stop),
+    "teacher measured": (translation, "evaluate_translation", lambda real: stop),
     "between the pseudo-labels": (augmentation, "write_pseudo_labels", lambda real: stop_after(1, real)),
     "inside a phase": (stages, "run_phases", inside_a_phase),
     "baseline": (stages, "finetune", lambda real: stop),
-    "costs": (run_tasks, "measure_translation_costs", lambda real: stop),
+    "costs": (translation, "measure_translation_costs", lambda real: stop),
 }
 
 
@@ -112,7 +113,7 @@ def test_a_stopped_run_goes_on_and_ends_the_same(
 def test_other_unlabelled_text_is_another_run(work: Path, translator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     changes = settings(work)
     with monkeypatch.context() as patch:
-        patch.setattr(run_tasks, "evaluate_translation", stop)
+        patch.setattr(translation, "evaluate_translation", stop)
         with pytest.raises(KeyboardInterrupt):
             run(work, translator, **changes)
     write_rows(work / "more.jsonl", [{"en": "the dog runs"}])

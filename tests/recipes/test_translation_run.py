@@ -13,7 +13,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedTokeniz
 from tinybert_hf.data.demo_translation import demo_translation
 from tinybert_hf.data.generation import translate_texts
 from tinybert_hf.model import TinyBertConfig, TinyBertForSeq2Seq
-from tinybert_hf.recipes import stages
+from tinybert_hf.recipes import run as stages
 
 
 @pytest.fixture

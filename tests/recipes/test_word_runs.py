@@ -90,15 +90,18 @@ def test_rows_of_words_get_copies_whose_tags_nobody_reads(tmp_path: Path, teache
 
 
 def test_words_in_later_windows_are_replaced_too(tmp_path: Path, teacher: str) -> None:
-    from tinybert_hf.recipes.run_tasks import EncoderRun
+    from tinybert_hf.recipes.labelled import LabelledSteps
+    from tinybert_hf.recipes.run import Run
 
     one = recipe(tmp_path, teacher, "data.max_length=8", augmentation={"copies": 1, "probability": 1.0})
     words = ["Ada", "saw", "Rome"] * 6
     long = [{"tokens": words, "ner_tags": ["B-person", "O", "B-place"] * 6} for _ in range(4)]
     write_rows(tmp_path / "train.jsonl", long)
-    work = EncoderRun(make_plan(one), Console(file=io.StringIO()))
-    work._open_teacher()
-    work.folder.claim()
+    whole = Run(make_plan(one), Console(file=io.StringIO()))
+    whole._open_teacher()
+    whole.folder.claim()
+    work = whole.steps
+    assert isinstance(work, LabelledSteps)
     work.prepare_rows()
     copies = work._without_labels["tokens"][4:]
     assert len(copies) == 4

@@ -11,7 +11,7 @@ from datasets import Dataset
 from tiny_answers import make_teacher, rows
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, Phase, finetune, load_teacher
-from tinybert_hf.data import TASKS, DataSettings
+from tinybert_hf.data import TASKS, DataSettings, TaskData
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import predicted_logits, task_metrics
 from tinybert_hf.model import TinyBertConfig, TinyBertForQuestionAnswering
@@ -108,7 +108,7 @@ def test_a_teacher_learns_to_answer_and_hands_it_on(teacher: Any, tmp_path: Path
 
     def f1(model: Any) -> float:
         said = predicted_logits(model, measured, tokenizer)
-        return float(task_metrics(said, measured, raw, "question-answering", ())["f1"])
+        return float(task_metrics(said, measured, raw, TaskData(None, None, (), "question-answering"))["f1"])
 
     own = student_of(teacher[0], width=32)
     before = f1(own)

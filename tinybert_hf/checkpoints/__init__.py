@@ -29,7 +29,6 @@ from tinybert_hf.checkpoints.integrity import (
 from tinybert_hf.checkpoints.loading import (
     PROJECTIONS_FILE,
     Checkpoint,
-    Head,
     check_folder_files,
     open_model,
     read_projections,

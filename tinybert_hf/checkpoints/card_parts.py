@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import counted, counted_layers, did_you_mean
+from tinybert_hf.tasks import TASKS
 
 if TYPE_CHECKING:
     from huggingface_hub import ModelCardData

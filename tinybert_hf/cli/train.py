@@ -212,7 +212,7 @@ def finetune(
     from tinybert_hf.cli.screen import quiet_libraries
     from tinybert_hf.data import DataSettings
     from tinybert_hf.evaluation import holds_translator
-    from tinybert_hf.recipes.run import finetune_pretrained, finetune_translator
+    from tinybert_hf.recipes.finetuning import finetune_pretrained, finetune_translator
     from tinybert_hf.training import FinetuneSettings
 
     task, tags_words = given.get("task"), bool(given.keys() & {"tokens_column", "tags_column"})

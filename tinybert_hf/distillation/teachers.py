@@ -15,7 +15,7 @@ from tinybert_hf.checkpoints import open_model, open_tokenizer
 from tinybert_hf.distillation.architecture import encoder_shape
 from tinybert_hf.distillation.layer_map import LayerMapSpec
 from tinybert_hf.errors import CaptureError, TeacherError, check_number
-from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION
+from tinybert_hf.tasks import HEADS, TASKS, TEXT_CLASSIFICATION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
@@ -184,7 +184,7 @@ def load_teacher(
 
     Args:
         model: a folder or a Hub id.
-        task: a name in `HEADS`: what head it has.
+        task: a name in `HEADS`: what head it has; "general": none.
         label_names: the labels of the data; only used for a new head.
         problem_type: as in a transformers configuration; only used for a new head.
         new_head: make a fresh head for `label_names` where the checkpoint has none that fits (to be fine-tuned next).
@@ -198,7 +198,7 @@ def load_teacher(
         TeacherError: it cannot be opened, its weights were changed after they were saved, it has no tokenizer or one
             with tokens that it does not embed, or its head is untrained.
     """
-    head = HEADS[task]
+    head = TASKS[task]
     options: dict[str, Any] = dict(kwargs)
     if dtype is not None:
         options["dtype"] = "float32" if dtype == INT8 else dtype
@@ -217,41 +217,8 @@ def load_teacher(
         "checkpoint), so it knows nothing about your labels. Fine-tune it first: add --finetune-teacher, or run "
         "`tinybert finetune` and give its output folder as --teacher."
     )
+    headless = headless if head.head else ""
     teacher = open_model(model, head.opener, TeacherError, what, new_head=new_head, headless=headless, **options)
-    tokenizer = open_tokenizer(model, TeacherError, what, teacher, **kwargs)
-    teacher.eval()
-    if dtype == INT8:
-        round_to_int8(teacher)
-    return teacher, tokenizer
-
-
-def load_encoder(
-    model: str, *, dtype: str | None = None, **kwargs: Any
-) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """Open an encoder without a head, pretrained or fine-tuned, and its tokenizer.
-
-    Args:
-        model: a folder or a Hub id.
-        dtype: as for `load_teacher`.
-        **kwargs: passed on to `from_pretrained` (revision, trust_remote_code, ...).
-
-    Returns:
-        The model in eval mode and its tokenizer.
-
-    Raises:
-        TeacherError: it cannot be opened, its weights were changed after they were saved, or it has no tokenizer that
-            pads.
-    """
-    from transformers import AutoModel
-
-    options: dict[str, Any] = dict(kwargs)
-    if dtype is not None:
-        options["dtype"] = "float32" if dtype == INT8 else dtype
-    what = (
-        f"The teacher {str(model)!r} cannot be opened. Give a folder written by save_pretrained (config.json, weights "
-        "and tokenizer), or the id of an encoder on the Hub"
-    )
-    teacher = open_model(model, AutoModel, TeacherError, what, **options)
     tokenizer = open_tokenizer(model, TeacherError, what, teacher, **kwargs)
     teacher.eval()
     if dtype == INT8:

@@ -33,8 +33,8 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
     from tinybert_hf.data.augmentation_candidates import OpenedSource
+    from tinybert_hf.recipes.run import Run
     from tinybert_hf.recipes.schema import AugmentationSettings, Recipe
-    from tinybert_hf.recipes.stages import RunBase
 
 
 # The stage in which the training rows get copies with other words.
@@ -45,7 +45,7 @@ TEXT_COLUMNS = ("text", "text_pair", "tokens")
 _ROWS, _AUGMENTED = "rows.jsonl", "augmented.parquet"
 
 
-def augment_stage(run: RunBase[Any], settings: AugmentationSettings, folder: Path) -> None:
+def augment_stage(run: Run, settings: AugmentationSettings, folder: Path) -> None:
     """Make the copies of the training rows of a run, in a folder of its own."""
     if run.folder.result_of(AUGMENTATION) is None:
         copies = counted(settings.copies, "copy", "copies")

@@ -2,623 +2,665 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
-from contextlib import suppress
+import copy
+import dataclasses
+import re
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from functools import cached_property
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints import check_folder_files, check_length, refusing
-from tinybert_hf.checkpoints.loading import translates
-from tinybert_hf.data import TASKS, TaskData, train_wordpiece_tokenizer
-from tinybert_hf.data.augmentation_candidates import check_predicts_words
-from tinybert_hf.data.corpus_sources import Sources, find_files, find_sources
-from tinybert_hf.data.files import read_file
-from tinybert_hf.data.generation import decoder_start_token
-from tinybert_hf.data.raw_rows import columns_named_by
-from tinybert_hf.data.settings import CorpusSettings
-from tinybert_hf.data.token_classification import marks_entities
-from tinybert_hf.data.translation import set_languages
-from tinybert_hf.distillation import LayerMap, Objective, label_order, resolve_layer_map
+from huggingface_hub.errors import StrictDataclassError
+
+from tinybert_hf.checkpoints import check_folder_files, check_length, check_tokens, open_config
+from tinybert_hf.data import DataSettings, TaskData
+from tinybert_hf.data.corpus_sources import Sources
+from tinybert_hf.data.tasks import shared_rows_notes
+from tinybert_hf.distillation import LayerMap, Objective, Teachers, resolve_layer_map
 from tinybert_hf.distillation.architecture import encoder_shape
-from tinybert_hf.distillation.layer_map import NO_MAP, compares_nothing
-from tinybert_hf.distillation.losses import MAPS_OF_LOSSES, map_of
-from tinybert_hf.distillation.losses.attention import common_heads
-from tinybert_hf.distillation.teachers import different_tokens, trained_problem_type
-from tinybert_hf.errors import DataError, RecipeError, TeacherError, TinyBertError
-from tinybert_hf.evaluation import check_can_count
-from tinybert_hf.model import PRESETS, TinyBertConfig, TinyBertForMaskedLM, TinyBertForSeq2Seq, TinyBertModel
+from tinybert_hf.distillation.layer_map import compares_nothing
+from tinybert_hf.distillation.teachers import AnyTeacher, settled
+from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
+from tinybert_hf.evaluation import LOWER_IS_BETTER, metric_names
+from tinybert_hf.evaluation.cost import forward_flops
+from tinybert_hf.model import TinyBertConfig
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.loader import unknown_name
-from tinybert_hf.recipes.models import (
-    JointTeachers,
-    check_corpus,
-    corpus_files,
-    made_translator,
-    open_tokenizer,
-    plan_joint_teachers,
-)
-from tinybert_hf.recipes.plan_base import (
-    Plan,
-    Size,
-    bytes_needed,
-    check_lengths,
-    check_metrics,
-    check_phase_arguments,
-    check_schedulers,
-    check_start,
-    check_students_tokens,
-    check_training_arguments,
-    first_line,
-    in_phase,
-    made_config,
-    open_encoder_config,
-    open_student_config,
-    open_teacher_config,
-    preset_config,
-    with_epochs,
-    with_learning_rates,
-)
-from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.tasks import GENERAL, HEADS, TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION, TRANSLATION
+from tinybert_hf.recipes.models import check_corpus, corpus_files
+from tinybert_hf.recipes.schema import Recipe, StudentSettings
+from tinybert_hf.tasks import HEADS, TASKS, TEXT_CLASSIFICATION, TaskSpec, found
+from tinybert_hf.training import Phase
+from tinybert_hf.training.arguments import DISTILLATION_LOSS, no_such_metric, plain_name
+from tinybert_hf.training.settings import USUAL_LEARNING_RATE
 from tinybert_hf.training.setup import new_projections
 
 if TYPE_CHECKING:
-    from datasets import Dataset
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+    from tinybert_hf.recipes.steps import Steps
 
-# The plan of a run with an encoder and a head: labels of texts, labels of words, answers.
+
+# What a recipe leaves open: learning rates, by the student's width, and epochs, by width and rows.
+
+
+def with_learning_rates(recipe: Recipe) -> Recipe:
+    """The recipe, each phase with the rate that it names or that is usual for the student; teacher and baseline too.
+
+    A baseline that names none learns at that of the last phase. Where that names none either, at the usual one of a
+    phase of answers alone, since it learns from labels alone.
+
+    Raises:
+        RecipeError: there is no such student.
+    """
+    student, teacher, baseline = recipe.student, recipe.teacher, recipe.baseline
+    if teacher.finetune is not None and teacher.finetune.learning_rate is None:
+        teacher = replace(teacher, finetune=replace(teacher.finetune, learning_rate=USUAL_LEARNING_RATE))
+        recipe = replace(recipe, teacher=teacher)
+    named = [phase.learning_rate for phase in recipe.phases]
+    last = named[-1]
+    if None in named:
+        translates = recipe.is_translation
+        # Those of translators do not depend on the width, and a preset may not be chosen yet.
+        width = 0 if translates else _width(student, recipe)
+        phases = tuple(phase.with_learning_rate(width, has_decoder=translates) for phase in recipe.phases)
+        recipe = replace(recipe, phases=phases)
+        last = last or Phase("prediction").usual_learning_rate(width, has_decoder=translates)
+    if baseline is not None and baseline.learning_rate is None:
+        recipe = replace(recipe, baseline=replace(baseline, learning_rate=last))
+    return recipe
+
+
+def _width(student: StudentSettings, recipe: Recipe) -> int:
+    config = preset_config(recipe, {}) if student.model is None else open_student_config(student.model)
+    return encoder_shape(config).width
+
+
+def with_epochs(recipe: Recipe, student: TinyBertConfig, rows: int | None, further: int = 0) -> Recipe:
+    """The recipe, its phases, its teacher and its baseline with the epochs that they name or that are usual.
+
+    A baseline that names none reads the rows with labels as often as all phases together read them, or would without
+    the further ones: fewer epochs over more rows are no reason for the student alone to learn less.
+
+    Args:
+        recipe: with learning rates or without.
+        student: its configuration.
+        rows: with labels; None: they are not counted, as in a text.
+        further: rows that only the phases learn from.
+    """
+    translates, width = recipe.is_translation, encoder_shape(student).width
+    all_rows = None if rows is None else rows + further
+    phases = tuple(phase.with_epochs(all_rows, width, has_decoder=translates) for phase in recipe.phases)
+    teacher, baseline = recipe.teacher, recipe.baseline
+    if teacher.finetune is not None:
+        teacher = replace(teacher, finetune=teacher.finetune.with_epochs(rows, has_decoder=translates))
+    if baseline is not None and baseline.epochs is None:
+        each = (_of_all_rows(phase.with_epochs(rows, width, has_decoder=translates), rows) for phase in recipe.phases)
+        baseline = replace(baseline, epochs=sum(each))
+    return replace(recipe, phases=phases, teacher=teacher, baseline=baseline)
+
+
+def _of_all_rows(phase: Phase, rows: int | None) -> float:
+    """The epochs of a phase, as ones over all rows where it takes only the first of them."""
+    epochs = phase.known_epochs
+    return epochs * min(1.0, phase.train_rows / rows) if phase.train_rows and rows else epochs
+
+
+# What the plans of all tasks have in common.
+
+# Fields of TrainingArguments that the recipe says in another place, or that a run needs as they are.
+_RESERVED = (
+    "output_dir",
+    "num_train_epochs",
+    "max_steps",
+    "learning_rate",
+    "lr_scheduler_type",
+    "warmup_steps",
+    "weight_decay",
+    "per_device_train_batch_size",
+    "gradient_accumulation_steps",
+    "seed",
+    "resume_from_checkpoint",
+    "push_to_hub",
+)
+_BYTES_PER_WEIGHT = 4
+_TOKENS = 32  # of the text that two models are compared by
+_SIZES: dict[tuple[Any, ...], Size] = {}  # counting takes as long as opening the model, and plans ask again
 
 
 @dataclass(frozen=True)
-class EncoderPlan(Plan):
-    """A plan with what encoders with a head need.
+class Size:
+    """What can be told of a model by its shape.
 
     Attributes:
-        layer_maps: for each phase, the map of the hidden states and the map of the attention; of the first teacher.
-            Empty where no loss goes by it.
-        joint: where there are several teachers, or one that does not read the student's tokens.
+        parameters: all of them, shared ones once.
+        flops: of the matrix products of one forward over one text of 32 tokens (a translator writes as many); None:
+            they cannot be counted.
     """
 
-    layer_maps: tuple[tuple[LayerMap, LayerMap], ...]
-    joint: JointTeachers | None = None
+    parameters: int
+    flops: int | None
 
-    @property
-    def makers(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-        """With the head of the task."""
-        head = HEADS[self.recipe.task]
-        return head.student_class, head.opener.from_config
+    @classmethod
+    def of(cls, make: Callable[[Any], PreTrainedModel], config: PreTrainedConfig) -> Size:
+        """Of a model that is made without its weights.
 
-    @property
-    def teacher_configs(self) -> tuple[PreTrainedConfig, ...]:
-        """Of all teachers."""
-        return (self.teacher_config,) if self.joint is None else self.joint.configs
+        Args:
+            make: of a configuration.
+            config: of the model.
+        """
+        from torch import device
 
-    @property
-    def label_order(self) -> list[int]:
-        """The teacher's index of each of the student's labels."""
-        return label_order(self.student_config, self.teacher_config)
+        key = make, type(config), config.to_json_string()
+        if key not in _SIZES:
+            config = copy.deepcopy(config)
+            config._attn_implementation = "eager"  # products of a fused attention are not counted
+            with device("meta"):
+                skeleton = make(config)
+            length = min(_TOKENS, getattr(config, "max_position_embeddings", None) or _TOKENS)
+            parameters = sum(part.numel() for part in skeleton.parameters())
+            _SIZES[key] = cls(parameters, forward_flops(skeleton, 1, length))
+        return _SIZES[key]
 
+    def is_below(self, other: Size) -> bool:
+        """Whether it is smaller and computes less, as far as that is known."""
+        slower = self.flops is not None and other.flops is not None and self.flops >= other.flops
+        return self.parameters < other.parameters and not slower
 
-def plan_encoder(recipe: Recipe, folder: RunFolder) -> EncoderPlan:
-    """Check a classification against the world.
+    def compared(self, other: Size, name: str) -> str:
+        """A student that is not below its teacher, in words.
 
-    Raises:
-        TinyBertError: anything that would stop the run later.
-    """
-    trained = _trained_teacher(recipe)
-    data = _load_rows(recipe, trained)
-    check_can_count(entities=recipe.task == TOKEN_CLASSIFICATION and marks_entities(data.label_names))
-    teacher_config, tokenizer = _new_teacher(recipe, data) if trained is None else trained, None
-    if recipe.teacher.config is not None:
-        positions = teacher_config.max_position_embeddings
-        tokenizer = train_wordpiece_tokenizer(
-            texts_of(data.part("train")), recipe.teacher.vocabulary_size, max_length=positions
-        )
-        teacher_config.vocab_size = len(tokenizer)
-    read = tokenizer or open_tokenizer(str(recipe.teacher.model), "teacher", teacher_config)
-    student_config = _student_config(recipe, data, teacher_config)
-    recipe = _with_epochs(recipe, student_config, data)
-    maps = layer_maps(recipe, student_config, teacher_config)
-    if data.label_names:
-        label_order(student_config, teacher_config)
-    joint = plan_joint_teachers(recipe, teacher_config, read, student_config)
-    check_students_tokens(recipe, read if joint is None else joint.student_tokenizer, student_config)
-    _check_same_tokens(recipe, joint)
-    plan = EncoderPlan(recipe, folder, data, teacher_config, tokenizer, student_config, maps, joint)
-    for config in (teacher_config,) if joint is None else joint.configs:
-        check_lengths(recipe.data, teacher=config, student=student_config)
-    check_start(plan)
-    words = recipe.augmentation
-    if words is not None and words.model is not None and not words.neighbours_only:
-        check_predicts_words(words.model)
-    folder.check(bytes_needed=_bytes_needed(plan))
-    return plan
-
-
-def _with_epochs(recipe: Recipe, student: TinyBertConfig, data: TaskData) -> Recipe:
-    rows = len(data.part("train"))
-    copies = 0 if recipe.augmentation is None else recipe.augmentation.copies * rows
-    unlabelled = 0 if data.unlabelled is None else len(data.unlabelled)
-    return with_epochs(recipe, student, rows, copies + unlabelled)
-
-
-def _trained_teacher(recipe: Recipe) -> PreTrainedConfig | None:
-    """The configuration of a teacher that has learnt the task already; None of one that is made or fine-tuned here."""
-    teacher = recipe.teacher
-    if teacher.config is not None or teacher.finetune is not None:
-        return None
-    assert teacher.model is not None
-    config = open_encoder_config(teacher.model, recipe.task)
-    _check_head(teacher.model, config, recipe.task)
-    return config
-
-
-def _new_teacher(recipe: Recipe, data: TaskData) -> PreTrainedConfig:
-    from transformers import BertConfig
-
-    teacher, new = recipe.teacher, data.config_fields
-    if teacher.config is not None:
-        return made_config(BertConfig, teacher.config, {"num_attention_heads": "hidden_size"}, **new)
-    assert teacher.model is not None
-    return open_encoder_config(teacher.model, recipe.task, **new)
-
-
-def _load_rows(recipe: Recipe, teacher: PreTrainedConfig | None) -> TaskData:
-    """The rows; where the recipe does not say what their labels are, a trained teacher does.
-
-    Raises:
-        TinyBertError: the rows cannot be used, or their labels are not of the teacher's problem type.
-    """
-    task = TASKS[recipe.task]
-    if teacher is None or recipe.task != TEXT_CLASSIFICATION or recipe.data.problem_type is not None:
-        return task.load(recipe.data)
-    problem = trained_problem_type(teacher)
-    try:
-        return task.load(replace(recipe.data, problem_type=problem))
-    except DataError as error:
-        found = task.load(recipe.data).problem_type  # the rows themselves may be what is wrong
-        raise TeacherError(
-            f"teacher {recipe.teacher.model} was trained for {problem}, and the labels of the rows are {found}, so "
-            f"its predictions cannot be used: {error}"
-        ) from error
-
-
-def _check_head(model: str, config: PreTrainedConfig, task: str) -> None:
-    """Refuse a teacher that was fine-tuned for another task; one without any head is refused where it is opened."""
-    for other, head in HEADS.items():
-        ends = head.auto_class.removeprefix("AutoModel")
-        if other != task and any(name.endswith(ends) for name in config.architectures or ()):
-            raise TeacherError(
-                f"teacher {model} is {head.kind}, and the task is {task.replace('-', ' ')}. Give {HEADS[task].kind}, "
-                "or let this one get a new head first: --finetune-teacher"
-            )
-
-
-def _student_config(recipe: Recipe, data: TaskData, teacher: PreTrainedConfig) -> TinyBertConfig:
-    generic = tuple(f"LABEL_{index}" for index in range(data.num_labels))
-    names = data.label_names
-    if names and names == generic and teacher.num_labels == len(names):
-        # Numbers without names: what the teacher calls its outputs is what the student learns to say.
-        names = tuple(str(teacher.id2label[index]) for index in range(len(names)))
-    labels = replace(data, label_names=names).config_fields
-    if recipe.student.model is not None:
-        return open_student_config(recipe.student.model, **labels)
-    from_teacher = {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id}
-    return preset_config(recipe, from_teacher, **labels)
-
-
-def layer_maps(
-    recipe: Recipe, student: TinyBertConfig, teacher: PreTrainedConfig
-) -> tuple[tuple[LayerMap, LayerMap], ...]:
-    """For each phase, the map of the hidden states and the map of the attention; of the first teacher.
-
-    Raises:
-        TinyBertError: a map, the heads or the widths do not fit; the message names the phase.
-    """
-    depths = student.num_hidden_layers, teacher.num_hidden_layers
-    own = recipe.teacher.layer_map
-    maps = []
-    for index, phase in enumerate(recipe.phases):
-        losses = phase.loss_weights()
-        given = phase.layer_maps if own is None else {"layer_map": own}
-        try:
-            resolved = {
-                loss: resolve_layer_map(map_of(loss, given)[1], *depths)
-                for loss in losses
-                if loss in MAPS_OF_LOSSES and loss != "embedding_loss" and not compares_nothing(own)
-            }
-            if "attention_loss" in resolved:
-                common_heads(encoder_shape(student).heads, encoder_shape(teacher).heads)
-        except TinyBertError as error:
-            raise in_phase(index, phase.name, error) from error
-        maps.append((resolved.get("hidden_state_loss", NO_MAP), resolved.get("attention_loss", NO_MAP)))
-        compared = {"hidden_state_loss", "embedding_loss"} & losses.keys()
-        if phase.projection == "none" and compared and student.hidden_size != teacher.hidden_size:
-            raise RecipeError(
-                f"phases.{index}.projection: 'none' needs equal widths, but the student has {student.hidden_size} and "
-                f"the teacher {teacher.hidden_size}; choose per_layer or shared"
-            )
-    return tuple(maps)
-
-
-def texts_of(rows: Dataset) -> Iterator[str]:
-    """Every text of checked rows, second texts of pairs included."""
-    if "tokens" in rows.column_names:
-        yield from (" ".join(words) for words in rows["tokens"])
-    for column in ("text", "text_pair", "question", "context"):
-        if column in rows.column_names:
-            yield from rows[column]
-
-
-def _check_same_tokens(recipe: Recipe, joint: JointTeachers | None) -> None:
-    if recipe.task == TOKEN_CLASSIFICATION and joint is not None and any(joint.differences):
-        raise TeacherError(
-            "A teacher reads other tokens than the student, and the answers of a token classifier stand at tokens, so "
-            "they cannot be compared. Take teachers and a student with one tokenizer; a student from a preset has its "
-            "teacher's."
-        )
-
-
-def _bytes_needed(plan: EncoderPlan) -> int:
-    from torch import device
-
-    with device("meta"):
-        student = HEADS[plan.recipe.task].student_class(plan.student_config)
-    config = plan.teacher_config
-    width, depth = config.hidden_size, config.num_hidden_layers
-    teacher = config.vocab_size * width + 12 * depth * width * width
-    return bytes_needed(plan.recipe, sum(parameter.numel() for parameter in student.parameters()), teacher)
-
-
-# The plan of a general distillation.
+        Args:
+            other: the teacher.
+            name: of the teacher.
+        """
+        sizes = f"{self.parameters / 1e6:.2f} M parameters against {other.parameters / 1e6:.2f} M"
+        found = [f"{'not smaller' if self.parameters >= other.parameters else 'smaller'} ({sizes})"]
+        if self.flops is not None and other.flops is not None:
+            work = f"{self.flops / 1e6:,.1f} MFLOP for a text of {_TOKENS} tokens against {other.flops / 1e6:,.1f}"
+            counted = "matrix products, counted by the shapes"
+            found.append(f"{'not faster' if self.flops >= other.flops else 'faster'} ({work}; {counted})")
+        return f"The student is {' and '.join(found)} than its teacher {name!r}. --student names another one."
 
 
 @dataclass(frozen=True)
-class GeneralPlan(Plan):
-    """A plan with what a general distillation needs.
+class PlannedTeacher:
+    """A teacher, as far as it is known before it is opened.
 
     Attributes:
-        layer_maps: for each phase, the map of the hidden states and the map of the attention.
-        sources: of the corpus.
-        validation: of the held-out text; None: a part of the corpus is held out.
+        name: folder or Hub id; None: it is made in the run.
+        config: of the model, with the labels of the data where it is fine-tuned here.
+        tokenizer: that it reads with.
+        different: tokens with another id than the student's; where there are any, it reads its own.
     """
 
-    layer_maps: tuple[tuple[LayerMap, LayerMap], ...]
-    sources: Sources
-    validation: Sources | None
-
-    @property
-    def makers(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-        """Encoders; the student with the head for masked tokens where a loss needs it."""
-        from transformers import AutoModel
-
-        return self.student_class, AutoModel.from_config
-
-    @property
-    def corpus(self) -> CorpusSettings:
-        """Of the recipe."""
-        assert self.recipe.corpus is not None
-        return self.recipe.corpus
-
-    @property
-    def student_class(self) -> type[TinyBertModel] | type[TinyBertForMaskedLM]:
-        """With the head for masked tokens where a loss needs it."""
-        masked = any("label_loss" in phase.loss_weights() for phase in self.recipe.phases)
-        return TinyBertForMaskedLM if masked else TinyBertModel
-
-    @property
-    def with_segments(self) -> bool:
-        """Whether both models tell two segments of a text apart."""
-        return all(getattr(one, "type_vocab_size", 0) >= 2 for one in (self.teacher_config, self.student_config))
-
-
-def corpus_content(recipe: Recipe) -> dict[str, Any]:
-    """What makes two runs the same: the settings of the corpus without its place on the disk, and its content.
-
-    Raises:
-        DataError: a file is not there.
-    """
-    corpus = dict(recipe.as_dict()["corpus"])
-    corpus.pop("cache")
-    found, held_out = _sources(recipe)
-    content = {"content of the corpus": found.digest[:16]}
-    if held_out is not None:
-        content["content of the held-out text"] = held_out.digest[:16]
-    return {"corpus": corpus, **content}
-
-
-def plan_general(recipe: Recipe, folder: RunFolder) -> GeneralPlan:
-    """Check a general distillation against the world; the text is looked for, and not yet read.
-
-    Raises:
-        TinyBertError: anything that would stop the run later.
-    """
-    sources, validation = _sources(recipe)
-    assert recipe.teacher.model is not None
-    teacher = open_masked_lm_config(recipe.teacher.model)
-    if recipe.student.model is not None:
-        student = open_student_config(recipe.student.model)
-    else:
-        student = preset_config(recipe, {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id})
-    check_students_tokens(recipe, open_tokenizer(recipe.teacher.model, "teacher", teacher), student)
-    recipe = with_epochs(recipe, student, None)
-    maps = layer_maps(recipe, student, teacher)
-    data = TaskData(None, None, (), GENERAL)
-    plan = GeneralPlan(recipe, folder, data, teacher, None, student, maps, sources, validation)
-    _check_sizes(plan)
-    folder.check(bytes_needed=bytes_needed(recipe, _general_weights(plan), 0))
-    return plan
-
-
-def open_masked_lm_config(model: str) -> PreTrainedConfig:
-    """The configuration of a teacher of which the encoder is wanted.
-
-    Raises:
-        TeacherError: there is none, its weights were changed after they were saved, or it has no encoder alone.
-    """
-    config = open_teacher_config(model)
-    check_folder_files(model, TeacherError)
-    if getattr(config, "is_encoder_decoder", False) or getattr(config, "num_decoder_layers", None) is not None:
-        raise TeacherError(
-            f"teacher {model} is a translator or another model with a decoder ({config.model_type}); a general "
-            "distillation wants an encoder that is built like BERT."
-        )
-    return config
-
-
-def _sources(recipe: Recipe) -> tuple[Sources, Sources | None]:
-    assert recipe.corpus is not None
-    held_out = recipe.corpus.validation_files
-    validation = find_files(held_out, "corpus.validation_files (--validation-file)") if held_out else None
-    return find_sources(recipe.corpus), validation
-
-
-def _check_sizes(plan: GeneralPlan) -> None:
-    student, teacher, length = plan.student_config, plan.teacher_config, plan.corpus.block_size
-    check_length("corpus.block_size", length, RecipeError, option="--block-size", teacher=teacher, student=student)
-    if student.num_decoder_layers is not None or student.is_encoder_decoder:
-        raise RecipeError("student: a general distillation makes an encoder, and this student has a decoder")
-    check_start(plan)
-
-
-def _general_weights(plan: GeneralPlan) -> int:
-    from torch import device
-
-    config: TinyBertConfig = plan.student_config
-    with device("meta"):
-        return sum(parameter.numel() for parameter in plan.student_class(config).parameters())
-
-
-# The plan of a translation.
-
-_LABELS_ALONE = {"label_loss"}
-TRANSLATORS = tuple(name for name, shape in PRESETS.items() if shape.get("is_encoder_decoder"))
-"""Presets of students that translate, the largest first."""
+    name: str | None
+    config: PreTrainedConfig
+    tokenizer: PreTrainedTokenizerBase
+    different: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
-class TranslationPlan(Plan):
-    """A plan with what translators need.
+class Plan:
+    """A recipe with everything resolved that needs no training.
 
     Attributes:
-        objectives: of each phase, with its layer maps; None where it has no loss that looks at the teacher.
-        different_tokens: tokens that mean something else to an existing student than to the teacher; where there are
-            any, the student keeps its own tokenizer and learns from the teacher's translations alone.
-        unlabelled_rows: of the file with further source text.
+        recipe: what was asked for.
+        folder: where it goes.
+        data: checked rows.
+        teachers: the first is the main one.
+        student_class: of the model that learns.
+        student_config: its configuration.
+        student_tokenizer: the first teacher's, or that of a student that exists already.
+        objectives: of each phase, with its losses and layer maps.
+        more_notes: of the task, a sentence each.
+        text: of a general distillation.
+        unlabelled_rows: of a translation: lines of the file with further source text.
     """
 
-    objectives: tuple[Objective | None, ...]
-    different_tokens: tuple[str, ...] = ()
+    recipe: Recipe
+    folder: RunFolder
+    data: TaskData
+    teachers: tuple[PlannedTeacher, ...]
+    student_class: Any
+    student_config: TinyBertConfig
+    student_tokenizer: PreTrainedTokenizerBase
+    objectives: tuple[Objective, ...]
+    more_notes: tuple[str, ...] = ()
+    text: PlainText | None = None
     unlabelled_rows: int = 0
 
     @property
-    def makers(self) -> tuple[Callable[[Any], Any], Callable[[Any], Any]]:
-        """Translators."""
-        from transformers import AutoModelForSeq2SeqLM
+    def spec(self) -> TaskSpec:
+        """The task."""
+        return TASKS[self.recipe.task]
 
-        return TinyBertForSeq2Seq, AutoModelForSeq2SeqLM.from_config
+    @property
+    def teacher_config(self) -> PreTrainedConfig:
+        """Of the first teacher."""
+        return self.teachers[0].config
+
+    @property
+    def other_tokens(self) -> bool:
+        """Whether the first teacher reads a text as other tokens than the student."""
+        return bool(self.teachers[0].different)
 
     @property
     def needs_teacher(self) -> bool:
-        """Whether a loss looks at the teacher; its translations are another matter."""
-        return any(objective is not None for objective in self.objectives)
+        """Whether a loss looks at a teacher; what it translates is another matter."""
+        return any(objective.needs_teacher for objective in self.objectives)
 
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know before the run, a sentence each."""
-        notes = list(super().notes)
-        if self.recipe.pseudo_labels is None and not self.needs_teacher:
-            notes.append(
-                "This is plain training: pseudo_labels is off and no phase has a loss that looks at the teacher, so "
-                "the student learns nothing from it."
-            )
-        if self.recipe.teacher.prefix and self.needs_teacher:
-            notes.append(
-                f"teacher.prefix ({self.recipe.teacher.prefix!r}) stands before what the teacher translates. The "
-                "losses that look at the teacher show it the sources as the student reads them, without it."
-            )
-        if self.different_tokens:
-            notes.append(
-                f"The student {self.recipe.student.model} keeps its own tokenizer; from the teacher it learns the "
-                "translations alone."
-            )
-        return tuple(notes)
+        return (*self.data.notes, *shared_rows_notes(self.data), *self.size_notes, *self.more_notes)
+
+    @cached_property
+    def size_notes(self) -> tuple[str, ...]:
+        """A sentence about each teacher that the student is not smaller or not faster than."""
+        try:
+            student = Size.of(self.student_class, self.student_config)
+            teachers = [Size.of(self.spec.opener.from_config, one.config) for one in self.teachers]
+        except Exception:  # a family that cannot be made without its weights: a note is not worth a run
+            return ()
+        pairs = zip((one.name or "made here" for one in self.teachers), teachers, strict=True)
+        return tuple(student.compared(teacher, name) for name, teacher in pairs if not student.is_below(teacher))
+
+    @property
+    def starts_from_teacher(self) -> bool:
+        """Whether the student's first weights are computed from the teacher's: of encoders, unless told otherwise."""
+        student = self.recipe.student
+        return not self.recipe.is_translation and student.model is None and student.init in (None, "teacher")
+
+    @property
+    def start_map(self) -> LayerMap:
+        """The teacher layer that each student layer starts from: as the first phase's map says, whatever its losses.
+
+        A student that is deeper than its teacher starts from the same layer more than once.
+
+        Raises:
+            LayerMapError: the map does not fit.
+        """
+        given = (self.recipe.teacher.layer_map, self.recipe.phases[0].layer_map)
+        chosen = next((one for one in given if one is not None and not compares_nothing(one)), "uniform")
+        depths = self.student_config.num_hidden_layers, self.teacher_config.num_hidden_layers
+        return resolve_layer_map(chosen, *depths, repeated=True)
+
+    @cached_property
+    def shapes(self) -> tuple[PreTrainedModel, AnyTeacher]:
+        """Student and teachers without their weights, to ask what they are."""
+        student = skeleton(self.student_class, self.student_config)
+        return student, joined(self.recipe, self.teachers, self.spec, self.student_tokenizer)
 
 
-def plan_translation(recipe: Recipe, folder: RunFolder) -> TranslationPlan:
-    """Check a translation against the world.
+@dataclass(frozen=True)
+class PlainText:
+    """The text of a general distillation.
 
-    Raises:
-        TinyBertError: anything that would stop the run later.
+    Attributes:
+        sources: of the corpus.
+        validation: of the held-out text; None: a part of the corpus is held out.
     """
-    data = TASKS[recipe.task].load(recipe.data)
-    unlabelled = _count_unlabelled(recipe)
-    assert data.train is not None
-    teacher, tokenizer = _teacher(recipe, data.train)
-    teacher_config = teacher.config
-    recipe = _with_student(recipe, teacher)
-    student_config = _translator_config(recipe, teacher)
-    recipe = with_epochs(recipe, student_config, len(data.train))
-    check_lengths(recipe.data, teacher=teacher, student=student_config)
-    student = _empty(TinyBertForSeq2Seq, student_config)
-    different: tuple[str, ...] = ()
-    if recipe.student.model is not None:
-        different = tuple(different_tokens(tokenizer, open_tokenizer(recipe.student.model, "student", student_config)))
-    objectives = _objectives(recipe, student, teacher, different)
-    folder.check(bytes_needed=bytes_needed(recipe, _translator_weights(student), _translator_weights(teacher)))
-    made = tokenizer if recipe.teacher.config is not None else None
-    return TranslationPlan(
-        recipe, folder, data, teacher_config, made, student_config, objectives, different, unlabelled
-    )
+
+    sources: Sources
+    validation: Sources | None
 
 
-def _count_unlabelled(recipe: Recipe) -> int:
-    labels = recipe.pseudo_labels
-    if labels is None or labels.unlabelled_file is None:
-        return 0
-    with columns_named_by("Name it with --unlabelled-column; in a recipe, pseudo_labels.unlabelled_column."):
-        return len(read_file(labels.unlabelled_file, [labels.unlabelled_column or recipe.data.source_column]))
+# Models without their weights, and the losses between them.
 
 
-def _teacher(recipe: Recipe, pairs: Dataset) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-    """The teacher without its weights, to ask what it is, and its tokenizer."""
-    from transformers import AutoModelForSeq2SeqLM, GenerationConfig
-
-    teacher = recipe.teacher
-    if teacher.config is not None:
-        sizes = teacher.vocabulary_size, teacher.target_vocabulary_size
-        config, tokenizer = made_translator(teacher.config, pairs, *sizes)
-        return _empty(AutoModelForSeq2SeqLM.from_config, config), tokenizer
-    assert teacher.model is not None
-    config = open_teacher_config(teacher.model)
-    if not translates(config):
-        raise TeacherError(
-            f"The teacher {teacher.model} is no translator: a {config.model_type} model of "
-            f"{(config.architectures or ['an unknown class'])[0]} writes no text. Give a sequence-to-sequence model: "
-            "Marian, NLLB, M2M100, mBART, or a TinyBertForSeq2Seq."
-        )
-    try:
-        skeleton = _empty(AutoModelForSeq2SeqLM.from_config, config)
-    except ValueError as error:
-        raise TeacherError(f"The teacher {teacher.model} is no translator: {first_line(error)}") from error
-    what = f"The teacher {teacher.model}: generation_config.json cannot be used"
-    # An old checkpoint keeps all of it in config.json.
-    with refusing(what, TeacherError), suppress(OSError):
-        skeleton.generation_config = GenerationConfig.from_pretrained(teacher.model)
-    tokenizer = open_tokenizer(teacher.model, "teacher", config)
-    set_languages(skeleton, tokenizer, teacher.source_language, teacher.target_language)
-    decoder_start_token(skeleton)
-    return skeleton, tokenizer
-
-
-def _empty(make: Any, config: PreTrainedConfig) -> PreTrainedModel:
+def skeleton(make: Callable[[Any], Any], config: PreTrainedConfig) -> PreTrainedModel:
+    """A model without its weights, to ask what it is; of a family that cannot be made so, one with random weights."""
     from torch import device
 
-    with device("meta"):
-        return make(config)
+    try:
+        with device("meta"):
+            return make(config)  # type: ignore[no-any-return]
+    except (RuntimeError, NotImplementedError):
+        return make(config)  # type: ignore[no-any-return]
 
 
-def _translator_weights(model: PreTrainedModel) -> int:
+def weights_of(model: PreTrainedModel) -> int:
+    """Parameters, shared ones once."""
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _with_student(recipe: Recipe, teacher: PreTrainedModel) -> Recipe:
-    """The recipe with a student: where it names none, the first preset that is smaller and faster than the teacher.
-
-    Where none is, the smallest of them.
+def join(recipe: Recipe, models: Sequence[PreTrainedModel], teachers: Sequence[PlannedTeacher]) -> AnyTeacher:
+    """The teachers of a recipe as one value, with its weights and layer maps; one that reads the student's tokens is
+    the model itself.
     """
-    if recipe.student.preset is not None or recipe.student.model is not None:
-        return recipe
-    from transformers import AutoModelForSeq2SeqLM
-
-    limit = Size.of(AutoModelForSeq2SeqLM.from_config, teacher.config)
-    for preset in TRANSLATORS:
-        chosen = replace(recipe, student=replace(recipe.student, preset=preset))
-        if Size.of(TinyBertForSeq2Seq, _translator_config(chosen, teacher)).is_below(limit):
-            break
-    return chosen
-
-
-def _translator_config(recipe: Recipe, teacher: PreTrainedModel) -> TinyBertConfig:
-    name = recipe.student.model
-    if name is not None:
-        config = open_student_config(name)
-        if not config.is_encoder_decoder or config.num_decoder_layers is None:
-            raise RecipeError(f"student.model {name}: that TinyBERT has no decoder, so it cannot translate")
-        return config
-    config = preset_config(recipe, _from_teacher(teacher))
-    sizes = teacher.config.vocab_size, _target_size(teacher.config)
-    if (config.vocab_size, config.decoder_vocab_size or config.vocab_size) != sizes:
-        raise RecipeError(
-            f"student.overrides: the student would embed {config.vocab_size} tokens of the source and "
-            f"{config.decoder_vocab_size or config.vocab_size} of the target, but the teacher's tokenizer gives "
-            f"{sizes[0]} and {sizes[1]}. Leave vocab_size and decoder_vocab_size out, so that they are the teacher's"
-        )
-    return config
+    if len(models) == 1 and not teachers[0].different:
+        return models[0]
+    settings: list[Any] = [recipe.teacher, *recipe.further_teachers]
+    return Teachers(
+        models,
+        [one.weight for one in settings],
+        layer_maps=[one.layer_map for one in settings],
+        tokenizers=[one.tokenizer for one in teachers],
+    )
 
 
-def _from_teacher(teacher: PreTrainedModel) -> dict[str, Any]:
-    """What a student from a preset takes over: the vocabularies and the tokens with a meaning."""
-    config = teacher.config
-    end = config.eos_token_id
-    fields = {
-        "vocab_size": config.vocab_size,
-        "pad_token_id": config.pad_token_id,
-        "eos_token_id": end[0] if isinstance(end, list | tuple) else end,
-        "decoder_start_token_id": decoder_start_token(teacher),
-    }
-    shared = getattr(config, "share_encoder_decoder_embeddings", None)
-    if shared is None and isinstance(config, TinyBertConfig):
-        shared = config.decoder_vocab_size is None or config.tied_embeddings == "all"
-    if shared is False or _target_size(config) != config.vocab_size:
-        # Two vocabularies may be of one size and still have no word in common.
-        fields |= {"decoder_vocab_size": _target_size(config), "tie_embeddings": "target"}
-    return fields
+def joined(
+    recipe: Recipe, teachers: Sequence[PlannedTeacher], spec: TaskSpec, tokenizer: PreTrainedTokenizerBase
+) -> AnyTeacher:
+    """As `join`, of models without their weights, beside the student's tokenizer."""
+    models = [skeleton(spec.opener.from_config, one.config) for one in teachers]
+    return settled(join(recipe, models, teachers), tokenizer)
 
 
-def _target_size(config: PreTrainedConfig) -> int:
-    return int(getattr(config, "decoder_vocab_size", None) or config.vocab_size)
+def objectives_between(recipe: Recipe, student: PreTrainedModel, teacher: AnyTeacher) -> tuple[Objective, ...]:
+    """What each phase computes.
 
+    Args:
+        recipe: with its phases.
+        student: a skeleton is enough.
+        teacher: likewise; several as `Teachers` that are settled.
 
-def _objectives(
-    recipe: Recipe, student: PreTrainedModel, teacher: PreTrainedModel, different: tuple[str, ...]
-) -> tuple[Objective | None, ...]:
-    objectives: list[Objective | None] = []
+    Raises:
+        TinyBertError: a map, the heads, the widths or the labels do not fit; the message names the phase.
+    """
+    found = []
     for index, phase in enumerate(recipe.phases):
-        losses = phase.loss_weights(has_decoder=True)
-        if losses.keys() == _LABELS_ALONE:
-            objectives.append(None)
-            continue
-        if different:
-            raise TeacherError(_other_tokenizer(recipe, index, [*losses.keys() - _LABELS_ALONE], different))
         try:
             objective = Objective.between(
-                student, teacher, losses=tuple(losses), temperature=phase.temperature, **phase.layer_maps
+                student,
+                teacher,
+                losses=tuple(phase.loss_weights(has_decoder=recipe.is_translation)),
+                named=phase.named_losses,
+                temperature=phase.temperature,
+                **phase.layer_maps,
             )
             new_projections(phase.projection, student, teacher, objective)
         except TinyBertError as error:
             raise in_phase(index, phase.name, error) from error
-        objectives.append(objective)
-    return tuple(objectives)
+        found.append(objective)
+    return tuple(found)
 
 
-def _other_tokenizer(recipe: Recipe, index: int, losses: list[str], different: tuple[str, ...]) -> str:
-    weights = ", ".join(f"{name}_weight: 0" for name in sorted(losses))
-    return (
-        f"phases.{index}: the teacher's tokenizer is not the one of the student {recipe.student.model}: the same ids "
-        f"would mean other words, for example {', '.join(different)}. So their losses per token and per layer cannot "
-        f"be compared. The student can still learn from the teacher's translations (sequence-level): set {weights}, "
-        "label_loss_weight: 1 in the phase, and the section pseudo_labels. Or take a student from a preset, which "
-        "takes over the teacher's tokenizer."
-    )
+def check_training_arguments(arguments: Mapping[str, Any]) -> None:
+    """Refuse names that TrainingArguments does not have or a recipe says elsewhere, and bf16 without a device for it.
+
+    Raises:
+        RecipeError: with the nearest names, or what to add.
+    """
+    from transformers import TrainingArguments
+    from transformers.utils import is_torch_bf16_gpu_available, is_torch_xla_available
+
+    known = [field.name for field in dataclasses.fields(TrainingArguments) if field.init]
+    for name in arguments:
+        path = f"training_arguments.{name}"
+        if name in _RESERVED:
+            raise RecipeError(f"{path}: a recipe says this in its own fields (phases, baseline, seed, output_dir)")
+        if name not in known:
+            message = unknown_name(path, name, known)
+            raise RecipeError(message.split("Known:")[0] + "Known: the fields of transformers.TrainingArguments")
+    half = [name for name in ("bf16", "bf16_full_eval") if arguments.get(name)]
+    if half and not (arguments.get("use_cpu") or is_torch_bf16_gpu_available() or is_torch_xla_available()):
+        raise RecipeError(
+            f"training_arguments.{half[0]}: there is no GPU here that computes in bfloat16; to do so on the "
+            "processor, say that it is meant (--cpu, or training_arguments.use_cpu: true)"
+        )
 
 
-_A_CLASSIFIER = "a BERT that was fine-tuned on these labels, or any pretrained one together with --finetune-teacher"
-_EXAMPLES = {
-    TRANSLATION: "a translator of these languages, or one that `tinybert finetune` has trained on your pairs",
-    GENERAL: "a pretrained BERT",
-}
+def arguments_of_phases(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, Any]:
+    """TrainingArguments for the phases: of a translator without label smoothing, which is for trainings on labels.
+
+    Args:
+        recipe: of the run.
+        given: for all of its trainings.
+    """
+    return {
+        name: value for name, value in given.items() if name != "label_smoothing_factor" or not recipe.is_translation
+    }
+
+
+def check_phase_arguments(plan: Plan) -> None:
+    """Refuse values of training_arguments that do not go together, or that name a metric which no phase has.
+
+    Args:
+        plan: with the epochs and the rates of its phases.
+
+    Raises:
+        RecipeError: naming the phase.
+    """
+    recipe, data = plan.recipe, plan.data
+    counted = plan.spec.head  # at each evaluation; of others there are the losses alone
+    metrics = metric_names(data.problem_type, data.label_names) if counted else ()
+    for index, phase in enumerate(recipe.phases):
+        losses = phase.loss_weights(has_decoder=recipe.is_translation)
+        try:
+            arguments = phase.arguments(
+                plan.folder.path,
+                seed=recipe.seed,
+                has_eval=True,
+                has_decoder=recipe.is_translation,
+                training_arguments=arguments_of_phases(recipe, recipe.training_arguments),
+            )
+            known = ("loss", DISTILLATION_LOSS, *losses, *metrics)
+            if arguments.load_best_model_at_end and plain_name(arguments.metric_for_best_model) not in known:
+                raise no_such_metric(str(arguments.metric_for_best_model), known)
+        except RecipeError as error:
+            raise in_phase(index, phase.name, error) from error
+
+
+def check_metrics(plan: Plan) -> None:
+    """Refuse metrics that nobody counts for this problem.
+
+    Raises:
+        RecipeError: with the nearest names.
+    """
+    recipe, problem_type = plan.recipe, plan.data.problem_type
+    if plan.spec.metrics is None:
+        return
+    known = metric_names(problem_type)
+    wanted = {"metric": recipe.metric} if recipe.metric is not None else {}
+    wanted |= {f"further_metrics.{index}": name for index, name in enumerate(recipe.further_metrics)}
+    for path, name in wanted.items():
+        if name not in known:
+            raise RecipeError(f"{unknown_name(path, name, known)} (of {problem_type.replace('_', ' ')})")
+    if recipe.metric in LOWER_IS_BETTER:
+        others = ", ".join(name for name in known if name not in LOWER_IS_BETTER)
+        raise RecipeError(
+            f"metric: of {recipe.metric} a lower one is better, so it cannot say how much of its teacher a student "
+            f"keeps; choose {others}, and name it in further_metrics"
+        )
+
+
+def check_schedulers(recipe: Recipe) -> None:
+    """Refuse a learning-rate schedule that transformers does not have.
+
+    Raises:
+        RecipeError: with the nearest names.
+    """
+    from transformers.trainer_utils import SchedulerType
+
+    known = [kind.value for kind in SchedulerType]
+    settings: dict[str, Any] = {f"phases.{index}": phase for index, phase in enumerate(recipe.phases)}
+    settings |= {"teacher.finetune": recipe.teacher.finetune, "baseline": recipe.baseline}
+    for path, one in settings.items():
+        if one is not None and one.lr_scheduler_type not in known:
+            raise RecipeError(unknown_name(f"{path}.lr_scheduler_type", one.lr_scheduler_type, known))
+
+
+def made_config(config_class: Any, fields: Mapping[str, Any], heads: Mapping[str, str], **decided: Any) -> Any:
+    """The configuration of a teacher that is made here.
+
+    Args:
+        config_class: of transformers.
+        fields: from the recipe.
+        heads: field of a number of heads -> field of the width that they share.
+        **decided: fields that the data decides; they win.
+
+    Raises:
+        RecipeError: no such field, or a value that cannot be.
+    """
+    known = [field.name for field in dataclasses.fields(config_class)]
+    for name in fields:
+        if name not in known:
+            raise RecipeError(unknown_name(f"teacher.config.{name}", name, known))
+    try:
+        config = config_class(**{**fields, **decided})
+    except (TypeError, ValueError, StrictDataclassError) as error:
+        raise RecipeError(f"teacher.config: {first_line(error)}") from error
+    for count, width in heads.items():
+        if getattr(config, width) % getattr(config, count):
+            raise RecipeError(
+                f"teacher.config: {width} {getattr(config, width)} is not a multiple of {count} "
+                f"{getattr(config, count)}"
+            )
+    return config
+
+
+def open_teacher_config(model: str, **fields: Any) -> PreTrainedConfig:
+    """The configuration of a teacher that exists.
+
+    Raises:
+        TeacherError: there is none.
+    """
+    if Path(model).exists():
+        reason = "config.json cannot be used"
+    else:
+        reason = "there is no such folder, nor such a model in reach"
+    what = f"teacher {model}: {reason}. Give a folder written by save_pretrained or a Hub id"
+    return open_config(model, TeacherError, what, **fields)
+
+
+def open_encoder_config(model: str, task: str = TEXT_CLASSIFICATION, **fields: Any) -> PreTrainedConfig:
+    """The configuration of a teacher that does the task, or that can be given a head for it.
+
+    Args:
+        model: folder or Hub id.
+        task: a name in `HEADS`.
+        **fields: of the configuration, that are to be others.
+
+    Raises:
+        TeacherError: there is none, its weights were changed after they were saved, or it is of another kind: a
+            translator, for example.
+    """
+    config = open_teacher_config(model, **fields)
+    check_folder_files(model, TeacherError)
+    known = HEADS[task].opener._model_mapping
+    if type(config) not in known or getattr(config, "num_decoder_layers", None) is not None:
+        kind = "a translator" if getattr(config, "is_encoder_decoder", False) else "no encoder with such a head"
+        raise TeacherError(
+            f"teacher {model} is {kind} ({config.model_type}), and the task is {task.replace('-', ' ')}. Give "
+            f"{HEADS[task].kind}, or an encoder such as BERT with --finetune-teacher; to distil a translator: "
+            "tinybert distill translation."
+        )
+    return config
+
+
+def open_student_config(model: str, **fields: Any) -> TinyBertConfig:
+    """The configuration of a student that exists.
+
+    Raises:
+        RecipeError: there is none, or it is no TinyBERT.
+    """
+    if (Path(model) / "config.json").exists():
+        what = f"student.model {model}: config.json cannot be used"
+    else:
+        what = f"student.model {model}: it is not the name of a preset, and no TinyBERT can be opened there"
+    config = open_config(model, RecipeError, what, **fields)
+    check_folder_files(model, RecipeError)
+    if not isinstance(config, TinyBertConfig):
+        raise RecipeError(f"student.model {model}: that is a {config.model_type} model, not a TinyBERT")
+    return config
+
+
+def preset_config(recipe: Recipe, from_teacher: Mapping[str, Any], **fixed: Any) -> TinyBertConfig:
+    """The configuration of a student that is made from a preset.
+
+    Args:
+        recipe: its student has a preset.
+        from_teacher: fields that the teacher decides where the recipe does not.
+        **fixed: fields that win.
+
+    Raises:
+        RecipeError: an override that cannot be.
+    """
+    student = recipe.student
+    assert student.preset is not None
+    try:
+        return TinyBertConfig.from_preset(student.preset, **{**from_teacher, **student.overrides, **fixed})
+    except (TypeError, ValueError, StrictDataclassError) as error:
+        raise RecipeError(f"student.overrides: {first_line(error)}") from error
+
+
+def check_students_tokens(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, student: TinyBertConfig) -> None:
+    """Refuse a student that embeds fewer tokens than it is given.
+
+    Args:
+        recipe: of the run.
+        tokenizer: that the student reads with.
+        student: its configuration.
+
+    Raises:
+        RecipeError: with the tokens.
+    """
+    advice = "Leave vocab_size out of student.overrides, so that it is taken from the teacher."
+    if recipe.student.model is not None:
+        advice = "Take a student that was made with this vocabulary, or one from a preset."
+    check_tokens(tokenizer, student, "The student", RecipeError, advice)
+
+
+def check_lengths(data: DataSettings, **models: Any) -> None:
+    """Refuse rows that are longer than a model's positions.
+
+    Args:
+        data: say how many tokens are kept.
+        **models: or their configurations, by name.
+
+    Raises:
+        RecipeError: naming the model, and the length that works.
+    """
+    check_length("data.max_length", data.max_length, RecipeError, option="--max-length", **models)
+    target = data.max_length if data.max_target_length is None else data.max_target_length
+    check_length("data.max_target_length", target, RecipeError, target=True, **models)
+
+
+def check_start(plan: Plan) -> None:
+    """Refuse a start that cannot be taken from the teacher.
+
+    Raises:
+        TinyBertError: the student is wider, or a map does not fit.
+    """
+    if not plan.starts_from_teacher:
+        return
+    student, teacher = plan.student_config, plan.teacher_config
+    if student.hidden_size > teacher.hidden_size:
+        raise RecipeError(
+            f"student.init: the student is {student.hidden_size} wide and the teacher only {teacher.hidden_size}, so "
+            "the student cannot start from it. Take a narrower student, or student.init: random (--init random)."
+        )
+    try:
+        _ = plan.start_map
+    except TinyBertError as error:
+        raise in_phase(0, plan.recipe.phases[0].name, error) from error
+
+
+def in_phase(index: int, name: str, error: TinyBertError) -> TinyBertError:
+    """The same error with the place of the phase in front."""
+    return type(error)(f"phases.{index} ({name}): {error}")
+
+
+def bytes_needed(recipe: Recipe, student_weights: int, teacher_weights: int) -> int:
+    """A low estimate, to refuse only what must fail: the start, a checkpoint with its optimizer, the result."""
+    copies = 6 if recipe.baseline is None else 8
+    total = copies * student_weights
+    if recipe.teacher.finetune is not None:
+        total += 4 * teacher_weights
+    return total * _BYTES_PER_WEIGHT
+
+
+def first_line(error: Exception) -> str:
+    """The reason of another library's error."""
+    # Errors of @strict configurations tell their reason in the last line, others in the first.
+    lines = [line.strip() for line in str(error).splitlines() if line.strip()] or [type(error).__name__]
+    return re.sub(r"^\w+Error: ", "", lines[-1]) if "alidation" in lines[0] else lines[0]
+
+
+# The plan of any recipe.
+
 # Said about a run, not part of what it computes.
 _NOT_COMPARED = ("name", "description", "output_dir", "card")
 
@@ -630,26 +672,25 @@ def named_models(recipe: Recipe) -> dict[str, str | None]:
     return named if recipe.augmentation is None else {**named, "augmentation.model": recipe.augmentation.model}
 
 
-def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
+def make_plan(recipe: Recipe) -> Plan:
     """Check a recipe against the world: data, teacher, student, layer maps, output folder, disk. Writes nothing.
 
     Raises:
         TinyBertError: anything that would stop the run later.
     """
-    known = (*TASKS, GENERAL)
-    if recipe.task not in known:
-        raise RecipeError(unknown_name("task", recipe.task, known))
+    if recipe.task not in TASKS:
+        raise RecipeError(unknown_name("task", recipe.task, TASKS))
+    spec = TASKS[recipe.task]
     check_training_arguments(recipe.training_arguments)
     check_schedulers(recipe)
     if recipe.teacher.model is None and recipe.teacher.config is None:
         raise RecipeError(
-            "teacher.model: no teacher is given; name a folder or a Hub id (--teacher), for example "
-            f"{_EXAMPLES.get(recipe.task, _A_CLASSIFIER)}"
+            "teacher.model: no teacher is given; name a folder or a Hub id (--teacher), for example " + spec.teacher
         )
+    steps: type[Steps] = found(spec.steps)
     recipe = with_learning_rates(recipe)
     settings = {name: value for name, value in recipe.as_dict().items() if name not in _NOT_COMPARED}
-    if recipe.is_general:
-        settings |= corpus_content(recipe)
+    settings |= steps.content(recipe)
     unlabelled = recipe.pseudo_labels.unlabelled_file if recipe.pseudo_labels is not None else None
     vectors = recipe.augmentation.glove_file if recipe.augmentation is not None else None
     further = (
@@ -660,14 +701,10 @@ def make_plan(recipe: Recipe) -> EncoderPlan | TranslationPlan | GeneralPlan:
     folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further, models=named_models(recipe))
     folder.check()
     check_corpus(recipe)
-    if recipe.is_general:
-        general = plan_general(recipe, folder)
-        check_phase_arguments(general, None)
-        return general
-    plan = plan_translation(recipe, folder) if recipe.is_translation else plan_encoder(recipe, folder)
-    check_metrics(recipe, plan.data.problem_type)
-    check_phase_arguments(plan, None if recipe.is_translation else plan.data)
+    plan = steps.make_plan(recipe, folder)
+    check_metrics(plan)
+    check_phase_arguments(plan)
     return plan
 
 
-__all__ = ["EncoderPlan", "GeneralPlan", "Plan", "TranslationPlan", "check_training_arguments", "make_plan"]
+__all__ = ["Plan", "PlannedTeacher", "check_training_arguments", "make_plan"]

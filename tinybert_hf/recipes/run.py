@@ -1,296 +1,41 @@
-"""Carries out a recipe, or trains a model on labels without a teacher."""
+"""Carries out a recipe in stages. Every finished stage is kept: a stopped run goes on after the last of them."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+import time
+from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import asdict
+from functools import cached_property
+from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf import checkpoints
-from tinybert_hf.checkpoints.card_parts import CardSettings
+from tinybert_hf.checkpoints import open_model, with_fitting_settings
+from tinybert_hf.checkpoints.card_parts import CardSettings, fetch_card, values_of_card
+from tinybert_hf.checkpoints.integrity import place_folder, write_json
 from tinybert_hf.checkpoints.model_card import write_card
-from tinybert_hf.data import TASKS, DataSettings, TaskData, tokenizing_notes
-from tinybert_hf.data.settings import REGRESSION, SINGLE_LABEL
 from tinybert_hf.data.shards import is_first_process
 from tinybert_hf.data.tasks import shared_rows_notes
-from tinybert_hf.data.token_classification import marks_entities
-from tinybert_hf.distillation.teachers import trained_problem_type
-from tinybert_hf.errors import DataError, TeacherError
-from tinybert_hf.evaluation import (
-    check_can_count,
-    evaluate_translation,
-    holds_translator,
-    open_translator,
-    predicted_logits,
-    task_metrics,
-)
-from tinybert_hf.messages import counted, counted_epochs
-from tinybert_hf.recipes.folder import RunFolder
-from tinybert_hf.recipes.models import made_translator, new_translator, open_further_teachers, open_pretrained
-from tinybert_hf.recipes.plan import EncoderPlan, GeneralPlan, TranslationPlan, make_plan
-from tinybert_hf.recipes.plan_base import check_lengths, check_training_arguments
-from tinybert_hf.recipes.report import SCREEN, GeneralReport, RunReport, TranslationReport, show_warning, versions
-from tinybert_hf.recipes.run_tasks import EncoderRun, GeneralRun, TranslationRun
+from tinybert_hf.data.tokenizers import language_of
+from tinybert_hf.distillation.architecture import decoder_shape, encoder_parts, encoder_shape, is_translator
+from tinybert_hf.distillation.teachers import AnyTeacher, each_teacher, multiplies_in_bfloat16
+from tinybert_hf.evaluation import measure_layer_distances
+from tinybert_hf.messages import counted, counted_epochs, counted_layers
+from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.recipes.models import PRUNING, make_start, open_further_teachers, open_teacher, prune_stage
+from tinybert_hf.recipes.plan import Plan, arguments_of_phases, join, make_plan
+from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
 from tinybert_hf.recipes.schema import Recipe
-from tinybert_hf.recipes.stages import Run, student_warnings
-from tinybert_hf.tasks import GENERAL, TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION, TRANSLATION
-from tinybert_hf.training import FinetuneSettings, finetune
-from tinybert_hf.training.settings import USUAL_LEARNING_RATE
+from tinybert_hf.recipes.steps import Steps
+from tinybert_hf.tasks import found
+from tinybert_hf.training import FinetuneSettings, Phase, PhaseResult, finetune, run_phases
+from tinybert_hf.training.arguments import OF_EVALUATION
 
 if TYPE_CHECKING:
+    from datasets import Dataset
     from rich.console import Console
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
-
-
-# Train a model on the labels of a data set, without a teacher: a classifier, or a translator.
-
-SMALL_TRANSLATOR: dict[str, Any] = {
-    "d_model": 256,
-    "encoder_layers": 3,
-    "decoder_layers": 3,
-    "encoder_attention_heads": 4,
-    "decoder_attention_heads": 4,
-    "encoder_ffn_dim": 1024,
-    "decoder_ffn_dim": 1024,
-    "max_position_embeddings": 256,
-    "scale_embedding": True,
-    "dropout": 0.1,
-}
-"""Fields of the MarianConfig of a translator that is made from random weights."""
-_LABEL_SMOOTHING = 0.1
-
-
-def finetune_pretrained(
-    model: str,
-    data: DataSettings,
-    settings: FinetuneSettings,
-    output_dir: str | Path,
-    *,
-    seed: int = 42,
-    training_arguments: Mapping[str, Any] | None = None,
-    task: str = TEXT_CLASSIFICATION,
-    console: Console | None = None,
-) -> dict[str, Any]:
-    """Fine-tune an encoder with a head and leave it in `output_dir`; called again after a stop, it goes on.
-
-    Args:
-        model: folder or Hub id; its head is kept where it fits the labels, else a fresh one is drawn.
-        data: the rows.
-        settings: epochs, learning rate and the like.
-        output_dir: new, empty, or an earlier start of the same run.
-        seed: of the fresh head, the order of the rows and dropout.
-        training_arguments: further fields of TrainingArguments.
-        task: a name in `HEADS`.
-        console: where to print; None: standard output.
-
-    Returns:
-        The metrics on the validation rows.
-
-    Raises:
-        TinyBertError: data, model or folder cannot be used.
-    """
-
-    def open_model(rows: TaskData) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        check_can_count(entities=task == TOKEN_CLASSIFICATION and marks_entities(rows.label_names))
-        return open_pretrained(model, task, rows, seed)
-
-    def measure(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TaskData) -> dict[str, Any]:
-        assert rows.validation is not None
-        validation = TASKS[task].tokenize(rows.validation, tokenizer, data)
-        logits = predicted_logits(network, validation, tokenizer)
-        return task_metrics(logits, validation, rows.validation, rows.problem_type, rows.label_names)
-
-    def load() -> TaskData:
-        rows = TASKS[task].load(data)
-        return _as_classes(rows, model, data) if task == TEXT_CLASSIFICATION else rows
-
-    what = {"model": model, **({} if task == TEXT_CLASSIFICATION else {"task": task})}
-    tuning = _Tuning(task, load, what, data, settings, seed, dict(training_arguments or {}))
-    return tuning.carry_out(output_dir, open_model, measure, console)
-
-
-def finetune_translator(
-    model: str | None,
-    data: DataSettings,
-    settings: FinetuneSettings,
-    output_dir: str | Path,
-    *,
-    vocabulary_size: int = 8000,
-    target_vocabulary_size: int | None = None,
-    num_beams: int = 5,
-    seed: int = 42,
-    training_arguments: Mapping[str, Any] | None = None,
-    console: Console | None = None,
-) -> dict[str, Any]:
-    """Train a translator on sentence pairs, as `finetune_pretrained` trains a classifier.
-
-    Args:
-        model: folder or Hub id of a sequence-to-sequence model; None: a small Marian model from random weights
-            (`SMALL_TRANSLATOR`), with a tokenizer that is trained on the pairs.
-        data: the pairs.
-        settings: epochs, learning rate and the like.
-        output_dir: new, empty, or an earlier start of the same run.
-        vocabulary_size: of a new model's source, or of both sides where they share a vocabulary.
-        target_vocabulary_size: of a new model's target; None: both sides share a vocabulary.
-        num_beams: width of the search when it is measured.
-        seed: of new weights, the order of the rows and dropout.
-        training_arguments: further fields of TrainingArguments; label_smoothing_factor is 0.1 unless they say another.
-        console: where to print; None: standard output.
-
-    Returns:
-        BLEU and chrF on the validation pairs, with their signatures.
-
-    Raises:
-        TinyBertError: data, model or folder cannot be used.
-    """
-    if model is not None and not holds_translator(model):
-        raise TeacherError(
-            f"{model} is no translator, so it cannot be trained on pairs. Give a sequence-to-sequence model, or none: "
-            "then a small one is made."
-        )
-
-    def open_model(rows: TaskData) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
-        assert rows.train is not None
-        if model is None:
-            config, tokenizer = made_translator(SMALL_TRANSLATOR, rows.train, vocabulary_size, target_vocabulary_size)
-            network = new_translator(config, seed)
-        else:
-            network, tokenizer = open_translator(model, "float32")  # half precision does not learn
-        check_lengths(data, model=network)
-        return network, tokenizer
-
-    def measure(network: PreTrainedModel, tokenizer: PreTrainedTokenizerBase, rows: TaskData) -> dict[str, Any]:
-        assert rows.validation is not None
-        sources, references = (list(rows.validation[side]) for side in ("source", "target"))
-        result = evaluate_translation(network, tokenizer, sources, references, num_beams=num_beams)
-        names = ("bleu", "chrf", "bleu_signature", "chrf_signature", "cut_off", "truncated")
-        for note in result["notes"]:
-            (console or _screen()).print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
-        return {name: result[name] for name in names}  # type: ignore[literal-required]
-
-    what: dict[str, Any] = {"model": model}
-    if model is None:
-        what |= {"made": SMALL_TRANSLATOR, "vocabularies": [vocabulary_size, target_vocabulary_size]}
-    arguments = {"label_smoothing_factor": _LABEL_SMOOTHING, **(training_arguments or {})}
-    tuning = _Tuning(TRANSLATION, lambda: TASKS[TRANSLATION].load(data), what, data, settings, seed, arguments)
-    return tuning.carry_out(output_dir, open_model, measure, console)
-
-
-def _as_classes(rows: TaskData, model: str, data: DataSettings) -> TaskData:
-    """Numbers that may be classes written as decimals are classes where the model is a classifier with as many."""
-    if rows.problem_type != REGRESSION or data.problem_type is not None:
-        return rows
-    config = checkpoints.open_config(model, TeacherError, f"The model {model!r} cannot be opened")
-    if trained_problem_type(config) != SINGLE_LABEL:
-        return rows
-    try:
-        classes = TASKS[TEXT_CLASSIFICATION].load(replace(data, problem_type=SINGLE_LABEL))
-    except DataError:
-        return rows  # fractions
-    if classes.num_labels != config.num_labels:
-        return rows
-    why = (
-        f"{model} is a classifier with {counted(classes.num_labels, 'label')}, so they are classes. If they are "
-        "numbers to predict: --problem-type regression (problem_type)."
-    )
-    return replace(classes, notes=(*classes.notes, why))
-
-
-Opened = tuple["PreTrainedModel", "PreTrainedTokenizerBase"]
-
-
-@dataclass(frozen=True)
-class _Tuning:
-    """One training: what it is about, and what makes two of them the same."""
-
-    task: str
-    load: Callable[[], TaskData]
-    what: dict[str, Any]
-    data: DataSettings
-    settings: FinetuneSettings
-    seed: int
-    arguments: dict[str, Any]
-
-    def carry_out(
-        self,
-        output_dir: str | Path,
-        open_model: Callable[[TaskData], Opened],
-        measure: Callable[[PreTrainedModel, PreTrainedTokenizerBase, TaskData], dict[str, Any]],
-        console: Console | None,
-    ) -> dict[str, Any]:
-        """Train, measure, and put the model into `output_dir`; what an earlier start has done is not done again."""
-        console = console or _screen()
-        check_training_arguments(self.arguments)
-        identity = {"finetune": asdict(self.settings), "data": asdict(self.data), "seed": self.seed}
-        settings = {**identity, **self.what, **self.arguments}
-        folder = RunFolder(output_dir, settings, self.data, models={"model": self.what["model"]})
-        folder.check()
-        rows = self.load()
-        if folder.is_finished:
-            console.print(
-                f"{folder.path} holds this run already, complete; delete the folder to run it again.", markup=False
-            )
-            metrics = dict(folder.read_report()["metrics"])
-            _warn(console, rows, metrics)
-            return metrics
-        if folder.is_started:
-            console.print(f"Going on with the run in {folder.path}.", markup=False)
-        with folder.held():
-            return self._train(folder, rows, open_model, measure, console)
-
-    def _train(
-        self,
-        folder: RunFolder,
-        rows: TaskData,
-        open_model: Callable[[TaskData], Opened],
-        measure: Callable[[PreTrainedModel, PreTrainedTokenizerBase, TaskData], dict[str, Any]],
-        console: Console,
-    ) -> dict[str, Any]:
-        task = TASKS[self.task]
-        network, tokenizer = open_model(rows)
-        assert rows.train is not None
-        tuning = self.settings.with_epochs(len(rows.train), has_decoder=self.task == TRANSLATION)
-        folder.claim()
-        train = task.tokenize(rows.train, tokenizer, self.data)
-        notes = [*rows.notes, *shared_rows_notes(rows), *tokenizing_notes(train)]
-        for note in notes:
-            console.print(f"Note: {note}", highlight=False, markup=False, soft_wrap=True)
-        if not (folder.work / "model").exists():
-            said = counted_epochs(tuning.known_epochs, tuning.learning_rate or USUAL_LEARNING_RATE)
-            console.print(f"Training on {counted(len(rows.train), 'row')}: {said}.", highlight=False)
-            finetune(
-                network,
-                tuning,
-                output_dir=folder.work / "model",
-                train_dataset=train,
-                processing_class=tokenizer,
-                seed=self.seed,
-                training_arguments={**SCREEN, **self.arguments},
-                announce=lambda step: console.print(f"It goes on from step {step}.", highlight=False),
-            )
-        else:
-            network = checkpoints.open_model(folder.work / "model", type(network))
-        metrics = measure(network, tokenizer, rows)
-        _warn(console, rows, metrics)
-        folder.place("model")
-        recipe = {"data": asdict(self.data), "finetune": asdict(tuning), "seed": self.seed}
-        folder.finish({"metrics": metrics, "versions": versions(), "recipe": recipe})
-        return metrics
-
-
-def _screen() -> Console:
-    from rich.console import Console
-
-    return Console()
-
-
-def _warn(console: Console, rows: TaskData, metrics: Mapping[str, Any]) -> None:
-    for warning in student_warnings(rows, metrics, "The model"):
-        show_warning(console, warning)
-
-
-# Carry out a recipe: data, teacher, student, phases, baseline, costs, report.
 
 
 def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
@@ -318,11 +63,9 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
         )
         if is_first_process() and recipe.card != CardSettings():
             write_card(folder.path, settings=recipe.card)
-        kinds: dict[str, type[RunReport]] = {TRANSLATION: TranslationReport, GENERAL: GeneralReport}
-        kind = kinds.get(recipe.task, RunReport)
-        report = kind.read(folder.read_report(), str(folder.path))
+        report = RunReport.read(folder.read_report(), str(folder.path))
     else:
-        run = _run_of(plan, console)
+        run = Run(plan, console)
         with folder.held():
             if folder.is_started:
                 console.print(f"Going on with the run in {folder.path}.", markup=False)
@@ -331,7 +74,7 @@ def run_recipe(recipe: Recipe, console: Console | None = None) -> RunReport:
     return report
 
 
-def check_teachers(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> None:
+def check_teachers(plan: Plan) -> None:
     """Open the teachers once, as the run will; those that would have to be fetched are left out.
 
     Raises:
@@ -341,14 +84,400 @@ def check_teachers(plan: EncoderPlan | TranslationPlan | GeneralPlan) -> None:
 
     recipe = plan.recipe
     if recipe.teacher.model is not None and Path(recipe.teacher.model).is_dir():
-        _run_of(plan, Console(quiet=True)).open_teacher()
+        run = Run(plan, Console(quiet=True))
+        run.teacher, run.tokenizer = open_teacher(plan, run.steps)
     if all(Path(one.model).is_dir() for one in recipe.further_teachers):
         open_further_teachers(recipe)
 
 
-def _run_of(plan: EncoderPlan | TranslationPlan | GeneralPlan, console: Console) -> Run[Any]:
-    if isinstance(plan, GeneralPlan):
-        return GeneralRun(plan, console)
-    if isinstance(plan, TranslationPlan):
-        return TranslationRun(plan, console)
-    return EncoderRun(plan, console)
+_READ_ROWS = 500  # enough to tell their language
+_ROWS = "rows"  # the stage after which the rows of the phases are there
+_MEASURED = "teacher metrics"
+
+
+class Run:
+    """One run: its stages, in the same order for all tasks. Stages that are finished are read back.
+
+    Attributes:
+        plan: of the run.
+        recipe: likewise.
+        steps: what the task does in its way.
+        teacher: the first, on its device.
+        tokenizer: of the first teacher.
+        metric: name of the metric that decides.
+        said: the notes and warnings that are on the screen already.
+    """
+
+    teacher: PreTrainedModel
+    tokenizer: PreTrainedTokenizerBase
+
+    def __init__(self, plan: Plan, console: Console) -> None:
+        self.plan, self.recipe, self.folder, self.console = plan, plan.recipe, plan.folder, console
+        self.said: set[str] = set()
+        self.device = _device(plan.recipe)
+        self.training_arguments: dict[str, Any] = {**SCREEN, **plan.recipe.training_arguments}
+        steps: type[Steps] = found(plan.spec.steps)
+        self.steps = steps(self)
+        self.metric = self.steps.main_metric()
+
+    # Models.
+
+    @cached_property
+    def teachers(self) -> list[PreTrainedModel]:
+        """All of them, on their device."""
+        further: list[Any] = open_further_teachers(self.recipe)
+        return [self.teacher, *(model.to(self.device) for model in further)]
+
+    @property
+    def tokenizers(self) -> list[PreTrainedTokenizerBase]:
+        """Of all teachers."""
+        return [self.tokenizer, *(one.tokenizer for one in self.plan.teachers[1:])]
+
+    @property
+    def student_tokenizer(self) -> PreTrainedTokenizerBase:
+        """The first teacher's, but for a student that brings another one."""
+        return self.plan.student_tokenizer if self.plan.other_tokens else self.tokenizer
+
+    def guide(self) -> AnyTeacher:
+        """What the losses of the phases look at; where none does, a stand-in of the student's own shape."""
+        if not self.plan.needs_teacher and self.recipe.is_translation:
+            return self.open_student(self.folder.work / "start")
+        return join(self.recipe, self.teachers, self.plan.teachers)
+
+    def open_student(self, folder: Path) -> PreTrainedModel:
+        """A student that this run has saved, on its device."""
+        student: PreTrainedModel = open_model(folder, self.plan.student_class)
+        return student.to(self.device)  # type: ignore[arg-type]
+
+    # Stages.
+
+    def carry_out(self) -> RunReport:
+        """Do what is not done yet, and write run.json."""
+        self.say_notes(self.plan.notes)
+        self._open_teacher()
+        self.folder.claim()  # from here on something is written
+        if self.recipe.teacher.finetune is not None:
+            self._finetune_teacher(self.recipe.teacher.finetune)
+        self._measure_teacher()
+        self._prepare_rows()
+        self._start()
+        self._distil()
+        if self.recipe.baseline is not None:
+            self._train_baseline(self.recipe.baseline)
+        if not is_first_process():
+            self.folder.wait_for(lambda: False)
+            return RunReport.read(self.folder.read_report(), str(self.folder.path))
+        report = self._report()
+        data = {
+            "label_names": self.plan.data.label_names,
+            "problem_type": self.plan.data.problem_type,
+            "languages": {side: language_of(islice(texts, _READ_ROWS)) for side, texts in self.steps.sides().items()},
+        }
+        content = {**asdict(report), "data": data, "versions": versions(), "recipe": self.recipe.as_dict()}
+        self.folder.finish({**content, "model_cards": self._model_cards()})
+        write_card(self.folder.path)
+        return report
+
+    def _model_cards(self) -> dict[str, Any]:
+        """License and language of the models that the student comes from, as their own cards name them."""
+        first, student = self.recipe.teacher.model, self.recipe.student.model
+        models = [first, *(one.model for one in self.recipe.further_teachers), student]
+        named = list(dict.fromkeys(model for model in models if model))
+        for model in named:
+            fetch_card(model)
+        return {model: values_of_card(model) for model in named}
+
+    def _open_teacher(self) -> None:
+        """Take once what the losses will need of every teacher, so that it fails here or never."""
+        if not self._reopen_teacher():
+            self.teacher, self.tokenizer = open_teacher(self.plan, self.steps)
+            self.teacher.to(self.device)  # type: ignore[arg-type]
+        self.steps.check()
+        self.teacher.eval()
+        if self.plan.starts_from_teacher:
+            encoder_parts(self.teacher)
+        for index, (model, tokenizer) in enumerate(zip(self.teachers, self.tokenizers, strict=True)):
+            batch = self.steps.probe(model, tokenizer)
+            for objective in self.plan.objectives:
+                objective.each[index].capture_teacher(model, batch)
+
+    def _reopen_teacher(self) -> bool:
+        """Open the teacher that was fine-tuned in this run, where it is there."""
+        place = self.folder.path / TEACHER
+        if not place.exists():
+            return False
+        self.teacher, self.tokenizer = self.steps.open_teacher(str(place), self.recipe.teacher.dtype)
+        self.teacher.to(self.device)  # type: ignore[arg-type]
+        self.__dict__.pop("teachers", None)
+        return True
+
+    def _finetune_teacher(self, settings: FinetuneSettings) -> None:
+        if (self.folder.path / TEACHER).exists():
+            return
+        epochs, rows = counted_epochs(settings.known_epochs, settings.learning_rate), self.steps.labelled_rows
+        assert rows is not None, "the recipe would have been refused"
+        with self.stage(TEACHER, f"Fine-tuning the teacher ({size_of(self.teacher)}): {epochs}"):
+            self._finetune(TEACHER, self.teacher, settings, rows, self.tokenizer)
+        self._reopen_teacher()
+
+    def _measure_teacher(self) -> None:
+        if self.folder.result_of(_MEASURED) is None:
+            self.folder.finish_stage(_MEASURED, self.steps.measure_teacher())
+        metrics = self.folder.result_of(_MEASURED)
+        words = self.steps.in_words(metrics) if metrics else ""
+        self.say(f"Teacher ({size_of(self.teacher)})" + (f": {words}" if words else ""))
+        self.warn(self._teacher_warnings())
+
+    def _teacher_warnings(self) -> list[str]:
+        metrics = self.folder.result_of(_MEASURED)
+        return self.steps.teacher_warnings(metrics) if metrics else []
+
+    def _prepare_rows(self) -> None:
+        """Of several processes the first makes the rows, and the others read them."""
+        self.folder.wait_for_stage(_ROWS)
+        self.steps.prepare_rows()
+        if is_first_process():
+            self.folder.finish_stage(_ROWS, "ready")
+
+    def _start(self) -> None:
+        """Keep the weights before the first step: the distilled student and the baseline both begin there."""
+        self.folder.wait_for_stage("start")
+        if self.folder.result_of("start") is not None:
+            return
+        with self.stage("start", "Making the student"):
+            student = make_start(self.plan, self.teacher, self.steps)
+            student.save_pretrained(self.folder.work / "start")
+        self.folder.finish_stage("start", {"parameters": student.num_parameters()})
+
+    def _distil(self) -> None:
+        if self.folder.result_of(STUDENT) is None:
+            student = self.open_student(self.folder.work / "start")
+            self._compare_layers(BEFORE, student)
+            with self.stage(STUDENT, f"Distilling into {size_of(student)}"):
+                results = self._run_phases(student)
+                for index, one in enumerate(results):
+                    if one.best_step is not None:
+                        early = f"it stopped early, {one.planned_steps} were planned; " if one.stopped_early else ""
+                        kept = f"the weights of step {one.best_step} are kept"
+                        self.say(f"phase {index}: {counted(one.steps, 'step')}, {early}{kept}")
+            if is_first_process():
+                self._save_student(student)
+            self._compare_layers(AFTER, student)
+            metrics = self.steps.measure(STUDENT, student)
+            self.folder.finish_stage(STUDENT, {"metrics": metrics, "phases": [asdict(one) for one in results]})
+        if self.recipe.prune_vocabulary is None:
+            self.folder.place(STUDENT)
+        self.say(f"Student: {self.steps.in_words(self.folder.result_of(STUDENT)['metrics'])}")
+        if self.recipe.prune_vocabulary is not None:
+            prune_stage(self, self.recipe.prune_vocabulary)
+
+    def _save_student(self, student: PreTrainedModel) -> None:
+        student.save_pretrained(self.folder.work / STUDENT)
+        with_fitting_settings(self.student_tokenizer, student).save_pretrained(self.folder.work / STUDENT)
+        self.steps.save_beside(self.folder.work / STUDENT)
+        write_manifest(self.folder.work / STUDENT)
+
+    def _run_phases(self, student: PreTrainedModel) -> list[PhaseResult]:
+        """Train the student; of several processes every one has to call this."""
+        guide, arguments = self.guide(), arguments_of_phases(self.recipe, self.training_arguments)
+        if any([self.recipe.teacher.dtype, *(one.dtype for one in self.recipe.further_teachers)]):
+            # A number format that the recipe names for a teacher is meant: its products are not computed in another.
+            arguments["teacher_bf16"] = False
+        if any(multiplies_in_bfloat16(one, arguments.get("teacher_bf16")) for one in each_teacher(guide)):
+            self.say(
+                "The teacher multiplies in bfloat16, which this CPU does faster; "
+                "--set teacher.dtype=float32 turns that off"
+            )
+        return run_phases(
+            student,
+            guide,
+            self.recipe.phases,
+            output_dir=self.folder.path,
+            train_dataset=self.steps.distillation_rows,
+            eval_dataset=self.steps.phase_validation_rows,
+            processing_class=self.student_tokenizer,
+            seed=self.recipe.seed,
+            training_arguments=arguments,
+            projections=self.steps.starting_projections(student),
+            announce=self._announce,
+            **self.steps.phase_options,
+        )
+
+    def _announce(self, index: int, phase: Phase, step: int) -> None:
+        if len(self.recipe.phases) > 1:
+            losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
+            named = ", ".join(loss.removesuffix("_loss").replace("_", " ") for loss in losses)
+            self.say(
+                f"phase {index} ({phase.name}): {named}; {counted_epochs(phase.known_epochs, phase.learning_rate)}"
+            )
+        if step:
+            self._goes_on(step)
+
+    def _goes_on(self, step: int) -> None:
+        self.say(f"It goes on from step {step}.")
+
+    def _compare_layers(self, when: str, student: PreTrainedModel) -> None:
+        """Keep how far the layers are from the teacher's, for the report."""
+        if self.folder.result_of(when) is None:
+            rows, other = self.steps.validation_rows, self.plan.other_tokens
+            distances = distances_to_teacher(student, self.teacher, rows, self.student_tokenizer, other_tokens=other)
+            self.folder.finish_stage(when, distances)
+        if when == AFTER:
+            write_distances(self.folder.path, *(self.folder.result_of(one) for one in (BEFORE, AFTER)))
+
+    def _train_baseline(self, settings: FinetuneSettings) -> None:
+        if self.folder.result_of(BASELINE) is None:
+            student, rows = self.open_student(self.folder.work / "start"), self.steps.baseline_rows
+            assert rows is not None, "the recipe would have been refused"
+            epochs = counted_epochs(settings.known_epochs, settings.learning_rate)
+            with self.stage(BASELINE, f"Training the same student without the teacher, to compare: {epochs}"):
+                self._finetune(BASELINE, student, settings, rows, self.student_tokenizer)
+            self.folder.finish_stage(BASELINE, self.steps.measure(BASELINE, student.to(self.device)))  # type: ignore[arg-type]
+        self.say(f"Student trained alone: {self.steps.in_words(self.folder.result_of(BASELINE))}")
+
+    def _finetune(
+        self,
+        name: str,
+        model: PreTrainedModel,
+        settings: FinetuneSettings,
+        rows: Dataset,
+        tokenizer: PreTrainedTokenizerBase,
+    ) -> None:
+        """Train on the labels; the folder `name` appears when it is whole."""
+        if (self.folder.path / name).exists():
+            return
+        finetune(
+            model,
+            settings,
+            output_dir=self.folder.work / name,
+            train_dataset=rows,
+            processing_class=tokenizer,
+            seed=self.recipe.seed,
+            training_arguments=self.finetuning_arguments,
+            announce=self._goes_on,
+        )
+        if is_first_process():
+            place_folder(self.folder.work / name, self.folder.path / name)
+        self.folder.wait_for((self.folder.path / name / "config.json").is_file)
+
+    @property
+    def finetuning_arguments(self) -> dict[str, Any]:
+        """TrainingArguments for a training on labels, which is measured at its end and not on the way."""
+        given = {name: value for name, value in self.training_arguments.items() if name not in OF_EVALUATION}
+        if given.get("save_strategy") == "best":
+            del given["save_strategy"]
+        return given
+
+    def _report(self) -> RunReport:
+        """All metrics and costs, once every stage is finished."""
+        stages = {name: self.folder.result_of(name) for name in (STUDENT, BASELINE, PRUNING)}
+        pruning, student = stages[PRUNING], stages[STUDENT]["metrics"]
+        metrics = {
+            TEACHER: self.folder.result_of(_MEASURED),
+            STUDENT: student if pruning is None else pruning["metrics"],
+        }
+        if stages[BASELINE] is not None:
+            metrics[BASELINE] = stages[BASELINE]
+        costs = self.steps.costs(self.open_student(self.folder.path))
+        odd = [*self._teacher_warnings(), *self.steps.student_warnings(metrics[STUDENT])]
+        return RunReport(
+            folder=str(self.folder.path),
+            task=self.recipe.task,
+            main_metric=self.metric,
+            further_metrics=list(self.recipe.further_metrics),
+            metrics=metrics,
+            costs=costs,
+            phases=stages[STUDENT]["phases"],
+            pruning=None if pruning is None else {**pruning, "metrics_before": student},
+            seconds=self.folder.result_of("seconds") or {},
+            device=self.device,
+            warnings=[*shared_rows_notes(self.plan.data), *odd],
+            trivial=self.steps.trivial(metrics),
+            notes=list(self.plan.notes),
+            **self.steps.reported(),
+        )
+
+    # The screen.
+
+    @contextmanager
+    def stage(self, name: str, title: str) -> Iterator[None]:
+        """Say what begins, and keep how long it took."""
+        self.console.print(f"[bold]{title}[/bold]", highlight=False)
+        started = time.perf_counter()
+        yield
+        seconds = {**(self.folder.result_of("seconds") or {}), name: round(time.perf_counter() - started, 1)}
+        self.folder.finish_stage("seconds", seconds)
+
+    def say_notes(self, notes: Iterable[str]) -> None:
+        """Print what a user should know, a line each, unless it stands there already: rows may be read twice."""
+        for note in notes:
+            if note not in self.said:
+                self.said.add(note)
+                self.say(f"Note: {note}")
+
+    def warn(self, warnings: Iterable[str]) -> None:
+        """Print what must not be overlooked, once, as soon as it is known."""
+        for warning in warnings:
+            if warning not in self.said:
+                self.said.add(warning)
+                show_warning(self.console, warning)
+
+    def say(self, *lines: str) -> None:
+        """Print lines as they are."""
+        for line in lines:
+            self.console.print(line, highlight=False, markup=False, soft_wrap=True)
+
+
+def size_of(model: PreTrainedModel) -> str:
+    """Depth, width and parameters of a model, in words."""
+    encoder = encoder_shape(model.config)
+    layers = counted_layers(encoder.layers, decoder_shape(model.config).layers if is_translator(model) else None)
+    return f"{layers} of width {encoder.width}, {model.num_parameters() / 1e6:.1f} M"
+
+
+def _device(recipe: Recipe) -> str:
+    """Where the Trainer of transformers will train."""
+    import torch
+
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return "cpu" if recipe.training_arguments.get("use_cpu") or accelerator is None else accelerator.type
+
+
+# How far the student's layers are from the teacher's, before and after: kept in the run's folder for its report.
+
+DISTANCES_FILE = "layer_distances.json"
+BEFORE, AFTER = "layer distances before", "layer distances after"
+_OTHER_TOKENS = (
+    "the teacher reads a text as other tokens than the student, so their layers cannot be compared by token"
+)
+
+
+def distances_to_teacher(
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    rows: Dataset,
+    tokenizer: PreTrainedTokenizerBase,
+    *,
+    other_tokens: bool,
+) -> dict[str, Any]:
+    """See `measure_layer_distances`; where that cannot be, the reason under the name `missing`.
+
+    Args:
+        student: on its device.
+        teacher: the first, where there are several.
+        rows: tokenised validation rows.
+        tokenizer: of the student.
+        other_tokens: the teacher reads other tokens.
+    """
+    if other_tokens:
+        return {"missing": _OTHER_TOKENS}
+    try:
+        return measure_layer_distances(student, teacher, rows, tokenizer)
+    except Exception as error:  # a picture of the report is not worth a run
+        return {"missing": f"{type(error).__name__}: {error}"}
+
+
+def write_distances(folder: Path, before: dict[str, Any], after: dict[str, Any]) -> None:
+    """Into the run's folder; of several processes the first one writes."""
+    if is_first_process():
+        write_json(folder / DISTANCES_FILE, {"before": before, "after": after})
