@@ -75,7 +75,7 @@ FAULTS = (
     Fault("the first teacher's states for every teacher", ENTRIES[1], "weight * towards(index)", "weight * towards(0)", "tests/distillation/test_joint_objective.py tests/training/test_several_teachers.py"),
     Fault("a row without tokens counts in the span loss", "distillation/losses/prediction.py", "each = each.masked_fill(~mask.bool().any(-1, keepdim=True), 0.0)", "pass", "tests/distillation/test_spans.py"),
     Fault("infinity is a number that a setting can have", "errors.py", "0 < number < below", "0 < number", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
-    Fault("a student that computes more is called faster", "recipes/plan_base.py", "self.parameters < other.parameters and not slower", "self.parameters < other.parameters", "tests/recipes/test_plan.py"),
+    Fault("a student that computes more is called faster", "recipes/plan.py", "self.parameters < other.parameters and not slower", "self.parameters < other.parameters", "tests/recipes/test_plan.py"),
     Fault("twelve heads whatever the width", "model/configuration_tinybert.py", "self.num_attention_heads = _heads_for(self.hidden_size)", "self.num_attention_heads = _USUAL_HEADS", "tests/model/test_configuration.py"),
     # Losses of one's own
     Fault("the mean of a batch as that of the whole", OWN, "return total.float() * (own / at_least_some(whole))", "return total.float()", TESTS_OF_OWN),
@@ -106,7 +106,7 @@ FAULTS = (
     Fault("layers without a gradient are accepted", CAPTURE, "if torch.is_grad_enabled() and not query.requires_grad", "if False and not query.requires_grad", TESTS_OF_CAPTURE),
     Fault("the teacher with dropout", OBJECTIVE, "with evaluation_mode(teacher), torch.no_grad(), ", "with torch.no_grad(), ", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
     Fault("the teacher with gradients", OBJECTIVE, "with evaluation_mode(teacher), torch.no_grad(), ", "with evaluation_mode(teacher), ", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
-    Fault("a teacher in bfloat16 though its format is named", "recipes/stages.py", 'return {"teacher_bf16": False} if any(named) else {}', "return {}", "tests/recipes/test_run.py"),
+    Fault("a teacher in bfloat16 though its format is named", "recipes/run.py", 'arguments["teacher_bf16"] = False', "pass", "tests/recipes/test_run.py"),
     Fault("the key of a cache without the teacher's products", "training/teacher_cache.py", 'precision = "bf16"', "pass", "tests/training/test_teacher_cache.py"),
     Fault("modules stay in eval mode", OBJECTIVE, "module.training = True", "pass", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
     # Trainer
@@ -142,8 +142,8 @@ FAULTS = (
     Fault("answers of several processes are summed", ANSWERS, '"sum").cpu() / count[:, None]', '"sum").cpu()', TESTS_OF_PROCESSES),
     Fault("the epochs of a wide student follow its rows", "training/settings.py", "rows if width <= NARROW else None", "rows", "tests/training/test_phases.py"),
     Fault("a fine-tuning of few rows is short", "training/settings.py", "math.ceil(self.rows / rows)", "self.least", "tests/training/test_phases.py"),
-    Fault("the epochs of a phase do not count copies", "recipes/plan_base.py", "None if rows is None else rows + further", "rows", "tests/recipes/test_plan.py"),
-    Fault("the student alone learns as long as the last phase", "recipes/plan_base.py", "epochs=sum(each)", "epochs=max(each)", "tests/recipes/test_plan.py"),
+    Fault("the epochs of a phase do not count copies", "recipes/plan.py", "None if rows is None else rows + further", "rows", "tests/recipes/test_plan.py"),
+    Fault("the student alone learns as long as the last phase", "recipes/plan.py", "epochs=sum(each)", "epochs=max(each)", "tests/recipes/test_plan.py"),
     Fault("a narrow student learns at the rates of a wide one", "training/settings.py", "return narrow if width <= NARROW else wide", "return wide", "tests/training/test_phases.py"),
     Fault("hashes of a checkpoint are not compared", INTEGRITY, 'None if sha256_of(path) == noted["sha256"] else', "None if noted else", TESTS_OF_RESUME),
     Fault("a damaged checkpoint is gone on from", CHECKPOINTS, "        if reason is None:\n            if broken", "        if reason != '':\n            if broken", TESTS_OF_RESUME),
@@ -178,8 +178,8 @@ FAULTS = (
     Fault("every reading holds out other rows", "data/tasks.py", "random.Random(settings.split_seed)", "random.Random()", "tests/data/test_shared_rows.py"),
     Fault("a learning rate on the command line changes nothing", "cli/distill.py", 'for name in ("learning_rate",) if', "for name in () if", "tests/cli/test_commands.py"),
     # Rows without labels
-    Fault("rows without labels are not learnt from", "recipes/run_tasks.py", "parts.append(self.plan.data.unlabelled)", "pass", "tests/recipes/test_unlabelled.py"),
-    Fault("copies are not learnt from", "recipes/run_tasks.py", "parts.append(read_copies(parts[0].features, self._copies))", "pass", "tests/recipes/test_augmentation.py"),
+    Fault("rows without labels are not learnt from", "recipes/labelled.py", "parts.append(self.plan.data.unlabelled)", "pass", "tests/recipes/test_unlabelled.py"),
+    Fault("copies are not learnt from", "recipes/labelled.py", "parts.append(read_copies(parts[0].features, self._copies))", "pass", "tests/recipes/test_augmentation.py"),
     Fault("words of later windows are never replaced", "recipes/augmentation.py", "sys.maxsize if in_windows else recipe.data.max_length", "recipe.data.max_length", "tests/recipes/test_word_runs.py"),
     Fault("another file without labels goes unnoticed", "recipes/plan.py", "(recipe.data.unlabelled_file, unlabelled, vectors)", "(unlabelled, vectors)", "tests/recipes/test_unlabelled.py"),
     # Model
@@ -231,9 +231,9 @@ FAULTS = (
     Fault("lists of ids are flags of one place", "data/labels.py", "flags and (widths != {1} or bool(known))", "flags", TESTS_OF_LABELS),
     Fault("a teacher of another problem type teaches", TEACHER, "if problem_type_of(student) == problem_type_of(teacher):", "if True:", "tests/distillation/test_objective.py"),
     Fault("all labels always is no trivial answer", TEACHER, "best = max(best, 2 * right", "best = max(0.0, 2 * right", "tests/evaluation/test_useless_figures.py"),
-    Fault("the teacher does not say what the labels are", "recipes/plan.py", "task.load(replace(recipe.data, problem_type=problem))", "task.load(recipe.data)", "tests/recipes/test_plan.py"),
+    Fault("the teacher does not say what the labels are", "recipes/labelled.py", "task.load(replace(recipe.data, problem_type=problem))", "task.load(recipe.data)", "tests/recipes/test_plan.py"),
     Fault("classes that nobody has count in macro F1", "evaluation/metrics.py", 'predictions, average="macro", zero_division=0)\n    classes', 'predictions, labels=range(num_labels), average="macro", zero_division=0)\n    classes', "tests/evaluation/test_metrics.py"),
-    Fault("short translations know nothing", "evaluation/metrics.py", "or chrf >= NOTHING_LIKE_IT", "or False", "tests/evaluation/test_useless_figures.py"),
+    Fault("short translations know nothing", "evaluation/translation.py", "or chrf >= NOTHING_LIKE_IT", "or False", "tests/evaluation/test_useless_figures.py"),
     Fault("a word twice shifts the vectors", "data/augmentation_candidates.py", "reason = _TWICE if word in seen else None", "reason = None", "tests/data/augmentation/test_neighbours.py"),
     # What a tokenizer gives, and the tables of a model
     Fault("RoBERTa's positions begin at the first row", LIMITS, "if padding is None else int(padding) + 1", "if padding is None else 0", TESTS_OF_LIMITS),
@@ -248,7 +248,7 @@ FAULTS = (
     Fault("one segment's student is given the teacher's two", CAPTURE, "without_unread_segments(model, batch).items()", "batch.items()", TESTS_OF_TRAINER),
     Fault("rows are not looked at before training", TRAINER, "check_rows(self.student, self.teacher, examples, self.processing_class)", "pass", TESTS_OF_TRAINER),
     Fault("the batch size changes a figure", "evaluation/evaluate.py", "padding = with_fitting_settings(processing_class, limits)", "padding = processing_class", "tests/evaluation/test_checkpoint.py"),
-    Fault("the saved tokenizer is the teacher's, whatever the student has", "recipes/stages.py", "with_fitting_settings(self.student_tokenizer, student)", "self.student_tokenizer", "tests/cli/test_input_limits.py"),
+    Fault("the saved tokenizer is the teacher's, whatever the student has", "recipes/run.py", "with_fitting_settings(self.student_tokenizer, student)", "self.student_tokenizer", "tests/cli/test_input_limits.py"),
     # Files of rows
     Fault("a line with two objects is a row", "data/raw_rows.py", 'text.count("\\n{") != feeds', "False", "tests/data/test_files.py"),
     Fault("an absent value that Arrow makes null", "data/raw_rows.py", " or any(column.null_count for column in table.columns)", "", "tests/data/test_files.py"),

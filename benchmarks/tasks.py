@@ -48,7 +48,7 @@ from transformers import BertConfig, BertModel
 from tinybert_hf import load_recipe, run_recipe
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.data.tokenizers import train_wordpiece_tokenizer
-from tinybert_hf.recipes.run import finetune_pretrained
+from tinybert_hf.recipes.finetuning import finetune_pretrained
 from tinybert_hf.training import FinetuneSettings
 
 QUIET = {"disable_tqdm": True, "logging_steps": 50, "save_strategy": "no"}

@@ -9,7 +9,7 @@ from rich.console import Console
 from tiny_run import rows, stop_at_step, write_rows
 
 from tinybert_hf.data import DataSettings
-from tinybert_hf.recipes import run
+from tinybert_hf.recipes import finetuning
 from tinybert_hf.training import FinetuneSettings
 from tinybert_hf.training.finetuning import FinetuneTrainer
 
@@ -22,7 +22,7 @@ def tune(folder: Path, model: str, epochs: float | None = 1) -> str:
         max_length=16,
     )
     settings = FinetuneSettings(epochs=epochs, batch_size=16)
-    run.finetune_pretrained(
+    finetuning.finetune_pretrained(
         model, data, settings, folder / "tuned", training_arguments={"use_cpu": True}, console=console
     )
     return console.export_text()
@@ -33,7 +33,7 @@ def test_a_stopped_run_says_that_it_goes_on(work: Path, headless: str, monkeypat
         raise KeyboardInterrupt
 
     with monkeypatch.context() as patch:
-        patch.setattr(run, "predicted_logits", stop)
+        patch.setattr(finetuning, "predicted_logits", stop)
         with pytest.raises(KeyboardInterrupt):
             tune(work, headless)
     assert "Going on with the run in" in tune(work, headless)
@@ -77,7 +77,7 @@ def test_decimals_are_classes_where_the_model_is_a_classifier_of_as_many(
     )
     data = DataSettings(train_file=file, validation_file=file, max_length=16, problem_type=chosen)
     console = Console(record=True, width=400, file=io.StringIO())
-    run.finetune_pretrained(
+    finetuning.finetune_pretrained(
         teacher,
         data,
         FinetuneSettings(epochs=1, batch_size=16),

@@ -9,9 +9,10 @@ from tiny_run import recipe_mapping
 
 from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.recipes.finetuning import finetune_pretrained
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.loader import build
-from tinybert_hf.recipes.run import finetune_pretrained, run_recipe
+from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.training import FinetuneSettings
 

@@ -186,7 +186,7 @@ def test_the_student_alone_does_not_learn_at_the_rate_of_losses_between_layers(
         ("student.overrides.hidden_siz=3", r"student\.overrides: .*did you mean 'hidden_size'"),
         ("student.overrides.hidden_size=wide", r"student\.overrides: .*hidden_size"),
         ("student.overrides.hidden_size=64", r"student\.init: the student is 64 wide and the teacher only 32"),
-        ("phases.0.projection=none", r"phases\.0\.projection: 'none' needs equal widths"),
+        ("phases.0.projection=none", r'phases\.0 \(intermediate\): projection "none" needs equal widths'),
         ("phases.0.lr_scheduler_type=linaer", r"phases\.0\.lr_scheduler_type: .*did you mean linear"),
         ("training_arguments.learning_rate=1", r"training_arguments\.learning_rate: a recipe says this"),
         ("training_arguments.bf61=true", r"training_arguments\.bf61: .*did you mean bf16"),
@@ -247,7 +247,7 @@ def test_labels_that_cannot_be_matched(work: Path, labels: tuple[str, ...], list
 def test_labels_in_another_order_are_matched_by_name(work: Path) -> None:
     turned = make_teacher(work / "turned", labels=("POSITIVE", "NEGATIVE"))
     made = plan(work, turned)
-    assert made.label_order == [1, 0]
+    assert made.objectives[1].each[0].label_order == (1, 0)
     assert made.student_config.id2label == {0: "negative", 1: "positive"}
 
 
@@ -298,7 +298,6 @@ def test_a_teacher_made_here(work: Path, teacher: str) -> None:
     config = {"hidden_size": 32, "num_hidden_layers": 2, "num_attention_heads": 4, "max_position_embeddings": 64}
     settings = {"config": config, "vocabulary_size": 100, "finetune": {"epochs": 1}}
     made = plan(work, teacher, teacher=settings)
-    assert made.teacher_tokenizer is not None
     assert made.student_config.vocab_size == made.teacher_config.vocab_size == len(made.teachers[0].tokenizer)
     with pytest.raises(TinyBertError, match=r"teacher\.config\.hidden_siz: .*did you mean hidden_size"):
         plan(work, teacher, teacher={**settings, "config": {"hidden_siz": 3}})

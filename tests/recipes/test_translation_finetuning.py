@@ -14,7 +14,7 @@ from transformers import AutoModelForSeq2SeqLM, AutoTokenizer
 from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint
-from tinybert_hf.recipes import run
+from tinybert_hf.recipes import finetuning
 from tinybert_hf.training import FinetuneSettings
 
 SETTINGS = FinetuneSettings(epochs=1, batch_size=16, learning_rate=1e-3)
@@ -30,7 +30,7 @@ def tune(folder: Path, model: str | None, rows: list[dict[str, Any]] | None = No
         target_column="de",
         max_length=20,
     )
-    metrics = run.finetune_translator(
+    metrics = finetuning.finetune_translator(
         model, data, SETTINGS, folder / "tuned", training_arguments={"use_cpu": True}, console=console, **more
     )
     return metrics, console.export_text()
@@ -38,8 +38,8 @@ def tune(folder: Path, model: str | None, rows: list[dict[str, Any]] | None = No
 
 def test_a_translator_that_exists_is_trained_on(work: Path, translator: str, monkeypatch: pytest.MonkeyPatch) -> None:
     seen: dict[str, Any] = {}
-    real = run.finetune
-    monkeypatch.setattr(run, "finetune", lambda *a, **k: (seen.update(k), real(*a, **k)))
+    real = finetuning.finetune
+    monkeypatch.setattr(finetuning, "finetune", lambda *a, **k: (seen.update(k), real(*a, **k)))
     metrics, printed = tune(work, translator, rows=[*pairs(), {"en": "the", "de": " "}])
     assert metrics["bleu"] > 50
     assert "Note: 1 of 41 pairs in" in printed
@@ -57,8 +57,8 @@ def test_a_translator_that_exists_is_trained_on(work: Path, translator: str, mon
 
 
 def test_a_small_one_is_made(work: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(run.SMALL_TRANSLATOR, "d_model", 16)
-    monkeypatch.setitem(run.SMALL_TRANSLATOR, "encoder_layers", 1)
+    monkeypatch.setitem(finetuning.SMALL_TRANSLATOR, "d_model", 16)
+    monkeypatch.setitem(finetuning.SMALL_TRANSLATOR, "encoder_layers", 1)
     metrics, _ = tune(work, None, vocabulary_size=530, target_vocabulary_size=540)
     assert set(metrics) >= {"bleu", "chrf", "bleu_signature"}
     model, tokenizer = (kind.from_pretrained(work / "tuned") for kind in (AutoModelForSeq2SeqLM, AutoTokenizer))
