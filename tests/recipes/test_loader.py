@@ -193,3 +193,11 @@ def test_a_whole_number_longer_than_python_reads_and_one_that_a_float_would_roun
     with pytest.raises(RecipeError, match="the value is not YAML"):
         apply_overrides({}, ["seed=" + "9" * 5000])
     assert convert(2**53 + 1, int, "seed") == 2**53 + 1
+
+
+@pytest.mark.parametrize("init", ["teacher", "random"])
+def test_a_student_that_exists_has_no_other_start(init: str) -> None:
+    existing = ["student.preset=null", "student.overrides={}", "student.model=mine"]
+    assert load_recipe("sst2", assignments=existing).student.model == "mine"
+    with pytest.raises(RecipeError, match=r"student\.init: it goes with a preset.*student\.init=null"):
+        load_recipe("sst2", assignments=[*existing, f"student.init={init}"])

@@ -34,8 +34,6 @@ def describe_plan(plan: Plan) -> str:
     """What a dry run prints: the resolved recipe as YAML, the two shapes, and the layer maps of each phase."""
     steps: type[Steps] = found(plan.spec.steps)
     recipe = _said(_of_the_task(json.loads(json.dumps(plan.recipe.as_dict())), plan.spec))
-    if plan.recipe.student.model is not None:
-        recipe["student"].pop("init", None)  # of a student from a preset
     lines = [yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True).rstrip(), ""]
     for name, config in (*(("teacher", one.config) for one in plan.teachers), ("student", plan.student_config)):
         encoder = encoder_shape(config)

@@ -97,6 +97,11 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
         raise RecipeError("student.overrides: these belong to a preset; the shape of `student.model` is what it is")
     if student.init is not None:
         _one_of(student.init, INITS, "student.init")
+        if student.model is not None:
+            raise RecipeError(
+                "student.init: it goes with a preset; `student.model` has weights of its own, and the student starts "
+                "from them. Leave it out (--set student.init=null)"
+            )
 
 
 def _check_further_teachers(recipe: Recipe) -> None:
