@@ -23,6 +23,7 @@ from tinybert_hf.checkpoints.model_card import card_of, eval_results_of, write_c
 from tinybert_hf.checkpoints.run_record import metric_value, read_run
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.publishing.report import summary, tiles
+from tinybert_hf.recipes.labelled import LabelledSteps
 from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.report import RunReport
 from tinybert_hf.recipes.run import run_recipe
@@ -189,7 +190,7 @@ def test_a_share_only_where_it_says_something(
     assert f"\n{said}\n" in text
     assert "%" not in text.replace(said, "")
     report = RunReport.read(json.loads((folder / "run.json").read_text()), "x")
-    share = next(cell for cell in list(report._table().columns[2].cells)[1:])
+    share = next(cell for cell in list(LabelledSteps.table(report).columns[2].cells)[1:])
     assert share == (said.split()[2] if "keeps" in said else "-")
     assert tiles(read_run(folder))[0][0] == (share if "keeps" in said else metric_value(metric, student))
 

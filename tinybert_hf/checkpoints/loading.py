@@ -582,7 +582,7 @@ class Checkpoint:
 
         if is_exported(self.path):
             exported = open_exported(self.path)
-            return exported, self._tokenizer(exported)
+            return exported, self.tokenizer_for(exported)
         options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
         headless = (
             f"{self.path} was not trained as {kind}: its weights lack what config.json describes, {{missing}}, which "
@@ -597,11 +597,12 @@ class Checkpoint:
             **options,
         )
         model.config.return_dict = True
-        return model, self._tokenizer(model)
+        return model, self.tokenizer_for(model)
 
     def open_head(self, task: str) -> tuple[Any, Any]:
         """As `open`, with the head of a task, a name in `HEADS`."""
         return self.open(HEADS[task].auto_class, HEADS[task].kind)
 
-    def _tokenizer(self, model: Any) -> Any:
+    def tokenizer_for(self, model: Any) -> Any:
+        """Its tokenizer, made to fit a model that was opened."""
         return open_tokenizer(self.path, what=f"{self.path} has no tokenizer that can be opened", config=model)

@@ -1,0 +1,108 @@
+"""Tries students in other tools, each in an environment of its own, and writes the table of docs/runs-in.md.
+
+    python compatibility/run.py WORK [--texts FILE] [--only TOOL ...]
+
+WORK keeps environments, students and rows; what is there is not made again (remove WORK/students to make them anew).
+A script in tools/ says in its head what it needs: `# pip: NAME==VERSION ...` or `// npm: NAME@VERSION ...`; each gets
+the folder of the students as its argument and prints a line of JSON for each kind (see row.py).
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import re
+import subprocess
+import sys
+import venv
+from pathlib import Path
+
+from row import KINDS
+
+HERE = Path(__file__).parent
+PAGE = HERE.parent / "docs" / "runs-in.md"
+BEGIN, END = "<!-- table: written by compatibility/run.py -->", "<!-- end of the table -->"
+
+
+def needs(script: Path) -> list[str]:
+    """The packages that a script names in its head."""
+    found = re.search(r"^(?:#|//) (?:pip|npm): (.+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found is not None, f"{script} names no packages"
+    return found[1].split()
+
+
+def environment(folder: Path, packages: list[str]) -> Path:
+    """An interpreter that has these packages."""
+    python = folder / "bin" / "python"
+    if not (folder / "ready").exists():
+        venv.create(folder, with_pip=True)
+        subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+        (folder / "ready").touch()
+    return python
+
+
+def rows_of(script: Path, work: Path) -> list[dict[str, str]]:
+    """What a tool's script prints."""
+    if script.suffix == ".mjs":
+        folder = work / "environments" / script.stem
+        folder.mkdir(parents=True, exist_ok=True)
+        if not (folder / "node_modules").exists():
+            subprocess.run(["npm", "install", "--silent", "--prefix", folder, *needs(script)], check=True)
+        inside = folder / script.name
+        inside.write_text(script.read_text(encoding="utf-8"), encoding="utf-8")
+        command = ["node", inside, work / "students"]
+    else:
+        command = [environment(work / "environments" / script.stem, needs(script)), script, work / "students"]
+    settings = {**os.environ, "PYTHONPATH": str(HERE), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
+    done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=False)
+    if done.returncode:
+        print(f"{script.name} ended with {done.returncode}", file=sys.stderr)
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+
+
+def table(rows: list[dict[str, str]]) -> str:
+    """A line a tool, a column a kind."""
+    lines = ["| tool | " + " | ".join(KINDS) + " |", "| --- |" + " --- |" * len(KINDS)]
+    for tool in sorted({row["tool"] for row in rows}, key=str.casefold):
+        by_kind = {row["kind"]: row for row in rows if row["tool"] == tool}
+        lines.append(f"| {tool} | " + " | ".join(cell(by_kind.get(kind)) for kind in KINDS) + " |")
+    return "\n".join(lines)
+
+
+def cell(row: dict[str, str] | None) -> str:
+    """A result in a few words."""
+    if row is None:
+        return "no form"
+    if "refused" in row:
+        return "no"
+    return "; ".join(row[name].replace(" labels", "").replace(" translations", "")
+                     for name in ("difference", "equal") if name in row)  # fmt: skip
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("work", type=Path)
+    parser.add_argument("--texts", type=Path, help="a text a line, 200 of them")
+    parser.add_argument("--only", nargs="+", default=(), help="names of scripts in tools/")
+    given = parser.parse_args()
+    work = given.work.absolute()
+    if not (work / "students").exists():
+        texts = ["--texts", given.texts.absolute()] if given.texts else []
+        subprocess.run([sys.executable, HERE / "students.py", work / "students", *texts], check=True)
+    (work / "rows").mkdir(exist_ok=True)
+    for script in sorted((HERE / "tools").iterdir()):
+        if script.suffix in (".py", ".mjs") and (not given.only or script.stem in given.only):
+            rows = rows_of(script, work)
+            for row in rows:
+                print(f"{row['tool']:<40} {row['kind']:<12} " + (row.get("refused") or cell(row)), flush=True)
+            (work / "rows" / f"{script.stem}.json").write_text(json.dumps(rows, indent=1))
+    rows = [row for file in sorted((work / "rows").glob("*.json")) for row in json.loads(file.read_text())]
+    text = PAGE.read_text(encoding="utf-8")
+    before, _, rest = text.partition(BEGIN)
+    PAGE.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    print(f"The table is in {PAGE}")
+
+
+if __name__ == "__main__":
+    main()

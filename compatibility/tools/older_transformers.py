@@ -1,0 +1,45 @@
+"""transformers 4.57: the student with its own code, and the stock BERT."""
+# pip: torch==2.13.0 transformers==4.57.6 numpy
+
+import sys
+from pathlib import Path
+
+import torch
+import transformers
+from row import KINDS, compare, refuse
+
+work = Path(sys.argv[1])
+CLASSES = {
+    "encoder": "AutoModel",
+    "classifier": "AutoModelForSequenceClassification",
+    "regression": "AutoModelForSequenceClassification",
+    "multi-label": "AutoModelForSequenceClassification",
+    "words": "AutoModelForTokenClassification",
+    "answers": "AutoModelForQuestionAnswering",
+    "translator": "AutoModelForSeq2SeqLM",
+}
+for form in ("student", "bert"):
+    tool = f"transformers {transformers.__version__}, {form}"
+    for kind in KINDS if form == "student" else KINDS[:-1]:
+        try:
+            folder = str(work / kind / form)
+            trusted = {"trust_remote_code": form == "student"}
+            model = getattr(transformers, CLASSES[kind]).from_pretrained(folder, **trusted).eval()
+            tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **trusted)
+
+            def answer(row, model=model, tokenizer=tokenizer, kind=kind):
+                batch = tokenizer(row["text"], row.get("pair"), truncation=True, max_length=128, return_tensors="pt")
+                with torch.no_grad():
+                    if kind == "translator":
+                        ids = model.generate(**batch, num_beams=1, do_sample=False, max_new_tokens=32)[0]
+                        return tokenizer.decode(ids, skip_special_tokens=True)
+                    out = model(**batch)
+                if kind == "encoder":
+                    return out.last_hidden_state[0, 0].numpy()
+                if kind == "answers":
+                    return torch.stack([out.start_logits[0], out.end_logits[0]], -1).numpy()
+                return out.logits[0].numpy()
+
+            compare(tool, work, kind, answer, f"{CLASSES[kind]}.from_pretrained(FOLDER, ...)")
+        except Exception as error:
+            refuse(tool, kind, error)

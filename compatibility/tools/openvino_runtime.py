@@ -1,0 +1,33 @@
+"""OpenVINO: its own export, with products in float32."""
+# pip: openvino==2026.4.1 tokenizers==0.23.1 numpy
+
+import sys
+from importlib.metadata import version
+from pathlib import Path
+
+import openvino
+from row import KINDS, compare, refuse
+from tokenizers import Tokenizer
+
+work, core = Path(sys.argv[1]), openvino.Core()
+for form, settings in (("f32", {"INFERENCE_PRECISION_HINT": "f32"}), ("as it comes", {})):
+    tool = f"OpenVINO {version('openvino')}, {form}"
+    for kind in KINDS[:-1]:
+        try:
+            (file,) = (work / kind / "openvino").rglob("*.xml")
+            model = core.compile_model(file, "CPU", settings)
+            tokenizer = Tokenizer.from_file(str(work / kind / "openvino" / "tokenizer.json"))
+            tokenizer.enable_truncation(128)
+            names = [one.get_any_name() for one in model.inputs]
+
+            def answer(row, model=model, tokenizer=tokenizer, names=names, kind=kind):
+                read = tokenizer.encode(row["text"], row.get("pair"))
+                given = {"input_ids": read.ids, "attention_mask": read.attention_mask, "token_type_ids": read.type_ids}
+                out = model({name: [given[name]] for name in names})
+                if kind == "encoder":
+                    return out[0][0, 0]
+                return list(zip(out[0][0], out[1][0], strict=True)) if kind == "answers" else out[0][0]
+
+            compare(tool, work, kind, answer, 'Core().compile_model(XML, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})')
+        except Exception as error:
+            refuse(tool, kind, error)

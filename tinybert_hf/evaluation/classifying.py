@@ -1,0 +1,286 @@
+"""Answers of a saved classifier to any number of texts, in their order, as the pipelines of transformers give them."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from itertools import islice
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from tinybert_hf.checkpoints import (
+    Checkpoint,
+    fit_tokenizer,
+    is_exported,
+    limits_of,
+    open_exported,
+    with_fitting_settings,
+)
+from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION
+from tinybert_hf.distillation.capture import logits_of
+from tinybert_hf.errors import DataError, TinyBertError
+from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION, task_of
+
+if TYPE_CHECKING:
+    from numpy.typing import NDArray
+    from transformers import PreTrainedModel
+
+AT_ONCE = 8192
+"""Texts that are read, and sorted by their length, before the first of them is answered."""
+BATCH_TOKENS = 1024
+"""Places of a batch, padding included: as many rows as fit."""
+_DEVICE_TOKENS = 32768  # on a device that computes many rows at once
+Text = str | tuple[str, str] | dict[str, str]
+
+
+class Classifier:
+    """A classifier of texts, or of the words of texts.
+
+    Texts are sorted by length, so that little of a batch is padding, and a batch holds as many as fit into a number of
+    tokens; the next ones are tokenized while the model runs.
+
+    Example:
+        `Classifier("out-onnx-int8")(["a gripping film", "dull"])`
+
+    Attributes:
+        model: in eval mode, on its device.
+        tokenizer: of the model, with settings that fit it.
+        task: text-classification or token-classification.
+    """
+
+    def __init__(
+        self,
+        model: str | Path | PreTrainedModel,
+        tokenizer: Any = None,
+        *,
+        max_length: int | None = None,
+        batch_tokens: int | None = None,
+        threads: int | None = None,
+        device: str | None = None,
+    ) -> None:
+        """Open a model.
+
+        Args:
+            model: a folder (of an export too), an id on the Hub, or a model itself, with its tokenizer.
+            tokenizer: of a model that is given itself.
+            max_length: tokens of a text that are read; None: as many as model and tokenizer take.
+            batch_tokens: places of a batch, padding included; None: 1,024 on a CPU, else 32,768.
+            threads: of an exported model; None: as its runtime thinks right. Those of torch are torch's own.
+            device: of PyTorch; None takes the GPU if there is one.
+
+        Raises:
+            TinyBertError: it is no classifier, or the tokenizer has tokens that it does not embed.
+        """
+        if isinstance(model, str | Path):
+            opened, tokenizer, self.task = _opened(model, threads)
+        else:
+            opened, self.task = model, task_of(model.config)
+            if tokenizer is None:
+                raise TinyBertError("Give the tokenizer of the model, or the folder that holds both.")
+            tokenizer = fit_tokenizer(tokenizer, opened, type(opened).__name__)
+        _check_task(self.task, str(getattr(opened, "name_or_path", "the model")))
+        self.model = opened.to(device or _usual_device()).eval()
+        self._limits = limits_of(self.model)
+        self.tokenizer = with_fitting_settings(tokenizer, self._limits)
+        longest = min(one for one in (self._limits.length, tokenizer.model_max_length, max_length) if one)
+        self._reads = _Reader(self.tokenizer, longest, offsets=self.task == TOKEN_CLASSIFICATION)
+        on_cpu = str(self.model.device) == "cpu"
+        self._batch_tokens = batch_tokens or (BATCH_TOKENS if on_cpu else _DEVICE_TOKENS)
+
+    def __call__(self, texts: Text | Sequence[Text], *, top_k: int | None = 1) -> list[Any]:
+        """The answers to texts that are at hand; arguments and answers as of `stream`.
+
+        Args:
+            texts: one text, or several.
+            top_k: likewise.
+        """
+        alone = isinstance(texts, str | tuple | dict)
+        return list(self.stream([texts] if alone else texts, top_k=top_k))  # type: ignore[list-item, arg-type]
+
+    def stream(self, texts: Iterable[Text], *, top_k: int | None = 1, at_once: int = AT_ONCE) -> Iterator[Any]:
+        """The answers to any number of texts, one by one, in their order; memory does not grow with their number.
+
+        Args:
+            texts: each a text, a pair of texts, or a dictionary with `text` and `text_pair`.
+            top_k: labels of a text that are given, the likeliest first; 1: one alone; None: all.
+            at_once: texts that are read ahead.
+
+        Yields:
+            Of a text classifier `{"label": ..., "score": ...}`, or a list of such where top_k is not 1: probabilities
+            of the labels, each its own where a text may have several; the number itself of a regression. Of a
+            classifier of words the list of entities that the pipeline gives with aggregation_strategy="first".
+
+        Raises:
+            DataError: something that is no text, with its number.
+        """
+        remaining, first = iter(texts), 0
+        with ThreadPoolExecutor(1) as ahead:
+            chunk = list(islice(remaining, at_once))
+            read = ahead.submit(self._reads, chunk, first)
+            while chunk:
+                rows, following = read.result(), list(islice(remaining, at_once))
+                first += len(chunk)
+                read = ahead.submit(self._reads, following, first)
+                yield from self._answered(chunk, rows, top_k)
+                chunk = following
+
+    def _answered(self, texts: Sequence[Text], rows: Sequence[Any], top_k: int | None) -> Iterator[Any]:
+        logits: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
+        for places in batches([len(one) for one in rows], self._batch_tokens):
+            for place, said in zip(places, self._forward([rows[place] for place in places]), strict=True):
+                logits[place] = said
+        if self.task == TOKEN_CLASSIFICATION:
+            return (self._entities(text, row, said) for text, row, said in zip(texts, rows, logits, strict=True))
+        return self._labels(np.stack(logits), top_k)
+
+    def _forward(self, rows: Sequence[Any]) -> NDArray[np.float32]:
+        """Logits (rows, labels), or (rows, tokens, labels)."""
+        import torch
+
+        length = max(map(len, rows))
+        ids = np.full((len(rows), length), self.tokenizer.pad_token_id or 0, dtype=np.int64)
+        mask = np.zeros_like(ids)
+        types = np.zeros_like(ids) if "token_type_ids" in self.tokenizer.model_input_names else None
+        left = self._limits.pads_left
+        for number, row in enumerate(rows):
+            place = slice(length - len(row), None) if left else slice(None, len(row))
+            ids[number, place], mask[number, place] = row.ids, 1
+            if types is not None and row.type_ids[-1]:  # of a pair
+                types[number, place] = row.type_ids
+        given = {"input_ids": ids, "attention_mask": mask, **({} if types is None else {"token_type_ids": types})}
+        with torch.inference_mode():
+            batch = {name: torch.from_numpy(one).to(self.model.device) for name, one in given.items()}
+            said = logits_of(self.model(**batch))
+            assert said is not None  # checked when it was opened
+            return said.float().cpu().numpy()  # type: ignore[no-any-return]
+
+    def _labels(self, logits: NDArray[np.float32], top_k: int | None) -> Iterator[Any]:
+        config = self.model.config
+        names = [str(config.id2label[index]) for index in range(config.num_labels)]
+        scores = logits
+        if config.problem_type == MULTI_LABEL or (len(names) == 1 and config.problem_type != REGRESSION):
+            scores = 1 / (1 + np.exp(-logits))
+        elif config.problem_type != REGRESSION:
+            scores = np.exp(logits - logits.max(-1, keepdims=True))
+            scores /= scores.sum(-1, keepdims=True)
+        if top_k == 1:
+            best = scores.argmax(-1)
+            for index, score in zip(best.tolist(), scores[np.arange(len(scores)), best].tolist(), strict=True):
+                yield {"label": names[index], "score": score}
+            return
+        order = np.argsort(-scores, axis=-1, kind="stable")[:, :top_k]
+        for indices, row in zip(order.tolist(), scores.tolist(), strict=True):
+            yield [{"label": names[index], "score": row[index]} for index in indices]
+
+    def _entities(self, text: Text, row: Any, logits: NDArray[np.float32]) -> list[dict[str, Any]]:
+        import torch
+        from transformers import TokenClassificationPipeline
+
+        pipe = TokenClassificationPipeline.__new__(TokenClassificationPipeline)
+        pipe.model, pipe.tokenizer = self.model, self.tokenizer
+        output = {
+            "logits": torch.from_numpy(logits[None, : len(row)]),
+            "sentence": text,
+            "input_ids": [row.ids],
+            "offset_mapping": [row.offsets],
+            "special_tokens_mask": torch.tensor([row.special_tokens_mask]),
+            "is_last": True,
+        }
+        from transformers.pipelines.token_classification import AggregationStrategy
+
+        return pipe.postprocess([output], AggregationStrategy.FIRST)  # type: ignore[no-any-return]
+
+
+def classify(model: str | Path, texts: Sequence[Text], **options: Any) -> list[Any]:
+    """The answers of a saved classifier to texts; see `Classifier`.
+
+    Args:
+        model: a folder (of an export too), or an id on the Hub.
+        texts: each a text, a pair of texts, or a dictionary with `text` and `text_pair`.
+        **options: of `Classifier`, and `top_k`.
+    """
+    top_k = options.pop("top_k", 1)
+    return Classifier(model, **options)(texts, top_k=top_k)
+
+
+def batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
+    """Places of rows that are run together: of like length, as many as fit.
+
+    Args:
+        lengths: of all rows, in tokens.
+        most: places of a batch, padding included; a longer row stands alone.
+    """
+    batch: list[int] = []
+    for place in sorted(range(len(lengths)), key=lambda one: -lengths[one]):
+        if batch and lengths[batch[0]] * (len(batch) + 1) > most:
+            yield batch
+            batch = []
+        batch.append(place)
+    if batch:
+        yield batch
+
+
+class _Reader:
+    """Texts as tokens, without padding; the tokenizer that was given is left as it is."""
+
+    def __init__(self, tokenizer: Any, length: int, *, offsets: bool) -> None:
+        from tokenizers import Tokenizer
+
+        backend = getattr(tokenizer, "backend_tokenizer", None)
+        if backend is None:
+            raise TinyBertError(
+                f"{type(tokenizer).__name__} has no fast tokenizer (tokenizer.json), so texts cannot be read at speed."
+            )
+        self._backend = Tokenizer.from_str(backend.to_str())
+        self._backend.no_padding()
+        self._backend.enable_truncation(length)
+        self._encode = self._backend.encode_batch if offsets else self._backend.encode_batch_fast
+
+    def __call__(self, texts: Sequence[Text], first: int) -> list[Any]:
+        given = [_as_text(text, first + number) for number, text in enumerate(texts)]
+        return self._encode(given) if given else []  # type: ignore[no-any-return]
+
+
+def _as_text(text: Any, number: int) -> str | tuple[str, str]:
+    if isinstance(text, str):
+        return text
+    if isinstance(text, dict) and isinstance(text.get("text"), str):
+        pair = text.get("text_pair")
+        if pair is None:
+            return str(text["text"])
+        text = text["text"], pair
+    if isinstance(text, tuple | list) and len(text) == 2 and all(isinstance(one, str) for one in text):
+        return text[0], text[1]
+    raise DataError(
+        f"text {number}: {text!r:.60} is no text. Give strings, pairs of strings, or dictionaries with text and "
+        "text_pair."
+    )
+
+
+def _opened(model: str | Path, threads: int | None) -> tuple[Any, Any, str]:
+    checkpoint = Checkpoint.read(model, "a classifier")
+    if checkpoint.is_translator:
+        raise TinyBertError(f"{model} is a translator: `tinybert translate` writes its translations.")
+    task = task_of(checkpoint.config)
+    _check_task(task, str(model))
+    if threads is not None and is_exported(model):
+        exported = open_exported(model, threads=threads)
+        return exported, checkpoint.tokenizer_for(exported), task
+    opened, tokenizer = checkpoint.open_head(task)
+    return opened, tokenizer, task
+
+
+def _check_task(task: str, name: str) -> None:
+    if task in (TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION):
+        return
+    raise TinyBertError(
+        f"{name} is {HEADS[task].kind}, and needs a question with each text: tinybert_hf.QuestionAnswerer."
+    )
+
+
+def _usual_device() -> str:
+    import torch
+
+    return "cuda" if torch.cuda.is_available() else "cpu"
