@@ -41,7 +41,9 @@ _MODULE_OF = {
     "load_teacher": "tinybert_hf.distillation",
     "Teachers": "tinybert_hf.distillation",
     "with_teacher_tokens": "tinybert_hf.training",
+    "Classifier": "tinybert_hf.evaluation",
     "QuestionAnswerer": "tinybert_hf.evaluation",
+    "classify": "tinybert_hf.evaluation",
     "push": "tinybert_hf.publishing",
     "convert_checkpoint": "tinybert_hf.conversion",
     "prune_vocabulary": "tinybert_hf.conversion.pruning",
@@ -87,7 +89,9 @@ if TYPE_CHECKING:
     from tinybert_hf.distillation import load_teacher as load_teacher
     from tinybert_hf.distillation import resolve_layer_map as resolve_layer_map
     from tinybert_hf.errors import TinyBertError as TinyBertError
+    from tinybert_hf.evaluation import Classifier as Classifier
     from tinybert_hf.evaluation import QuestionAnswerer as QuestionAnswerer
+    from tinybert_hf.evaluation import classify as classify
     from tinybert_hf.model import TinyBertConfig as TinyBertConfig
     from tinybert_hf.model import TinyBertForMaskedLM as TinyBertForMaskedLM
     from tinybert_hf.model import TinyBertForMultipleChoice as TinyBertForMultipleChoice

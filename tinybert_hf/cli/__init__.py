@@ -12,7 +12,7 @@ from tinybert_hf.cli.distill import distill
 from tinybert_hf.cli.models import augment, convert, export, prune_vocabulary
 from tinybert_hf.cli.publish import card, demo, push, recipes, report
 from tinybert_hf.cli.screen import EXIT_INTERRUPTED, answers_ctrl_c, quiet_imports, show_traceback
-from tinybert_hf.cli.train import benchmark, evaluate, finetune
+from tinybert_hf.cli.train import benchmark, classify, evaluate, finetune
 from tinybert_hf.cli.translate import pseudo_label, translate
 
 # An option that takes all that follows it, as the shell writes a pattern such as text/*.txt out.
@@ -51,6 +51,7 @@ COMMANDS = (
     distill,
     finetune,
     evaluate,
+    classify,
     benchmark,
     translate,
     pseudo_label,

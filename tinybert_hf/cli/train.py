@@ -1,9 +1,10 @@
-"""The commands that train or measure a model without distilling: `finetune`, `evaluate`, `benchmark`."""
+"""The commands that train, use or measure a model: `finetune`, `classify`, `evaluate`, `benchmark`."""
 
 from __future__ import annotations
 
 import json
 import os
+import sys
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -30,6 +31,7 @@ from tinybert_hf.cli.screen import (
     said_aside,
 )
 from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.messages import counted
 from tinybert_hf.tasks import TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -248,6 +250,76 @@ def finetune(
         if isinstance(value, str):
             print(f"{name.replace('_', ' ')}: {value}")
     print(f"The model is in {output_dir}; give it as --teacher, or open it with transformers.")
+
+
+# `tinybert classify`: the answers of a classifier to a file of texts.
+
+
+@answers_failures
+@takes("text_column", "text_pair_column", "max_length", "cpu")
+def classify(
+    given: Mapping[str, Any],
+    model: Annotated[
+        str, typer.Argument(help="Folder or Hub id of a classifier of texts or words; an export is faster.")
+    ],
+    input_file: Annotated[
+        str,
+        typer.Option(
+            help="Texts: .txt (a text a line), or a column of a .jsonl, .json, .csv, .tsv or .parquet; also .gz.",
+            rich_help_panel="Data",
+        ),
+    ],
+    output_file: Annotated[
+        str, typer.Option(help="Where the answers go, a JSON object a line; .jsonl.", rich_help_panel="Data")
+    ],
+    top_k: Annotated[
+        int,
+        typer.Option(
+            min=0, help="Labels of a text that are given, the likeliest first; 0: all.", rich_help_panel="Data"
+        ),
+    ] = 1,
+    threads: Annotated[
+        int | None,
+        typer.Option(min=1, help="Of an exported model. Default: as its runtime thinks right.", rich_help_panel="Run"),
+    ] = None,
+) -> None:
+    """Answer every text of a file: its label and score, or the entities in it, in the order of the file.
+
+    A run that was stopped goes on with the same command. `tinybert classify out-onnx-int8 --input-file texts.jsonl
+    --output-file answers.jsonl`
+    """
+    import time
+
+    from rich.console import Console
+
+    from tinybert_hf.cli.screen import quiet_libraries
+    from tinybert_hf.evaluation.classifying import classify_file
+    from tinybert_hf.recipes.folder import row_progress
+
+    quiet_libraries()
+    known = {name: value for name, value in trained_with(model).items() if name in _OF_TEXTS}
+    rows = {**known, **fields_of(given, "data")}
+    cpu = {"device": "cpu"} if given.get("cpu") else {}
+    started = time.perf_counter()
+    with opens_models(model), row_progress(Console(stderr=True), "Classifying") as update:
+        count = classify_file(
+            model,
+            input_file,
+            output_file,
+            **{name: value for name, value in rows.items() if value is not None},
+            top_k=top_k or None,
+            threads=threads,
+            progress=lambda done: update(done, done),
+            **cpu,
+        )
+    seconds = time.perf_counter() - started
+    print(
+        f"{counted(count, 'text')} in {seconds:,.1f} s ({count / seconds:,.0f} a second): {output_file}",
+        file=sys.stderr,
+    )
+
+
+_OF_TEXTS = ("text_column", "text_pair_column", "max_length")
 
 
 # `tinybert benchmark`: size, speed, memory and quality of models side by side.

@@ -231,7 +231,7 @@ def _values(block: Block, column: str, source: str) -> list[Any]:
 OBVIOUS_COLUMNS = {"text_column": ("text", "sentence"), "label_column": ("label", "labels")}
 
 
-def with_obvious_columns(settings: DataSettings, named: Collection[str] = ()) -> DataSettings:
+def withobvious_columns(settings: DataSettings, named: Collection[str] = ()) -> DataSettings:
     """Replace a column that the file lacks by one of another obvious name that it has.
 
     Looks into the train file, or into the validation file where there is no other. What the file has stays as it is,
@@ -366,7 +366,7 @@ def _texts_of(file: str, columns: Sequence[str]) -> Iterator[str]:
         for number, line in stream_lines(file):
             yield _checked(line.rstrip("\r\n"), f"{file}, line {number}")
         return
-    names = tuple(columns) or (_obvious_column(file),)
+    names = tuple(columns) or (obvious_column(file),)
     with columns_named_by("Name the column with --text-column; in a recipe, prune_vocabulary.text_columns."):
         for number, row in stream_file(file, names):
             for name in names:
@@ -379,7 +379,7 @@ def _texts_of(file: str, columns: Sequence[str]) -> Iterator[str]:
                 yield _checked(value or "", f"{file}, row {number}, column {name!r}")
 
 
-def _obvious_column(file: str) -> str:
+def obvious_column(file: str) -> str:
     names = OBVIOUS_COLUMNS["text_column"]
     there = file_columns(file)
     return next((name for name in names if name in there), names[0])

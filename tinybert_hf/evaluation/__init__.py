@@ -1,5 +1,6 @@
 """How good a model is, and what it costs."""
 
+from tinybert_hf.evaluation.classifying import Classifier, classify, classify_file
 from tinybert_hf.evaluation.cost import (
     ModelCost,
     TranslationContestant,
@@ -48,6 +49,7 @@ from tinybert_hf.evaluation.translation import (
 
 __all__ = [
     "LOWER_IS_BETTER",
+    "Classifier",
     "ModelCost",
     "QuestionAnswerer",
     "TranslationContestant",
@@ -56,6 +58,8 @@ __all__ = [
     "TranslationScores",
     "answer_metrics_for",
     "check_can_count",
+    "classify",
+    "classify_file",
     "evaluate_any_checkpoint",
     "evaluate_checkpoint",
     "evaluate_model",

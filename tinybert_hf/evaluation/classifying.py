@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import json
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
@@ -18,9 +19,13 @@ from tinybert_hf.checkpoints import (
     open_exported,
     with_fitting_settings,
 )
+from tinybert_hf.checkpoints.integrity import flush, read_object, write_json
+from tinybert_hf.data.files import SUFFIXES, checked_suffix, obvious_column, stream_file, stream_lines
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION
+from tinybert_hf.data.shards import beside, folder_content
 from tinybert_hf.distillation.capture import logits_of
-from tinybert_hf.errors import DataError, TinyBertError
+from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
+from tinybert_hf.model.manifest_tinybert import sha256_of
 from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION, task_of
 
 if TYPE_CHECKING:
@@ -203,6 +208,147 @@ def classify(model: str | Path, texts: Sequence[Text], **options: Any) -> list[A
     """
     top_k = options.pop("top_k", 1)
     return Classifier(model, **options)(texts, top_k=top_k)
+
+
+# A whole file of texts, line by line into a file of answers.
+
+PART = ".part"
+
+
+def classify_file(
+    model: str | Path,
+    input_file: str | Path,
+    output_file: str | Path,
+    *,
+    text_column: str | None = None,
+    text_pair_column: str | None = None,
+    top_k: int | None = 1,
+    progress: Callable[[int], None] | None = None,
+    **options: Any,
+) -> int:
+    """Answers to every text of a file, a JSON object a line: the text, and what the classifier says.
+
+    Given again after a stop, it goes on; what it leaves is the same. Until all answers are there they stand in a file
+    with `.part` behind its name.
+
+    Args:
+        model: as for `Classifier`.
+        input_file: .txt, a text a line; or .jsonl, .json, .csv, .tsv, .parquet; also .gz. It is read as it comes.
+        output_file: .jsonl; one that is there is replaced.
+        text_column: of a file with columns; None: text, or else sentence.
+        text_pair_column: of the second text; None: there is none.
+        top_k: as for `Classifier.stream`.
+        progress: told how many texts are answered.
+        **options: of `Classifier`.
+
+    Returns:
+        How many texts there were.
+
+    Raises:
+        DataError: the file cannot be read, or holds something that is no text.
+        OutputFolderError: the answers cannot be written, or those that are there are others'.
+        TinyBertError: as `Classifier`.
+    """
+    source, output = str(input_file), Path(output_file)
+    _check_output(source, output)
+    part, note = beside(output, PART), beside(output, f"{PART}.json")
+    columns = []
+    if not checked_suffix(Path(source), (".txt", *SUFFIXES)).startswith(".txt"):
+        columns = [text_column or obvious_column(source), *([text_pair_column] if text_pair_column else [])]
+    elif text_column or text_pair_column:
+        raise DataError(f"{source} has no columns; --text-column names one of a .jsonl, .csv, .tsv or .parquet.")
+    first = next(_texts_of(source, columns), None)  # what is wrong with a file is said before a model is opened
+    if first is None:
+        raise DataError(f"{source}: there is no row in it.")
+    classifier = Classifier(model, **options)
+    identity = {
+        "model": folder_content(model) or str(model),
+        "input": sha256_of(Path(source)),
+        "columns": columns,
+        "top_k": top_k,
+        "options": {name: value for name, value in options.items() if name not in ("threads", "device")},
+    }
+    done = _answered_before(part, note, json.loads(json.dumps(identity)))
+    if not note.exists():
+        write_json(note, identity)
+    texts = islice(_texts_of(source, columns), done, None)
+    with part.open("ab") as handle:
+        while chunk := list(islice(texts, AT_ONCE)):
+            lines = (
+                _line(text, said) for text, said in zip(chunk, classifier.stream(chunk, top_k=top_k), strict=True)
+            )
+            handle.write("".join(lines).encode("utf-8"))
+            handle.flush()
+            done += len(chunk)
+            if progress is not None:
+                progress(done)
+    flush(part)
+    part.replace(output)
+    note.unlink()
+    return done
+
+
+def _check_output(source: str, output: Path) -> None:
+    if output.suffix != ".jsonl":
+        raise OutputFolderError(
+            f"output {output}: answers are written as JSON lines; give a name that ends in .jsonl."
+        )
+    if output.is_dir() or not output.parent.is_dir():
+        what = "is a folder" if output.is_dir() else f"cannot be made: its folder {output.parent} does not exist"
+        raise OutputFolderError(f"output {output} {what}.")
+    if output.exists() and Path(source).exists() and output.samefile(source):
+        raise OutputFolderError(f"output {output} is the file that is read; choose another name.")
+
+
+def _answered_before(part: Path, note: Path, identity: Mapping[str, Any]) -> int:
+    """Texts that an earlier start has answered, whole blocks of them: an int8 model rounds by the rows of a batch."""
+    if not note.exists():
+        part.unlink(missing_ok=True)  # stopped before its first answer
+        return 0
+    there = read_object(note, OutputFolderError)
+    other = sorted(name for name, value in identity.items() if there.get(name) != value)
+    if other:
+        raise OutputFolderError(
+            f"{part} holds answers of another run ({', '.join(other)} differ). Give the command that began it, another "
+            f"output, or delete {part} and {note}."
+        )
+    if not part.exists():
+        return 0
+    kept = count = end = 0
+    with part.open("rb+") as handle:
+        for line in handle:
+            if not line.endswith(b"\n"):
+                break
+            count, end = count + 1, end + len(line)
+            if count % AT_ONCE == 0:
+                kept = end
+        handle.truncate(kept)
+    return count - count % AT_ONCE
+
+
+def _texts_of(source: str, columns: Sequence[str]) -> Iterator[Text]:
+    if not columns:
+        for _, line in stream_lines(source):
+            yield line.rstrip("\r\n")
+        return
+    for number, row in stream_file(source, columns):
+        found = [row[name] for name in columns]
+        for name, value in zip(columns, found, strict=True):
+            if not isinstance(value, str):
+                raise DataError(f"{source}, row {number}, column {name!r}: {value!r:.60} is no text.")
+        yield found[0] if len(found) == 1 else (found[0], found[1])
+
+
+def _line(text: Text, said: Any) -> str:
+    row: dict[str, Any] = (
+        {"text": text} if isinstance(text, str) else dict(zip(("text", "text_pair"), text, strict=True))
+    )
+    more = said if isinstance(said, dict) else {"entities" if _are_entities(said) else "labels": said}
+    return json.dumps({**row, **more}, ensure_ascii=False, default=float) + "\n"
+
+
+def _are_entities(said: Any) -> bool:
+    return not said or "entity_group" in said[0]
 
 
 def batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:

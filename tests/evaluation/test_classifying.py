@@ -1,0 +1,208 @@
+"""Answers in bulk are those of the pipelines of transformers, in the order of the texts, whatever is batched."""
+
+from __future__ import annotations
+
+import gzip
+import itertools
+import json
+import random
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+import tiny_entities
+from tiny_answers import make_teacher as make_answerer
+from tiny_run import NOUNS, make_teacher, write_rows
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+
+from tinybert_hf import Classifier, classify
+from tinybert_hf.conversion.export import export_model
+from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
+from tinybert_hf.evaluation import classifying
+from tinybert_hf.evaluation.classifying import batches, classify_file
+
+
+def texts(count: int = 40) -> list[str]:
+    """From nothing to more than the 64 tokens that the model reads."""
+    draw = random.Random(0)
+    words = (*NOUNS, "good", "dull", "the", "was")
+    return ["", *(" ".join(draw.choices(words, k=draw.choice((1, 3, 9, 30, 90)))) for _ in range(count - 1))]
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory: pytest.TempPathFactory) -> str:
+    return make_teacher(tmp_path_factory.mktemp("classifier"), labels=("a", "b", "c"))
+
+
+def with_problem(folder: str, place: Path, problem: str, labels: int) -> str:
+    model = AutoModelForSequenceClassification.from_pretrained(
+        folder, problem_type=problem, num_labels=labels, ignore_mismatched_sizes=True
+    )
+    model.save_pretrained(place)
+    AutoTokenizer.from_pretrained(folder).save_pretrained(place)
+    return str(place)
+
+
+def close(found: Any, expected: Any, far: float = 1e-5) -> None:
+    if isinstance(expected, list):
+        assert len(found) == len(expected)
+        for one, other in zip(found, expected, strict=True):
+            close(one, other, far)
+        return
+    assert found.keys() == expected.keys()
+    for name, value in expected.items():
+        assert found[name] == (pytest.approx(value, abs=far) if name == "score" else value)
+
+
+@pytest.mark.parametrize("batch_tokens", [1, 64, 1024])
+@pytest.mark.parametrize("top_k", [1, 2, None])
+def test_texts_are_answered_as_by_the_pipeline(folder: str, batch_tokens: int, top_k: int | None) -> None:
+    pipe = pipeline("text-classification", folder, device="cpu")
+    expected = [
+        one if top_k != 1 else one[0] for one in pipe(texts(), top_k=top_k or 3, truncation=True, max_length=64)
+    ]
+    close(Classifier(folder, batch_tokens=batch_tokens, device="cpu")(texts(), top_k=top_k), expected)
+
+
+@pytest.mark.parametrize(("problem", "labels"), [("regression", 1), ("multi_label_classification", 3)])
+def test_each_problem_has_its_scores(folder: str, tmp_path: Path, problem: str, labels: int) -> None:
+    place = with_problem(folder, tmp_path / "model", problem, labels)
+    pipe = pipeline("text-classification", place, device="cpu")
+    close(classify(place, texts(), device="cpu"), pipe(texts(), truncation=True, max_length=64))
+
+
+def test_pairs(folder: str) -> None:
+    pairs = list(itertools.pairwise(texts(12)[1:]))
+    pipe = pipeline("text-classification", folder, device="cpu")
+    given = [{"text": first, "text_pair": second} for first, second in pairs]
+    expected = [pipe(one, truncation=True, max_length=64) for one in given]
+    expected = [one[0] if isinstance(one, list) else one for one in expected]
+    classifier = Classifier(folder, device="cpu")
+    close(classifier(pairs), expected)
+    close(classifier(given), expected)  # type: ignore[arg-type]
+
+
+def test_an_export_answers_as_its_model(folder: str, tmp_path: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    export_model(folder, tmp_path / "onnx", "onnx")
+    close(classify(tmp_path / "onnx", texts(), threads=1), classify(folder, texts(), device="cpu"), 1e-4)
+
+
+def test_words_are_grouped_as_by_the_pipeline(tmp_path: Path) -> None:
+    place = tiny_entities.make_teacher(tmp_path / "words")
+    sentences = [" ".join(row["tokens"]) for row in tiny_entities.rows(20)]
+    pipe = pipeline("token-classification", place, aggregation_strategy="first", device="cpu")
+    expected = [pipe(sentence) for sentence in sentences]
+    assert any(expected)
+    close(classify(place, sentences, device="cpu"), expected)
+
+
+def test_a_stream_is_read_a_block_ahead_and_not_to_its_end(folder: str) -> None:
+    read = 0
+
+    def endless() -> Iterator[str]:
+        nonlocal read
+        for text in itertools.cycle(texts()):
+            read += 1
+            yield text
+
+    classifier = Classifier(folder, device="cpu")
+    some = list(itertools.islice(classifier.stream(endless(), at_once=16), 20))
+    assert read <= 4 * 16
+    close(some, classifier(texts())[:20])
+
+
+def test_batches_waste_little_and_leave_nothing_out() -> None:
+    draw = random.Random(1)
+    lengths = [draw.randint(1, 64) for _ in range(300)]
+    made = list(batches(lengths, 256))
+    assert sorted(place for batch in made for place in batch) == list(range(300))
+    padded = [max(lengths[place] for place in batch) * len(batch) for batch in made]
+    assert max(padded) <= 256
+    assert sum(padded) < 1.05 * sum(lengths)
+    assert [len(batch) for batch in batches([300, 1, 2], 256)] == [1, 2]
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        (["fine", 3], r"text 1: 3 is no text"),
+        ([("a", None)], r"text 0: .* is no text"),
+        ([{"title": "a"}], r"text 0: .* is no text"),
+    ],
+)
+def test_what_is_no_text_is_named(folder: str, given: Any, message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        classify(folder, given, device="cpu")
+
+
+def test_other_models_are_refused_with_what_answers_instead(tmp_path: Path) -> None:
+    with pytest.raises(TinyBertError, match="QuestionAnswerer"):
+        Classifier(make_answerer(tmp_path / "answers"))
+
+
+class TestFiles:
+    """A file of texts becomes a file of answers, also over a stop."""
+
+    @pytest.fixture
+    def lines(self, tmp_path: Path) -> str:
+        return write_rows(tmp_path / "texts.jsonl", [{"sentence": text, "n": n} for n, text in enumerate(texts(50))])
+
+    def answers(self, file: Path) -> list[dict[str, Any]]:
+        return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
+
+    def test_every_row_has_its_answer(self, folder: str, lines: str, tmp_path: Path) -> None:
+        seen: list[int] = []
+        count = classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", progress=seen.append)
+        expected = classify(folder, texts(50), device="cpu")
+        found = self.answers(tmp_path / "out.jsonl")
+        assert (count, seen) == (50, [50])
+        assert [one.pop("text") for one in found] == texts(50)
+        close(found, expected)
+        plain = tmp_path / "plain.txt.gz"
+        plain.write_bytes(gzip.compress("\n".join(texts(50)).encode()))
+        classify_file(folder, plain, tmp_path / "plain.jsonl", device="cpu", top_k=None)
+        assert [one["labels"][0] for one in self.answers(tmp_path / "plain.jsonl")] == found
+        assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl"]
+
+    @pytest.mark.parametrize("torn", [False, True])
+    def test_a_stopped_one_goes_on_and_ends_the_same(
+        self, folder: str, lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, torn: bool
+    ) -> None:
+        monkeypatch.setattr(classifying, "AT_ONCE", 8)
+        classify_file(folder, lines, tmp_path / "whole.jsonl", device="cpu")
+
+        def stop(done: int) -> None:
+            if done == 24:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", progress=stop)
+        assert not (tmp_path / "out.jsonl").exists()
+        part = tmp_path / "out.jsonl.part"
+        if torn:
+            part.write_bytes(part.read_bytes()[:-5])
+        seen: list[int] = []
+        with pytest.raises(OutputFolderError, match="top_k differ"):
+            classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", top_k=2)
+        assert classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", progress=seen.append) == 50
+        assert seen[0] == (24 if torn else 32)
+        assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+    @pytest.mark.parametrize(
+        ("output", "options", "message"),
+        [
+            ("out.csv", {}, r"JSON lines"),
+            ("nowhere/out.jsonl", {}, r"its folder .* does not exist"),
+            ("texts.jsonl", {}, r"is the file that is read"),
+            ("out.jsonl", {"text_column": "txet"}, r"'txet'"),
+            ("out.jsonl", {"text_column": "n"}, r"row 1, column 'n': 0 is no text"),
+        ],
+    )
+    def test_refused_before_a_model_is_opened(
+        self, lines: str, tmp_path: Path, output: str, options: dict[str, str], message: str
+    ) -> None:
+        with pytest.raises((DataError, OutputFolderError), match=message):
+            classify_file("no-model-is-looked-for", lines, tmp_path / output, **options)
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["texts.jsonl"]
