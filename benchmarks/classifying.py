@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import gzip
+import itertools
 import json
 import os
 import statistics
@@ -73,7 +74,7 @@ def main() -> None:
     table = ["| texts | " + " | ".join(sets) + " |", "| --- |" + " ---: |" * len(sets)]
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
-        tokenizer = train_wordpiece_tokenizer(sum(sets.values(), []), vocab_size=8000, max_length=512)
+        tokenizer = train_wordpiece_tokenizer(itertools.chain(*sets.values()), vocab_size=8000, max_length=512)
         config = TinyBertConfig.from_preset("4l-312d", vocab_size=len(tokenizer))
         save_atomically(TinyBertForSequenceClassification(config), tokenizer, work / "student")
         opened = {"PyTorch": work / "student"}
@@ -87,10 +88,9 @@ def main() -> None:
         rates: dict[str, list[str]] = {}
         for texts in sets.values():
             ways: dict[str, Callable[[], Any]] = {
-                f"pipeline, batch_size={size}": (lambda size=size: pipe(texts, batch_size=size))
-                for size in BATCH_SIZES
+                f"pipeline, batch_size={size}": partial(pipe, texts, batch_size=size) for size in BATCH_SIZES
             }
-            ways |= {f"Classifier, {name}": (lambda one=one: one(texts)) for name, one in ours.items()}
+            ways |= {f"Classifier, {name}": partial(one, texts) for name, one in ours.items()}
             measured = seconds(ways, given.rounds)
             best = min(taken for name, taken in measured.items() if name.startswith("pipeline"))
             for name, taken in measured.items():
@@ -99,8 +99,8 @@ def main() -> None:
     head = [
         "# From texts to answers",
         "",
-        f"Written by `python benchmarks/classifying.py --data FOLDER --rounds {given.rounds}`: texts a second of CPU time "
-        "on one thread, tokenizing included, and in parentheses how many times the pipeline's best "
+        f"Written by `python benchmarks/classifying.py --data FOLDER --rounds {given.rounds}`: texts a second of CPU "
+        "time on one thread, tokenizing included, and in parentheses how many times the pipeline's best "
         f"({where_measured()}).",
         "",
     ]

@@ -44,6 +44,7 @@ _MODULE_OF = {
     "Classifier": "tinybert_hf.evaluation",
     "QuestionAnswerer": "tinybert_hf.evaluation",
     "classify": "tinybert_hf.evaluation",
+    "classify_file": "tinybert_hf.evaluation",
     "push": "tinybert_hf.publishing",
     "convert_checkpoint": "tinybert_hf.conversion",
     "prune_vocabulary": "tinybert_hf.conversion.pruning",
@@ -92,6 +93,7 @@ if TYPE_CHECKING:
     from tinybert_hf.evaluation import Classifier as Classifier
     from tinybert_hf.evaluation import QuestionAnswerer as QuestionAnswerer
     from tinybert_hf.evaluation import classify as classify
+    from tinybert_hf.evaluation import classify_file as classify_file
     from tinybert_hf.model import TinyBertConfig as TinyBertConfig
     from tinybert_hf.model import TinyBertForMaskedLM as TinyBertForMaskedLM
     from tinybert_hf.model import TinyBertForMultipleChoice as TinyBertForMultipleChoice

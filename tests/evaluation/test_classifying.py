@@ -184,6 +184,11 @@ class TestFiles:
         if torn:
             part.write_bytes(part.read_bytes()[:-5])
         seen: list[int] = []
+        rows = Path(lines).read_bytes()
+        Path(lines).write_bytes(rows.replace(b"film", b"play"))
+        with pytest.raises(OutputFolderError, match="input differ"):
+            classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu")
+        Path(lines).write_bytes(rows)
         with pytest.raises(OutputFolderError, match="top_k differ"):
             classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", top_k=2)
         assert classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", progress=seen.append) == 50

@@ -231,7 +231,7 @@ def _values(block: Block, column: str, source: str) -> list[Any]:
 OBVIOUS_COLUMNS = {"text_column": ("text", "sentence"), "label_column": ("label", "labels")}
 
 
-def withobvious_columns(settings: DataSettings, named: Collection[str] = ()) -> DataSettings:
+def with_obvious_columns(settings: DataSettings, named: Collection[str] = ()) -> DataSettings:
     """Replace a column that the file lacks by one of another obvious name that it has.
 
     Looks into the train file, or into the validation file where there is no other. What the file has stays as it is,

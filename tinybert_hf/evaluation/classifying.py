@@ -164,7 +164,7 @@ class Classifier:
     def _labels(self, logits: NDArray[np.float32], top_k: int | None) -> Iterator[Any]:
         config = self.model.config
         names = [str(config.id2label[index]) for index in range(config.num_labels)]
-        scores = logits
+        scores: NDArray[Any] = logits
         if config.problem_type == MULTI_LABEL or (len(names) == 1 and config.problem_type != REGRESSION):
             scores = 1 / (1 + np.exp(-logits))
         elif config.problem_type != REGRESSION:
@@ -309,8 +309,8 @@ def _answered_before(part: Path, note: Path, identity: Mapping[str, Any]) -> int
     other = sorted(name for name, value in identity.items() if there.get(name) != value)
     if other:
         raise OutputFolderError(
-            f"{part} holds answers of another run ({', '.join(other)} differ). Give the command that began it, another "
-            f"output, or delete {part} and {note}."
+            f"{part} holds answers of another run ({', '.join(other)} differ). Give the command that began it, "
+            f"another output, or delete {part} and {note}."
         )
     if not part.exists():
         return 0
