@@ -12,6 +12,7 @@ from transformers import AutoModel, RobertaConfig, RobertaModel
 
 from tinybert_hf.benchmark.models import Contestant, find_contestant, short_names, weight_files
 from tinybert_hf.benchmark.settings import BenchmarkSettings
+from tinybert_hf.checkpoints import Checkpoint
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.cost import random_inputs
 
@@ -69,7 +70,7 @@ def test_roberta_reads_two_tokens_fewer_than_it_has_positions() -> None:
         vocab_size=60, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
         max_position_embeddings=20,
     )  # fmt: skip
-    found = Contestant("r", None, config, "AutoModel")
+    found = Contestant("r", Checkpoint("", config), "AutoModel")
     assert found.longest == 18
     model = RobertaModel(config)
     model(**random_inputs(config, 2, 18, "cpu"))

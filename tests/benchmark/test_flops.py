@@ -11,11 +11,12 @@ import torch
 from torch.utils.flop_counter import FlopCounterMode
 
 from tinybert_hf.benchmark.models import Contestant, find_contestant
+from tinybert_hf.checkpoints import Checkpoint
 from tinybert_hf.evaluation.cost import forward_flops
 
 
 def skeleton_of(config: Any) -> Any:
-    return Contestant("x", None, config, "AutoModelForSequenceClassification").skeleton
+    return Contestant("x", Checkpoint("", config), "AutoModelForSequenceClassification").skeleton
 
 
 @pytest.mark.parametrize(("batch_size", "length"), [(1, 7), (3, 40)])

@@ -12,6 +12,7 @@ from tinybert_hf.benchmark.memory import FullMemoryError, MemoryUse
 from tinybert_hf.benchmark.models import Contestant
 from tinybert_hf.benchmark.report import Entry
 from tinybert_hf.benchmark.settings import BenchmarkSettings
+from tinybert_hf.checkpoints import Checkpoint
 from tinybert_hf.errors import TinyBertError
 
 FULL = RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 9 bytes")
@@ -36,7 +37,7 @@ class Probe:
 
 @pytest.fixture
 def contestant(tiny_config: Any) -> Contestant:
-    return Contestant("tiny", None, tiny_config(), "AutoModelForSequenceClassification")
+    return Contestant("tiny", Checkpoint("", tiny_config()), "AutoModelForSequenceClassification")
 
 
 def measuring(runners: list[Runner], probe: Any = None, **settings: Any) -> Measuring:

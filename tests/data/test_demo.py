@@ -30,9 +30,9 @@ def test_validation_rows_do_not_depend_on_the_train_rows():
 
 
 def test_no_validation_sentence_is_ever_trained_on():
-    train = demo.demo_sentiment_rows("train", ("text", "label"), 500, 20)
+    train = demo.demo_sentiment_rows("train", ("text", "label"), (500, 20))
     for rows in (None, 20, 900):
-        validation = demo.demo_sentiment_rows("validation", ("text", "label"), 500, rows)
+        validation = demo.demo_sentiment_rows("validation", ("text", "label"), (500, rows))
         assert not set(train.columns["text"]) & set(validation.columns["text"])
 
 

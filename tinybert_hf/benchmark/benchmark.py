@@ -101,12 +101,10 @@ def measure_quality(
         validation: where the rows are.
         device: of PyTorch.
     """
-    from tinybert_hf.checkpoints import Checkpoint
     from tinybert_hf.evaluation import evaluate_any_checkpoint
 
-    assert contestant.place is not None
-    measured = folder or Checkpoint(contestant.place, contestant.config)
-    metrics = evaluate_any_checkpoint(measured, validation, device="cpu" if folder else str(device))
+    device_name = "cpu" if folder else str(device)
+    metrics = evaluate_any_checkpoint(folder or contestant.checkpoint, validation, device=device_name)
     return {name: value for name, value in metrics.items() if name != "notes"}
 
 

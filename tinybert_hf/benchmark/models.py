@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.benchmark.report import Entry
 from tinybert_hf.benchmark.settings import BACKENDS, COMPILED, EAGER
-from tinybert_hf.checkpoints import EXPORT_FILE, is_exported
+from tinybert_hf.checkpoints import EXPORT_FILE, Checkpoint, is_exported
 from tinybert_hf.checkpoints.integrity import read_object
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.cost import Forward
@@ -21,36 +21,16 @@ if TYPE_CHECKING:
     from transformers import PreTrainedModel
 
 
-# Shapes without weights: what a model of that shape costs, with nothing to download.
+# Shapes without weights: what a model of that shape costs, with nothing to download. Name -> its family, and what
+# differs from the family's defaults.
 
+_LARGE = {"hidden_size": 1024, "num_hidden_layers": 24, "num_attention_heads": 16, "intermediate_size": 4096}
+_KNOWN: dict[str, tuple[str, dict[str, int]]] = {
+    "bert-base": ("BertConfig", {}),
+    "bert-large": ("BertConfig", _LARGE),
+    "distilbert-base": ("DistilBertConfig", {}),
+}
 _BERT_VOCABULARY = 30522
-
-
-def _bert_base() -> Any:
-    from transformers import BertConfig
-
-    return BertConfig(vocab_size=_BERT_VOCABULARY)
-
-
-def _bert_large() -> Any:
-    from transformers import BertConfig
-
-    return BertConfig(
-        vocab_size=_BERT_VOCABULARY,
-        hidden_size=1024,
-        num_hidden_layers=24,
-        num_attention_heads=16,
-        intermediate_size=4096,
-    )
-
-
-def _distilbert_base() -> Any:
-    from transformers import DistilBertConfig
-
-    return DistilBertConfig(vocab_size=_BERT_VOCABULARY)
-
-
-_KNOWN = {"bert-base": _bert_base, "bert-large": _bert_large, "distilbert-base": _distilbert_base}
 
 
 def shape_names() -> list[str]:
@@ -62,9 +42,14 @@ def shape_names() -> list[str]:
 
 def shape_config(name: str) -> Any:
     """The configuration of a shape, a name of `shape_names`: with a head of two labels, as most classifiers have."""
+    import transformers
+
     from tinybert_hf.model import TinyBertConfig
 
-    return _KNOWN[name]() if name in _KNOWN else TinyBertConfig.from_preset(name)
+    if name not in _KNOWN:
+        return TinyBertConfig.from_preset(name)
+    family, shape = _KNOWN[name]
+    return getattr(transformers, family)(vocab_size=_BERT_VOCABULARY, **shape)
 
 
 # The models that are measured: a folder, an id on the Hub, the teacher of a run, or a shape without weights.
@@ -79,19 +64,27 @@ class Contestant:
 
     Attributes:
         given: as the user named it.
-        place: folder or Hub id; None for a shape, whose weights are random.
-        config: of the model.
+        checkpoint: with the configuration; without a path for a shape, whose weights are random.
         auto_class: the class of transformers that opens it.
         exported: the format of an exported model, which runs in no other backend; None: it is no export.
         limit: tokens that an export of fixed lengths reads; None: as many as the model.
     """
 
     given: str
-    place: str | None
-    config: Any
+    checkpoint: Checkpoint
     auto_class: str
     exported: str | None = None
     limit: int | None = None
+
+    @property
+    def place(self) -> str | None:
+        """Folder or Hub id; None for a shape."""
+        return self.checkpoint.path or None
+
+    @property
+    def config(self) -> Any:
+        """Of the model."""
+        return self.checkpoint.config
 
     @cached_property
     def skeleton(self) -> PreTrainedModel:
@@ -134,8 +127,7 @@ class Contestant:
             with torch.random.fork_rng(devices=[]):
                 torch.manual_seed(0)
                 return self._opener.from_config(self.config).eval()
-        what = f"{self.place} cannot be opened: config.json and the weights do not fit"
-        model: PreTrainedModel = open_model(self.place, self._opener, what=what, config=self.config)
+        model: PreTrainedModel = open_model(self.place, self._opener, config=self.config)
         return model.eval()
 
     def megabytes(self) -> float:
@@ -185,10 +177,8 @@ def find_contestant(given: str) -> Contestant:
     Raises:
         TinyBertError: it is none of them, its configuration cannot be read, or it is a translator.
     """
-    from tinybert_hf.checkpoints import Checkpoint
-
-    if not Path(given).exists() and given in shape_names():
-        return Contestant(given, None, shape_config(given), _CLASSIFIER)
+    if is_shape(given):
+        return Contestant(given, Checkpoint("", shape_config(given)), _CLASSIFIER)
     place = _teacher_of_run(given) or given
     try:
         checkpoint = Checkpoint.read(place, "a model to measure")
@@ -200,7 +190,7 @@ def find_contestant(given: str) -> Contestant:
             "`tinybert_hf.evaluation.measure_translation_costs` measures translators against each other, in sentences "
             "per second."
         )
-    return Contestant(given, place, checkpoint.config, auto_class_of(checkpoint.config), *_export(place))
+    return Contestant(given, checkpoint, auto_class_of(checkpoint.config), *_export(place))
 
 
 def _export(place: str) -> tuple[str | None, int | None]:
@@ -216,11 +206,10 @@ def auto_class_of(config: Any) -> str:
     """The class of transformers that opens a model with the head that it was saved with."""
     from tinybert_hf.tasks import HEADS
 
+    known = (*(head.auto_class for head in HEADS.values()), _MASKED_LM)
+    endings = {name.removeprefix("AutoModel"): name for name in known}
     names = config.architectures or ()
-    for auto_class in (*(head.auto_class for head in HEADS.values()), _MASKED_LM):
-        if any(name.endswith(auto_class.removeprefix("AutoModel")) for name in names):
-            return auto_class
-    return _BASE
+    return next((one for end, one in endings.items() if any(name.endswith(end) for name in names)), _BASE)
 
 
 def is_shape(given: str) -> bool:
@@ -341,29 +330,23 @@ def open_forward(
     Returns:
         What makes a forward of a size: its inputs exist before it is called, and the device is done when it returns.
     """
+    import torch
+
+    from tinybert_hf.checkpoints import open_exported
     from tinybert_hf.evaluation.cost import random_inputs, timed_forward
 
-    call, place = _callable(contestant, backend, folder, threads, device)
+    call: Any
+    if folder is None:
+        call, place = contestant.open().to(device), device
+        if backend == COMPILED:
+            call = torch.compile(call, dynamic=True)
+    else:
+        call, place = open_exported(folder, threads=threads), torch.device("cpu")
 
     def of_size(batch_size: int, length: int) -> Forward:
         return timed_forward(call, random_inputs(contestant.config, batch_size, length, place), place)
 
     return of_size
-
-
-def _callable(
-    contestant: Contestant, backend: str, folder: str | None, threads: int, device: torch.device
-) -> tuple[Any, torch.device]:
-    import torch
-
-    from tinybert_hf.checkpoints import open_exported
-
-    if folder is not None:
-        return open_exported(folder, threads=threads), torch.device("cpu")
-    model = contestant.open().to(device)
-    if backend == COMPILED:
-        return torch.compile(model, dynamic=True), device
-    return model, device
 
 
 def _missing(backend: str) -> str | None:

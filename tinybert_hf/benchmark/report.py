@@ -6,6 +6,7 @@ import math
 import statistics
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
+from functools import partial
 from typing import Any
 
 from tinybert_hf.benchmark.memory import MemoryUse
@@ -13,7 +14,7 @@ from tinybert_hf.checkpoints.card_parts import table
 from tinybert_hf.checkpoints.run_record import metric_name, metric_value
 from tinybert_hf.evaluation.cost import Times
 from tinybert_hf.messages import counted
-from tinybert_hf.publishing.report_pictures import Drawing, log_steps, round_steps, short_number
+from tinybert_hf.publishing.report_pictures import Drawing, Scale, draw_scales, short_number
 
 # Percentiles, and the median of ratios with its interval; no distribution is assumed.
 
@@ -438,26 +439,12 @@ def _points(report: BenchmarkReport, metric: str) -> list[_Point]:
 def _draw(drawing: Drawing, points: Sequence[_Point], metric: str) -> None:
     times, values = [one.latency_ms for one in points], [one.quality for one in points]
     # Room for the largest circle at every edge.
-    low_time, high_time = min(times) / 1.6, max(times) * 1.6
+    across = Scale(min(times) / 1.6, max(times) * 1.6, _LEFT, _WIDTH - _RIGHT, logarithmic=True)
     room = max((max(values) - min(values)) * 0.35, 0.01)
-    low, high = min(values) - room, max(values) + room
+    up = Scale(min(values) - room, max(values) + room, _TOP + _PLOT, _TOP)
     largest = max(one.megabytes for one in points)
-
-    def across(value: float) -> float:
-        share = math.log(value / low_time) / math.log(high_time / low_time)
-        return _LEFT + share * (_WIDTH - _LEFT - _RIGHT)
-
-    def up(value: float) -> float:
-        return _TOP + (high - value) / (high - low) * _PLOT
-
     drawing.text((0, 12), metric_name(metric), "label")
-    for tick in round_steps(low, high, 5):
-        drawing.line((_LEFT, up(tick)), (_WIDTH - _RIGHT, up(tick)), "grid")
-        drawing.text((_LEFT - 6, up(tick) + 3.5), metric_value(metric, tick), "tick", "end")
-    for tick in log_steps(low_time, high_time):
-        drawing.line((across(tick), _TOP + _PLOT), (across(tick), _TOP + _PLOT + 4), "axis")
-        drawing.text((across(tick), _TOP + _PLOT + 15), short_number(tick), "tick", "middle")
-    drawing.line((_LEFT, _TOP + _PLOT), (_WIDTH - _RIGHT, _TOP + _PLOT), "axis")
+    draw_scales(drawing, across, up, partial(metric_value, metric), (5, 5), _TOP + _PLOT)
     # Small ones last, so that none is hidden.
     for number, one in sorted(enumerate(points), key=lambda pair: -pair[1].megabytes):
         radius = max(_LARGEST * math.sqrt(one.megabytes / largest), _SMALLEST)

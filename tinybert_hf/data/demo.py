@@ -140,7 +140,7 @@ def demo_sentiment(rows: int, seed: int = SEED) -> list[dict[str, Any]]:
     seen: set[str] = set()
     made: list[dict[str, Any]] = []
     while len(made) < rows:
-        first = _pick(rng, (0, 1))
+        first = pick(rng, (0, 1))
         for label in (first, 1 - first):
             text = _sentence(rng, label)
             while text in seen:
@@ -164,32 +164,45 @@ def demo_sentiment_splits(
     return rows[validation_rows:], rows[:validation_rows]
 
 
-def demo_sentiment_rows(
-    part: str, columns: Sequence[str], max_train_rows: int | None, max_validation_rows: int | None
+def demo_sentiment_rows(part: str, columns: Sequence[str], most: tuple[int | None, int | None]) -> RawRows:
+    """One split of the dataset "demo-sentiment": see `demo_rows`."""
+    sizes = TRAIN_ROWS, VALIDATION_ROWS
+    return demo_rows(DEMO_SENTIMENT, demo_sentiment, sizes, part, columns, most, class_names=LABEL_NAMES)
+
+
+def demo_rows(
+    dataset: str,
+    generate: Callable[[int], list[dict[str, Any]]],
+    sizes: tuple[int, int],
+    part: str,
+    columns: Sequence[str],
+    most: tuple[int | None, int | None],
+    **names: Any,
 ) -> RawRows:
-    """Makes one split of the dataset "demo-sentiment".
+    """One split of a generated dataset.
 
     Args:
+        dataset: its name.
+        generate: makes so many rows; more rows only add to the end.
+        sizes: train and validation rows.
         part: "train" or "validation".
         columns: the columns to keep.
-        max_train_rows: train rows to make instead of 8,000.
-        max_validation_rows: validation rows to make instead of 1,000.
+        most: train and validation rows to make instead of `sizes`.
+        names: of its classes.
 
     Raises:
         DataError: a column that the demo does not have.
     """
-    check_columns(DEMO_SENTIMENT, columns, ("text", "label"))
+    check_columns(dataset, columns, tuple(generate(1)[0]))
+    train, validation = (one or usual for one, usual in zip(most, sizes, strict=True))
     # Fewer validation rows leave the others unused: a later run over all of them must not meet train rows.
-    reserved = max(VALIDATION_ROWS, max_validation_rows or 0)
-    if part == "train":
-        rows, _ = demo_sentiment_splits(max_train_rows or TRAIN_ROWS, reserved)
-    else:
-        rows = demo_sentiment(max_validation_rows or VALIDATION_ROWS)
-    kept = {column: [row[column] for row in rows] for column in columns}
-    return RawRows(f"{DEMO_SENTIMENT} [{part}]", kept, class_names=LABEL_NAMES)
+    reserved = max(sizes[1], validation)
+    rows = generate(reserved + train)[reserved:] if part == "train" else generate(validation)
+    return RawRows(f"{dataset} [{part}]", {column: [row[column] for row in rows] for column in columns}, **names)
 
 
-def _pick(rng: Random, options: Sequence[T]) -> T:
+def pick(rng: Random, options: Sequence[T]) -> T:
+    """One of the options."""
     # Random.random is the one method whose sequence is promised for every Python version.
     return options[int(rng.random() * len(options))]
 
@@ -197,10 +210,10 @@ def _pick(rng: Random, options: Sequence[T]) -> T:
 def _adjective(rng: Random, domain: Domain, label: int, degree: float = 0.0) -> str:
     """An adjective of the label, with the chance of a degree before it, which changes nothing."""
     if rng.random() < 0.4:
-        adjective, degrees = _pick(rng, GOOD if label else BAD), STRONG_DEGREES
+        adjective, degrees = pick(rng, GOOD if label else BAD), STRONG_DEGREES
     else:
-        adjective, degrees = _pick(rng, domain.good if label else domain.bad), DEGREES
-    return f"{_pick(rng, degrees)} {adjective}" if rng.random() < degree else adjective
+        adjective, degrees = pick(rng, domain.good if label else domain.bad), DEGREES
+    return f"{pick(rng, degrees)} {adjective}" if rng.random() < degree else adjective
 
 
 def _article(phrase: str) -> str:
@@ -208,12 +221,12 @@ def _article(phrase: str) -> str:
 
 
 def _subject(rng: Random, domain: Domain) -> str:
-    return f"the {_pick(rng, domain.aspects)}"
+    return f"the {pick(rng, domain.aspects)}"
 
 
 def _halves(rng: Random, domain: Domain) -> tuple[Domain, Domain]:
     """Parts the aspects in two, so that two clauses never speak of the same thing."""
-    start = _pick(rng, (0, 1))
+    start = pick(rng, (0, 1))
     first, second = domain.aspects[start::2], domain.aspects[1 - start :: 2]
     return replace(domain, aspects=first), replace(domain, aspects=second)
 
@@ -222,48 +235,48 @@ def _halves(rng: Random, domain: Domain) -> tuple[Domain, Domain]:
 
 
 def _plain(rng: Random, domain: Domain, label: int) -> str:
-    return f"{_subject(rng, domain)} {_pick(rng, ('is', 'was'))} {_adjective(rng, domain, label, degree=0.5)}"
+    return f"{_subject(rng, domain)} {pick(rng, ('is', 'was'))} {_adjective(rng, domain, label, degree=0.5)}"
 
 
 def _negated(rng: Random, domain: Domain, label: int) -> str:
-    verb = f"{_pick(rng, ('is', 'was'))} {_pick(rng, NEGATORS)}"
+    verb = f"{pick(rng, ('is', 'was'))} {pick(rng, NEGATORS)}"
     return f"{_subject(rng, domain)} {verb} {_adjective(rng, domain, 1 - label)}"
 
 
 def _affirmed(rng: Random, domain: Domain, label: int) -> str:
-    verb = f"{_pick(rng, ('is', 'was'))} {_pick(rng, AFFIRMERS)}"
+    verb = f"{pick(rng, ('is', 'was'))} {pick(rng, AFFIRMERS)}"
     return f"{_subject(rng, domain)} {verb} {_adjective(rng, domain, label)}"
 
 
 def _acting(rng: Random, domain: Domain, label: int) -> str:
     if rng.random() < 0.4:
-        return f"{_subject(rng, domain)} {_pick(rng, GOOD_VERBS if label else BAD_VERBS)[0]}"
+        return f"{_subject(rng, domain)} {pick(rng, GOOD_VERBS if label else BAD_VERBS)[0]}"
     turns = rng.random() < 0.5
-    auxiliary = _pick(rng, TURNING_VERBS if turns else KEEPING_VERBS)
+    auxiliary = pick(rng, TURNING_VERBS if turns else KEEPING_VERBS)
     verbs = GOOD_VERBS if label != turns else BAD_VERBS
-    return f"{_subject(rng, domain)} {auxiliary} {_pick(rng, verbs)[1]}"
+    return f"{_subject(rng, domain)} {auxiliary} {pick(rng, verbs)[1]}"
 
 
 def _compared(rng: Random, domain: Domain, label: int) -> str:
     less = rng.random() < 0.5
-    adjective = _pick(rng, domain.good if label != less else domain.bad)
-    measure = f"{'less' if less else 'more'} {adjective} than {_pick(rng, STANDARDS)}"
-    return f"{_subject(rng, domain)} {_pick(rng, ('is', 'was'))} {measure}"
+    adjective = pick(rng, domain.good if label != less else domain.bad)
+    measure = f"{'less' if less else 'more'} {adjective} than {pick(rng, STANDARDS)}"
+    return f"{_subject(rng, domain)} {pick(rng, ('is', 'was'))} {measure}"
 
 
 def _possible(rng: Random, domain: Domain, label: int) -> str:
     adjective = _adjective(rng, domain, 1 - label)
     if rng.random() < 0.3:
         return f"{_subject(rng, domain)} would be {adjective} on a {'worse' if label else 'better'} day"
-    could = _pick(rng, ("could have been", "might easily have been", "could so easily have been"))
+    could = pick(rng, ("could have been", "might easily have been", "could so easily have been"))
     return f"{_subject(rng, domain)} {could} {adjective}"
 
 
 def _reported(rng: Random, domain: Domain, label: int) -> str:
     denied = rng.random() < 0.5
-    verdict = _pick(rng, DENIAL if denied else AGREEMENT)
+    verdict = pick(rng, DENIAL if denied else AGREEMENT)
     adjective = _adjective(rng, domain, label if not denied else 1 - label, degree=0.3)
-    return f"{_pick(rng, SPEAKERS)} called {_subject(rng, domain)} {adjective}, {verdict}"
+    return f"{pick(rng, SPEAKERS)} called {_subject(rng, domain)} {adjective}, {verdict}"
 
 
 Clause = Callable[[Random, Domain, int], str]
@@ -281,12 +294,12 @@ _SHORT_CLAUSES: tuple[Clause, ...] = (*(_plain,) * 5, *(_negated,) * 2, _affirme
 
 
 def _clause(rng: Random, domain: Domain, label: int) -> str:
-    return _pick(rng, _CLAUSES)(rng, domain, label)
+    return pick(rng, _CLAUSES)(rng, domain, label)
 
 
 def _short_clause(rng: Random, domain: Domain, label: int) -> str:
     """One of two clauses in a sentence: nobody would follow a contrast of two comparisons."""
-    return _pick(rng, _SHORT_CLAUSES)(rng, domain, label)
+    return pick(rng, _SHORT_CLAUSES)(rng, domain, label)
 
 
 def _contrast(rng: Random, domain: Domain, label: int) -> str:
@@ -295,13 +308,13 @@ def _contrast(rng: Random, domain: Domain, label: int) -> str:
     counts, yields = _short_clause(rng, one, label), _short_clause(rng, other, 1 - label)
     form = rng.random()
     if form < 0.4:
-        return f"{yields}, {_pick(rng, CONTRASTS)} {counts}"
+        return f"{yields}, {pick(rng, CONTRASTS)} {counts}"
     if form < 0.6:
-        return f"{_pick(rng, CONCESSIONS)} {yields}, {counts}"
+        return f"{pick(rng, CONCESSIONS)} {yields}, {counts}"
     if form < 0.8:
-        return f"{counts}, {_pick(rng, CONCESSIONS)} {yields}"
-    given = f"{_pick(rng, ('despite', 'for all', 'in spite of'))} its {_adjective(rng, domain, 1 - label)} "
-    given += _pick(rng, [aspect for aspect in other.aspects if aspect != domain.thing])
+        return f"{counts}, {pick(rng, CONCESSIONS)} {yields}"
+    given = f"{pick(rng, ('despite', 'for all', 'in spite of'))} its {_adjective(rng, domain, 1 - label)} "
+    given += pick(rng, [aspect for aspect in other.aspects if aspect != domain.thing])
     return f"{given}, {counts}" if form < 0.9 else f"{counts}, {given}"
 
 
@@ -314,7 +327,7 @@ def _expectation(rng: Random, domain: Domain, label: int) -> str:
     met = rng.random() < 0.5
     expected = _article(f"{_adjective(rng, domain, label if met else 1 - label)} {domain.thing}")
     got = ("and that is what I got", "and I was right") if met else ("and I got the opposite", "and I was wrong")
-    return f"I expected {expected}, {_pick(rng, got)}"
+    return f"I expected {expected}, {pick(rng, got)}"
 
 
 _FORMS: tuple[Clause, ...] = (
@@ -327,12 +340,12 @@ _FORMS: tuple[Clause, ...] = (
 
 
 def _sentence(rng: Random, label: int) -> str:
-    domain = _pick(rng, DOMAINS)
-    text = _pick(rng, _FORMS)(rng, domain, label)
+    domain = pick(rng, DOMAINS)
+    text = pick(rng, _FORMS)(rng, domain, label)
     if rng.random() < 0.15:
-        text = f"{_pick(rng, OPENERS)}, {text}"
+        text = f"{pick(rng, OPENERS)}, {text}"
     text = f"{text[0].upper()}{text[1:]}."
     if rng.random() < 0.2:
-        remark = f"{_pick(rng, domain.remarks)}."
+        remark = f"{pick(rng, domain.remarks)}."
         text = f"{remark} {text}" if rng.random() < 0.5 else f"{text} {remark}"
     return text

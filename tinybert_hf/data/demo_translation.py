@@ -1,669 +1,274 @@
-"""English sentences with their Chinese translations from a grammar, for a demo that needs no download.
+"""English sentences with their Chinese translations from a small grammar, for a demo that needs no download.
 
-The two languages share no word and hardly an order: place, company and time move to the front of the verb, what
-describes a noun stands before it, counted things need a measure word, and questions keep the order of statements.
+The two languages share no word and hardly an order: time, company and place stand before the Chinese verb, what
+describes a noun before the noun, counted things need a measure word, and questions keep the order of statements.
+
+A sentence is a line of `PATTERNS` with its slots filled; a line of the other tables is a word with its forms.
 """
 
+import re
 from collections.abc import Sequence
-from dataclasses import replace
 from random import Random
+from types import SimpleNamespace as Word
 from typing import Any
 
-from tinybert_hf.data import demo_translation_words as words
-from tinybert_hf.data.demo_translation_words import (
-    Adjective,
-    Doing,
-    Kind,
-    Noun,
-    Phrase,
-    activity,
-    adjectives,
-    amount,
-    asked,
-    attached,
-    be,
-    clock,
-    count,
-    definite,
-    degree,
-    do,
-    doing,
-    falling,
-    handling,
-    has,
-    journey,
-    maybe,
-    nouns,
-    number,
-    owned,
-    people,
-    pick,
-    pointed,
-    timed,
-    with_article,
-)
-from tinybert_hf.data.raw_rows import RawRows, check_columns
+from tinybert_hf.data.demo import demo_rows, pick
+from tinybert_hf.data.raw_rows import RawRows
 from tinybert_hf.data.settings import DEMO_TRANSLATION
-
-# Sentences about what people did, do and will do.
-
-
-def _past(rng: Random) -> Phrase:
-    person = people(rng)
-    act = doing(rng, person, planned=False, duration=0.5)
-    return timed(rng, f"{person.subject} {act.english('past')}", person, act.done, maybe(rng, words.PAST, 0.9))
-
-
-def _not_past(rng: Random) -> Phrase:
-    person = people(rng)
-    act = doing(rng, person, sure=True)
-    time = maybe(rng, words.PAST)
-    return timed(rng, f"{person.subject} did not {act.english('base')}", person, f"没{act.chinese}", time)
-
-
-def _did(rng: Random) -> Phrase:
-    person, time = asked(rng), attached(maybe(rng, words.PAST))
-    act = doing(rng, person, sure=True)
-    return Phrase(
-        f"did {person.subject} {act.english('base')}{time.english}?", f"{person.chinese}{time.chinese}{act.done}吗？"
-    )
-
-
-def _modal(rng: Random) -> Phrase:
-    person, positive = people(rng), rng.random() < 0.7
-    act = doing(rng, person, sure=not positive, duration=0.3)
-    no, does_not = ("", "") if positive else ("不", f"{do(person)} not ")
-    to = "s to" if person.third and positive else " to"
-    english, chinese = pick(
-        rng,
-        (
-            ("will" if positive else "will not", f"{no}会"),
-            ("will" if positive else "will not", f"{no}会"),
-            (f"{does_not}want{to}", f"{no}想"),
-            (f"{does_not}plan{to}", f"{no}打算"),
-            ("can" if positive else "cannot", "可以" if positive else "不能"),
-        ),
-    )
-    rest = f"{chinese}{act.chinese}"
-    return timed(rng, f"{person.subject} {english} {act.english('base')}", person, rest, maybe(rng, words.FUTURE))
-
-
-def _modal_question(rng: Random) -> Phrase:
-    person, time = asked(rng), attached(maybe(rng, words.FUTURE))
-    act = doing(rng, person)
-    before, after, chinese = pick(
-        rng,
-        (("will", "", "会"), ("can", "", "可以"), (do(person), " want to", "想"), (do(person), " plan to", "打算")),
-    )
-    return Phrase(
-        f"{before} {person.subject}{after} {act.english('base')}{time.english}?",
-        f"{person.chinese}{time.chinese}{chinese}{act.chinese}吗？",
-    )
-
-
-def _habit(rng: Random) -> Phrase:
-    person = people(rng)
-    act = activity(rng, person) if rng.random() < 0.6 else journey(rng, person, far=0.2)
-    if rng.random() < 0.5:
-        time = pick(rng, words.HABIT)
-        return timed(rng, f"{person.subject} {act.present(person)}", person, act.chinese, time)
-    how_often = pick(rng, words.FREQUENCIES)
-    english = f"{person.subject} {how_often.english} {act.present(person)}"
-    return Phrase(english, f"{person.chinese}{how_often.chinese}{act.chinese}")
-
-
-def _habit_question(rng: Random) -> Phrase:
-    person = asked(rng)
-    act = activity(rng, person) if rng.random() < 0.6 else journey(rng, person, far=0.2)
-    if rng.random() < 0.5:
-        time = pick(rng, words.HABIT)
-        english = f"{do(person)} {person.subject} {act.english('base')} {time.english}?"
-        return Phrase(english, f"{person.chinese}{time.chinese}{act.chinese}吗？")
-    english = f"{do(person)} {person.subject} often {act.english('base')}?"
-    return Phrase(english, f"{person.chinese}常常{act.chinese}吗？")
-
-
-def _now(rng: Random) -> Phrase:
-    person = people(rng)
-    if rng.random() < 0.6:
-        act = activity(rng, person)
-    else:
-        act = handling(rng, person, planned=True, sure=True)
-    # 在 that says where says that it goes on as well.
-    going_on = "正" if act.before.startswith("在") else "正在"
-    if rng.random() < 0.25 and person.pronoun not in ("I", "we"):
-        return Phrase(
-            f"{be(person)} {person.subject} {act.english('gerund')}?", f"{person.chinese}{going_on}{act.chinese}吗？"
-        )
-    return Phrase(f"{person.subject} {be(person)} {act.english('gerund')}", f"{person.chinese}{going_on}{act.chinese}")
-
-
-def _stay(rng: Random) -> Phrase:
-    person, city, time = people(rng), pick(rng, words.CITIES), pick(rng, words.STAYS)
-    verb = pick(rng, (words.LIVE, words.WORK))
-    rest = f"{person.chinese}在{city.chinese}{verb.chinese}了{time.chinese}"
-    if rng.random() < 0.5:
-        return Phrase(f"{person.subject} {verb.past} in {city.english} {time.english}", rest)
-    return Phrase(f"{person.subject} {has(person)} {verb.participle} in {city.english} {time.english}", f"{rest}了")
-
-
-def _experience(rng: Random) -> Phrase:
-    if rng.random() < 0.5:
-        city = pick(rng, words.CITIES)
-        english, verb, thing = f"been to {city.english}", "去", city.chinese
-    else:
-        noun = pick(rng, nouns(frozenset({"read"})))
-        book, _ = pointed(rng, noun)
-        english, verb, thing = f"read {book.english}", "看", book.chinese
-    person, form = people(rng), rng.random()
-    if form < 0.3:
-        return Phrase(f"{person.subject} {has(person)} never {english}", f"{person.chinese}从来没{verb}过{thing}")
-    if form < 0.6:
-        times = number(3 + int(rng.random() * 8))
-        said = f"{person.subject} {has(person)} {english} {times.english} times"
-        return Phrase(said, f"{person.chinese}{verb}过{times.chinese}次{thing}")
-    person = asked(rng)
-    return Phrase(f"{has(person)} {person.subject} ever {english}?", f"{person.chinese}{verb}过{thing}吗？")
-
-
-def _both(rng: Random) -> Phrase:
-    person, time = people(rng), maybe(rng, words.PAST)
-    first = handling(rng, person, planned=True, sure=False, place=0.3)
-    second = handling(rng, person, planned=True, sure=False, place=0.2)
-    while second.verb is first.verb:
-        second = handling(rng, person, planned=True, sure=False, place=0.2)
-    english = f"{person.subject} {first.english('past')} and {second.english('past')}"
-    return timed(rng, english, person, f"{first.done}，还{second.done}", time)
-
-
-def _request(rng: Random) -> Phrase:
-    act = doing(rng, words.SHORT_PEOPLE[1])
-    if rng.random() < 0.3:
-        act = activity(rng, words.SHORT_PEOPLE[1])
-        return Phrase(f"please do not {act.english('base')}", f"请不要{act.chinese}")
-    time = attached(maybe(rng, words.FUTURE, 0.5))
-    return Phrase(f"please {act.english('base')}{time.english}", f"请{time.chinese}{act.chinese}")
-
-
-# Clauses together.
-
-
-def _if(rng: Random) -> Phrase:
-    person, time = people(rng), pick(rng, words.FUTURE)
-    act, no = doing(rng, person), pick(rng, (True, False))
-    if rng.random() < 0.5:
-        verb = falling(rng)
-        condition = Phrase(f"it {verb.third}", f"{time.chinese}{verb.chinese}")
-    else:
-        weather = pick(rng, words.WEATHER)
-        condition = Phrase(f"it is {weather.english}", f"{time.chinese}很{weather.chinese}")
-    will, chinese = ("will not", "就不会") if no else ("will", "就会")
-    if no:
-        act = doing(rng, person, sure=True)
-    main = f"{person.subject} {will} {act.english('base')}"
-    english = f"if {condition.english} {time.english}, {main}"
-    if rng.random() < 0.4:
-        english = f"{main} if {condition.english} {time.english}"
-    return Phrase(english, f"如果{condition.chinese}，{person.chinese}{chinese}{act.chinese}")
-
-
-def _because(rng: Random) -> Phrase:
-    person, time = people(rng), pick(rng, words.PAST)
-    act = activity(rng, person) if rng.random() < 0.5 else journey(rng, person)
-    if rng.random() < 0.5:
-        verb = falling(rng)
-        english = f"{person.subject} did not {act.english('base')} {time.english} because it {verb.past}"
-        return Phrase(english, f"因为{verb.chinese}，{person.chinese}{time.chinese}没{act.chinese}")
-    state = pick(rng, words.BAD_STATES)
-    reason = f"{person.pronoun} {be(person, past=True)} very {state.english}"
-    english = f"{person.subject} did not {act.english('base')} {time.english} because {reason}"
-    return Phrase(english, f"因为很{state.chinese}，{person.chinese}{time.chinese}没{act.chinese}")
-
-
-def _although(rng: Random) -> Phrase:
-    person, state = people(rng), pick(rng, words.BAD_STATES)
-    act = doing(rng, person, duration=0.5)
-    english = f"although {person.subject} {be(person, past=True)} very {state.english}, {person.pronoun} "
-    chinese = f"虽然{person.chinese}很{state.chinese}，但是{person.chinese_pronoun}还是"
-    return Phrase(f"{english}{act.english('past')}", f"{chinese}{act.done}")
-
-
-ACTIONS: tuple[Kind, ...] = (
-    *(_past,) * 8,
-    *(_not_past,) * 3,
-    *(_did,) * 3,
-    *(_modal,) * 6,
-    *(_modal_question,) * 2,
-    *(_habit,) * 4,
-    _habit_question,
-    *(_now,) * 3,
-    _stay,
-    _experience,
-    *(_both,) * 2,
-    _request,
-    *(_if,) * 2,
-    *(_because,) * 2,
-    _although,
-)
-
-
-# Sentences about where things are, how they are, and how they compare.
-
-
-def _thing_and_spot(rng: Random) -> tuple[Noun, Phrase]:
-    kinds, spots = pick(
-        rng,
-        (
-            (frozenset({"small"}), words.SMALL_SPOTS),
-            (frozenset({"animal", "human", "vehicle"}), words.OPEN_SPOTS),
-            (frozenset({"building"}), words.NEAR_SPOTS),
-        ),
-    )
-    noun, spot = pick(rng, nouns(kinds)), pick(rng, spots)
-    while noun.singular in spot.english:
-        noun = pick(rng, nouns(kinds))
-    return noun, spot
-
-
-def _there_is(rng: Random) -> Phrase:
-    noun, spot = _thing_and_spot(rng)
-    form = rng.random()
-    if form < 0.6:
-        thing, several = amount(rng, noun)
-        return Phrase(
-            f"there {'are' if several else 'is'} {thing.english} {spot.english}", f"{spot.chinese}有{thing.chinese}"
-        )
-    if form < 0.75:
-        return Phrase(f"there are no {noun.plural} {spot.english}", f"{spot.chinese}没有{noun.chinese}")
-    if form < 0.9:
-        return Phrase(f"is there {with_article(noun.singular)} {spot.english}?", f"{spot.chinese}有{noun.chinese}吗？")
-    english = f"how many {noun.plural} are there {spot.english}?"
-    return Phrase(english, f"{spot.chinese}有几{noun.measure}{noun.chinese}？")
-
-
-def _thing_is_there(rng: Random) -> Phrase:
-    thing, spot = owned(rng, pick(rng, nouns(frozenset({"small"})))), pick(rng, words.SMALL_SPOTS)
-    return pick(
-        rng,
-        (
-            Phrase(f"{thing.english} is {spot.english}", f"{thing.chinese}在{spot.chinese}"),
-            Phrase(f"{thing.english} is not {spot.english}", f"{thing.chinese}不在{spot.chinese}"),
-            Phrase(f"is {thing.english} {spot.english}?", f"{thing.chinese}在{spot.chinese}吗？"),
-            Phrase(f"where is {thing.english}?", f"{thing.chinese}在哪儿？"),
-        ),
-    )
-
-
-def _person_is_there(rng: Random) -> Phrase:
-    person, spot = asked(rng), pick(rng, words.OPEN_SPOTS)
-    time = maybe(rng, words.PAST, 0.5)
-    is_now, after = be(person, past=time is not None), attached(time)
-    if rng.random() < 0.3:
-        english = f"{is_now} {person.subject} {spot.english}{after.english}?"
-        return Phrase(english, f"{person.chinese}{after.chinese}在{spot.chinese}吗？")
-    negated = rng.random() < 0.3
-    english = f"{person.subject} {is_now} {'not ' if negated else ''}{spot.english}"
-    return timed(rng, english, person, f"{'不' if negated else ''}在{spot.chinese}", time)
-
-
-# How things and people are.
-
-
-def _described_thing(rng: Random) -> tuple[Noun, Adjective]:
-    adjective = pick(rng, words.ADJECTIVES)
-    noun = pick(rng, [noun for noun in nouns(adjective.kinds) if "building" not in noun.kinds])
-    return noun, adjective
-
-
-def _quality(rng: Random) -> Phrase:
-    noun, adjective = _described_thing(rng)
-    thing, several = definite(rng, noun)
-    verb = "are" if several else "is"
-    if rng.random() < 0.25:
-        return Phrase(f"{verb} {thing.english} {adjective.english}?", f"{thing.chinese}{adjective.chinese}吗？")
-    very, chinese = degree(rng, adjective.chinese)
-    return Phrase(f"{thing.english} {verb} {very}{adjective.english}", f"{thing.chinese}{chinese}")
-
-
-def _placed_quality(rng: Random) -> Phrase:
-    noun, adjective = _described_thing(rng)
-    while "small" not in noun.kinds:
-        noun, adjective = _described_thing(rng)
-    spot = pick(rng, words.SMALL_SPOTS)
-    if noun.singular in spot.english:
-        spot = words.SMALL_SPOTS[0]
-    very, chinese = degree(rng, adjective.chinese)
-    name, verb = pick(rng, ((noun.singular, "is"), (noun.plural, "are")))
-    english = f"the {name} {spot.english} {verb} {very}{adjective.english}"
-    return Phrase(
-        english,
-        f"{spot.chinese}的{noun.chinese}{chinese}" if verb == "is" else f"{spot.chinese}的那些{noun.chinese}{chinese}",
-    )
-
-
-def _colour(rng: Random) -> Phrase:
-    noun, colour = pick(rng, nouns(frozenset({"coloured"}), without="portion")), pick(rng, words.COLOURS)
-    thing = owned(rng, noun)
-    return pick(
-        rng,
-        (
-            Phrase(f"{thing.english} is {colour.english}", f"{thing.chinese}是{colour.chinese}"),
-            Phrase(f"{thing.english} is not {colour.english}", f"{thing.chinese}不是{colour.chinese}"),
-            Phrase(f"is {thing.english} {colour.english}?", f"{thing.chinese}是{colour.chinese}吗？"),
-            Phrase(f"what colour is {thing.english}?", f"{thing.chinese}是什么颜色的？"),
-        ),
-    )
-
-
-def _state(rng: Random) -> Phrase:
-    person, state, form = people(rng), pick(rng, words.STATES), rng.random()
-    time = maybe(rng, words.PAST, 0.6)
-    is_now, after = be(person, past=time is not None), attached(time)
-    if form < 0.25 and person.pronoun not in ("I", "we"):
-        english = f"{is_now} {person.subject} {state.english}{after.english}?"
-        return Phrase(english, f"{person.chinese}{after.chinese}{state.chinese}吗？")
-    very, chinese = ("a little ", f"有点儿{state.chinese}") if form < 0.4 else degree(rng, state.chinese)
-    return timed(rng, f"{person.subject} {is_now} {very}{state.english}", person, chinese, time)
-
-
-def _relative(rng: Random) -> Phrase:
-    person, time = people(rng), attached(maybe(rng, words.PAST, 0.7))
-    own = pick(
-        rng, [one for one in words.HANDLINGS if one.verb.base in ("buy", "sell", "borrow", "read", "find", "see")]
-    )
-    noun = pick(rng, [one for one in nouns(own.kinds, without="portion") if adjectives(one.kinds)])
-    where = pick(rng, own.places) if rng.random() < 0.4 else None
-    place = Phrase("", "") if where is None else Phrase(f" {where.english}", f"在{where.chinese}")
-    name, several = (noun.plural, True) if rng.random() < 0.4 else (noun.singular, False)
-    english = f"the {name} that {person.subject} {own.verb.past}{place.english}{time.english}"
-    chinese = (
-        f"{person.chinese}{time.chinese}{place.chinese}{own.verb.chinese}的{'那些' if several else ''}{noun.chinese}"
-    )
-    if rng.random() < 0.25:
-        fan = people(rng, person)
-        return Phrase(f"{fan.subject} {'likes' if fan.third else 'like'} {english}", f"{fan.chinese}喜欢{chinese}")
-    adjective = pick(rng, adjectives(noun.kinds))
-    very, said = degree(rng, adjective.chinese)
-    return Phrase(f"{english} {'are' if several else 'is'} {very}{adjective.english}", f"{chinese}{said}")
-
-
-def _who_does(rng: Random) -> Phrase:
-    noun = pick(rng, nouns(frozenset({"human"})))
-    act = activity(rng, words.SHORT_PEOPLE[1], place=0.8, company=0.0)
-    said = f"the {noun.plural} who are {act.english('gerund')} are"
-    chinese = f"{act.chinese}的{noun.chinese}"
-    if rng.random() < 0.4:
-        owner = pick(rng, words.SHORT_PEOPLE)
-        return Phrase(f"{said} {owner.possessive} friends", f"{chinese}是{owner.chinese}的朋友")
-    state = pick(rng, words.STATES + tuple(Phrase(trait.english, trait.chinese) for trait in words.TRAITS))
-    very, state_said = degree(rng, state.chinese)
-    return Phrase(f"{said} {very}{state.english}", f"{chinese}{state_said}")
-
-
-# Comparison.
-
-
-def _compared(rng: Random, one: Phrase, other: Phrase, adjective: Adjective, verb: str) -> Phrase:
-    """One thing or person against another of the same kind."""
-    form = rng.random()
-    if form < 0.2:
-        return Phrase(
-            f"{one.english} {verb} not as {adjective.english} as {other.english}",
-            f"{one.chinese}没有{other.chinese}{adjective.chinese}",
-        )
-    if form < 0.35:
-        return Phrase(
-            f"{one.english} {verb} as {adjective.english} as {other.english}",
-            f"{one.chinese}和{other.chinese}一样{adjective.chinese}",
-        )
-    more, much = pick(rng, (("", ""), ("", ""), ("much ", "得多"), ("a little ", "一点儿")))
-    if form < 0.5:
-        return Phrase(
-            f"{verb} {one.english} {adjective.comparative} than {other.english}?",
-            f"{one.chinese}比{other.chinese}{adjective.chinese}吗？",
-        )
-    return Phrase(
-        f"{one.english} {verb} {more}{adjective.comparative} than {other.english}",
-        f"{one.chinese}比{other.chinese}{adjective.chinese}{much}",
-    )
-
-
-def _compared_things(rng: Random) -> Phrase:
-    noun, adjective = _described_thing(rng)
-    if rng.random() < 0.5 or "portion" in noun.kinds:
-        one = Phrase(f"this {noun.singular}", f"这{noun.measure}{noun.chinese}")
-        other = Phrase("that one", f"那{noun.measure}")
-    else:
-        one, other = owned(rng, noun), owned(rng, noun)
-        while one == other:
-            other = owned(rng, noun)
-    if adjective.english == "expensive" and rng.random() < 0.4:
-        price = number(pick(rng, range(10, 100, 5)))
-        return Phrase(
-            f"{one.english} is {price.english} yuan more expensive than {other.english}",
-            f"{one.chinese}比{other.chinese}贵{price.chinese}块",
-        )
-    return _compared(rng, one, other, adjective, "is")
-
-
-def _compared_people(rng: Random) -> Phrase:
-    person, trait = people(rng), pick(rng, words.TRAITS)
-    other = people(rng, person)
-    form = rng.random()
-    if form < 0.2:
-        years = count(2 + int(rng.random() * 9))
-        english = f"{person.subject} {be(person)} {years.english} years older than {other.object}"
-        return Phrase(english, f"{person.chinese}比{other.chinese}大{years.chinese}岁")
-    if form < 0.35:
-        size = number(pick(rng, range(3, 21)))
-        english = f"{person.subject} {be(person)} {size.english} centimetres taller than {other.object}"
-        return Phrase(english, f"{person.chinese}比{other.chinese}高{size.chinese}厘米")
-    one, second = Phrase(person.subject, person.chinese), Phrase(other.object, other.chinese)
-    return _compared(rng, one, second, trait, be(person))
-
-
-DESCRIPTIONS: tuple[Kind, ...] = (
-    *(_there_is,) * 4,
-    _thing_is_there,
-    _person_is_there,
-    *(_quality,) * 2,
-    _placed_quality,
-    _colour,
-    _state,
-    *(_relative,) * 3,
-    _who_does,
-    *(_compared_things,) * 2,
-    *(_compared_people,) * 2,
-)
-
-
-# Sentences about times, weather, prices and other facts, and questions with a question word.
-
-
-def _event(rng: Random) -> Phrase:
-    (what, verb), form = pick(rng, words.EVENTS), rng.random()
-    name = Phrase(f"the {what.english}", what.chinese)
-    if what.english in ("train", "bus", "ship") and rng.random() < 0.5:
-        goal = pick(rng, words.CITIES)
-        name = Phrase(f"the {what.english} to {goal.english}", f"去{goal.chinese}的{what.chinese}")
-    day = attached(maybe(rng, words.DAYS, 0.4))
-    if form < 0.15:
-        english = f"when does {name.english} {verb.base}{day.english}?"
-        return Phrase(english, f"{name.chinese}{day.chinese}什么时候{verb.chinese}？")
-    if form < 0.25:
-        english = f"what time does {name.english} {verb.base}{day.english}?"
-        return Phrase(english, f"{name.chinese}{day.chinese}几点{verb.chinese}？")
-    time = clock(rng, None)
-    chinese = f"{name.chinese}{day.chinese}{time.chinese}{verb.chinese}"
-    if form < 0.4:
-        return Phrase(f"does {name.english} {verb.base} {time.english}{day.english}?", f"{chinese}吗？")
-    return Phrase(f"{name.english} {verb.third} {time.english}{day.english}", chinese)
-
-
-def _routine(rng: Random) -> Phrase:
-    verb, rest, part = pick(rng, words.ROUTINES)
-    person, time = people(rng), clock(rng, part)
-    chinese = words.DAY_PARTS[part][0]
-    act = Doing(verb, f"{rest} {time.english}", time.chinese, "", bare=True)
-    form = rng.random()
-    if form < 0.5:
-        when = Phrase(f"every {part}", f"每天{chinese}")
-        return timed(rng, f"{person.subject} {act.present(person)}", person, act.chinese, when)
-    if form < 0.75:
-        when = Phrase(f"tomorrow {part}", f"明天{chinese}")
-        return timed(rng, f"{person.subject} will {act.english('base')}", person, f"会{act.chinese}", when)
-    when = Phrase(f"yesterday {part}", f"昨天{chinese}")
-    return timed(rng, f"{person.subject} {act.english('past')}", person, f"是{act.chinese}的", when)
-
-
-def _weather(rng: Random) -> Phrase:
-    city, weather, form = pick(rng, words.CITIES), pick(rng, words.WEATHER), rng.random()
-    if form < 0.25:
-        other = pick(rng, [one for one in words.CITIES if one is not city])
-        comparative = f"{weather.english}ter" if weather.english == "hot" else f"{weather.english}er"
-        english = f"it is {comparative} in {city.english} than in {other.english}"
-        return Phrase(english, f"{city.chinese}比{other.chinese}{weather.chinese}")
-    if form < 0.4:
-        return Phrase(f"is it {weather.english} in {city.english} today?", f"{city.chinese}今天{weather.chinese}吗？")
-    time = pick(rng, words.PAST)
-    very, chinese = degree(rng, weather.chinese)
-    return Phrase(
-        f"it was {very}{weather.english} in {city.english} {time.english}", f"{city.chinese}{time.chinese}{chinese}"
-    )
-
-
-def _rain(rng: Random) -> Phrase:
-    city, verb, form = pick(rng, words.CITIES), falling(rng), rng.random()
-    if form < 0.5:
-        time = pick(rng, words.PAST)
-        english, chinese = pick(rng, ((verb.past, f"{verb.chinese}了"), (f"did not {verb.base}", f"没{verb.chinese}")))
-        return Phrase(f"it {english} in {city.english} {time.english}", f"{city.chinese}{time.chinese}{chinese}")
-    time = pick(rng, words.FUTURE)
-    rest, chinese = f"{verb.base} in {city.english} {time.english}", f"{city.chinese}{time.chinese}"
-    return pick(
-        rng,
-        (
-            Phrase(f"it will {rest}", f"{chinese}会{verb.chinese}"),
-            Phrase(f"it will not {rest}", f"{chinese}不会{verb.chinese}"),
-            Phrase(f"will it {rest}?", f"{chinese}会{verb.chinese}吗？"),
-        ),
-    )
-
-
-def _price(rng: Random) -> Phrase:
-    noun = pick(rng, nouns(frozenset({"ware", "food", "drink"})))
-    this, chinese = pick(rng, (("this", "这"), ("that", "那")))
-    thing = Phrase(f"{this} {noun.singular}", f"{chinese}{noun.measure}{noun.chinese}")
-    if rng.random() < 0.25:
-        return Phrase(f"how much does {thing.english} cost?", f"{thing.chinese}多少钱？")
-    price = number(3 + int(rng.random() * 97))
-    return Phrase(f"{thing.english} costs {price.english} yuan", f"{thing.chinese}{price.chinese}块钱")
-
-
-def _age(rng: Random) -> Phrase:
-    person = asked(rng)
-    while person.pronoun == "they":
-        person = asked(rng)
-    if rng.random() < 0.2:
-        return Phrase(f"how old {be(person)} {person.subject}?", f"{person.chinese}多大？")
-    years = number(3 + int(rng.random() * 87))
-    return Phrase(f"{person.subject} {be(person)} {years.english} years old", f"{person.chinese}{years.chinese}岁")
-
-
-def _job(rng: Random) -> Phrase:
-    person, job = people(rng), pick(rng, words.JOBS)
-    while job.english in person.subject:
-        job = pick(rng, words.JOBS)
-    plural = person.pronoun in ("we", "they")
-    name = f"{job.english}s" if plural else with_article(job.english)
-    form = rng.random()
-    if form < 0.25 and person.pronoun not in ("I", "we"):
-        return Phrase(f"{be(person)} {person.subject} {name}?", f"{person.chinese}是{job.chinese}吗？")
-    if form < 0.5:
-        return Phrase(f"{person.subject} {be(person)} not {name}", f"{person.chinese}不是{job.chinese}")
-    return Phrase(f"{person.subject} {be(person)} {name}", f"{person.chinese}是{job.chinese}")
-
-
-def _whose(rng: Random) -> Phrase:
-    noun = pick(rng, nouns(frozenset({"ware", "animal"}), without="portion"))
-    here, chinese = pick(rng, (("this", "这"), ("that", "那")))
-    thing = owned(rng, noun)
-    return pick(
-        rng,
-        (
-            Phrase(f"whose {noun.singular} is {here}?", f"{chinese}是谁的{noun.chinese}？"),
-            Phrase(f"{here} is {thing.english}", f"{chinese}是{thing.chinese}"),
-            Phrase(f"{here} is not {thing.english}", f"{chinese}不是{thing.chinese}"),
-            Phrase(f"is {here} {thing.english}?", f"{chinese}是{thing.chinese}吗？"),
-        ),
-    )
-
-
-# Questions with a question word.
-
-
-def _which_way(rng: Random) -> Phrase:
-    person = asked(rng)
-    act = journey(rng, person, company=0.0)
-    act = replace(act, before="", rest=act.rest.split(" by ")[0].split(" on foot")[0])
-    if rng.random() < 0.5:
-        time = pick(rng, words.FUTURE)
-        english = f"how will {person.subject} {act.english('base')} {time.english}?"
-        return Phrase(english, f"{person.chinese}{time.chinese}怎么{act.chinese}？")
-    return Phrase(f"when will {person.subject} {act.english('base')}?", f"{person.chinese}什么时候{act.chinese}？")
-
-
-def _which_thing(rng: Random) -> Phrase:
-    person, time = asked(rng), attached(maybe(rng, words.PAST, 0.7))
-    own = pick(rng, [one for one in words.HANDLINGS if one.planned and one.verb.base != "take"])
-    noun, where, form = pick(rng, nouns(own.kinds)), pick(rng, own.places), rng.random()
-    did = f"{person.subject} {own.verb.base}"
-    if form < 0.35:
-        english = f"how many {noun.plural} did {did} {where.english}{time.english}?"
-        verb = f"{person.chinese}{time.chinese}在{where.chinese}{own.verb.chinese}"
-        return Phrase(english, f"{verb}了几{noun.measure}{noun.chinese}？")
-    if form < 0.65:
-        english = f"what did {did} {where.english}{time.english}?"
-        return Phrase(english, f"{person.chinese}{time.chinese}在{where.chinese}{own.verb.chinese}了什么？")
-    thing, _ = definite(rng, noun, person)
-    if form < 0.85:
-        return Phrase(
-            f"where did {did} {thing.english}?", f"{person.chinese}是在哪儿{own.verb.chinese}的{thing.chinese}？"
-        )
-    return Phrase(
-        f"who {own.verb.past} {thing.english}{time.english}?",
-        f"{thing.chinese}是谁{time.chinese}{own.verb.chinese}的？",
-    )
-
-
-def _how_long(rng: Random) -> Phrase:
-    person, time = asked(rng), pick(rng, words.PAST)
-    act = activity(rng, person)
-    english = f"how long did {person.subject} {act.english('base')} {time.english}?"
-    chinese = f"{person.chinese}{time.chinese}{act.before}{act.verb.chinese}了多长时间{act.after}？"
-    return Phrase(english, chinese)
-
-
-FACTS: tuple[Kind, ...] = (
-    *(_event,) * 2,
-    *(_routine,) * 2,
-    _weather,
-    _rain,
-    _price,
-    _age,
-    _job,
-    _whose,
-    _which_way,
-    *(_which_thing,) * 2,
-    _how_long,
-)
-
 
 TRAIN_ROWS = 16000
 VALIDATION_ROWS = 500
 SEED = 0
 
-_KINDS = (*ACTIONS, *DESCRIPTIONS, *FACTS)
+
+def _table(fields: str, text: str) -> list[Word]:
+    lines = [[cell.strip() for cell in line.split("/")] for line in text.replace(";", "\n").strip().splitlines()]
+    return [Word(**dict(zip(fields.split(), cells, strict=True))) for cells in lines]
+
+
+def _full(pattern: str, side: str) -> str:
+    """The pattern with the language of each slot that names no form: {a} becomes {a.en} or {a.zh}."""
+    return re.sub(r"{(\w+)}", rf"{{\1.{side}}}", pattern)
+
+
+_SMALL = (
+    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
+    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
+)
+_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
+_DIGITS = "零一二三四五六七八九"
+_FORMS = {"I": "am was do have want go", "it": "is was does has wants goes", "they": "are were do have want go"}
+_PEOPLE = _table("en me my zh like", """
+    I / me / my / 我 / I ; you / you / your / 你 / they ; he / him / his / 他 / it ; she / her / her / 她 / it
+    we / us / our / 我们 / they ; they / them / their / 他们 / they
+""")  # fmt: skip
+for _one in _table("en zh like", """
+    Tom / 汤姆 / it ; Mary / 玛丽 / it ; Anna / 安娜 / it ; my father / 我爸爸 / it ; my mother / 我妈妈 / it
+    your older brother / 你哥哥 / it ; your younger sister / 你妹妹 / it ; his wife / 他妻子 / it
+    her husband / 她丈夫 / it ; our teacher / 我们老师 / it ; our neighbour / 我们邻居 / it
+    my parents / 我父母 / they ; the students / 学生们 / they
+"""):  # fmt: skip
+    _PEOPLE.append(Word(me=_one.en, my=f"{_one.en}'{'s' if _one.like == 'it' else ''}", **vars(_one)))
+for _one in _PEOPLE:
+    vars(_one).update(zip(("be", "was", "do", "have", "want", "go"), _FORMS[_one.like].split(), strict=True))
+NOUNS = _table("en plural measure zh kinds", """
+    book / books / 本 / 书 / read ware ; novel / novels / 本 / 小说 / read ware ; map / maps / 张 / 地图 / ware
+    magazine / magazines / 本 / 杂志 / read ware ; dictionary / dictionaries / 本 / 词典 / borrowed ware
+    newspaper / newspapers / 份 / 报纸 / read ; letter / letters / 封 / 信 / written
+    email / emails / 封 / 电子邮件 / written ; postcard / postcards / 张 / 明信片 / written ware
+    ticket / tickets / 张 / 票 / ware ; pen / pens / 支 / 笔 / ware ; key / keys / 把 / 钥匙 / small
+    umbrella / umbrellas / 把 / 雨伞 / ware colour used ; bag / bags / 个 / 包 / ware colour used heavy
+    cup / cups / 个 / 杯子 / ware colour ; camera / cameras / 台 / 相机 / ware used repaired heavy
+    phone / phones / 部 / 手机 / ware used repaired ; computer / computers / 台 / 电脑 / ware used repaired heavy
+    watch / watches / 块 / 手表 / ware used repaired ; bicycle / bicycles / 辆 / 自行车 / vehicle colour used repaired
+    car / cars / 辆 / 汽车 / vehicle colour used repaired washed ; chair / chairs / 把 / 椅子 / seat used heavy colour
+    table / tables / 张 / 桌子 / furniture used heavy sized ; bed / beds / 张 / 床 / seat used heavy sized
+    shirt / shirts / 件 / 衬衫 / ware colour worn washed ; coat / coats / 件 / 大衣 / ware colour worn washed used
+    dress / dresses / 条 / 裙子 / ware colour worn washed ; hat / hats / 顶 / 帽子 / ware colour worn washed used
+    apple / apples / 个 / 苹果 / food sized washed ; orange / oranges / 个 / 橙子 / food sized washed
+    banana / bananas / 根 / 香蕉 / food ; egg / eggs / 个 / 鸡蛋 / food ; cup of tea / cups of tea / 杯 / 茶 / drink
+    bowl of rice / bowls of rice / 碗 / 米饭 / meal ; bowl of noodles / bowls of noodles / 碗 / 面条 / meal
+    cup of coffee / cups of coffee / 杯 / 咖啡 / drink ; glass of milk / glasses of milk / 杯 / 牛奶 / drink
+    bottle of water / bottles of water / 瓶 / 水 / drink ; cat / cats / 只 / 猫 / animal
+    dog / dogs / 只 / 狗 / animal sized ; bird / birds / 只 / 鸟 / animal ; horse / horses / 匹 / 马 / animal sized
+    student / students / 个 / 学生 / human ; child / children / 个 / 孩子 / human
+    tourist / tourists / 个 / 游客 / human ; doctor / doctors / 个 / 医生 / human
+""")  # fmt: skip
+_PLACES = {word.en.split()[-1]: word for word in _table("en zh", """
+    at home / 在家里 ; at school / 在学校 ; at the office / 在办公室 ; in the library / 在图书馆
+    in the park / 在公园里 ; in the garden / 在花园里 ; in the kitchen / 在厨房里 ; in the restaurant / 在饭馆
+    in the hotel / 在酒店 ; in the shop / 在商店 ; in the village / 在村子里 ; at the market / 在市场
+    at the station / 在车站 ; at the airport / 在机场 ; in Beijing / 在北京 ; in Shanghai / 在上海
+""")}  # fmt: skip
+_VERBS = _table("base past zh kinds places", """
+    buy / bought / 买 / ware food meal drink vehicle seat furniture / market shop Beijing Shanghai
+    sell / sold / 卖 / ware food vehicle seat furniture animal / market village Shanghai
+    borrow / borrowed / 借 / read borrowed / library school ; read / read / 看 / read / library home park station
+    write / wrote / 写 / written / home office hotel library ; eat / ate / 吃 / food meal / home restaurant park
+    drink / drank / 喝 / drink / home restaurant airport office ; repair / repaired / 修 / repaired / home shop
+    wash / washed / 洗 / washed / home garden hotel ; see / saw / 看见 / animal human vehicle / park village
+""")  # fmt: skip
+_ACTIVITIES = _table("base third past gerund rest verb object places", """
+    study / studies / studied / studying / Chinese / 学 / 中文 / school home library Beijing
+    study / studies / studied / studying / English / 学 / 英语 / school home library Shanghai
+    watch / watches / watched / watching / television / 看 / 电视 / home hotel
+    listen / listens / listened / listening / to music / 听 / 音乐 / home park garden
+    play / plays / played / playing / football / 踢 / 足球 / park school village
+    play / plays / played / playing / the piano / 弹 / 钢琴 / home school hotel
+    dance / dances / danced / dancing // 跳 / 舞 / park garden restaurant
+    sing / sings / sang / singing // 唱 / 歌 / school park garden
+    run / runs / ran / running // 跑 / 步 / park school ; cook / cooks / cooked / cooking // 做 / 饭 / home kitchen
+    work / works / worked / working // 工作 // office hotel ; rest / rests / rested / resting // 休息 // home garden
+""")  # fmt: skip
+_ADJECTIVES = _table("en er zh attribute kinds", """
+    big / bigger / 大 / 大 / sized ; small / smaller / 小 / 小 / sized ; new / newer / 新 / 新 / used
+    old / older / 旧 / 旧 / used ; expensive / more expensive / 贵 / 很贵的 / ware food vehicle seat furniture
+    cheap / cheaper / 便宜 / 便宜的 / ware food vehicle seat furniture ; heavy / heavier / 重 / 很重的 / heavy
+    beautiful / more beautiful / 漂亮 / 漂亮的 / colour ; comfortable / more comfortable / 舒服 / 舒服的 / worn seat
+    boring / more boring / 无聊 / 无聊的 / read
+""")  # fmt: skip
+_COLOURS = _table("en attribute kinds", """
+    red / 红色的 / colour ; black / 黑色的 / colour ; white / 白色的 / colour ; blue / 蓝色的 / colour
+""")  # fmt: skip
+# Slots for nouns that depend on no verb or adjective.
+_OTHERS = {name: Word(kinds=kinds) for name, kinds in (
+    ("gift", "ware"), ("thing", "ware read small"), ("who", "human"), ("y", "animal human vehicle"),
+)}  # fmt: skip
+WORDS = {name: _table(fields, text) for name, fields, text in (
+    ("past", "en zh", """yesterday / 昨天 ; yesterday morning / 昨天早上 ; yesterday afternoon / 昨天下午
+        last night / 昨天晚上 ; this morning / 今天早上 ; two days ago / 两天前 ; last Sunday / 上个星期天
+        last week / 上个星期 ; last month / 上个月"""),
+    ("next", "en zh", """tomorrow / 明天 ; tomorrow morning / 明天早上 ; tomorrow evening / 明天晚上
+        the day after tomorrow / 后天 ; next Sunday / 下个星期天 ; next week / 下个星期 ; next month / 下个月"""),
+    ("every", "en zh", """every day / 每天 ; every morning / 每天早上 ; every evening / 每天晚上
+        every weekend / 每个周末 ; every Saturday / 每个星期六"""),
+    ("day", "en zh", "today / 今天 ; tomorrow / 明天 ; on Monday / 星期一 ; on Friday / 星期五"),
+    ("often", "en zh", "often / 常常 ; always / 总是 ; sometimes / 有时候 ; usually / 通常 ; never / 从来不"),
+    ("long", "en zh", """for an hour / 一个小时 ; for two hours / 两个小时 ; for half an hour / 半个小时
+        for forty minutes / 四十分钟 ; for a long time / 很长时间"""),
+    ("city", "en zh", "Beijing / 北京 ; Shanghai / 上海 ; Guangzhou / 广州 ; London / 伦敦 ; Berlin / 柏林"),
+    ("goal", "en zh", """the park / 公园 ; the library / 图书馆 ; the market / 市场 ; the museum / 博物馆
+        the hospital / 医院 ; the station / 车站 ; the airport / 机场 ; school / 学校"""),
+    ("ride", "en zh", "by bus / 坐公共汽车 ; by bicycle / 骑自行车 ; by taxi / 坐出租车 ; on foot / 走路"),
+    ("far", "en zh", "by train / 坐火车 ; by plane / 坐飞机 ; by bus / 坐公共汽车 ; by car / 开车"),
+    ("spot", "en zh", """in the garden / 花园里 ; in the park / 公园里 ; in front of the hotel / 酒店前面
+        behind the school / 学校后面 ; next to the bank / 银行旁边 ; near the station / 车站附近"""),
+    ("shelf", "en zh", """on the table / 桌子上 ; on the bed / 床上 ; on the floor / 地上 ; under the chair / 椅子下面
+        next to the window / 窗户旁边 ; behind the door / 门后面 ; in the box / 盒子里"""),
+    ("degree", "en zh end", "very / 很 / ; very / 很 / ; not / 不 / ; too / 太 / 了 ; really / 真 /"),
+    ("state", "en zh", "busy / 忙 ; tired / 累 ; hungry / 饿 ; thirsty / 渴 ; nervous / 紧张 ; happy / 高兴"),
+    ("trait", "en er zh", "tall / taller / 高 ; young / younger / 年轻 ; clever / cleverer / 聪明"),
+    ("rain", "base third past zh", "rain / rains / rained / 下雨 ; snow / snows / snowed / 下雪"),
+    ("event", "en zh base third verb", """film / 电影 / start / starts / 开始 ; film / 电影 / end / ends / 结束
+        lesson / 课 / start / starts / 开始 ; meeting / 会议 / end / ends / 结束 ; bank / 银行 / open / opens / 开门
+        shop / 商店 / close / closes / 关门 ; museum / 博物馆 / open / opens / 开门"""),
+    ("hours", "en zh first", "in the morning / 早上 / 6 ; in the afternoon / 下午 / 1 ; in the evening / 晚上 / 6"),
+)}  # fmt: skip
+# a, b: two people; c: one who is not "I"; v: verb with its object (some, this, noun); act: what is done for a while;
+# x: a thing with its adjective; y: a thing at a place.
+PATTERNS = [Word(en=_full(one.en, "en"), zh=_full(one.zh, "zh")) for one in _table("en zh", """
+    {a} {v.past} {some} {at} {past}. / {a}{past}{at}{v}了{some}。
+    {a} {v.past} {some} {past}. / {a}{past}{v}了{some}。
+    {past} {a} {v.past} {some} {at}. / {past}{a}{at}{v}了{some}。
+    {a} did not {v.base} {this} {at} {past}. / {a}{past}没{at}{v}{this}。
+    did {c} {v.base} {this} {at} {past}? / {c}{past}{at}{v}了{this}吗？
+    {a} will {v.base} {some} {at} {next}. / {a}{next}会{at}{v}{some}。
+    {next} {a} will not {v.base} {this}. / {next}{a}不会{v}{this}。
+    {a} {a.want} to {v.base} {some} {at} {next}. / {a}{next}想{at}{v}{some}。
+    {a} {a.do} not want to {v.base} {this} {at}. / {a}不想{at}{v}{this}。
+    can {c} {v.base} {some} {at} {next}? / {c}{next}可以{at}{v}{some}吗？
+    what did {c} {v.base} {at} {past}? / {c}{past}{at}{v}了什么？
+    where did {c} {v.base} {this}? / {c}是在哪儿{v}的{this}？
+    how many {noun.plural} did {c} {v.base} {at} {past}? / {c}{past}{at}{v}了几{noun.measure}{noun}？
+    {a} bought {gift} for {b.me} {past}. / {a}{past}给{b}买了{gift}。
+    {a} gave {b.me} {gift} {past}. / {a}{past}给了{b}{gift}。
+    {a} {act.past} {there} {past}. / {a}{past}{there}{act}了。
+    {a} {act.past} {there} with {b.me} {past}. / {a}{past}和{b}一起{there}{act}了。
+    {a} {act.past} {there} {long} {past}. / {a}{past}{there}{act.verb}了{long}{act.object}。
+    {a} {often} {now} {there} with {b.me}. / {a}{often}和{b}一起{there}{act}。
+    {a} {now} {there} {every}. / {a}{every}{there}{act}。
+    {a} {a.be} {act.gerund} {there}. / {a}正{there}{act}。
+    how long did {c} {act.base} {past}? / {c}{past}{act.verb}了多长时间{act.object}？
+    the {who.plural} who {act.past} {there} were {degree} {state}. / {there}{act}的{who}{degree}{state}{degree.end}。
+    {a} did not {act.base} {past} because it {rain.past}. / 因为{rain}，{a}{past}没{act}。
+    if it {rain.third} {next}, {a} will {act.base} {there}. / 如果{next}{rain}，{a}就会{there}{act}。
+    {a} went to {goal} {ride} with {b.me} {past}. / {a}{past}和{b}一起{ride}去了{goal}。
+    {a} will go to {city} {far} {next}. / {a}{next}会{far}去{city}。
+    {a} {often} {a.go} to {goal} {ride}. / {a}{often}{ride}去{goal}。
+    {a} {a.have} never been to {city} with {b.me}. / {a}从来没和{b}一起去过{city}。
+    there {y.be} {y} {spot}. / {spot}有{y}。
+    there are no {y.plural} {spot}. / {spot}没有{y.noun}。
+    how many {y.plural} are there {spot}? / {spot}有几{y.measure}{y.noun}？
+    {b.my} {thing} is {shelf}. / {b}的{thing}在{shelf}。
+    {b.my} {thing} is not {shelf}. / {b}的{thing}不在{shelf}。
+    is {b.my} {thing} {shelf}? / {b}的{thing}在{shelf}吗？
+    {b.my} {x} is {degree} {adj}. / {b}的{x}{degree}{adj}{degree.end}。
+    those {x.plural} are {degree} {adj}. / 那些{x}{degree}{adj}{degree.end}。
+    {a.my} {x} is {adj.er} than {b.my} {x}. / {a}的{x}比{b}的{x}{adj}。
+    is this {x} {adj.er} than {b.my} {x}? / 这{x.measure}{x}比{b}的{x}{adj}吗？
+    the {x} that {a} saw {past} is {degree} {adj}. / {a}{past}看见的{x}{degree}{adj}{degree.end}。
+    {b.my} {x} costs {number} yuan. / {b}的{x}{number}块钱。
+    this {x} is {number} yuan cheaper than that one. / 这{x.measure}{x}比那{x.measure}便宜{number}块钱。
+    {a} {a.was} {degree} {state} {past}. / {a}{past}{degree}{state}{degree.end}。
+    {a} {a.be} {trait.er} than {b.me}. / {a}比{b}{trait}。
+    {a} {a.be} not as {trait} as {b.me}. / {a}没有{b}{trait}。
+    {a} {a.be} {count} years older than {b.me}. / {a}比{b}大{count}岁。
+    the train to {city} leaves {clock} {day}. / 去{city}的火车{day}{clock}出发。
+    does the {event} {event.base} {clock} {day}? / {event}{day}{clock}{event.verb}吗？
+""")]  # fmt: skip
+
+
+def _fitting(one: Word, others: Sequence[Word]) -> list[Word]:
+    return [other for other in others if set(one.kinds.split()) & set(other.kinds.split())]
+
+
+for _one in _ACTIVITIES:
+    _one.zh = f"{_one.verb}{_one.object}"
+    for _form in ("base", "third", "past", "gerund"):
+        setattr(_one, _form, f"{getattr(_one, _form)} {_one.rest}".strip())
+for _one in NOUNS:
+    _one.adjectives = _fitting(_one, [*_ADJECTIVES, *_COLOURS])
+for _one in (*_VERBS, *_ADJECTIVES, *_OTHERS.values()):
+    _one.nouns = _fitting(_one, NOUNS)
+
+
+def number(value: int) -> Word:
+    """A number from 1 to 99 in words: twenty-five, 二十五."""
+    tens, ones = divmod(value, 10)
+    english = _SMALL[value] if value < 20 else _TENS[tens - 2] + (f"-{_SMALL[ones]}" if ones else "")
+    chinese = ("" if tens == 0 else "十" if tens == 1 else f"{_DIGITS[tens]}十") + (_DIGITS[ones] if ones else "")
+    return Word(en=english, zh=chinese)
+
+
+def count(value: int) -> Word:
+    """A number before a measure word, where two is another word."""
+    return Word(en="two", zh="两") if value == 2 else number(value)
+
+
+def amount(rng: Random, noun: Word) -> Word:
+    """An amount of a thing, "three new books", with `be`, "is" or "are"."""
+    added = pick(rng, noun.adjectives) if noun.adjectives and rng.random() < 0.25 else Word(en="", attribute="")
+    singular, plural = (f"{added.en} {one}".strip() for one in (noun.en, noun.plural))
+    thing, form = f"{added.attribute}{noun.zh}", rng.random()
+    if form < 0.35:
+        article = "an" if singular[0] in "aeiou" else "a"
+        return Word(en=f"{article} {singular}", zh=f"一{noun.measure}{thing}", be="is")
+    if form < 0.9:
+        many = count(2 + int(rng.random() * 9))
+        return Word(en=f"{many.en} {plural}", zh=f"{many.zh}{noun.measure}{thing}", be="are")
+    return Word(en=f"many {plural}", zh=f"很多{thing}", be="are")
+
+
+def _slots(rng: Random) -> dict[str, Any]:
+    """A word for every slot of the patterns; those that depend on another one come after it."""
+    word: dict[str, Any] = {name: pick(rng, words) for name, words in WORDS.items()}
+    word |= {name: pick(rng, kind.nouns) for name, kind in _OTHERS.items()}
+    a, b, act, verb, adjective = (pick(rng, words) for words in (_PEOPLE, _PEOPLE, _ACTIVITIES, _VERBS, _ADJECTIVES))
+    while b is a or {a.en, b.en} == {"I", "we"}:
+        b = pick(rng, _PEOPLE)
+    noun, y = pick(rng, verb.nouns), word["y"]
+    pointed = [("this", f"这{noun.measure}"), ("that", f"那{noun.measure}"), (b.my, f"{b.zh}的")]
+    # A portion, such as a cup of tea, is nobody's: it has just been ordered.
+    this, chinese = pick(rng, pointed[:2] if " of " in noun.en else pointed)
+    hours, half = word["hours"], rng.random() < 0.5
+    hour = count(int(hours.first) + int(rng.random() * 5))
+    said, minutes = (f"half past {hour.en}", "半") if half else (f"{hour.en} o'clock", "")
+    word |= {"a": a, "b": b, "c": pick(rng, [one for one in _PEOPLE if one.en not in ("I", "we")])}
+    word |= {"v": verb, "noun": noun, "some": amount(rng, noun)}
+    word["this"] = Word(en=f"{this} {noun.en}", zh=f"{chinese}{noun.zh}")
+    word |= {"act": act, "now": Word(en=act.third if a.like == "it" else act.base), "adj": adjective}
+    word |= {"x": pick(rng, adjective.nouns), "y": Word(**{**vars(y), **vars(amount(rng, y)), "noun": y.zh})}
+    word |= {name: _PLACES[pick(rng, one.places.split())] for name, one in (("at", verb), ("there", act))}
+    word |= {"number": number(3 + int(rng.random() * 97)), "count": count(2 + int(rng.random() * 9))}
+    word["clock"] = Word(en=f"at {said} {hours.en}", zh=f"{hours.zh}{hour.zh}点{minutes}")
+    word["gift"] = amount(rng, word["gift"])
+    return word
+
+
+def _pair(rng: Random) -> tuple[str, str]:
+    pattern, slots = pick(rng, PATTERNS), _slots(rng)
+    source = pattern.en.format_map(slots)
+    return source[0].upper() + source[1:], pattern.zh.format_map(slots)
 
 
 def demo_translation(rows: int, seed: int = SEED) -> list[dict[str, Any]]:
@@ -703,31 +308,6 @@ def demo_translation_splits(
     return rows[validation_rows:], rows[:validation_rows]
 
 
-def demo_translation_rows(
-    part: str, columns: Sequence[str], max_train_rows: int | None, max_validation_rows: int | None
-) -> RawRows:
-    """Makes one split of the dataset "demo-translation".
-
-    Args:
-        part: "train" or "validation".
-        columns: the columns to keep.
-        max_train_rows: train rows to make instead of 16,000.
-        max_validation_rows: validation rows to make instead of 500.
-
-    Raises:
-        DataError: a column that the demo does not have.
-    """
-    check_columns(DEMO_TRANSLATION, columns, ("source", "target"))
-    # Fewer validation rows leave the others unused: a later run over all of them must not meet train rows.
-    reserved = max(VALIDATION_ROWS, max_validation_rows or 0)
-    if part == "train":
-        rows, _ = demo_translation_splits(max_train_rows or TRAIN_ROWS, reserved)
-    else:
-        rows = demo_translation(max_validation_rows or VALIDATION_ROWS)
-    return RawRows(f"{DEMO_TRANSLATION} [{part}]", {column: [row[column] for row in rows] for column in columns})
-
-
-def _pair(rng: Random) -> tuple[str, str]:
-    made = pick(rng, _KINDS)(rng)
-    source, target = f"{made.english[0].upper()}{made.english[1:]}", made.chinese
-    return (source, target) if source.endswith("?") else (f"{source}.", f"{target}。")
+def demo_translation_rows(part: str, columns: Sequence[str], most: tuple[int | None, int | None]) -> RawRows:
+    """One split of the dataset "demo-translation": see `demo_rows`."""
+    return demo_rows(DEMO_TRANSLATION, demo_translation, (TRAIN_ROWS, VALIDATION_ROWS), part, columns, most)

@@ -173,7 +173,7 @@ def _read(settings: DataSettings, part: str) -> RawRows:
     if settings.dataset == DEMO_SENTIMENT:
         if part in settings.further_validation:
             raise DataError(f"The dataset {DEMO_SENTIMENT!r} has no further rows {part!r}: data.further_validation.")
-        return demo_sentiment_rows(part, settings.columns, settings.max_train_rows, settings.max_validation_rows)
+        return demo_sentiment_rows(part, settings.columns, (settings.max_train_rows, settings.max_validation_rows))
     return read_hub(settings.dataset, settings.dataset_config, split, settings.columns, max_rows)
 
 

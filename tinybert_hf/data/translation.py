@@ -228,7 +228,7 @@ def _read(settings: DataSettings, part: str) -> RawRows:
     if settings.train_file or settings.validation_file or not settings.dataset:
         raise DataError(absent(part, settings))
     if settings.dataset == DEMO_TRANSLATION:
-        return demo_translation_rows(part, columns, settings.max_train_rows, settings.max_validation_rows)
+        return demo_translation_rows(part, columns, (settings.max_train_rows, settings.max_validation_rows))
     return read_hub(settings.dataset, settings.dataset_config, split, columns, max_rows)
 
 

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 # Timed rounds: in each one every model has its turn, so that a noisy machine treats all alike.
 #
 # Every speed that this package says of two models is measured by `timed_rounds`: that of a run's table and card, of
-# the report, of translators, and of `tinybert benchmark`.
+# the report, of translators, of `tinybert benchmark`, and of the page that shows both.
 
 Forward = Callable[[], object]
 
@@ -95,6 +95,7 @@ def timed_rounds(
     rounds: int | None = None,
     most: int = MAX_ROUNDS,
     once: bool = False,
+    patience: float = math.inf,
     clock: Clock | None = None,
 ) -> tuple[dict[str, Times], dict[str, str]]:
     """Times models against each other.
@@ -108,6 +109,7 @@ def timed_rounds(
         rounds: exactly so many, whatever they take. None: as many as fit, 3 at least and `most` at most.
         most: see `rounds`.
         once: a turn is one timed call and nothing else: for what is long, such as many sentences.
+        patience: seconds after which one round has to do, for a reader who waits.
         clock: for tests.
 
     Returns:
@@ -118,7 +120,8 @@ def timed_rounds(
     failed: dict[str, str] = {}
     began = clock.wall()
     for number in range(most if rounds is None else rounds):
-        if rounds is None and number >= MIN_ROUNDS and clock.wall() - began >= seconds:
+        limit = seconds if number >= MIN_ROUNDS else patience
+        if rounds is None and number and clock.wall() - began >= limit:
             break
         for name in list(forwards)[:: -1 if number % 2 else 1]:
             if name in failed:

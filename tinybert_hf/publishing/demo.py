@@ -6,7 +6,6 @@ import errno
 import os
 import re
 import socket
-import statistics
 import time
 import warnings
 from collections.abc import Callable, Iterator, Sequence
@@ -25,6 +24,7 @@ from tinybert_hf.data.translation import language_codes, set_languages
 from tinybert_hf.distillation.teachers import label_order, problem_type_of
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import open_translator
+from tinybert_hf.evaluation.cost import Clock, Times, timed_rounds
 from tinybert_hf.messages import counted, counted_layers
 from tinybert_hf.tasks import TASKS, TEXT_CLASSIFICATION, TRANSLATION
 
@@ -289,7 +289,6 @@ T = TypeVar("T")
 CALLS = 15
 THRESHOLD = 0.5
 # A reader waits: seconds after which some calls are enough, and after which one is.
-_ENOUGH_CALLS = 3
 _SECONDS, _MOST_SECONDS = 2.0, 8.0
 # Enough for any model here; what is longer would only keep the tokenizer busy.
 _CHARACTERS = 200_000
@@ -357,42 +356,41 @@ def compare(contest: Contest, text: str, text_pair: str | None = None, calls: in
         raise EmptyTextError("Please type both texts." if contest.pairs else "Please type a text first.")
     tasks = [_task(contest, one, texts) for one in contest.contestants]
     answers, times = measure(tasks, calls)
-    timed = [
-        replace(answer, milliseconds=1000 * statistics.median(seconds))
-        for answer, seconds in zip(answers, times, strict=True)
-    ]
-    return Comparison(tuple(timed), len(times[0]))
+    timed = (replace(answer, milliseconds=own.latency_ms) for answer, own in zip(answers, times, strict=True))
+    return Comparison(tuple(timed), len(times[0].wall))
 
 
 def measure(
-    tasks: Sequence[Callable[[], T]],
-    calls: int = CALLS,
-    clock: Callable[[], float] = time.perf_counter,
-) -> tuple[list[T], list[list[float]]]:
+    tasks: Sequence[Callable[[], T]], calls: int = CALLS, clock: Clock | None = None
+) -> tuple[list[T], list[Times]]:
     """Times tasks against each other.
 
-    Every task is called once to warm up. Then each round calls each once, so that a change in the machine's load hits
-    all of them. After 2 seconds 3 rounds are enough, after 8 one is.
+    Every task is called once to warm up, and then once in each of the rounds (see `timed_rounds`). After 2 seconds in
+    all 3 rounds are enough, after 8 one is.
 
     Args:
         tasks: what to call.
         calls: rounds at most.
-        clock: seconds.
+        clock: for tests.
 
     Returns:
-        What each task gave, and the times of its calls in seconds.
+        What each task gave, and the times of its calls.
     """
-    begin = clock()
+    clock = clock or Clock()
+    began = clock.wall()
     results = [task() for task in tasks]
-    times: list[list[float]] = [[] for _ in tasks]
-    for number in range(calls):
-        if number and clock() - begin > (_SECONDS if number >= _ENOUGH_CALLS else _MOST_SECONDS):
-            break
-        for task, own in zip(tasks, times, strict=True):
-            start = clock()
-            task()
-            own.append(clock() - start)
-    return results, times
+    spent = clock.wall() - began
+    times, failed = timed_rounds(
+        {str(number): task for number, task in enumerate(tasks)},
+        seconds=_SECONDS - spent,
+        patience=_MOST_SECONDS - spent,
+        most=calls,
+        once=True,
+        clock=clock,
+    )
+    for reason in failed.values():
+        raise MemoryError(reason)
+    return results, list(times.values())
 
 
 def chosen_labels(kind: str, labels: Sequence[str], answer: Answer) -> tuple[str, ...]:

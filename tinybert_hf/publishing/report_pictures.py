@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from html import escape
@@ -18,7 +19,7 @@ from tinybert_hf.training import Phase
 # Pictures as SVG: the few shapes that they need, every text escaped, every colour a class of the page's style.
 #
 # Written by hand and not by a plotting library: colours then follow the reader's light or dark mode through CSS, the
-# texts stay texts, and a picture takes some kilobytes.
+# texts stay texts, a picture takes some kilobytes and a millisecond, and nothing has to be installed for it.
 
 Point = tuple[float, float]
 
@@ -38,61 +39,96 @@ class Drawing:
         self.width, self.height, self.title, self.natural_size = width, height, title, natural_size
         self._parts: list[str] = []
 
+    def _add(self, shape: str, style: str, inside: str = "", hint: str = "", **where: float | str) -> None:
+        said = (f'{name}="{one if isinstance(one, str) else format(one, ".1f")}"' for name, one in where.items())
+        inside = f"<title>{escape(hint)}</title>" if hint else escape(inside)
+        self._parts.append(f'<{shape} {" ".join(said)} class="{style}">{inside}</{shape}>')
+
     def line(self, start: Point, end: Point, style: str) -> None:
         """A straight line."""
-        (x1, y1), (x2, y2) = start, end
-        self._parts.append(f'<line x1="{x1:.1f}" y1="{y1:.1f}" x2="{x2:.1f}" y2="{y2:.1f}" class="{style}"/>')
+        self._add("line", style, x1=start[0], y1=start[1], x2=end[0], y2=end[1])
 
     def path(self, points: Sequence[Point], style: str) -> None:
         """Points joined by lines."""
-        joined = " ".join(f"{x:.1f},{y:.1f}" for x, y in points)
-        self._parts.append(f'<polyline points="{joined}" class="{style}"/>')
-
-    def dot(self, place: Point, style: str) -> None:
-        """A point that is measured."""
-        self._parts.append(f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="3" class="{style}"/>')
+        self._add("polyline", style, points=" ".join(f"{x:.1f},{y:.1f}" for x, y in points))
 
     def disc(self, place: Point, radius: float, style: str, hint: str = "") -> None:
         """A filled circle; the hint shows under the pointer."""
-        inside = f"<title>{escape(hint)}</title>" if hint else ""
-        self._parts.append(
-            f'<circle cx="{place[0]:.1f}" cy="{place[1]:.1f}" r="{radius:.1f}" class="{style}">{inside}</circle>'
-        )
+        self._add("circle", style, hint=hint, cx=place[0], cy=place[1], r=radius)
 
     def box(self, place: Point, size: Point, style: str, opacity: float | None = None, hint: str = "") -> None:
         """A rectangle; the hint shows under the pointer."""
-        (x, y), (width, height) = place, size
-        filled = "" if opacity is None else f' fill-opacity="{opacity:.3f}"'
-        inside = f"<title>{escape(hint)}</title>" if hint else ""
-        shape = f'x="{x:.1f}" y="{y:.1f}" width="{max(width, 0):.1f}" height="{height:.1f}"'
-        self._parts.append(f'<rect {shape} class="{style}"{filled}>{inside}</rect>')
+        filled = {} if opacity is None else {"fill-opacity": f"{opacity:.3f}"}
+        self._add("rect", style, hint=hint, x=place[0], y=place[1], width=max(size[0], 0.0), height=size[1], **filled)
 
     def text(self, place: Point, words: str, style: str = "", anchor: str = "start") -> None:
         """A text on one line."""
-        x, y = place
-        self._parts.append(
-            f'<text x="{x:.1f}" y="{y:.1f}" text-anchor="{anchor}" class="{style}">{escape(words)}</text>'
-        )
+        self._add("text", style, words, x=place[0], y=place[1], **{"text-anchor": anchor})
 
     def markup(self) -> str:
         """The picture as it stands in the page."""
         width = self.width
-        size = f' style="width:{1.35 * width:.0f}px;min-width:{width:.0f}px"' if self.natural_size else ""
-        title = escape(self.title)
-        head = f'<svg viewBox="0 0 {self.width:.0f} {self.height:.0f}" role="img" aria-label="{title}"{size}>'
-        return f"{head}{''.join(self._parts)}</svg>"
+        size = f'style="width:{1.35 * width:.0f}px;min-width:{width:.0f}px"' if self.natural_size else ""
+        return self._svg(size, "")
 
     def file(self) -> str:
         """The picture as a file of its own, with the page's colours, which follow light and dark mode."""
         style = (Path(__file__).parent / "page.css").read_text(encoding="utf-8")
         size = f'width="{1.6 * self.width:.0f}" height="{1.6 * self.height:.0f}"'
         own = "svg { width: auto; max-width: none; }"
-        head = (
-            f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {self.width:.0f} {self.height:.0f}" {size} '
-            f'role="img" aria-label="{escape(self.title)}">'
-        )
-        paper = '<rect width="100%" height="100%" class="paper"/>'
-        return f"{head}<style>{style}{own}</style>{paper}{''.join(self._parts)}</svg>\n"
+        paper = f'<style>{style}{own}</style><rect width="100%" height="100%" class="paper"/>'
+        return self._svg(f'xmlns="http://www.w3.org/2000/svg" {size}', paper) + "\n"
+
+    def _svg(self, attributes: str, before: str) -> str:
+        box = f'viewBox="0 0 {self.width:.0f} {self.height:.0f}"'
+        head = f'<svg {box} role="img" aria-label="{escape(self.title)}" {attributes}>'
+        return f"{head}{before}{''.join(self._parts)}</svg>"
+
+
+@dataclass(frozen=True)
+class Scale:
+    """Where a value stands: `low` at the place `start`, `high` at `end`, between them evenly or by their factors."""
+
+    low: float
+    high: float
+    start: float
+    end: float
+    logarithmic: bool = False
+
+    def __call__(self, value: float) -> float:
+        """The place of a value."""
+        if self.logarithmic:
+            share = math.log(max(value, self.low) / self.low) / math.log(self.high / self.low)
+        else:
+            share = (value - self.low) / (self.high - self.low) if self.high > self.low else 0.0
+        return self.start + share * (self.end - self.start)
+
+    def steps(self, about: int) -> list[float]:
+        """Round numbers of the scale, about so many where it is not logarithmic."""
+        return log_steps(self.low, self.high) if self.logarithmic else round_steps(self.low, self.high, about)
+
+
+def draw_scales(
+    drawing: Drawing, across: Scale, up: Scale, said: Callable[[float], str], about: tuple[int, int], bottom: float
+) -> None:
+    """Draw a grid with the numbers beside it, the line at its foot, and the numbers below that.
+
+    Args:
+        drawing: the picture.
+        across: from left to right.
+        up: from the foot to the head.
+        said: a value of `up` in words.
+        about: so many numbers below and beside the grid; 0: none.
+        bottom: where the line lies.
+    """
+    left, right = across.start, across.end
+    for step in up.steps(about[1]):
+        drawing.line((left, up(step)), (right, up(step)), "grid")
+        drawing.text((left - 6, up(step) + 3.5), said(step), "tick", "end")
+    for step in across.steps(about[0]) if about[0] else ():
+        drawing.line((across(step), bottom), (across(step), bottom + 4), "axis")
+        drawing.text((across(step), bottom + 15), short_number(step), "tick", "middle")
+    drawing.line((left, bottom), (right, bottom), "axis")
 
 
 def round_steps(low: float, high: float, about: int) -> list[float]:
@@ -176,8 +212,6 @@ _PLOT, _MEASURED, _LEGEND_LINE, _TOP, _AXIS = 170.0, 70.0, 17.0, 22.0, 34.0
 # Above this factor between the largest and the smallest loss, the small ones would lie on the axis.
 _LOG_FROM = 8.0
 
-Scale = Callable[[float], float]
-
 
 def phase_picture(log: Mapping[str, Any], main_metric: str, title: str) -> str | None:
     """Draw a phase.
@@ -198,20 +232,14 @@ def phase_picture(log: Mapping[str, Any], main_metric: str, title: str) -> str |
     end = max(steps[-1], *(step for step, _ in measured[1])) if measured else steps[-1]
     below = _MEASURED + _TOP + 14 if measured else 0.0
     drawing = Drawing(_WIDTH, _TOP + _PLOT + below + _AXIS + _LEGEND_LINE * len(names) + 4, title)
-
-    def across(step: float) -> float:
-        return _LEFT + (step / end if end else 0.0) * (_WIDTH - _LEFT - _RIGHT)
-
-    _draw_losses(drawing, across, steps, {name: log["losses"][name] for name in names})
-    bottom = _TOP + _PLOT
+    across, bottom = Scale(0.0, end, _LEFT, _WIDTH - _RIGHT), _TOP + _PLOT
+    losses = {name: log["losses"][name] for name in names}
+    _draw_losses(drawing, across, steps, losses, 0 if measured else 4)
     if measured:
         _draw_measured(drawing, across, *measured, top=bottom + _TOP + 14)
         bottom += below
-    for step in round_steps(0, end, 4):
-        drawing.line((across(step), bottom), (across(step), bottom + 4), "axis")
-        drawing.text((across(step), bottom + 15), short_number(step), "tick", "middle")
     drawing.text(((_LEFT + _WIDTH - _RIGHT) / 2, bottom + 29), "training step", "label", "middle")
-    _draw_legend(drawing, {name: log["losses"][name] for name in names}, bottom + _AXIS + 12)
+    _draw_legend(drawing, losses, bottom + _AXIS + 12)
     return drawing.markup()
 
 
@@ -226,26 +254,16 @@ def _measured(
     return None
 
 
-def _draw_losses(drawing: Drawing, across: Scale, steps: list[float], losses: Mapping[str, list[float]]) -> None:
+def _draw_losses(
+    drawing: Drawing, across: Scale, steps: list[float], losses: Mapping[str, list[float]], steps_across: int
+) -> None:
     values = [value for curve in losses.values() for value in curve if math.isfinite(value)]
     positive = [value for value in values if value > 0]
     logarithmic = bool(positive) and max(positive) / min(positive) > _LOG_FROM
-    if logarithmic:
-        low, high = min(positive), max(positive)
-        ticks = log_steps(low, high)
-    else:
-        low, high = min(0.0, *values), max(values) or 1.0
-        ticks = round_steps(low, high, 4)
-
-    def up(value: float) -> float:
-        share = math.log(max(value, low) / low) / math.log(high / low) if logarithmic else (value - low) / (high - low)
-        return _TOP + 4 + (1 - share) * (_PLOT - 8)
-
+    low, high = (min(positive), max(positive)) if logarithmic else (min(0.0, *values), max(values) or 1.0)
+    up = Scale(low, high, _TOP + _PLOT - 4, _TOP + 4, logarithmic)
     drawing.text((0, 12), "loss, logarithmic scale" if logarithmic else "loss", "label")
-    for tick in ticks:
-        drawing.line((_LEFT, up(tick)), (_WIDTH - _RIGHT, up(tick)), "grid")
-        drawing.text((_LEFT - 6, up(tick) + 3.5), short_number(tick), "tick", "end")
-    drawing.line((_LEFT, _TOP + _PLOT), (_WIDTH - _RIGHT, _TOP + _PLOT), "axis")
+    draw_scales(drawing, across, up, short_number, (steps_across, 4), _TOP + _PLOT)
     for name, curve in losses.items():
         points = [(across(step), up(value)) for step, value in zip(steps, curve, strict=True) if math.isfinite(value)]
         drawing.path(points, f"curve {_style(name)}")
@@ -256,22 +274,15 @@ def _draw_measured(
 ) -> None:
     values = [value for _, value in points]
     room = (max(values) - min(values)) * 0.2 or abs(values[0]) * 0.05 or 1.0
-    low, high = min(values) - room, max(values) + room
-
-    def up(value: float) -> float:
-        return top + (high - value) / (high - low) * _MEASURED
-
+    up = Scale(min(values) - room, max(values) + room, top + _MEASURED, top)
     said = short_number if name == "loss" else partial(metric_value, name)
     title = "loss" if name == "loss" else metric_name(name)
     drawing.text((0, top - 10), f"{title} on the validation rows", "label")
-    for tick in round_steps(low, high, 3):
-        drawing.line((_LEFT, up(tick)), (_WIDTH - _RIGHT, up(tick)), "grid")
-        drawing.text((_LEFT - 6, up(tick) + 3.5), said(tick), "tick", "end")
-    drawing.line((_LEFT, top + _MEASURED), (_WIDTH - _RIGHT, top + _MEASURED), "axis")
+    draw_scales(drawing, across, up, said, (4, 3), top + _MEASURED)
     places = [(across(step), up(value)) for step, value in points]
     drawing.path(places, "curve measured")
     for (x, y), value in zip(places, values, strict=True):
-        drawing.dot((x, y), "measured")
+        drawing.disc((x, y), 3, "measured")
         anchor = "end" if x > _WIDTH - 60 else "middle"
         drawing.text((x, y - 7), said(value), "value", anchor)
 
@@ -304,6 +315,15 @@ _MAP_LEFT, _MAP_TOP, _BELOW = 34.0, 40.0, 46.0
 _WIDE_CELL, _NARROW_CELL, _MAP_ROW = 42.0, 25.0, 25.0
 # The palest and the strongest cell; in between, texts can be read on every one of them.
 _PALEST, _STRONGEST = 0.06, 0.95
+# Half of the model -> loss between layers -> the field of a phase that maps its layers.
+_MAPS = {
+    "encoder": {"hidden_state_loss": "layer_map", "attention_loss": "attention_layer_map"},
+    "decoder": {
+        "decoder_hidden_state_loss": "decoder_layer_map",
+        "decoder_attention_loss": "decoder_attention_layer_map",
+        "cross_attention_loss": "cross_attention_layer_map",
+    },
+}
 
 
 def mapped_cells(recipe: Mapping[str, Any], half: str, students: int, teachers: int) -> set[tuple[int, int]]:
@@ -315,30 +335,15 @@ def mapped_cells(recipe: Mapping[str, Any], half: str, students: int, teachers: 
         students: layers of the student, the embedding output not counted.
         teachers: of the teacher.
     """
-    is_translation = recipe["task"] == "translation"
     own = recipe["teacher"].get("layer_map")
-    names = (
-        (("hidden_state_loss", "layer_map"), ("attention_loss", "attention_layer_map"))
-        if half == "encoder"
-        else (
-            ("decoder_hidden_state_loss", "decoder_layer_map"),
-            ("decoder_attention_loss", "decoder_attention_layer_map"),
-            ("cross_attention_loss", "cross_attention_layer_map"),
-        )
-    )
     cells: set[tuple[int, int]] = set()
-    for settings in recipe["phases"]:
-        phase = Phase(**settings)
-        losses = phase.loss_weights(has_decoder=is_translation)
-        if compares_nothing(own):
-            continue
-        for loss, field in names:
+    for phase in (Phase(**settings) for settings in recipe["phases"] if not compares_nothing(own)):
+        losses = phase.loss_weights(has_decoder=recipe["task"] == "translation")
+        for loss, field in _MAPS[half].items():
             if loss in losses:
-                spec = own or getattr(phase, field) or getattr(phase, names[0][1])
-                try:
+                spec = own or getattr(phase, field) or getattr(phase, next(iter(_MAPS[half].values())))
+                with suppress(TinyBertError):  # the matrix is of other models than the recipe's
                     cells |= set(resolve_layer_map(spec, students, teachers).pairs)
-                except TinyBertError:
-                    continue  # the matrix is of other models than the recipe's
         if half == "encoder" and "embedding_loss" in losses:
             cells.add((0, 0))
     return cells
@@ -363,15 +368,14 @@ def heat_map(matrix: Matrix, mapped: Collection[tuple[int, int]], title: str) ->
         drawing.text((_MAP_LEFT - 6, y + _MAP_ROW / 2 + 4), _layer(row), "tick", "end")
         for column, value in enumerate(values):
             x = _MAP_LEFT + column * cell
+            place, size = (x + 1, y + 1), (cell - 2, _MAP_ROW - 2)
             hint = f"student layer {_layer(row)}, teacher layer {_layer(column)}: {value:.3f}"
             strength = _PALEST + min(max(value, 0.0), 1.0) * (_STRONGEST - _PALEST)
-            drawing.box((x + 1, y + 1), (cell - 2, _MAP_ROW - 2), "heat", strength, hint)
+            drawing.box(place, size, "heat", strength, hint)
+            if (row, column) in mapped:
+                drawing.box(place, size, "outline")
             said = f"{value:.2f}" if cell == _WIDE_CELL else f"{value:.2f}".removeprefix("0")
             drawing.text((x + cell / 2, y + _MAP_ROW / 2 + 4), said, "cell", "middle")
-    for row, column in sorted(mapped):
-        drawing.box(
-            (_MAP_LEFT + column * cell + 1, _MAP_TOP + row * _MAP_ROW + 1), (cell - 2, _MAP_ROW - 2), "outline"
-        )
     bottom = _MAP_TOP + len(matrix) * _MAP_ROW
     for column in range(columns):
         drawing.text((_MAP_LEFT + (column + 0.5) * cell, bottom + 14), _layer(column), "tick", "middle")

@@ -247,9 +247,7 @@ def _compare(
 ) -> tuple[_Found, list[tuple[str, int]], str]:
     if problem_type == REGRESSION:
         return _of_numbers(student[:, 0], teacher[:, 0], labels)
-    if problem_type == MULTI_LABEL:
-        return _of_label_sets(student, teacher, labels, names)
-    return _of_labels(student, teacher, labels, names)
+    return _of_labels(student, teacher, labels, names, several=problem_type == MULTI_LABEL)
 
 
 def _probabilities(logits: Any, problem_type: str) -> Numbers:
@@ -277,78 +275,59 @@ def divergence(teacher: Numbers, student: Numbers) -> Numbers:
 
 
 def _of_labels(
-    student: Numbers, teacher: Numbers, labels: Sequence[int], names: Sequence[str]
+    student: Numbers, teacher: Numbers, labels: Sequence[Any], names: Sequence[str], *, several: bool
 ) -> tuple[_Found, list[tuple[str, int]], str]:
+    """Of one label a row, or of several; which ones are said is a row of truth values either way."""
     import numpy as np
 
-    gold, ours, theirs = np.asarray(labels), student.argmax(-1), teacher.argmax(-1)
-    distances = divergence(teacher, student)
+    if several:
+        gold, ours, theirs = np.asarray(labels) > 0.5, student > 0.5, teacher > 0.5
+        sides = [[np.stack([p[:, k], 1 - p[:, k]], -1) for p in (teacher, student)] for k in range(len(names))]
+        distances, added = np.asarray(sum(divergence(*each) for each in sides)), ", added up over the labels"
+    else:
+        indices = labels, student.argmax(-1), teacher.argmax(-1)
+        gold, ours, theirs = (np.eye(len(names), dtype=bool)[np.asarray(one)] for one in indices)
+        distances, added = divergence(teacher, student), ": 0 where they are the same"
     found: _Found = []
+    same, right_t, right_s = ((one == other).all(-1) for one, other in ((ours, theirs), (theirs, gold), (ours, gold)))
     for row in np.argsort(-distances, kind="stable").tolist():
         answers = {
-            "label": names[gold[row]],
-            "teacher": f"{names[theirs[row]]} ({teacher[row, theirs[row]]:.1%})",
-            "student": f"{names[ours[row]]} ({student[row, ours[row]]:.1%})",
+            "label": _said(names, gold[row]),
+            "teacher": _said(names, theirs[row], teacher[row]),
+            "student": _said(names, ours[row], student[row]),
         }
-        right: dict[str, bool | None] = {
-            "teacher": bool(theirs[row] == gold[row]),
-            "student": bool(ours[row] == gold[row]),
-        }
+        right: dict[str, bool | None] = {"teacher": bool(right_t[row]), "student": bool(right_s[row])}
         found.append((row, answers, right, float(distances[row])))
-    same, right_t, right_s = ours == theirs, theirs == gold, ours == gold
-    counts = [
-        ("same answer, right", int((same & right_s).sum())),
-        ("same answer, wrong", int((same & ~right_s).sum())),
-        ("teacher right, student wrong", int((right_t & ~right_s).sum())),
-        ("student right, teacher wrong", int((right_s & ~right_t).sum())),
-        ("different answers, both wrong", int((~same & ~right_s & ~right_t).sum())),
-    ]
+    happened = (same & right_s, same & ~right_s, right_t & ~right_s, right_s & ~right_t, ~same & ~right_s & ~right_t)
+    counts = [(words, int(one.sum())) for words, one in zip(_HAPPENED[several], happened, strict=True)]
     measure = (
         "The rows are sorted by how far the student's probabilities are from the teacher's (Kullback-Leibler "
-        "divergence in nats: 0 where they are the same)."
+        f"divergence in nats{added})."
     )
     return found, counts, measure
 
 
-def _of_label_sets(
-    student: Numbers, teacher: Numbers, labels: Sequence[Any], names: Sequence[str]
-) -> tuple[_Found, list[tuple[str, int]], str]:
-    import numpy as np
-
-    gold, ours, theirs = np.asarray(labels) > 0.5, student > 0.5, teacher > 0.5
-    distances = sum(
-        divergence(*(np.stack([p, 1 - p], -1) for p in (teacher[:, k], student[:, k]))) for k in range(len(names))
-    )
-    found: _Found = []
-    for row in np.argsort(-np.asarray(distances), kind="stable").tolist():
-        answers = {
-            "label": ", ".join(name for name, is_so in zip(names, gold[row], strict=True) if is_so) or "none",
-            "teacher": _set_of(names, teacher[row]),
-            "student": _set_of(names, student[row]),
-        }
-        right: dict[str, bool | None] = {
-            "teacher": bool((theirs[row] == gold[row]).all()),
-            "student": bool((ours[row] == gold[row]).all()),
-        }
-        found.append((row, answers, right, float(np.asarray(distances)[row])))
-    same, right_t, right_s = (ours == theirs).all(-1), (theirs == gold).all(-1), (ours == gold).all(-1)
-    counts = [
-        ("same labels, all right", int((same & right_s).sum())),
-        ("same labels, not all right", int((same & ~right_s).sum())),
-        ("teacher all right, student not", int((right_t & ~right_s).sum())),
-        ("student all right, teacher not", int((right_s & ~right_t).sum())),
-        ("different labels, neither all right", int((~same & ~right_s & ~right_t).sum())),
-    ]
-    measure = (
-        "The rows are sorted by how far the student's probabilities are from the teacher's (Kullback-Leibler "
-        "divergence in nats, added up over the labels)."
-    )
-    return found, counts, measure
+_HAPPENED = {
+    False: (
+        "same answer, right",
+        "same answer, wrong",
+        "teacher right, student wrong",
+        "student right, teacher wrong",
+        "different answers, both wrong",
+    ),
+    True: (
+        "same labels, all right",
+        "same labels, not all right",
+        "teacher all right, student not",
+        "student all right, teacher not",
+        "different labels, neither all right",
+    ),
+}
 
 
-def _set_of(names: Sequence[str], probabilities: Sequence[float]) -> str:
-    said = [f"{name} ({p:.1%})" for name, p in zip(names, probabilities, strict=True) if p > 0.5]
-    return ", ".join(said) or "none"
+def _said(names: Sequence[str], chosen: Any, probabilities: Any = None) -> str:
+    shares = [""] * len(names) if probabilities is None else [f" ({one:.1%})" for one in probabilities]
+    return ", ".join(f"{name}{share}" for name, share, one in zip(names, shares, chosen, strict=True) if one) or "none"
 
 
 def _of_numbers(

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import json
 import re
-from collections.abc import Mapping
 from importlib import metadata
 from pathlib import Path
+from shutil import copyfile
 from typing import Any
 
 from tinybert_hf.checkpoints import made_beside, save_atomically
@@ -16,7 +16,7 @@ from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import sha256_of
 from tinybert_hf.publishing.demo import TRANSLATION, Contest, check_gradio, examples_for
 
-APP_FILE = "app.py"
+APP_FILE, SETTINGS_FILE = "app.py", "settings.json"
 RECORD_FILE = "space.json"  # which files were written here, so that nothing of somebody else is replaced
 MODEL_FOLDER = "model"
 _REPOSITORY = re.compile(r"[\w.-]+(/[\w.-]+)?", re.ASCII)
@@ -24,7 +24,7 @@ _NO_LIMIT = 512  # tokens, where a model reads any number
 
 
 def write_space(contest: Contest, folder: str | Path, repo_id: str | None = None) -> list[str]:
-    """Writes app.py, requirements.txt and README.md, and the model where it has no id on the Hub.
+    """Writes app.py, settings.json, requirements.txt and README.md, and the model where it has no id on the Hub.
 
     Args:
         contest: whose student is shown.
@@ -49,7 +49,9 @@ def write_space(contest: Contest, folder: str | Path, repo_id: str | None = None
             if repo_id is None:
                 save_atomically(contest.student.model, contest.student.tokenizer, beside / MODEL_FOLDER)
             name = repo_id or Path(contest.student.name).resolve().name
-            _write(beside / APP_FILE, _app(contest, name, repo_id))
+            copyfile(Path(__file__).with_name("space_app.py"), beside / APP_FILE)
+            settings = json.dumps(_settings(contest, name, repo_id), indent=1, ensure_ascii=False)
+            _write(beside / SETTINGS_FILE, settings + "\n")
             _write(beside / "requirements.txt", _requirements(contest))
             _write(beside / "README.md", _readme(name, repo_id))
             written = sorted(str(path.relative_to(beside)) for path in beside.rglob("*") if path.is_file())
@@ -100,45 +102,21 @@ def _record(target: Path) -> dict[str, str]:
     return files if isinstance(files, dict) else {}
 
 
-def _app(contest: Contest, name: str, repo_id: str | None) -> str:
-    """One of the two pages beside this file, with its constants set."""
-    translator = contest.kind == TRANSLATION
-    student = contest.student
-    examples = examples_for(contest.facts, translator=translator, pairs=contest.pairs)
-    constants: dict[str, Any] = {
-        "TITLE": name.rpartition("/")[2],
-        "MODEL": repo_id or MODEL_FOLDER,
-        "LIMIT": student.limit or _NO_LIMIT,
-        "EXAMPLES": [list(texts) for texts in examples],
+def _settings(contest: Contest, name: str, repo_id: str | None) -> dict[str, Any]:
+    """What app.py, the file space_app.py beside this one, reads from settings.json."""
+    student, translator = contest.student, contest.kind == TRANSLATION
+    config = student.model.config
+    positions = getattr(config, "max_decoder_position_embeddings", None) or source_positions(student.model, None)
+    return {
+        "title": name.rpartition("/")[2],
+        "model": repo_id or MODEL_FOLDER,
+        "problem": contest.kind,
+        "boxes": ["First text", "Second text"] if contest.pairs else ["Text"],
+        "limit": student.limit or _NO_LIMIT,
+        "positions": positions or 2 * _NO_LIMIT,
+        "beams": contest.num_beams,
+        "examples": [list(texts) for texts in examples_for(contest.facts, translator=translator, pairs=contest.pairs)],
     }
-    if translator:
-        config = student.model.config
-        positions = getattr(config, "max_decoder_position_embeddings", None) or source_positions(student.model, None)
-        constants |= {"POSITIONS": positions or 2 * _NO_LIMIT, "BEAMS": contest.num_beams}
-    else:
-        constants |= {"PROBLEM": contest.kind, "BOXES": ["First text", "Second text"] if contest.pairs else ["Text"]}
-    template = Path(__file__).with_name("space_translator.py" if translator else "space_classifier.py")
-    return with_constants(template.read_text(encoding="utf-8"), constants)
-
-
-def with_constants(source: str, constants: Mapping[str, Any]) -> str:
-    """The source with other values in its lines `NAME = value  # comment`.
-
-    Args:
-        source: of a Python file.
-        constants: name -> value, which JSON and Python write alike but for None and truth values.
-    """
-    for name, value in constants.items():
-        text = json.dumps(value, ensure_ascii=False)
-        if isinstance(value, list) and value and isinstance(value[0], list):
-            text = "[\n" + "".join(f"    {json.dumps(one, ensure_ascii=False)},\n" for one in value) + "]"
-        pattern = re.compile(rf"^{name} = .*?(?P<comment>  # .*)?$", re.MULTILINE)
-        found = pattern.findall(source)
-        if len(found) != 1:
-            raise ValueError(f"{name} stands {len(found)} times in the template")
-        before, after = pattern.split(source)[::2]
-        source = f"{before}{name} = {text}{found[0] or ''}{after}"
-    return source
 
 
 def _requirements(contest: Contest) -> str:

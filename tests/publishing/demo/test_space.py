@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import json
 import os
 import re
@@ -36,28 +35,33 @@ def front_matter(folder: Path) -> dict[str, Any]:
     return dict(yaml.safe_load((folder / "README.md").read_text(encoding="utf-8").split("---")[1]))
 
 
-def constants(folder: Path) -> dict[str, Any]:
-    tree = ast.parse((folder / "app.py").read_text(encoding="utf-8"))
-    found = [(node.targets[0].id, node.value) for node in tree.body if isinstance(node, ast.Assign)]  # type: ignore[attr-defined]
-    return {name: ast.literal_eval(value) for name, value in found if name.isupper()}
+def settings(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "settings.json").read_text(encoding="utf-8")))
 
 
 @pytest.mark.usefixtures("_gradio")
 def test_with_an_id_the_model_stays_on_the_hub(save_student: Save, tmp_path: Path) -> None:
     contest = open_contest(save_student(problem="multi_label_classification"), pairs=True, device="cpu")
     folder = tmp_path / "new" / "space"
-    assert write_space(contest, folder, "me/tinybert-x") == ["README.md", "app.py", "requirements.txt"]
+    assert write_space(contest, folder, "me/tinybert-x") == [
+        "README.md",
+        "app.py",
+        "requirements.txt",
+        "settings.json",
+    ]
     assert front_matter(folder) == {
         "title": "tinybert-x", "sdk": "gradio", "sdk_version": "6.1.2", "app_file": "app.py",
         "models": ["me/tinybert-x"],
     }  # fmt: skip
-    known = constants(folder)
-    assert known["MODEL"] == "me/tinybert-x"
-    assert known["PROBLEM"] == "multi_label_classification"
-    assert known["LIMIT"] == 64
-    assert len(known["BOXES"]) == 2
-    assert {len(one) for one in known["EXAMPLES"]} == {2}
-    assert "tinybert_hf" not in (folder / "app.py").read_text(encoding="utf-8")
+    known = settings(folder)
+    assert known["model"] == "me/tinybert-x"
+    assert known["problem"] == "multi_label_classification"
+    assert known["limit"] == 64
+    assert len(known["boxes"]) == 2
+    assert {len(one) for one in known["examples"]} == {2}
+    app = (folder / "app.py").read_text(encoding="utf-8")
+    assert "tinybert_hf" not in app
+    assert set(re.findall(r"settings\[.(\w+).\]", app)) == known.keys()
     requirements = (folder / "requirements.txt").read_text(encoding="utf-8")
     assert re.fullmatch(r"torch>=[\d.]+\ntransformers>=[\d.]+\n", requirements)
 
@@ -80,7 +84,7 @@ def test_only_its_own_folder_is_written_again(save_student: Save, tmp_path: Path
     contest = open_contest(save_student(), device="cpu")
     folder = tmp_path / "space"
     write_space(contest, folder)
-    assert write_space(contest, folder, "me/x") == ["README.md", "app.py", "requirements.txt"]
+    assert write_space(contest, folder, "me/x") == ["README.md", "app.py", "requirements.txt", "settings.json"]
     assert not (folder / "model").exists()
     (folder / "notes.txt").write_text("mine")
     with pytest.raises(OutputFolderError, match=r"something else \(notes\.txt\)"):
@@ -129,17 +133,6 @@ def test_an_id_that_cannot_be_is_refused(save_student: Save, tmp_path: Path, nam
     with pytest.raises(TinyBertError, match="no id on the Hub"):
         write_space(contest, tmp_path / "space", name)
     assert not (tmp_path / "space").exists()
-
-
-def test_constants_are_replaced_once_and_stay_what_they_are() -> None:
-    source = 'A = 1  # one\nTEXT = "x"\nprint("A = 1")\n'
-    made = space.with_constants(source, {"A": 2, "TEXT": 'quote " \\1 # 电'})
-    assert made.startswith("A = 2  # one\n")
-    names: dict[str, Any] = {}
-    exec(made.replace("print", "str"), names)
-    assert names["TEXT"] == 'quote " \\1 # 电'
-    with pytest.raises(ValueError, match="B stands 0 times"):
-        space.with_constants(source, {"B": 1})
 
 
 @contextmanager
