@@ -3,7 +3,15 @@
 And what is written is put in place, so that a folder is whole or absent.
 """
 
-from tinybert_hf.checkpoints.exported import EXPORT_FILE, ExportedModel, is_exported, open_exported, require
+from tinybert_hf.checkpoints.exported import (
+    EXPORT_FILE,
+    ONNX_FOLDER,
+    ExportedModel,
+    files_of_export,
+    is_exported,
+    open_exported,
+    require,
+)
 from tinybert_hf.checkpoints.input_limits import (
     InputLimits,
     check_batch,
@@ -37,6 +45,7 @@ from tinybert_hf.checkpoints.tokenizers import carry_modules, open_tokenizer, se
 
 __all__ = [
     "EXPORT_FILE",
+    "ONNX_FOLDER",
     "PROJECTIONS_FILE",
     "Checkpoint",
     "ExportedModel",
@@ -51,6 +60,7 @@ __all__ = [
     "check_tokens",
     "check_writable",
     "damaged_weights",
+    "files_of_export",
     "fit_tokenizer",
     "is_exported",
     "limits_of",

@@ -141,6 +141,7 @@ _WEIGHTS = (
     "*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json",
     "*.onnx", "*.onnx.data", "openvino_*.xml", "openvino_*.bin", "*.tflite",
 )  # fmt: skip
+_OF_WEIGHTS = (".", "onnx")  # folders; what stands in others is another model's
 _SETTINGS = ("*.json", "*.txt", "*.model")
 # These would be opened in the place of the ones that were saved.
 _FIRST_CHOICE = ("model.safetensors", "model.safetensors.index.json")
@@ -192,7 +193,9 @@ def damaged_weights(folder: Path, noted: dict[str, Any] | None = None) -> list[s
     found = [
         f"{folder / name} {fault}"
         for name, entry in noted.items()
-        if _is(name, _WEIGHTS) and "/" not in name and (fault := file_fault(folder / name, entry))
+        if _is(name, _WEIGHTS)
+        and Path(name).parent.as_posix() in _OF_WEIGHTS
+        and (fault := file_fault(folder / name, entry))
     ]
     if any(_is(name, _WEIGHTS) for name in noted):
         found += [

@@ -13,8 +13,10 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import (
     EXPORT_FILE,
+    ONNX_FOLDER,
     carry_modules,
     check_writable,
+    files_of_export,
     made_beside,
     open_exported,
     open_model,
@@ -325,7 +327,7 @@ def export_model(
             model_class=type(source.model).__name__,
             task=source.task,
             megabytes_before=source.megabytes,
-            megabytes_after=sum((beside / name).stat().st_size for name in _weight_files(beside, graphs)) / 1e6,
+            megabytes_after=sum(file.stat().st_size for file in files_of_export(beside)) / 1e6,
             parity=parity,
             max_metric_drop=max_metric_drop,
             notes=_notes(source, chosen),
@@ -335,7 +337,7 @@ def export_model(
         if chosen.fixed_lengths:
             more["longest"] = source.length  # tokens; whoever measures it asks
         _note(beside, report, chosen, graphs, more)
-        write_manifest(beside)
+        write_manifest(beside, ("*", f"{ONNX_FOLDER}/*"))
         place_folder(beside, target, replace=(target / EXPORT_FILE).is_file())
     return report
 
@@ -394,7 +396,9 @@ def _notes(source: Source, chosen: Format) -> tuple[str, ...]:
 
 def _write_config(source: Source, folder: Path) -> None:
     """config.json alone: the code that a TinyBERT saves with it opens weights, and here are none."""
-    source.model.config.save_pretrained(folder)
+    from tinybert_hf.conversion.export.files import config_of
+
+    config_of(source).save_pretrained(folder)
     for code in folder.glob("*.py"):
         code.unlink()
     file = folder / "config.json"
@@ -430,11 +434,6 @@ def _measured(model: str, exported: str, validation: DataSettings) -> dict[str, 
     name = next(one for one in names if one in before)
     points = 1 if name == "bleu" else 100
     return {"metric": name, "before": points * float(before[name]), "after": points * float(after[name])}
-
-
-def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:
-    beside = [path.name for path in folder.iterdir() if path.name.endswith((".onnx.data", ".bin", ".safetensors"))]
-    return [*graphs.values(), *beside]
 
 
 def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], more: dict[str, Any]) -> None:
