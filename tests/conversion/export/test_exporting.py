@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny_models
 import tiny_seq2seq
@@ -79,7 +80,8 @@ def test_programs_that_know_no_tinybert_find_a_stock_bert(
     export_model(source, "stock", "bert", texts=TEXTS)
     ours, stock = (json.loads(Path(folder, "config.json").read_text()) for folder in ("out", "stock"))
     assert ours["model_type"] == "bert"
-    assert {**ours, "dtype": None} == {**stock, "dtype": None}
+    apart = ("dtype", "position_embedding_type")
+    assert {**ours, **dict.fromkeys(apart)} == {**stock, **dict.fromkeys(apart)}
     session = onnxruntime.InferenceSession(f"out/onnx/{file}")
     names = [one.name for one in session.get_inputs()]
     batch = AutoTokenizer.from_pretrained("out")(TEXTS, padding=True, return_tensors="np")
@@ -264,6 +266,7 @@ def test_bert_is_a_stock_model(task: str, saved: Callable[..., str], work: Path)
     assert report.parity.largest_difference <= 1e-5
     config = json.loads(Path("out/config.json").read_text())
     assert config["model_type"] == "bert"
+    assert config["position_embedding_type"] == "absolute"  # CTranslate2 asks for it
     assert "auto_map" not in config
     assert not list(Path("out").glob("*.py"))
     model = (HEADS[task].opener if task in HEADS else AutoModel).from_pretrained("out")
@@ -271,6 +274,29 @@ def test_bert_is_a_stock_model(task: str, saved: Callable[..., str], work: Path)
     assert (BertModel if task == "encoder" else BertForSequenceClassification).__name__[:4] in type(model).__name__
     if task.endswith("classification"):
         assert model.config.id2label == AutoModel.from_pretrained(source).config.id2label
+
+
+@pytest.mark.parametrize("family", ["tinybert", "bert"])
+def test_ctranslate2_converts_the_stock_bert(
+    family: str, saved: Callable[..., str], work: Path, tiny_tokenizer: Any
+) -> None:
+    """What it gives is the encoder's: it knows no heads."""
+    ctranslate2 = pytest.importorskip("ctranslate2")
+    if family == "bert":
+        tiny_models.make(tiny_models.FAMILIES["bert"]()).save_pretrained("bert")
+        tiny_tokenizer.save_pretrained("bert")
+    export_model("bert" if family == "bert" else saved("text-classification"), "out", "bert", texts=TEXTS)
+    ctranslate2.converters.TransformersConverter("out").convert("converted")
+    tokenizer, model = AutoTokenizer.from_pretrained("out"), AutoModel.from_pretrained("out").eval()
+    tokens = [tokenizer.convert_ids_to_tokens(ids) for ids in tokenizer(TEXTS)["input_ids"]]
+    found = ctranslate2.Encoder("converted", intra_threads=1).forward_batch(tokens)
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        expected = model(**batch)
+    real = batch["attention_mask"].bool()
+    states, pooled = (torch.tensor(np.array(one)) for one in (found.last_hidden_state, found.pooler_output))
+    assert torch.allclose(states[real], expected.last_hidden_state[real], atol=1e-4)
+    assert torch.allclose(pooled, expected.pooler_output, atol=1e-4)
 
 
 def test_a_translator_behind_a_tokenizer_that_tells_segments_apart(work: Path, tiny_tokenizer: Any) -> None:

@@ -168,6 +168,8 @@ def write_bert(source: Source, folder: Path) -> dict[str, str]:
         TinyBertError: the model has no equal among the stock BERTs.
     """
     model = as_bert(source)
+    # transformers 5 knows no other positions, and does not write it; CTranslate2 asks for it.
+    model.config.position_embedding_type = "absolute"
     model.save_pretrained(folder)  # its config.json takes the place of the model's
     for code in folder.glob("*.py"):
         code.unlink()  # of the TinyBERT
