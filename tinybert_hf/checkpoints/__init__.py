@@ -41,7 +41,13 @@ from tinybert_hf.checkpoints.loading import (
     open_model,
     read_projections,
 )
-from tinybert_hf.checkpoints.tokenizers import carry_modules, open_tokenizer, sentence_steps
+from tinybert_hf.checkpoints.tokenizers import (
+    carry_modules,
+    open_tokenizer,
+    save_tokenizer,
+    sentence_steps,
+    settle_tokenizer,
+)
 
 __all__ = [
     "EXPORT_FILE",
@@ -75,6 +81,8 @@ __all__ = [
     "refusing",
     "require",
     "save_atomically",
+    "save_tokenizer",
     "sentence_steps",
+    "settle_tokenizer",
     "with_fitting_settings",
 ]

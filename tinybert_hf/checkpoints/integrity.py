@@ -14,7 +14,6 @@ from typing import IO, Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tinybert_hf.checkpoints.input_limits import with_fitting_settings
 from tinybert_hf.errors import ChangedFilesWarning, OutputFolderError, TinyBertError
 from tinybert_hf.messages import does_not_exist
 from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE, sha256_of, write_manifest
@@ -349,10 +348,12 @@ def save_atomically(
         further: safetensors files that belong to the model, by name.
         add: puts other files into the folder that it is given.
     """
+    from tinybert_hf.checkpoints.tokenizers import save_tokenizer  # which reads and writes by this file
+
     with made_beside(Path(target)) as beside:
         model.save_pretrained(beside)
         if processing_class is not None:
-            with_fitting_settings(processing_class, model).save_pretrained(beside)
+            save_tokenizer(processing_class, model, beside)
         for name, tensors in (further or {}).items():
             save_file(dict(tensors), beside / name)
         if add is not None:

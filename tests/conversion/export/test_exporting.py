@@ -58,7 +58,8 @@ def test_the_folder_holds_no_more_than_it_needs(saved: Callable[..., str], work:
     export_model(saved("text-classification"), "out", "onnx", texts=TEXTS)
     assert leftovers() == ["out"]
     assert sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.*")) == [
-        "config.json", "export.json", "manifest.json", "onnx/model.onnx", "tokenizer.json", "tokenizer_config.json",
+        "config.json", "export.json", "manifest.json", "onnx/model.onnx", "special_tokens_map.json", "tokenizer.json",
+        "tokenizer_config.json", "vocab.txt",
     ]  # fmt: skip
     note = json.loads(Path("out/export.json").read_text())
     assert note["format"] == "onnx"

@@ -21,11 +21,13 @@ from tinybert_hf.checkpoints import (
     open_exported,
     open_model,
     require,
+    save_tokenizer,
     sentence_steps,
 )
 from tinybert_hf.checkpoints.exported import suppressed_output
 from tinybert_hf.checkpoints.integrity import place_folder, read_object
 from tinybert_hf.checkpoints.run_record import RunRecord
+from tinybert_hf.checkpoints.tokenizers import write_vocabulary_files
 from tinybert_hf.conversion.export import Format, format_named
 from tinybert_hf.conversion.export.source import ENCODER, Source, open_source
 from tinybert_hf.data.demo import demo_sentiment
@@ -366,7 +368,8 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, str]:
     _write_config(source, folder)
-    source.tokenizer.save_pretrained(folder)
+    save_tokenizer(source.tokenizer, source.model, folder)
+    write_vocabulary_files(source.tokenizer, folder)
     if source.task == TRANSLATION:
         source.model.generation_config.save_pretrained(folder)
     graphs = chosen.write(source, folder)
