@@ -427,7 +427,7 @@ def save_made_translator(folder: Path, epochs: int = 4, **more: Any) -> tuple[Pr
 @pytest.mark.parametrize("vocabularies", [{}, {"target_vocab_size": 600}])
 def test_a_made_translator_never_learns_the_padding_token(vocabularies: dict[str, int], tmp_path: Path) -> None:
     """Other programs that run Marian models begin with zeros, and leave the token out."""
-    model, made = save_made_translator(tmp_path / "made", **vocabularies)
+    _, made = save_made_translator(tmp_path / "made", **vocabularies)
     opened = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "made").eval()
     for table in (opened.get_encoder().embed_tokens, opened.get_decoder().embed_tokens):
         assert not table.weight[made.pad_token_id].any()

@@ -244,8 +244,8 @@ def train_translation_tokenizer(
 
     Returns:
         A fast tokenizer with `</s>` after every text, and the same special tokens on both sides; `text_target=` makes
-        labels. `<pad>` is the last token, as Marian's is, and where other programs that run Marian models (CTranslate2)
-        look for it; with two vocabularies, which may differ in size, it is token 0 of both, and the tokenizer is a
+        labels. `<pad>` is the last token, as Marian's is: other programs that run Marian models (CTranslate2) look for
+        it there. With two vocabularies, which may differ in size, it is token 0 of both, and the tokenizer is a
         `TinyBertSeq2SeqTokenizer`, which decodes with the target's. What it saves opens with AutoTokenizer.
 
     Raises:

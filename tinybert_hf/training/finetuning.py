@@ -23,7 +23,6 @@ from tinybert_hf.training.resumable import ResumableTrainer
 from tinybert_hf.training.settings import USUAL_LEARNING_RATE, FinetuneSettings
 from tinybert_hf.training.setup import example_rows
 
-
 _LONGEST = 1_000_000  # tokens; a tokenizer's limit above it means that there is none
 
 
@@ -167,7 +166,7 @@ def finetune(
 
 
 def _write_at_full_length(model: PreTrainedModel, tokenizer: Any) -> None:
-    """Let a plain `generate(**batch)` write as much as the model can; where nothing says it, that ends at 20 tokens."""
+    """Let a plain `generate(**batch)` write as much as the model can; where nothing says it, it ends at 20 tokens."""
     settings = model.generation_config
     if settings is None or settings.max_length is not None or settings.max_new_tokens is not None:
         return
