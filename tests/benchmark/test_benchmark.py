@@ -67,7 +67,7 @@ def test_onnx_beside_pytorch(teacher: str, tmp_path: Path) -> None:
     assert [one.backend for one in report.models] == ["eager", "onnx", "onnx-int8"]
     assert str(report.baseline) == "int8@onnx-int8"
     eager, onnx, int8 = report.models
-    assert int8.megabytes == (exported / "model.onnx").stat().st_size / 1e6
+    assert int8.megabytes == (exported / "onnx" / "model_quantized.onnx").stat().st_size / 1e6
     assert int8.megabytes < onnx.megabytes
     assert int8.smaller == 1
     assert eager.parameters == onnx.parameters == int8.parameters

@@ -13,9 +13,11 @@ from tiny_vocabularies import KINDS, texts
 from tokenizers import Tokenizer
 from transformers import AutoTokenizer, BertTokenizer, MBartTokenizer, PreTrainedTokenizerFast
 
-from tinybert_hf.checkpoints import open_tokenizer
-from tinybert_hf.checkpoints.tokenizers import differences, whole_texts
+from tinybert_hf.checkpoints import open_tokenizer, save_tokenizer, settle_tokenizer
+from tinybert_hf.checkpoints.tokenizers import differences, whole_texts, write_vocabulary_files
+from tinybert_hf.data.shards import tokenizer_digest
 from tinybert_hf.errors import OpeningWarning, TinyBertError
+from tinybert_hf.model import TinyBertConfig
 
 _TEXTS = [*texts(5, 40), "Éta bako  KO", "中ba", "ba" * 60, "☃ ba[MASK]ko <mask>"]
 
@@ -212,3 +214,116 @@ def test_large_numbers_in_a_vocabulary_are_refused(saved: Callable[..., Path]) -
     folder = saved("WordPiece", lambda one: one["model"]["vocab"].update(ba=10**12))
     with pytest.raises(TinyBertError, match="vocab is 1e"):
         open_tokenizer(folder)
+
+
+CALLS: dict[str, Callable[[Any], Any]] = {
+    "none": lambda tokenizer: None,
+    "padded": lambda tokenizer: tokenizer(_TEXTS, padding=True),
+    "cut and padded to 9": lambda tokenizer: tokenizer(
+        _TEXTS, padding="max_length", truncation=True, max_length=9, pad_to_multiple_of=3
+    ),
+    "in windows": lambda tokenizer: tokenizer(
+        _TEXTS, truncation="only_first", max_length=8, stride=2, return_overflowing_tokens=True
+    ),
+}
+
+
+def written(folder: Path) -> dict[str, str]:
+    return {path.name: path.read_text(encoding="utf-8") for path in sorted(folder.iterdir())}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_what_is_saved_does_not_depend_on_the_last_call(
+    kind: str, tokenizers: Mapping[str, Any], tmp_path: Path
+) -> None:
+    config = TinyBertConfig(max_position_embeddings=20)
+    tokenizer, found = tokenizers[kind], []
+    for name, call in CALLS.items():
+        call(tokenizer)
+        before = tokenizer.backend_tokenizer.to_str()
+        save_tokenizer(tokenizer, config, tmp_path / name)
+        assert tokenizer.backend_tokenizer.to_str() == before
+        found.append(written(tmp_path / name))
+    assert found[0] == found[1] == found[2] == found[3]
+    content = json.loads(found[0]["tokenizer.json"])
+    assert content["padding"] is None
+    assert content["truncation"] == {
+        "direction": "Right", "max_length": 20, "strategy": "LongestFirst", "stride": 0,
+    }  # fmt: skip
+    # Opened, used and saved once more it is the same.
+    opened = open_tokenizer(tmp_path / "padded", local_files_only=True)
+    opened(_TEXTS, padding=True, truncation=True, max_length=5)
+    save_tokenizer(opened, config, tmp_path / "again")
+    again = written(tmp_path / "again")
+    assert again["tokenizer.json"] == found[0]["tokenizer.json"]
+    settings, first = (json.loads(one["tokenizer_config.json"]) for one in (again, found[0]))
+    assert settings.pop("truncation_side") == "right"  # the default, named
+    assert settings == first
+    for text in _TEXTS:  # programs that know the library below alone
+        raw = Tokenizer.from_file(str(tmp_path / "padded" / "tokenizer.json")).encode(text)
+        assert raw.ids == opened(text, truncation=True)["input_ids"]
+        assert opened(text)["input_ids"] == tokenizer(text)["input_ids"]
+
+
+def test_without_a_limit_nothing_is_cut(tokenizers: Mapping[str, Any], tmp_path: Path) -> None:
+    tokenizer = tokenizers["WordPiece"]
+    tokenizer(_TEXTS, truncation=True, max_length=7)
+    tokenizer.save_pretrained(tmp_path)
+    file = tmp_path / "tokenizer_config.json"
+    settings = json.loads(file.read_text())
+    file.write_text(json.dumps({**settings, "model_max_length": int(1e30)}))
+    settle_tokenizer(tmp_path)
+    assert json.loads((tmp_path / "tokenizer.json").read_text())["truncation"] is None
+    settle_tokenizer(tmp_path / "nowhere")  # a model without a tokenizer
+    assert not (tmp_path / "nowhere").exists()
+
+
+@pytest.mark.parametrize("lowercase", [True, False])
+def test_what_happens_to_accents_is_written_out(lowercase: bool, tmp_path: Path) -> None:
+    """Some programs read "as the letters' case" (null) as "they stay"."""
+    words = ["[PAD]", "[UNK]", "[CLS]", "[SEP]", "[MASK]", "cafe", "café", "ete", "été"]
+    tokenizer = BertTokenizer(vocab={word: i for i, word in enumerate(words)}, do_lower_case=lowercase)
+    save_tokenizer(tokenizer, TinyBertConfig(), tmp_path)
+    assert json.loads((tmp_path / "tokenizer.json").read_text())["normalizer"]["strip_accents"] is lowercase
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opened = open_tokenizer(tmp_path)
+    assert opened.tokenize("café été") == tokenizer.tokenize("café été")
+    assert opened.tokenize("café été") == (["cafe", "ete"] if lowercase else ["café", "été"])
+    assert tokenizer_digest(opened) == tokenizer_digest(tokenizer)  # a run that was stopped before goes on
+
+
+def test_names_that_transformers_4_knows(tokenizers: Mapping[str, Any], tmp_path: Path) -> None:
+    tokenizer = PreTrainedTokenizerFast(
+        tokenizer_object=tokenizers["WordPiece"].backend_tokenizer, pad_token="[PAD]", unk_token="[UNK]"
+    )
+    tokenizer.add_special_tokens({"extra_special_tokens": ["<x>", "<y>"]})
+    save_tokenizer(tokenizer, TinyBertConfig(), tmp_path)
+    settings = json.loads((tmp_path / "tokenizer_config.json").read_text())
+    assert settings["tokenizer_class"] == "PreTrainedTokenizerFast"
+    assert settings["additional_special_tokens"] == ["<x>", "<y>"]  # a list under the new name breaks it
+    assert "extra_special_tokens" not in settings
+    opened = open_tokenizer(tmp_path)
+    assert opened.extra_special_tokens == ["<x>", "<y>"]
+    assert opened("ba<x>ko")["input_ids"] == tokenizer("ba<x>ko")["input_ids"]
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_files_for_programs_that_read_no_tokenizer_json(
+    kind: str, tokenizers: Mapping[str, Any], tmp_path: Path
+) -> None:
+    tokenizer = tokenizers[kind]
+    save_tokenizer(tokenizer, TinyBertConfig(), tmp_path)
+    write_vocabulary_files(tokenizer, tmp_path)
+    special = json.loads((tmp_path / "special_tokens_map.json").read_text())
+    assert special["pad_token"] == tokenizer.pad_token
+    assert special["unk_token"] == tokenizer.unk_token
+    is_wordpiece = type(tokenizer.backend_tokenizer.model).__name__ == "WordPiece"
+    assert (tmp_path / "vocab.txt").is_file() == is_wordpiece
+    if is_wordpiece:
+        words = (tmp_path / "vocab.txt").read_text(encoding="utf-8").splitlines()
+        assert tokenizer.convert_tokens_to_ids(words) == list(range(len(tokenizer)))
+    with warnings.catch_warnings():
+        warnings.simplefilter("error")
+        opened = open_tokenizer(tmp_path)
+    assert [opened(text)["input_ids"] for text in _TEXTS] == [tokenizer(text)["input_ids"] for text in _TEXTS]

@@ -47,7 +47,7 @@ def test_a_teacher_is_exported_and_measured(
     lost = tinybert("export", teacher, "--to", "onnx-int8", "--output", "int8", "--validation-file", rows)
     assert lost.exit_code == 3
     assert "WARNING: accuracy fell by" in lost.stderr
-    assert Path("int8/model.onnx").is_file()
+    assert Path("int8/onnx/model_quantized.onnx").is_file()
 
 
 def test_bad_input(tinybert: Callable[..., Any], teacher: str, work: Path) -> None:

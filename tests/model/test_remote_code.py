@@ -153,3 +153,29 @@ def test_pipeline_runs_there(runs):
 
 def test_package_was_out_of_reach(runs):
     assert runs["first"]["report"]["package"] == runs["second"]["report"]["package"] == "cannot be imported"
+
+
+def test_every_file_names_every_file_that_it_needs():
+    """transformers before 5.9, opening a folder, copies what the opened file itself names, and no more."""
+    from transformers.dynamic_module_utils import get_relative_import_files, get_relative_imports
+
+    for entry in dict.fromkeys(reference.partition(".")[0] for reference in AUTO_CLASSES.values()):
+        file = FOLDER / f"{entry}.py"
+        copied = {f"{name}.py" for name in get_relative_imports(file)} | {file.name}
+        assert {Path(needed).name for needed in get_relative_import_files(file)} <= copied
+        assert copied == {path.name for path in CODE}
+
+
+def test_an_older_transformers_is_told_which_is_the_oldest(monkeypatch):
+    import importlib.util
+
+    import transformers
+
+    class OldConfig:
+        pass
+
+    monkeypatch.setattr(transformers, "BertConfig", OldConfig)
+    monkeypatch.setattr(transformers, "__version__", "4.57.6")
+    spec = importlib.util.spec_from_file_location("old_place.configuration_tinybert", CODE[0])
+    with pytest.raises(ImportError, match=r"transformers 5\.4 and later; this is 4\.57\.6.*--to bert"):
+        spec.loader.exec_module(importlib.util.module_from_spec(spec))

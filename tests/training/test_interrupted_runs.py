@@ -272,6 +272,13 @@ def two_checkpoints(tmp_path_factory: pytest.TempPathFactory, tiny_tokenizer: Be
     return folder
 
 
+def test_the_tokenizer_of_a_checkpoint_keeps_nothing_of_a_call(two_checkpoints: Path) -> None:
+    content = json.loads((two_checkpoints / "checkpoint-4" / "tokenizer.json").read_text())
+    length = json.loads((two_checkpoints / "checkpoint-4" / "tokenizer_config.json").read_text())["model_max_length"]
+    assert content["padding"] is None
+    assert content["truncation"]["max_length"] == length
+
+
 def _remove(path: Path) -> None:
     path.unlink()
 

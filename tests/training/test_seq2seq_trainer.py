@@ -33,7 +33,6 @@ from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 BETWEEN_LAYERS = {*ENCODER_LOSSES, *DECODER_LOSSES}
-PAD, END, START = 0, 1, 3
 # Pairs of 1 to 5 words: sources and targets of unequal lengths.
 TEXTS = [sentence(1 + index * 3 % 5, index) for index in range(24)]
 
@@ -52,13 +51,13 @@ def rows(tokenizer: Any) -> Dataset:
 
 
 def student(tokenizer: Any, **more: Any) -> PreTrainedModel:
-    return tiny_seq2seq.student(
-        **{"vocab_size": len(tokenizer), "pad_token_id": PAD, "eos_token_id": END, "initializer_range": 0.1, **more}
-    )
+    tokens = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    return tiny_seq2seq.student(**{"vocab_size": len(tokenizer), "initializer_range": 0.1, **tokens, **more})
 
 
 def teacher(tokenizer: Any, **more: Any) -> PreTrainedModel:
-    tokens = {"pad_token_id": PAD, "eos_token_id": END, "decoder_start_token_id": START}
+    tokens = {"pad_token_id": tokenizer.pad_token_id, "eos_token_id": tokenizer.eos_token_id}
+    tokens |= {"decoder_start_token_id": tokenizer.bos_token_id}
     return tiny_seq2seq.teacher("marian", **{"vocab_size": len(tokenizer), "init_std": 0.1, **tokens, **more})
 
 
@@ -269,7 +268,7 @@ class TestRefused:
     def test_vocabularies_that_do_not_fit(self, make_trainer: Any, tokenizer: Any) -> None:
         size = len(tokenizer)
         with pytest.raises(TeacherError, match=rf"The teacher embeds 60 tokens .*{size - 60} without an embedding"):
-            make_trainer(other=teacher(tokenizer, vocab_size=60))
+            make_trainer(other=teacher(tokenizer, vocab_size=60, pad_token_id=0))
         with pytest.raises(
             TeacherError, match=rf"student embeds {size + 9}.*teacher {size} of the target.*pseudo-label"
         ):
@@ -405,10 +404,76 @@ class TestFinetuning:
         torch.testing.assert_close(weights[0], weights[1], rtol=1e-4, atol=1e-5)
 
 
+def save_made_translator(folder: Path, epochs: int = 4, **more: Any) -> tuple[PreTrainedModel, Any]:
+    """A Marian model as `tinybert finetune` makes it, after a short training."""
+    made = train_translation_tokenizer(TEXTS, [in_german(text) for text in TEXTS], max_length=32, **more)
+    torch.manual_seed(0)
+    tokens = {"decoder_start_token_id": made.pad_token_id, "forced_eos_token_id": None}
+    sizes = {"decoder_vocab_size": getattr(made, "target_vocab_size", len(made)), "max_position_embeddings": 40}
+    sizes["share_encoder_decoder_embeddings"] = not more
+    model = teacher(made, **tokens, **sizes)
+    encoded = made(TEXTS, text_target=[in_german(text) for text in TEXTS])
+    finetune(
+        model,
+        FinetuneSettings(epochs=epochs, learning_rate=5e-3, batch_size=8, weight_decay=0.1),
+        output_dir=folder,
+        train_dataset=Dataset.from_dict(dict(encoded)),
+        processing_class=made,
+        training_arguments={**QUIET, "label_smoothing_factor": 0.1},
+    )
+    return model, made
+
+
+@pytest.mark.parametrize("vocabularies", [{}, {"target_vocab_size": 600}])
+def test_a_made_translator_never_learns_the_padding_token(vocabularies: dict[str, int], tmp_path: Path) -> None:
+    """Other programs that run Marian models begin with zeros, and leave the token out."""
+    _, made = save_made_translator(tmp_path / "made", **vocabularies)
+    opened = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "made").eval()
+    for table in (opened.get_encoder().embed_tokens, opened.get_decoder().embed_tokens):
+        assert not table.weight[made.pad_token_id].any()
+        assert (table.weight.abs().sum(-1) == 0).sum() == 1
+    assert not opened.lm_head.weight[made.pad_token_id].any()
+    assert opened.generation_config.bad_words_ids == [[made.pad_token_id]]
+    # A plain call writes as much as the model can, and not the 20 tokens of transformers.
+    assert opened.generation_config.max_length == 40
+    opened.generation_config.eos_token_id = None
+    assert opened.generate(**made(TEXTS[:2], padding=True, return_tensors="pt")).shape[1] == 40
+
+
+def test_what_a_translator_says_of_its_length_stays(tmp_path: Path, tokenizer: Any, rows: Dataset) -> None:
+    model = teacher(tokenizer)
+    model.generation_config.max_length = 12
+    finetune(
+        model, FinetuneSettings(epochs=1, batch_size=24), output_dir=tmp_path / "made", train_dataset=rows,
+        processing_class=tokenizer, training_arguments=QUIET,
+    )  # fmt: skip
+    opened = AutoModelForSeq2SeqLM.from_pretrained(tmp_path / "made")
+    assert opened.generation_config.max_length == 12
+    assert opened.generation_config.bad_words_ids is None  # its decoder begins with another token
+
+
+def test_ctranslate2_writes_what_a_made_translator_writes(tmp_path: Path) -> None:
+    ctranslate2 = pytest.importorskip("ctranslate2")
+    save_made_translator(tmp_path / "made", epochs=50)
+    ctranslate2.converters.TransformersConverter(str(tmp_path / "made")).convert(str(tmp_path / "converted"))
+    model, made = (kind.from_pretrained(tmp_path / "made") for kind in (AutoModelForSeq2SeqLM, AutoTokenizer))
+    translator = ctranslate2.Translator(str(tmp_path / "converted"), intra_threads=1)
+    tokens = [made.convert_ids_to_tokens(made(text)["input_ids"]) for text in TEXTS]
+    for beams in (1, 4):
+        found = translator.translate_batch(tokens, beam_size=beams, max_decoding_length=30)
+        batch = made(TEXTS, padding=True, return_tensors="pt")
+        with torch.inference_mode():
+            written = model.eval().generate(**batch, num_beams=beams, max_new_tokens=30, max_length=None)
+        expected = made.batch_decode(written, skip_special_tokens=True)
+        assert len(set(expected)) > 3
+        ids = [made.convert_tokens_to_ids(one.hypotheses[0]) for one in found]
+        assert made.batch_decode(ids, skip_special_tokens=True) == expected
+
+
 def _batch(tokenizer: Any) -> dict[str, torch.Tensor]:
     """All pairs at once."""
     batch = tokenizer(TEXTS, text_target=[in_german(text) for text in TEXTS], padding=True, return_tensors="pt")
-    batch["labels"] = batch["labels"].masked_fill(batch["labels"] == PAD, -100)
+    batch["labels"] = batch["labels"].masked_fill(batch["labels"] == tokenizer.pad_token_id, -100)
     return dict(batch)
 
 

@@ -3,7 +3,15 @@
 And what is written is put in place, so that a folder is whole or absent.
 """
 
-from tinybert_hf.checkpoints.exported import EXPORT_FILE, ExportedModel, is_exported, open_exported, require
+from tinybert_hf.checkpoints.exported import (
+    EXPORT_FILE,
+    ONNX_FOLDER,
+    ExportedModel,
+    files_of_export,
+    is_exported,
+    open_exported,
+    require,
+)
 from tinybert_hf.checkpoints.input_limits import (
     InputLimits,
     check_batch,
@@ -33,10 +41,17 @@ from tinybert_hf.checkpoints.loading import (
     open_model,
     read_projections,
 )
-from tinybert_hf.checkpoints.tokenizers import carry_modules, open_tokenizer, sentence_steps
+from tinybert_hf.checkpoints.tokenizers import (
+    carry_modules,
+    open_tokenizer,
+    save_tokenizer,
+    sentence_steps,
+    settle_tokenizer,
+)
 
 __all__ = [
     "EXPORT_FILE",
+    "ONNX_FOLDER",
     "PROJECTIONS_FILE",
     "Checkpoint",
     "ExportedModel",
@@ -51,6 +66,7 @@ __all__ = [
     "check_tokens",
     "check_writable",
     "damaged_weights",
+    "files_of_export",
     "fit_tokenizer",
     "is_exported",
     "limits_of",
@@ -65,6 +81,8 @@ __all__ = [
     "refusing",
     "require",
     "save_atomically",
+    "save_tokenizer",
     "sentence_steps",
+    "settle_tokenizer",
     "with_fitting_settings",
 ]

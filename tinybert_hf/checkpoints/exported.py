@@ -395,6 +395,9 @@ def _ids(values: Tensor) -> Any:
 # It is called as a model of transformers is, with torch tensors by name, and answers with the same kinds of outputs.
 
 EXPORT_FILE = "export.json"
+# Where programs of others look for a graph. Exports of earlier versions, and translators, have theirs beside the
+# configuration.
+ONNX_FOLDER = "onnx"
 
 
 def is_exported(folder: str | Path) -> bool:
@@ -406,6 +409,19 @@ def is_exported(folder: str | Path) -> bool:
         return read_object(note).get("runtime", "") is not None
     except TinyBertError:
         return True  # a damaged one
+
+
+def files_of_export(folder: str | Path) -> list[Path]:
+    """The files that hold the graphs and weights of an export, a stock BERT's too; an added one is not counted.
+
+    Raises:
+        TinyBertError: it is no export, or its note is damaged.
+    """
+    place = Path(folder)
+    graphs = read_object(place / EXPORT_FILE).get("graphs")
+    named = [place / str(name) for name in graphs.values()] if isinstance(graphs, dict) else []
+    beside = [path for path in place.iterdir() if path.name.endswith((".onnx.data", ".bin", ".safetensors"))]
+    return [*named, *beside]
 
 
 def open_exported(folder: str | Path, *, threads: int | None = None) -> Any:
@@ -492,7 +508,8 @@ def _files(note: dict[str, Any], place: Path) -> dict[str, str]:
     if not isinstance(files, dict) or set(files) not in ({"model"}, {"encoder", "decoder"}):
         raise TinyBertError(f"{place / EXPORT_FILE} names no graphs. Export the model again.")
     for name in files.values():
-        if not isinstance(name, str) or Path(name).name != name or not (place / name).is_file():
+        known = isinstance(name, str) and name in (Path(name).name, f"{ONNX_FOLDER}/{Path(name).name}")
+        if not known or not (place / name).is_file():
             raise TinyBertError(f"{place / EXPORT_FILE} names {name!r:.80}, which is no file of that folder.")
     return files
 

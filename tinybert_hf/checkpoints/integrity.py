@@ -14,7 +14,6 @@ from typing import IO, Any
 from safetensors.torch import save_file
 from torch import Tensor
 
-from tinybert_hf.checkpoints.input_limits import with_fitting_settings
 from tinybert_hf.errors import ChangedFilesWarning, OutputFolderError, TinyBertError
 from tinybert_hf.messages import does_not_exist
 from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE, sha256_of, write_manifest
@@ -141,6 +140,7 @@ _WEIGHTS = (
     "*.safetensors", "*.safetensors.index.json", "pytorch_model*.bin", "pytorch_model*.bin.index.json",
     "*.onnx", "*.onnx.data", "openvino_*.xml", "openvino_*.bin", "*.tflite",
 )  # fmt: skip
+_OF_WEIGHTS = (".", "onnx")  # folders; what stands in others is another model's
 _SETTINGS = ("*.json", "*.txt", "*.model")
 # These would be opened in the place of the ones that were saved.
 _FIRST_CHOICE = ("model.safetensors", "model.safetensors.index.json")
@@ -192,7 +192,9 @@ def damaged_weights(folder: Path, noted: dict[str, Any] | None = None) -> list[s
     found = [
         f"{folder / name} {fault}"
         for name, entry in noted.items()
-        if _is(name, _WEIGHTS) and "/" not in name and (fault := file_fault(folder / name, entry))
+        if _is(name, _WEIGHTS)
+        and Path(name).parent.as_posix() in _OF_WEIGHTS
+        and (fault := file_fault(folder / name, entry))
     ]
     if any(_is(name, _WEIGHTS) for name in noted):
         found += [
@@ -346,10 +348,12 @@ def save_atomically(
         further: safetensors files that belong to the model, by name.
         add: puts other files into the folder that it is given.
     """
+    from tinybert_hf.checkpoints.tokenizers import save_tokenizer  # which reads and writes by this file
+
     with made_beside(Path(target)) as beside:
         model.save_pretrained(beside)
         if processing_class is not None:
-            with_fitting_settings(processing_class, model).save_pretrained(beside)
+            save_tokenizer(processing_class, model, beside)
         for name, tensors in (further or {}).items():
             save_file(dict(tensors), beside / name)
         if add is not None:

@@ -1,4 +1,4 @@
-"""Opens the tokenizer of a saved model, and finds out whether it reads texts as its files say."""
+"""Opens the tokenizer of a saved model, finds out whether it reads texts as its files say, and saves it."""
 
 from __future__ import annotations
 
@@ -10,8 +10,16 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
-from tinybert_hf.checkpoints.input_limits import fit_tokenizer
-from tinybert_hf.checkpoints.integrity import in_short, modules_of, numbers_in, read_object, refusing
+from tinybert_hf.checkpoints.input_limits import fit_tokenizer, with_fitting_settings
+from tinybert_hf.checkpoints.integrity import (
+    in_short,
+    modules_of,
+    numbers_in,
+    read_object,
+    refusing,
+    write_atomically,
+    write_json,
+)
 from tinybert_hf.errors import OpeningWarning, TinyBertError
 
 # Whether a tokenizer reads texts as its tokenizer.json says, and one that does.
@@ -205,8 +213,7 @@ def _one_form(value: Any, name: str) -> Any:
     if not isinstance(value, dict):
         return value
     found = {key: _one_form(one, name) for key, one in value.items()}
-    if found.get("type") == "BertNormalizer" and found.get("strip_accents") is None:
-        found["strip_accents"] = found.get("lowercase")
+    found = with_accents(found)
     if found.get("type") == "ByteLevel" and name == "decoder":
         return {"type": "ByteLevel"}  # it looks at no setting
     return found
@@ -362,6 +369,115 @@ def _check_settings(content: dict[str, Any], file: Path, kind: type[TinyBertErro
     names = content.get("model_input_names")
     if names is not None and not (isinstance(names, list) and all(isinstance(name, str) for name in names)):
         raise kind(f"{file}: model_input_names is {names!r:.60}; expected a list of names.")
+
+
+# Saves a tokenizer: its files say what it is, and nothing of what the last call asked for.
+
+_BACKENDS = ("tokenizer.json", "source_tokenizer.json", "target_tokenizer.json")
+# Of the call that opened it, or that used it last; transformers takes them for settings.
+_OF_A_CALL = ("max_length", "stride", "truncation_strategy", "pad_to_multiple_of", "is_local", "local_files_only")
+
+
+def save_tokenizer(tokenizer: Any, model: Any, folder: str | Path) -> None:
+    """Saves a tokenizer with settings that fit its model, in the one form that `settle_tokenizer` gives.
+
+    Args:
+        tokenizer: it is not changed.
+        model: or its configuration.
+        folder: of the model.
+    """
+    with_fitting_settings(tokenizer, model).save_pretrained(folder)
+    settle_tokenizer(folder)
+
+
+def settle_tokenizer(folder: str | Path) -> None:
+    """Brings the files of a tokenizer that was just saved into one form, which other programs read alike.
+
+    A call leaves its padding and truncation in the tokenizer, and a save writes them into tokenizer.json, which
+    programs without transformers do as it says: here it never pads, and cuts at the length that the model reads. What
+    stands there as "null" for "as the letters' case" is written out, since some read it as "no". Names that
+    transformers 4 does not know are written as both versions read them.
+
+    Args:
+        folder: where they are; one without a tokenizer is left as it is.
+    """
+    place = Path(folder)
+    file = place / "tokenizer_config.json"
+    if not file.is_file():
+        return
+    before = read_object(file)
+    settings = {name: value for name, value in before.items() if name not in _OF_A_CALL}
+    if settings.get("tokenizer_class") == "TokenizersBackend":
+        settings["tokenizer_class"] = _GENERIC
+    if isinstance(settings.get("extra_special_tokens"), list):
+        settings["additional_special_tokens"] = settings.pop("extra_special_tokens")
+    if settings.get("do_lower_case") and "strip_accents" in settings and settings["strip_accents"] is None:
+        settings["strip_accents"] = True
+    if settings != before:
+        write_json(file, settings)
+    for name in _BACKENDS:
+        if (place / name).is_file():
+            content = read_object(place / name)
+            settled = {
+                **content,
+                "truncation": _truncation(settings),
+                "padding": None,
+                "normalizer": with_accents(content.get("normalizer")),
+            }
+            if settled != content:
+                write_json(place / name, settled)
+
+
+def _truncation(settings: dict[str, Any]) -> dict[str, Any] | None:
+    """At the tokenizer's length; none where it has no limit."""
+    length = settings.get("model_max_length")
+    if not isinstance(length, int | float) or not length <= _MAX_NUMBER:
+        return None
+    side = "Left" if settings.get("truncation_side") == "left" else "Right"
+    return {"direction": side, "max_length": int(length), "strategy": "LongestFirst", "stride": 0}
+
+
+def with_accents(part: Any, *, said: bool = True) -> Any:
+    """A normalizer as JSON, in one form of what BERT's does to accents.
+
+    Args:
+        part: of a tokenizer.json.
+        said: written out; else left to `lowercase` where that means the same.
+    """
+    if isinstance(part, dict) and "normalizers" in part:
+        return {**part, "normalizers": [with_accents(one, said=said) for one in part["normalizers"]]}
+    if not isinstance(part, dict) or part.get("type") != "BertNormalizer":
+        return part
+    lower, stripped = bool(part.get("lowercase")), part.get("strip_accents")
+    if said:
+        return {**part, "strip_accents": lower if stripped is None else stripped}
+    return {**part, "strip_accents": None if stripped == lower else stripped}
+
+
+def write_vocabulary_files(tokenizer: Any, folder: Path) -> None:
+    """Writes what programs that read no tokenizer.json, or no special tokens in it, look for beside it.
+
+    Args:
+        tokenizer: that was saved in the folder.
+        folder: gets special_tokens_map.json and, where the vocabulary is BERT's, vocab.txt.
+    """
+    write_json(folder / "special_tokens_map.json", {role: _content(one) for role, one in _roles(tokenizer)})
+    if type(getattr(getattr(tokenizer, "backend_tokenizer", None), "model", None)).__name__ != "WordPiece":
+        return
+    tokens = sorted(tokenizer.get_vocab().items(), key=lambda one: one[1])
+    if [index for _, index in tokens] == list(range(len(tokens))) and not any("\n" in token for token, _ in tokens):
+        write_atomically(folder / "vocab.txt", "".join(f"{token}\n" for token, _ in tokens))
+
+
+def _roles(tokenizer: Any) -> Iterator[tuple[str, Any]]:
+    yield from tokenizer.special_tokens_map.items()
+    further = getattr(tokenizer, "extra_special_tokens", None)
+    if further and isinstance(further, list):
+        yield "additional_special_tokens", further
+
+
+def _content(token: Any) -> Any:
+    return [str(one) for one in token] if isinstance(token, list) else str(token)
 
 
 # How a model of sentence-transformers makes one vector of a text: what follows its encoder, as its folder says.

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints.integrity import NEW, file_fault, write_atomically, write_json
+from tinybert_hf.checkpoints.tokenizers import with_accents
 from tinybert_hf.errors import DataError, OutputFolderError
 from tinybert_hf.model.manifest_tinybert import sha256_of
 
@@ -515,6 +516,7 @@ def tokens_of(tokenizer: Any) -> dict[str, Any]:
     described = json.loads(backend.to_str())
     described.pop("truncation", None)  # set by whoever has called it last
     described.pop("padding", None)
+    described["normalizer"] = with_accents(described.get("normalizer"), said=False)
     return described
 
 

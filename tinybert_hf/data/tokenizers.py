@@ -243,9 +243,10 @@ def train_translation_tokenizer(
         max_length: the most tokens of a text that a model with it takes.
 
     Returns:
-        A fast tokenizer with `</s>` after every text, `<pad>` as token 0, and the same special tokens on both sides;
-        `text_target=` makes labels. With two vocabularies it is a `TinyBertSeq2SeqTokenizer`, which decodes with the
-        target's. What it saves opens with AutoTokenizer.
+        A fast tokenizer with `</s>` after every text, and the same special tokens on both sides; `text_target=` makes
+        labels. `<pad>` is the last token, as Marian's is: other programs that run Marian models (CTranslate2) look for
+        it there. With two vocabularies, which may differ in size, it is token 0 of both, and the tokenizer is a
+        `TinyBertSeq2SeqTokenizer`, which decodes with the target's. What it saves opens with AutoTokenizer.
 
     Raises:
         DataError: the texts of a side hold no character, or a vocabulary would be too small.
@@ -270,7 +271,7 @@ def train_translation_tokenizer(
         "split_special_tokens": True,  # "</s>" in a text is four signs, not its end
     }
     if target_vocab_size is None:
-        shared = _train(source_texts + target_texts, vocab_size)
+        shared = _train(source_texts + target_texts, vocab_size, pad_last=True)
         names = ["input_ids", "attention_mask"]
         return PreTrainedTokenizerFast(tokenizer_object=shared, model_input_names=names, **settings)
     from tinybert_hf.model.tokenization_tinybert_seq2seq import TinyBertSeq2SeqTokenizer
@@ -279,7 +280,7 @@ def train_translation_tokenizer(
     return TinyBertSeq2SeqTokenizer(tokenizer_object=source, target_tokenizer_object=target, **settings)
 
 
-def _train(texts: list[str], vocab_size: int) -> "Tokenizer":
+def _train(texts: list[str], vocab_size: int, *, pad_last: bool = False) -> "Tokenizer":
     from tokenizers import Tokenizer, models, processors, trainers
 
     untrained = _with_pipeline(Tokenizer(models.BPE()))
@@ -298,12 +299,14 @@ def _train(texts: list[str], vocab_size: int) -> "Tokenizer":
     untrained.train_from_iterator(texts, trainer)
     merges = _kept_merges(untrained, pieces, vocab_size)
     pieces += dict.fromkeys(first + second for first, second in merges)  # two merges may make the same piece
+    pad, end, unknown, _ = SPECIAL_TOKENS
+    if pad_last:
+        pieces = [*pieces[1:], pad]
     vocabulary = {piece: i for i, piece in enumerate(pieces)}
-    _, end, unknown, _ = SPECIAL_TOKENS
     trained = Tokenizer(models.BPE(vocab=vocabulary, merges=merges, unk_token=unknown, byte_fallback=True))
     trained.add_special_tokens(list(SPECIAL_TOKENS))
     trained.post_processor = processors.TemplateProcessing(
-        single=f"$A {end}", pair=f"$A $B {end}", special_tokens=[(end, SPECIAL_TOKENS.index(end))]
+        single=f"$A {end}", pair=f"$A $B {end}", special_tokens=[(end, vocabulary[end])]
     )
     return _with_pipeline(trained)
 

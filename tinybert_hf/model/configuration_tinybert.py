@@ -8,19 +8,31 @@ import copy
 import difflib
 import math
 import os
-from dataclasses import fields
+from dataclasses import fields, is_dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Literal
 
 import torch
+import transformers
 from huggingface_hub.dataclasses import strict
 from transformers import BertConfig
 from transformers.activations import ACT2FN
 
 if TYPE_CHECKING:
-    # One line for each modeling file. Not for the type checker: transformers reads relative imports as text, and
+    # One line for each file of the family. Not for the type checker: transformers reads relative imports as text, and
     # brings these files along whenever it fetches or saves this one, so a checkpoint never loses part of its code.
+    # Before 5.9 it follows them one step only when it opens a folder: so every file names every other.
+    from .manifest_tinybert import note_model  # noqa: F401
     from .modeling_tinybert import TinyBertModel  # noqa: F401
     from .modeling_tinybert_seq2seq import TinyBertForSeq2Seq  # noqa: F401
+
+OLDEST_TRANSFORMERS = "5.4"
+
+if not is_dataclass(BertConfig):  # where this folder's code runs, no package has asked for a version
+    raise ImportError(
+        f"A TinyBERT opens with transformers {OLDEST_TRANSFORMERS} and later; this is {transformers.__version__}. "
+        "Update it, or make a model that older ones open where tinybert_hf is installed: tinybert export FOLDER --to "
+        "bert (a translator: --to onnx)."
+    )
 
 AUTO_CLASSES: dict[str, str] = {
     "AutoConfig": "configuration_tinybert.TinyBertConfig",

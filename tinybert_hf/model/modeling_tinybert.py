@@ -8,7 +8,7 @@ does not ask for the class of a configuration, which is another class in a proce
 """
 
 import os
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -27,6 +27,9 @@ from transformers.utils.generic import can_return_tuple
 
 from .configuration_tinybert import TinyBertConfig
 from .manifest_tinybert import note_model
+
+if TYPE_CHECKING:  # all files of the family, as in configuration_tinybert.py
+    from .modeling_tinybert_seq2seq import TinyBertForSeq2Seq  # noqa: F401
 
 
 class TinyBertPreTrainedModel(BertPreTrainedModel):

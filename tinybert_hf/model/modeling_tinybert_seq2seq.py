@@ -8,7 +8,7 @@ This file travels with every saved checkpoint, so it imports the standard librar
 
 import inspect
 from collections.abc import Callable
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
@@ -24,6 +24,9 @@ from transformers.utils.generic import can_return_tuple
 
 from .configuration_tinybert import TinyBertConfig
 from .modeling_tinybert import TinyBertModel, TinyBertPreTrainedModel
+
+if TYPE_CHECKING:  # all files of the family, as in configuration_tinybert.py
+    from .manifest_tinybert import note_model  # noqa: F401
 
 # transformers 5.24 renamed the keys and values of the target so far, in arguments and outputs.
 CACHE_NAME = "cache" if "cache" in inspect.signature(BertModel.forward).parameters else "past_key_values"

@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Trainer, TrainingArguments
 
-from tinybert_hf.checkpoints import check_batch, save_atomically, with_fitting_settings
+from tinybert_hf.checkpoints import check_batch, limits_of, save_atomically, with_fitting_settings
 from tinybert_hf.checkpoints.input_limits import without_unread_segments
 from tinybert_hf.data.shards import held_folder
 from tinybert_hf.distillation.architecture import is_translator
@@ -22,6 +22,8 @@ from tinybert_hf.training.collators import collator_for, labels_tokens
 from tinybert_hf.training.resumable import ResumableTrainer
 from tinybert_hf.training.settings import USUAL_LEARNING_RATE, FinetuneSettings
 from tinybert_hf.training.setup import example_rows
+
+_LONGEST = 1_000_000  # tokens; a tokenizer's limit above it means that there is none
 
 
 class FinetuneTrainer(ResumableTrainer):
@@ -115,6 +117,9 @@ def finetune(
         raise OutputFolderError(f"{target} is there and not empty. Give another output folder, or remove it.")
     settings = settings.with_epochs(count_rows(train_dataset), has_decoder=is_translator(model))
     processing_class = with_fitting_settings(processing_class, model)
+    if is_translator(model):
+        _write_at_full_length(model, processing_class)
+        _keep_padding_untrained(model)
     args = TrainingArguments(
         output_dir=str(work),
         num_train_epochs=settings.known_epochs,
@@ -158,6 +163,42 @@ def finetune(
         trainer.accelerator.wait_for_everyone()
     trainer.end_if_terminated()  # in the last evaluation; the model is whole
     return metrics
+
+
+def _write_at_full_length(model: PreTrainedModel, tokenizer: Any) -> None:
+    """Let a plain `generate(**batch)` write as much as the model can; where nothing says it, it ends at 20 tokens."""
+    settings = model.generation_config
+    if settings is None or settings.max_length is not None or settings.max_new_tokens is not None:
+        return
+    limit = limits_of(model).target_length or getattr(tokenizer, "model_max_length", None)
+    if limit is not None and limit <= _LONGEST:
+        settings.max_length = int(limit)
+
+
+def _keep_padding_untrained(model: PreTrainedModel) -> None:
+    """Keep Marian's vector of the padding token what it is: zeros.
+
+    Its decoder begins with that token, and the original Marian with zeros; so do other programs that run its models
+    (CTranslate2), which leave the token out. As a row of the output layer it would be trained all the same, and never
+    be right. It is not written either.
+    """
+    padding = model.config.pad_token_id
+    if model.config.model_type != "marian" or model.config.decoder_start_token_id != padding:
+        return
+    tables = [one for one in model.modules() if isinstance(one, torch.nn.Embedding) and one.padding_idx == padding]
+    for weight in {id(one.weight): one.weight for one in tables if one.weight.requires_grad}.values():
+        if not weight[padding].any():
+            weight.register_hook(lambda gradient: _without_row(gradient, padding))
+    settings = model.generation_config
+    if settings is not None and settings.bad_words_ids is None:
+        settings.bad_words_ids = [[padding]]
+
+
+def _without_row(gradient: torch.Tensor, row: int) -> torch.Tensor:
+    """The gradient of a table (V, H), zero in one row."""
+    changed = gradient.clone()
+    changed[row] = 0
+    return changed
 
 
 def best_step(trainer: Trainer) -> int | None:

@@ -24,6 +24,7 @@ from transformers.trainer import OPTIMIZER_NAME, SCHEDULER_NAME, TRAINER_STATE_N
 from transformers.trainer_jit_checkpoint import JITCheckpointCallback
 from transformers.trainer_utils import PREFIX_CHECKPOINT_DIR, SaveStrategy, get_last_checkpoint, rotate_checkpoints
 
+from tinybert_hf.checkpoints import settle_tokenizer
 from tinybert_hf.data.shards import held_folder
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.messages import to_write
@@ -565,6 +566,10 @@ class ResumableTrainer(Trainer):
     def _get_output_dir(self, trial: Any) -> str:
         folder = str(super()._get_output_dir(trial))
         return os.path.join(folder, SAVING_FOLDER) if self._is_saving else folder
+
+    def _save(self, output_dir: str | None = None, state_dict: dict[str, Tensor] | None = None) -> None:
+        super()._save(output_dir, state_dict)
+        settle_tokenizer(output_dir or str(self.args.output_dir))
 
     def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
         name = f"{PREFIX_CHECKPOINT_DIR}-{self.state.global_step}"

@@ -74,6 +74,40 @@ def test_segments_are_told_apart(family: str, tmp_path: Path) -> None:
     assert (plain.logits - other(**batch).logits).abs().max() > 1e-2
 
 
+@pytest.mark.parametrize("family", FAMILIES)
+def test_nothing_is_cast_to_fp32(family: str) -> None:
+    """Converters to float16 leave such a cast as it is, and the session is refused."""
+    from onnx import TensorProto
+
+    graph = encoder_model(make(family, "token-classification"), "token-classification", int8=False).graph
+    casts = [one for node in graph.node if node.op_type == "Cast" for one in node.attribute]
+    assert casts
+    assert TensorProto.FLOAT not in [one.i for one in casts]
+
+
+def test_a_row_of_padding_alone_gives_numbers(tmp_path: Path) -> None:
+    other = exported(make("bert", "token-classification"), "token-classification", tmp_path)
+    batch = tiny_models.batch_of([12, 9])
+    batch["attention_mask"][1] = 0
+    assert torch.isfinite(other(**batch).logits).all()
+
+
+@pytest.mark.filterwarnings("ignore:the float32 number")  # what float16 has not
+@pytest.mark.parametrize("task", TASKS)
+@pytest.mark.parametrize("family", FAMILIES)
+def test_a_converter_to_float16_gives_what_runs(family: str, task: str, tmp_path: Path) -> None:
+    float16 = pytest.importorskip("onnxconverter_common.float16")
+    model = make(family, task)
+    half = float16.convert_float_to_float16(encoder_model(model, task, int8=False), keep_io_types=True)
+    (tmp_path / "half.onnx").write_bytes(half.SerializeToString())
+    other = ExportedModel(model.config, OnnxGraph(tmp_path / "half.onnx", 1), tmp_path)
+    for lengths in ([7], [60, 7, 23]):
+        assert difference(model, other, tiny_models.batch_of(lengths)) < 0.1
+    batch = tiny_models.batch_of([12, 9])
+    batch["attention_mask"][1] = 0
+    assert torch.isfinite(other(**batch)[0]).all()
+
+
 @pytest.mark.parametrize("task", TASKS)
 def test_int8_is_near_and_a_quarter_as_large(task: str, tmp_path: Path) -> None:
     model = make("bert", task)

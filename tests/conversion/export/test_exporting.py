@@ -9,6 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import tiny_models
 import tiny_seq2seq
@@ -56,14 +57,69 @@ def test_onnx_answers_as_the_model(task: str, saved: Callable[..., str], work: P
 def test_the_folder_holds_no_more_than_it_needs(saved: Callable[..., str], work: Path, leftovers: Any) -> None:
     export_model(saved("text-classification"), "out", "onnx", texts=TEXTS)
     assert leftovers() == ["out"]
-    assert sorted(path.name for path in Path("out").iterdir()) == [
-        "config.json", "export.json", "manifest.json", "model.onnx", "tokenizer.json", "tokenizer_config.json",
+    assert sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.*")) == [
+        "config.json", "export.json", "manifest.json", "onnx/model.onnx", "special_tokens_map.json", "tokenizer.json",
+        "tokenizer_config.json", "vocab.txt",
     ]  # fmt: skip
     note = json.loads(Path("out/export.json").read_text())
     assert note["format"] == "onnx"
     assert note["task"] == "text-classification"
     assert note["versions"]["onnx"]
     assert note["parity"]["largest_difference"] < 1e-4
+
+
+@pytest.mark.parametrize("task", [*HEADS, "encoder"])
+@pytest.mark.parametrize(("to", "file"), [("onnx", "model.onnx"), ("onnx-int8", "model_quantized.onnx")])
+def test_programs_that_know_no_tinybert_find_a_stock_bert(
+    task: str, to: str, file: str, saved: Callable[..., str], work: Path
+) -> None:
+    """Optimum and transformers.js choose by model_type and architectures, and look for these names."""
+    import onnxruntime
+
+    source = saved(task)
+    export_model(source, "out", to, texts=TEXTS)
+    export_model(source, "stock", "bert", texts=TEXTS)
+    ours, stock = (json.loads(Path(folder, "config.json").read_text()) for folder in ("out", "stock"))
+    assert ours["model_type"] == "bert"
+    apart = ("dtype", "position_embedding_type")
+    assert {**ours, **dict.fromkeys(apart)} == {**stock, **dict.fromkeys(apart)}
+    session = onnxruntime.InferenceSession(f"out/onnx/{file}")
+    names = [one.name for one in session.get_inputs()]
+    batch = AutoTokenizer.from_pretrained("out")(TEXTS, padding=True, return_tensors="np")
+    found = session.run(None, {name: batch[name] for name in names})[0]
+    model = (HEADS[task].opener if task in HEADS else AutoModel).from_pretrained("stock").eval()
+    with torch.inference_mode():
+        expected = model(**{name: torch.from_numpy(values) for name, values in batch.items()})[0]
+    assert torch.allclose(torch.from_numpy(found), expected, atol=1e-4 if to == "onnx" else 2.0)
+
+
+def test_a_graph_that_is_no_stock_bert_does_not_say_so(saved: Callable[..., str], work: Path) -> None:
+    export_model(saved("text-classification", classifier_activation="relu"), "out", "onnx", texts=TEXTS)
+    assert json.loads(Path("out/config.json").read_text())["model_type"] == "tinybert"
+
+
+def test_one_folder_holds_both_and_older_folders_open(saved: Callable[..., str], work: Path) -> None:
+    source = saved("text-classification")
+    batch = AutoTokenizer.from_pretrained(source)(TEXTS, padding=True, return_tensors="pt")
+    export_model(source, "out", "onnx", texts=TEXTS)
+    export_model(source, "small", "onnx-int8", texts=TEXTS)
+    shutil.copyfile("small/onnx/model_quantized.onnx", "out/onnx/model_quantized.onnx")
+    with torch.inference_mode():
+        expected = open_exported("out")(**batch).logits
+        # As earlier versions wrote it.
+        Path("out/onnx/model.onnx").rename("out/model.onnx")
+        for name in ("export.json", "manifest.json"):
+            file = Path("out", name)
+            file.write_text(file.read_text().replace("onnx/model.onnx", "model.onnx"))
+        note = json.loads(Path("out/manifest.json").read_text())
+        del note["files"]["export.json"]
+        Path("out/manifest.json").write_text(json.dumps(note))
+        assert torch.equal(open_exported("out")(**batch).logits, expected)
+    for name in ("../small/onnx/model_quantized.onnx", "/etc/passwd", "onnx/../model.onnx"):
+        file.write_text(json.dumps({"files": {}}))
+        Path("out/export.json").write_text(json.dumps({"graphs": {"model": name}, "runtime": "onnxruntime"}))
+        with pytest.raises(TinyBertError, match="which is no file of that folder"):
+            open_exported("out")
 
 
 def test_a_pipeline_takes_it(saved: Callable[..., str], work: Path) -> None:
@@ -182,7 +238,7 @@ def test_a_damaged_export_is_named(saved: Callable[..., str], work: Path) -> Non
     with pytest.raises(TinyBertError, match="holds no model that was exported"):
         open_exported(saved("text-classification"))
     export_model(saved("text-classification"), "out", "onnx", texts=TEXTS)
-    file = Path("out/model.onnx")
+    file = Path("out/onnx/model.onnx")
     whole = file.read_bytes()
     file.write_bytes(whole[:-100] + bytes([whole[-100] ^ 1]) + whole[-99:])
     with pytest.raises(TinyBertError, match=r"model\.onnx was changed after it was saved"):
@@ -194,7 +250,7 @@ def test_a_damaged_export_is_named(saved: Callable[..., str], work: Path) -> Non
     with pytest.raises(TinyBertError, match="out cannot be run"):
         open_exported("out")
     file.unlink()
-    with pytest.raises(TinyBertError, match=r"names 'model\.onnx', which is no file"):
+    with pytest.raises(TinyBertError, match=r"names 'onnx/model\.onnx', which is no file"):
         open_exported("out")
     Path("out/export.json").write_text('{"graphs": {"model": "config.json"}, "runtime": "abacus"}')
     with pytest.raises(TinyBertError, match="'abacus'; known are onnxruntime, openvino, litert"):
@@ -211,6 +267,7 @@ def test_bert_is_a_stock_model(task: str, saved: Callable[..., str], work: Path)
     assert report.parity.largest_difference <= 1e-5
     config = json.loads(Path("out/config.json").read_text())
     assert config["model_type"] == "bert"
+    assert config["position_embedding_type"] == "absolute"  # CTranslate2 asks for it
     assert "auto_map" not in config
     assert not list(Path("out").glob("*.py"))
     model = (HEADS[task].opener if task in HEADS else AutoModel).from_pretrained("out")
@@ -218,6 +275,29 @@ def test_bert_is_a_stock_model(task: str, saved: Callable[..., str], work: Path)
     assert (BertModel if task == "encoder" else BertForSequenceClassification).__name__[:4] in type(model).__name__
     if task.endswith("classification"):
         assert model.config.id2label == AutoModel.from_pretrained(source).config.id2label
+
+
+@pytest.mark.parametrize("family", ["tinybert", "bert"])
+def test_ctranslate2_converts_the_stock_bert(
+    family: str, saved: Callable[..., str], work: Path, tiny_tokenizer: Any
+) -> None:
+    """What it gives is the encoder's: it knows no heads."""
+    ctranslate2 = pytest.importorskip("ctranslate2")
+    if family == "bert":
+        tiny_models.make(tiny_models.FAMILIES["bert"]()).save_pretrained("bert")
+        tiny_tokenizer.save_pretrained("bert")
+    export_model("bert" if family == "bert" else saved("text-classification"), "out", "bert", texts=TEXTS)
+    ctranslate2.converters.TransformersConverter("out").convert("converted")
+    tokenizer, model = AutoTokenizer.from_pretrained("out"), AutoModel.from_pretrained("out").eval()
+    tokens = [tokenizer.convert_ids_to_tokens(ids) for ids in tokenizer(TEXTS)["input_ids"]]
+    found = ctranslate2.Encoder("converted", intra_threads=1).forward_batch(tokens)
+    batch = tokenizer(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        expected = model(**batch)
+    real = batch["attention_mask"].bool()
+    states, pooled = (torch.tensor(np.array(one)) for one in (found.last_hidden_state, found.pooler_output))
+    assert torch.allclose(states[real], expected.last_hidden_state[real], atol=1e-4)
+    assert torch.allclose(pooled, expected.pooler_output, atol=1e-4)
 
 
 def test_a_translator_behind_a_tokenizer_that_tells_segments_apart(work: Path, tiny_tokenizer: Any) -> None:

@@ -85,6 +85,22 @@ def test_int8_is_near(tmp_path: Path) -> None:
     assert 1e-4 < float((expected - found).abs().max()) < 0.1 * float(expected.abs().max())
 
 
+@pytest.mark.filterwarnings("ignore:the float32 number")  # what float16 has not
+def test_a_converter_to_float16_gives_what_runs(tmp_path: Path) -> None:
+    float16 = pytest.importorskip("onnxconverter_common.float16")
+    model, batch = MODELS["tinybert"](), source_batch()
+    graphs = {}
+    for part, whole in translator_models(model, int8=False).items():
+        half = float16.convert_float_to_float16(whole, keep_io_types=True)
+        (tmp_path / f"{part}.onnx").write_bytes(half.SerializeToString())
+        graphs[part] = OnnxGraph(tmp_path / f"{part}.onnx", 1)
+    other = ExportedTranslator(model.config, graphs["encoder"], graphs["decoder"], tmp_path)
+    target = torch.randint(6, tiny_seq2seq.VOCABULARY, (3, 5))
+    with torch.inference_mode():
+        expected, found = (one(**batch, decoder_input_ids=target).logits for one in (model, other))
+    assert (expected - found).abs().max() < 0.01 * expected.abs().max()
+
+
 def test_another_family_is_refused_by_name() -> None:
     with pytest.raises(TinyBertError, match=r"'m2m_100'.*MarianMTModel"):
         translator_models(tiny_seq2seq.teacher("m2m100"), int8=False)

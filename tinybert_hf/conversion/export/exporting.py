@@ -13,17 +13,21 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import (
     EXPORT_FILE,
+    ONNX_FOLDER,
     carry_modules,
     check_writable,
+    files_of_export,
     made_beside,
     open_exported,
     open_model,
     require,
+    save_tokenizer,
     sentence_steps,
 )
 from tinybert_hf.checkpoints.exported import suppressed_output
 from tinybert_hf.checkpoints.integrity import place_folder, read_object
 from tinybert_hf.checkpoints.run_record import RunRecord
+from tinybert_hf.checkpoints.tokenizers import write_vocabulary_files
 from tinybert_hf.conversion.export import Format, format_named
 from tinybert_hf.conversion.export.source import ENCODER, Source, open_source
 from tinybert_hf.data.demo import demo_sentiment
@@ -325,7 +329,7 @@ def export_model(
             model_class=type(source.model).__name__,
             task=source.task,
             megabytes_before=source.megabytes,
-            megabytes_after=sum((beside / name).stat().st_size for name in _weight_files(beside, graphs)) / 1e6,
+            megabytes_after=sum(file.stat().st_size for file in files_of_export(beside)) / 1e6,
             parity=parity,
             max_metric_drop=max_metric_drop,
             notes=_notes(source, chosen),
@@ -335,7 +339,7 @@ def export_model(
         if chosen.fixed_lengths:
             more["longest"] = source.length  # tokens; whoever measures it asks
         _note(beside, report, chosen, graphs, more)
-        write_manifest(beside)
+        write_manifest(beside, ("*", f"{ONNX_FOLDER}/*"))
         place_folder(beside, target, replace=(target / EXPORT_FILE).is_file())
     return report
 
@@ -364,7 +368,8 @@ def _check_target(target: Path, overwrite: bool) -> None:
 
 def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, str]:
     _write_config(source, folder)
-    source.tokenizer.save_pretrained(folder)
+    save_tokenizer(source.tokenizer, source.model, folder)
+    write_vocabulary_files(source.tokenizer, folder)
     if source.task == TRANSLATION:
         source.model.generation_config.save_pretrained(folder)
     graphs = chosen.write(source, folder)
@@ -394,7 +399,9 @@ def _notes(source: Source, chosen: Format) -> tuple[str, ...]:
 
 def _write_config(source: Source, folder: Path) -> None:
     """config.json alone: the code that a TinyBERT saves with it opens weights, and here are none."""
-    source.model.config.save_pretrained(folder)
+    from tinybert_hf.conversion.export.files import config_of
+
+    config_of(source).save_pretrained(folder)
     for code in folder.glob("*.py"):
         code.unlink()
     file = folder / "config.json"
@@ -430,11 +437,6 @@ def _measured(model: str, exported: str, validation: DataSettings) -> dict[str, 
     name = next(one for one in names if one in before)
     points = 1 if name == "bleu" else 100
     return {"metric": name, "before": points * float(before[name]), "after": points * float(after[name])}
-
-
-def _weight_files(folder: Path, graphs: dict[str, str]) -> list[str]:
-    beside = [path.name for path in folder.iterdir() if path.name.endswith((".onnx.data", ".bin", ".safetensors"))]
-    return [*graphs.values(), *beside]
 
 
 def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], more: dict[str, Any]) -> None:

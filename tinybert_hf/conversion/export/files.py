@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import inspect
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
 import torch
 from torch import Tensor, nn
 
-from tinybert_hf.checkpoints import reason_of, require
+from tinybert_hf.checkpoints import ONNX_FOLDER, reason_of, require
 from tinybert_hf.checkpoints.exported import suppressed_output
 from tinybert_hf.conversion.export.onnx_graph import can_write, encoder_model
 from tinybert_hf.conversion.export.onnx_translator import (
@@ -26,6 +27,10 @@ if TYPE_CHECKING:
 
 
 # ONNX, in fp32 or with linear maps and embeddings in int8.
+#
+# Folder and names are those that transformers.js and Optimum look for, and one folder can hold both files.
+
+_ONNX_FILE, _INT8_FILE = f"{ONNX_FOLDER}/model.onnx", f"{ONNX_FOLDER}/model_quantized.onnx"
 
 
 def write_onnx(source: Source, folder: Path) -> dict[str, str]:
@@ -45,9 +50,10 @@ def _write(source: Source, folder: Path, *, int8: bool) -> dict[str, str]:
         raise TinyBertError(f"{source.name} cannot be exported to ONNX: {reason}.")
     if translates:
         return write_with_shared_weights(translator_models(source.model, int8=int8), folder)
-    model = encoder_model(source.model, source.task, int8=int8)
-    (folder / "model.onnx").write_bytes(model.SerializeToString())
-    return {"model": "model.onnx"}
+    name = _INT8_FILE if int8 else _ONNX_FILE
+    (folder / ONNX_FOLDER).mkdir(exist_ok=True)
+    (folder / name).write_bytes(encoder_model(source.model, source.task, int8=int8).SerializeToString())
+    return {"model": name}
 
 
 # OpenVINO's own format, in fp32: made from the ONNX graph, which holds standard operators only.
@@ -57,12 +63,11 @@ def write_openvino(source: Source, folder: Path) -> dict[str, str]:
     """Write an .xml with its .bin for each part; what it returns is as for every format: part -> file."""
     openvino = require("openvino", "openvino")
     files = {}
-    for part, name in write_onnx(source, folder).items():
-        converted = openvino.convert_model(folder / name)
-        files[part] = f"openvino_{part}.xml"
-        openvino.save_model(converted, folder / files[part], compress_to_fp16=False)
-    for left in (*folder.glob("*.onnx"), *folder.glob("*.onnx.data")):
-        left.unlink()
+    with TemporaryDirectory(dir=folder) as made:
+        for part, name in write_onnx(source, Path(made)).items():
+            converted = openvino.convert_model(Path(made) / name)
+            files[part] = f"openvino_{part}.xml"
+            openvino.save_model(converted, folder / files[part], compress_to_fp16=False)
     return files
 
 
@@ -163,6 +168,8 @@ def write_bert(source: Source, folder: Path) -> dict[str, str]:
         TinyBertError: the model has no equal among the stock BERTs.
     """
     model = as_bert(source)
+    # transformers 5 knows no other positions, and does not write it; CTranslate2 asks for it.
+    model.config.position_embedding_type = "absolute"
     model.save_pretrained(folder)  # its config.json takes the place of the model's
     for code in folder.glob("*.py"):
         code.unlink()  # of the TinyBERT
@@ -182,7 +189,7 @@ def as_bert(source: Source) -> PreTrainedModel:
         raise TinyBertError(f"{source.name} cannot become a stock BERT: {reason}.")
     if source.model.config.model_type == "bert":
         return source.model
-    model_class = getattr(transformers, HEADS[source.task].bert or "" if source.task in HEADS else "BertModel")
+    model_class = getattr(transformers, _class_name(source))
     weights = {
         f"bert.{name.removeprefix('tinybert.')}" if name.startswith("tinybert.") else name: tensor
         for name, tensor in source.model.state_dict().items()
@@ -212,6 +219,23 @@ def _misfit(source: Source) -> str | None:
             "onnx or onnx-int8"
         )
     return None
+
+
+def config_of(source: Source) -> Any:
+    """The configuration that goes with the graph of a model: a stock BERT's, where the graph is one.
+
+    Programs that run a graph choose by it what they feed and what they return, and know no TinyBERT.
+    """
+    if source.model.config.model_type != "tinybert" or _misfit(source) is not None:
+        return source.model.config
+    config = _config(source)
+    config.architectures = [_class_name(source)]
+    return config
+
+
+def _class_name(source: Source) -> str:
+    """The class of the stock BERT with the head of a model."""
+    return HEADS[source.task].bert or "" if source.task in HEADS else "BertModel"
 
 
 def _config(source: Source) -> Any:

@@ -206,7 +206,7 @@ def rounded_rows(weight: Tensor, largest: int) -> tuple[NDArray[np.int8], NDArra
 
 _GELU = {"gelu": "none", "gelu_new": "tanh", "gelu_pytorch_tanh": "tanh", "gelu_fast": "tanh"}
 ACTIVATIONS = (*_GELU, "relu", "silu", "swish")
-MASKED = -1e9  # a score of a token that is not seen
+MASKED = -1e4  # added to the score of a token that is not seen; float16 holds it, and the sum
 
 
 @dataclass(frozen=True)
@@ -219,13 +219,16 @@ class Stack:
 
 
 def mask_bias(graph: GraphBuilder, mask: str) -> str:
-    """0 for tokens that are seen and a large negative number for the others, (B, 1, 1, L)."""
+    """0 for tokens that are seen and a large negative number for the others, (B, 1, 1, L).
+
+    Converters to float16 leave a cast from whole numbers to fp32 as it is, and the sum behind it has two types then;
+    a choice between two constants they convert. The numbers are finite: a row of padding alone must not become NaN.
+    """
     import numpy as np
     from onnx import TensorProto
 
-    hidden = graph.node("Sub", graph.constant(np.float32(1)), graph.node("Cast", mask, to=TensorProto.FLOAT))
-    bias = graph.node("Mul", hidden, graph.constant(np.float32(MASKED)))
-    return str(graph.node("Unsqueeze", bias, graph.numbers(1, 2)))
+    seen = graph.node("Unsqueeze", graph.node("Cast", mask, to=TensorProto.BOOL), graph.numbers(1, 2))
+    return str(graph.node("Where", seen, graph.constant(np.float32(0)), graph.constant(np.float32(MASKED))))
 
 
 def length_of(graph: GraphBuilder, value: str, axis: int) -> str:
