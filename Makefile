@@ -2,7 +2,7 @@
 PYTHON ?= python
 DATA ?= data
 
-.PHONY: help install check format test test-slow test-notebooks notebooks docs benchmarks
+.PHONY: help install check format test test-slow test-notebooks notebooks docs benchmarks compatibility
 
 help:
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/'
@@ -19,7 +19,7 @@ format: ## let ruff mend what it can
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-test: ## the default suite, under 8 minutes on 2 cores
+test: ## the default suite, about 9 minutes on 2 cores
 	$(PYTHON) -m pytest -n logical --dist loadfile
 
 test-slow: ## the long tests
@@ -35,6 +35,9 @@ notebooks: ## after a change of notebooks/*.py: run them anew, and keep what the
 	$(PYTHON) -m jupytext --quiet --update --to notebook notebooks/*.py
 	OMP_NUM_THREADS=1 $(PYTHON) -m pytest --timeout 900 --nbmake --overwrite notebooks/*.ipynb
 	$(PYTHON) docs/tidy_notebooks.py notebooks/*.ipynb
+
+compatibility: ## students in other tools, each in an environment of its own, and the table of docs/runs-in.md; WORK, TEXTS
+	$(PYTHON) compatibility/run.py $(WORK) --texts $(TEXTS)
 
 # CPU hours in all; each line can be run alone, and goes on with what it has measured before where runs are kept.
 # STUDENT is a finished 4l-312d of SST-2, which student_speed.py measures; TEXTBREWER and TORCHDISTILL are interpreters

@@ -83,6 +83,8 @@ def translator() -> tuple[Any, Any]:
 def answers(kind: str, student: Any, tokenizer: Any, texts: list[str]) -> list[dict[str, Any]]:
     """What a student says to each text alone, and the tokens that it read."""
     found = []
+    if kind == "translator":
+        student.generation_config.max_length = None  # what is written is limited by the call
     for number, text in enumerate(texts):
         pair = texts[number - 1] if kind == "answers" else None
         batch = tokenizer(text, pair, truncation=True, max_length=LENGTH, return_tensors="pt")

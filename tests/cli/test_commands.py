@@ -445,10 +445,10 @@ def test_several_teachers(tinybert: Cli, work: Path, teacher: str) -> None:
     assert result.exit_code == 0, result.output
     said = yaml.safe_load(result.output.split("\n\n")[0])
     assert said["teacher"]["weight"] == 2.0
-    assert [(one["model"], one["weight"]) for one in said["further_teachers"]] == [(teacher, 1.0), (teacher, 0.5)]
+    assert [(one["model"], one["weight"]) for one in said["extra_teachers"]] == [(teacher, 1.0), (teacher, 0.5)]
     for weights, word in (
         ("2,1", "has 2 numbers, and there are 3"),
-        ("2,1,0", "further_teachers.1.weight"),
+        ("2,1,0", "extra_teachers.1.weight"),
         ("2,1,x", "x"),
     ):
         refused = tinybert("distill", *words, "--teacher-weights", weights)

@@ -19,7 +19,7 @@ from tinybert_hf.distillation.batch import Counts, Masks
 from tinybert_hf.distillation.losses.prediction import mixed_logits, prediction_loss
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import JointProjections, Projections
-from tinybert_hf.distillation.teachers import settled
+from tinybert_hf.distillation.teachers import resolve_teachers
 from tinybert_hf.errors import LayerMapError, TeacherError, TinyBertError
 
 LAYERS = ("attention_loss", "hidden_state_loss", "embedding_loss")
@@ -128,9 +128,9 @@ def test_labels_are_matched_by_name_for_each_teacher() -> None:
 
 def test_one_teacher_alone_is_the_model_itself(tiny_tokenizer: BertTokenizer) -> None:
     model = bert()
-    assert settled([model], None) is model
-    assert settled(Teachers([model], [5], tokenizers=[tiny_tokenizer]), tiny_tokenizer) is model
-    assert isinstance(settled([model, model], None), Teachers)
+    assert resolve_teachers([model], None) is model
+    assert resolve_teachers(Teachers([model], [5], tokenizers=[tiny_tokenizer]), tiny_tokenizer) is model
+    assert isinstance(resolve_teachers([model, model], None), Teachers)
 
 
 def other_tokenizer(tokenizer: BertTokenizer) -> BertTokenizer:
@@ -143,18 +143,22 @@ def other_tokenizer(tokenizer: BertTokenizer) -> BertTokenizer:
 def test_vocabularies_are_compared_and_not_their_sizes(tiny_tokenizer: BertTokenizer) -> None:
     other = other_tokenizer(tiny_tokenizer)
     assert len(other) == len(tiny_tokenizer)
-    teachers = settled(Teachers([bert(), bert()], tokenizers=[None, other]), tiny_tokenizer)
+    teachers = resolve_teachers(Teachers([bert(), bert()], tokenizers=[None, other]), tiny_tokenizer)
     with pytest.raises(TeacherError, match=r"teachers\[1\] \(Bert.*'film' \(8 and 7\).*embedding_loss_weight to 0"):
         Objective.between(bert(), teachers, losses=(*LAYERS, "prediction_loss"))
     Objective.between(bert(), teachers, losses=("prediction_loss", "label_loss"))
-    spared = settled(Teachers([bert(), bert()], layer_maps=[None, "none"], tokenizers=[None, other]), tiny_tokenizer)
+    spared = resolve_teachers(
+        Teachers([bert(), bert()], layer_maps=[None, "none"], tokenizers=[None, other]), tiny_tokenizer
+    )
     Objective.between(bert(), spared, losses=(*LAYERS, "prediction_loss"))
     with pytest.raises(TeacherError, match="processing_class"):
-        settled(Teachers([bert()], tokenizers=[other]), None)
+        resolve_teachers(Teachers([bert()], tokenizers=[other]), None)
 
 
 def test_a_translators_teacher_with_other_tokens_teaches_by_its_translations(tiny_tokenizer: BertTokenizer) -> None:
-    teachers = settled(Teachers([translator("marian")], tokenizers=[other_tokenizer(tiny_tokenizer)]), tiny_tokenizer)
+    teachers = resolve_teachers(
+        Teachers([translator("marian")], tokenizers=[other_tokenizer(tiny_tokenizer)]), tiny_tokenizer
+    )
     with pytest.raises(TeacherError, match="pseudo-label"):
         Objective.between(translating_student(), teachers, losses=("prediction_loss",))
 

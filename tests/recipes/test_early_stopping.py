@@ -46,6 +46,6 @@ def test_teachers_with_tokens_of_their_own(work: Path, teacher: str) -> None:
     other = make_teacher(work / "other", texts=["the film was good", "a dull play", "0 1 2 3 4 5 6 7 8 9 number"])
     phases = [{"name": "prediction", "epochs": 2, "batch_size": 16, "early_stopping_patience": 1}]
     arguments = {"use_cpu": True, "metric_for_best_model": "prediction_loss"}
-    changes: dict[str, Any] = {"further_teachers": [{"model": other}], "baseline": None}
+    changes: dict[str, Any] = {"extra_teachers": [{"model": other}], "baseline": None}
     report = run(work, teacher, phases=phases, training_arguments=arguments, **changes)
     assert report["phases"][0]["metrics"]["prediction_loss"] > 0

@@ -284,7 +284,7 @@ def test_the_shipped_recipe_applies(text: Path, headless: str, monkeypatch: pyte
         ({"data": {"train_file": "a.jsonl"}}, r"data.train_file: a general distillation reads no rows"),
         ({"baseline": {}}, "baseline: there are no labels"),
         ({"teacher": {"model": "x", "finetune": {}}}, "teacher.finetune: there are no labels"),
-        ({"further_teachers": [{"model": "x"}]}, "one teacher"),
+        ({"extra_teachers": [{"model": "x"}]}, "one teacher"),
         ({"phases": [{"name": "prediction"}]}, "no prediction_loss; call the phase intermediate"),
         ({"phases": [{**PHASE, "label_loss_weight": 1.0}]}, "masked_share: 0.15"),
         ({"phases": [{**PHASE, "teacher_cache": "x"}]}, "teacher_cache"),

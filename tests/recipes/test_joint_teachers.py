@@ -19,7 +19,7 @@ from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.recipes import run as stages
 from tinybert_hf.recipes.loader import apply_overrides, build
-from tinybert_hf.recipes.models import open_further_teachers
+from tinybert_hf.recipes.models import open_extra_teachers
 from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.report import RunReport, describe_plan
 from tinybert_hf.recipes.run import run_recipe
@@ -70,9 +70,9 @@ def test_a_run_with_several_teachers(work: Path, teacher: str, second: str, fore
         {"model": foreign, "weight": 1, "layer_map": "none"},
     ]
     settings = {"model": teacher, "weight": 2}
-    said = describe_plan(make_plan(recipe(work, teacher, teacher=settings, further_teachers=further)))
+    said = describe_plan(make_plan(recipe(work, teacher, teacher=settings, extra_teachers=further)))
     assert said.count("\nteacher: bert") == 3
-    report, printed = run(work, teacher, teacher=settings, further_teachers=further)
+    report, printed = run(work, teacher, teacher=settings, extra_teachers=further)
     content = json.loads((work / "out" / "run.json").read_text())
     labels = torch.tensor([row["label"] == "positive" for row in rows(16)]).long()
     each = [probabilities(folder, order) for folder, order in ((teacher, [0, 1]), (second, [1, 0]), (foreign, [0, 1]))]
@@ -96,7 +96,7 @@ def test_a_run_with_several_teachers(work: Path, teacher: str, second: str, fore
 
 def test_each_teacher_is_opened_as_it_is_asked_for(work: Path, teacher: str, second: str) -> None:
     further = [{"model": second, "dtype": "int8"}, {"model": second, "dtype": "bfloat16"}, {"model": second}]
-    opened = open_further_teachers(recipe(work, teacher, further_teachers=further))
+    opened = open_extra_teachers(recipe(work, teacher, extra_teachers=further))
     assert isinstance(opened[0].classifier, Int8Linear)
     assert [model.dtype for model in opened[1:]] == [torch.bfloat16, torch.float32]
 
@@ -135,16 +135,16 @@ def test_a_student_that_keeps_its_own_tokenizer(work: Path, teacher: str, monkey
 @pytest.mark.parametrize(
     ("assignment", "message"),
     [
-        ("further_teachers=[{model: SECOND, weight: 0}]", r"further_teachers\.0\.weight is 0\.0; it must be above 0"),
-        ("further_teachers=[{model: SECOND, dtype: int4}]", r"further_teachers\.0\.dtype: there is no 'int4'"),
-        ("further_teachers=[{weight: 1}]", r"further_teachers\.0\.model: this field is missing"),
-        ("further_teachers=[{model: nowhere/x}]", r"teacher nowhere/x: there is no such folder"),
+        ("extra_teachers=[{model: SECOND, weight: 0}]", r"extra_teachers\.0\.weight is 0\.0; it must be above 0"),
+        ("extra_teachers=[{model: SECOND, dtype: int4}]", r"extra_teachers\.0\.dtype: there is no 'int4'"),
+        ("extra_teachers=[{weight: 1}]", r"extra_teachers\.0\.model: this field is missing"),
+        ("extra_teachers=[{model: nowhere/x}]", r"teacher nowhere/x: there is no such folder"),
         (
-            "further_teachers=[{model: SECOND, layer_map: '1:9'}]",
+            "extra_teachers=[{model: SECOND, layer_map: '1:9'}]",
             r"phases\.0 \(intermediate\): teachers\[1\].*layer 9",
         ),
-        ("further_teachers=[{model: FOREIGN}]", r"phases\.0 \(intermediate\): teachers\[1\].*layer map \"none\""),
-        ("further_teachers=[{model: MOODS}]", r"teachers\[1\].*student: negative, positive\n  teacher: glad, sad"),
+        ("extra_teachers=[{model: FOREIGN}]", r"phases\.0 \(intermediate\): teachers\[1\].*layer map \"none\""),
+        ("extra_teachers=[{model: MOODS}]", r"teachers\[1\].*student: negative, positive\n  teacher: glad, sad"),
         ("teacher.layer_map=top", r"teacher\.layer_map: of one teacher, the phases say it"),
         ("teacher.weight=-1", r"teacher\.weight is -1.0; it must be above 0"),
     ],
@@ -164,9 +164,9 @@ def test_refused_before_training(
 def test_a_cache_and_translators_have_one_teacher(work: Path, teacher: str, second: str) -> None:
     further = [{"model": second}]
     with pytest.raises(TinyBertError, match=r"phases\.0\.teacher_cache: it keeps what one teacher says"):
-        recipe(work, teacher, further_teachers=further, phases=[{**PREDICTION[0], "teacher_cache": True}])
-    with pytest.raises(TinyBertError, match="further_teachers: a translator"):
+        recipe(work, teacher, extra_teachers=further, phases=[{**PREDICTION[0], "teacher_cache": True}])
+    with pytest.raises(TinyBertError, match="extra_teachers: a translator"):
         recipe(
             work, teacher, "student.preset=seq2seq-3-1-128d", "student.overrides={}", task="translation",
-            further_teachers=further,
+            extra_teachers=further,
         )  # fmt: skip

@@ -270,7 +270,7 @@ def test_a_teacher_that_translates(work: Path, teacher: str, translator: str) ->
     with pytest.raises(TinyBertError, match=said):
         plan(work, translator)
     with pytest.raises(TinyBertError, match=said):
-        plan(work, teacher, further_teachers=[{"model": translator}])
+        plan(work, teacher, extra_teachers=[{"model": translator}])
 
 
 @pytest.mark.parametrize("whose", ["teacher", "further teacher", "student"])
@@ -287,7 +287,7 @@ def test_weights_that_were_changed_are_seen_before_anything_begins(work: Path, t
     (changed / "model.safetensors").write_bytes(content)
     first = str(changed) if whose == "teacher" else teacher
     changes: dict[str, Any] = {
-        "further teacher": {"further_teachers": [{"model": str(changed)}]},
+        "further teacher": {"extra_teachers": [{"model": str(changed)}]},
         "student": {"student": {"model": str(changed)}},
     }.get(whose, {})
     with pytest.raises(TinyBertError, match=r"model\.safetensors was changed after it was saved"):
@@ -382,9 +382,9 @@ def test_a_teacher_that_was_moved_is_the_same(work: Path) -> None:
 def test_of_several_models_the_one_that_was_exchanged_is_named(work: Path) -> None:
     first, second, words = (make_teacher(work / name) for name in ("first", "second", "words"))
     augmentation = {"copies": 1, "model": words, "neighbours_only": True}
-    changes: dict[str, Any] = {"further_teachers": [{"model": second}], "augmentation": augmentation}
+    changes: dict[str, Any] = {"extra_teachers": [{"model": second}], "augmentation": augmentation}
     plan(work, first, **changes).folder.claim()
-    for name, field in (("second", r"further_teachers\.0\.model"), ("words", r"augmentation\.model")):
+    for name, field in (("second", r"extra_teachers\.0\.model"), ("words", r"augmentation\.model")):
         kept = (work / name / "model.safetensors").read_bytes()
         make_teacher(work / name, intermediate_size=80)
         with pytest.raises(TinyBertError, match=rf"holds another run:\n  {field}: .*model\.safetensors in .*{name}"):

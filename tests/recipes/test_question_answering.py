@@ -77,7 +77,7 @@ def test_a_run_from_a_pretrained_encoder(tmp_path: Path) -> None:
 
 @pytest.mark.slow
 def test_a_run_from_two_teachers(tmp_path: Path, answerer: str) -> None:
-    report, _ = run(tmp_path, answerer, "baseline=null", further_teachers=[{"model": answerer, "weight": 3.0}])
+    report, _ = run(tmp_path, answerer, "baseline=null", extra_teachers=[{"model": answerer, "weight": 3.0}])
     teacher = report.metrics["teacher"]
     assert teacher["each"] == [{name: teacher[name] for name in ("f1", "exact_match")}] * 2
 

@@ -139,7 +139,7 @@ def test_two_teachers_count_as_their_mean_at_each_word(tmp_path: Path, teacher: 
     """The same teacher twice is that teacher."""
     one, _ = run(tmp_path, teacher)
     (tmp_path / "two").mkdir()
-    two, printed = run(tmp_path / "two", teacher, further_teachers=[{"model": teacher}])
+    two, printed = run(tmp_path / "two", teacher, extra_teachers=[{"model": teacher}])
     assert two.metrics["teacher"]["each"] == [one.metrics["teacher"]] * 2
     assert {name: two.metrics["teacher"][name] for name in one.metrics["teacher"]} == one.metrics["teacher"]
     assert "the mean of 2 teachers" in printed
@@ -149,7 +149,7 @@ def test_a_teacher_with_other_tokens_is_refused_before_anything(tmp_path: Path, 
     foreign = make_teacher(tmp_path / "foreign")
     train_wordpiece_tokenizer(["zebra quick fox"] * 3, vocab_size=60, max_length=64).save_pretrained(foreign)
     with pytest.raises(TinyBertError, match="the answers of a token classifier stand at tokens"):
-        make_plan(recipe(tmp_path, teacher, further_teachers=[{"model": foreign}], phases=[{"name": "prediction"}]))
+        make_plan(recipe(tmp_path, teacher, extra_teachers=[{"model": foreign}], phases=[{"name": "prediction"}]))
 
 
 def test_long_rows_are_said_and_measured_whole(tmp_path: Path, teacher: str) -> None:

@@ -276,7 +276,7 @@ def _teachers(run: Mapping[str, Any]) -> list[str]:
     if not run:
         return []
     recipe = run["recipe"]
-    models = [recipe["teacher"]["model"], *(one["model"] for one in recipe.get("further_teachers") or ())]
+    models = [recipe["teacher"]["model"], *(one["model"] for one in recipe.get("extra_teachers") or ())]
     return [model for model in models if model]
 
 
@@ -345,7 +345,7 @@ def _head(subject: Subject, run: Mapping[str, Any]) -> Iterator[str]:
         size = f" ({cost['parameters'] / 1e6:.1f} M parameters, {cost['megabytes']:.1f} MB)"
         first = run["recipe"]["teacher"]
         trained = ", fine-tuned in the same run" if first["model"] and first.get("finetune") else ""
-        further = run["recipe"].get("further_teachers") or ()
+        further = run["recipe"].get("extra_teachers") or ()
         teachers = [f"{named(first['model'])}{trained}", *(named(one["model"]) for one in further)]
     yield from introduction(subject, teachers, size)
 

@@ -141,7 +141,7 @@ class RunRecord:
         first = self.recipe["teacher"]
         trained_here = first["model"] is None or first["finetune"] is not None
         place = str(self.folder / "teacher") if trained_here else first["model"]
-        further = self.recipe.get("further_teachers") or ()
+        further = self.recipe.get("extra_teachers") or ()
         return [{**first, "place": place}, *({**one, "place": one["model"]} for one in further)]
 
     @property
@@ -265,7 +265,7 @@ def facts_of_run(student: str) -> RunFacts:
         source, target = teacher.get("source_language"), teacher.get("target_language")
         return RunFacts(
             teacher=_place(Path(student), teacher["model"]),
-            teachers=1 + len(recipe.get("further_teachers") or ()),
+            teachers=1 + len(recipe.get("extra_teachers") or ()),
             dataset=facts.dataset,
             pairs=facts.pairs,
             source=source or facts.source,

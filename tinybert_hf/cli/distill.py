@@ -66,7 +66,7 @@ def distill(
 
     resolved = _resolved(recipe, given)
     quiet_libraries()
-    others = [one.model for one in resolved.further_teachers]
+    others = [one.model for one in resolved.extra_teachers]
     if resolved.augmentation is not None and resolved.augmentation.model is not None:
         others.append(resolved.augmentation.model)
     with _names(recipe), opens_models(resolved.teacher.model, *others, resolved.student.model), said_aside(as_json):
@@ -155,7 +155,7 @@ _REFUSED = {
     "data.max_length": ("--max-length", "its length is that of a block, --block-size"),
     "data.problem_type": ("--problem-type", "plain text has no labels"),
     "teacher.finetune": ("--finetune-teacher", "there are no labels to fine-tune a teacher on"),
-    "further_teachers": ("a second --teacher", "it has one teacher"),
+    "extra_teachers": ("a second --teacher", "it has one teacher"),
     **{
         f"data.{name}": (f"--{name.replace('_', '-')}", "plain text has no such column")
         for name in (
@@ -266,13 +266,13 @@ def model_overrides(given: Mapping[str, Any]) -> dict[str, Any]:
 
 
 def joint_overrides(further: list[str], weights: str | None) -> dict[str, Any]:
-    """The further teachers, and how much each teacher counts."""
+    """The extra teachers, and how much each teacher counts."""
     if weights is None:
-        return {"further_teachers": [{"model": model} for model in further]} if further else {}
+        return {"extra_teachers": [{"model": model} for model in further]} if further else {}
     if not further:
         raise typer.BadParameter(
             "--teacher-weights goes with several --teacher. To change the weights of a recipe: "
-            "--set teacher.weight=2 --set further_teachers.0.weight=1"
+            "--set teacher.weight=2 --set extra_teachers.0.weight=1"
         )
     given = [text.strip() for text in weights.split(",")]
     if len(given) != 1 + len(further):
@@ -281,7 +281,7 @@ def joint_overrides(further: list[str], weights: str | None) -> dict[str, Any]:
             "for each --teacher, separated by commas"
         )
     teachers = [{"model": model, "weight": weight} for model, weight in zip(further, given[1:], strict=True)]
-    return {"teacher.weight": given[0], "further_teachers": teachers}
+    return {"teacher.weight": given[0], "extra_teachers": teachers}
 
 
 def phase_overrides(

@@ -387,7 +387,7 @@ def check_recipe_early(mapping: Mapping[str, Any]) -> None:
     """
     check_row_files(*_texts(mapping, "data", "train_file", "validation_file"))
     _check_corpus(mapping)
-    further = mapping.get("further_teachers")
+    further = mapping.get("extra_teachers")
     names = [model for one in (further if isinstance(further, list) else ()) for model in _texts(one, "", "model")]
     for section in ("teacher", "augmentation", "student"):
         names += _texts(mapping, section, "model")

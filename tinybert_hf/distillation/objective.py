@@ -193,7 +193,7 @@ class Objective:
 
         Args:
             student: the model that learns.
-            teacher: the model that it learns from; several as a list, or as `Teachers` that are `settled`, so that
+            teacher: the model that it learns from; several as a list, or as `Teachers` from `resolve_teachers`, so that
                 their vocabularies have been compared.
             losses: names out of LOSSES; None: all that these models have, without the label loss and those whose map
                 is "none".

@@ -542,7 +542,7 @@ def columns_of(index: int) -> str:
     return f"teacher_{index}_"
 
 
-def settled(teacher: AnyTeacher | Sequence[PreTrainedModel], tokenizer: Any) -> AnyTeacher:
+def resolve_teachers(teacher: AnyTeacher | Sequence[PreTrainedModel], tokenizer: Any) -> AnyTeacher:
     """The teachers beside the student's tokenizer; one that reads the same tokens is the model itself.
 
     Args:

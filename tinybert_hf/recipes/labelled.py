@@ -179,7 +179,7 @@ def _teachers(
         TinyBertError: one cannot be opened.
     """
     teachers = [first]
-    for one in recipe.further_teachers:
+    for one in recipe.extra_teachers:
         config = open_encoder_config(one.model, recipe.task)
         teachers.append(PlannedTeacher(one.model, config, open_tokenizer(one.model, "teacher", config)))
     read = first.tokenizer
@@ -373,7 +373,7 @@ class LabelledSteps(Steps):
         each = [self._teacher_metrics_of(one, part, rows) for one in logits]
         if len(each) == 1:
             return each[0]
-        weights = shares([self.recipe.teacher.weight, *(one.weight for one in self.recipe.further_teachers)])
+        weights = shares([self.recipe.teacher.weight, *(one.weight for one in self.recipe.extra_teachers)])
         mean = _mean_answers(logits, weights, self.plan.data.problem_type)
         return {**self._metrics_of(mean, part, rows), "each": each}
 

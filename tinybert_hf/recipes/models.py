@@ -54,14 +54,14 @@ def open_teacher(plan: Plan, steps: Steps) -> tuple[PreTrainedModel, PreTrainedT
     return steps.open_teacher(teacher.model, None)  # a half precision is for a teacher that is frozen
 
 
-def open_further_teachers(recipe: Recipe) -> list[PreTrainedModel]:
+def open_extra_teachers(recipe: Recipe) -> list[PreTrainedModel]:
     """All teachers but the first.
 
     Raises:
         TeacherError: one cannot be opened, or was never fine-tuned.
     """
     return [
-        load_teacher(one.model, task=recipe.task, dtype=one.dtype or "float32")[0] for one in recipe.further_teachers
+        load_teacher(one.model, task=recipe.task, dtype=one.dtype or "float32")[0] for one in recipe.extra_teachers
     ]
 
 

@@ -20,7 +20,7 @@ from tinybert_hf.data.tasks import shared_rows_notes
 from tinybert_hf.distillation import LayerMap, Objective, Teachers, resolve_layer_map
 from tinybert_hf.distillation.architecture import encoder_shape
 from tinybert_hf.distillation.layer_map import compares_nothing
-from tinybert_hf.distillation.teachers import AnyTeacher, settled
+from tinybert_hf.distillation.teachers import AnyTeacher, resolve_teachers
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 from tinybert_hf.evaluation import LOWER_IS_BETTER, metric_names
 from tinybert_hf.evaluation.cost import forward_flops
@@ -331,7 +331,7 @@ def join(recipe: Recipe, models: Sequence[PreTrainedModel], teachers: Sequence[P
     """
     if len(models) == 1 and not teachers[0].different:
         return models[0]
-    settings: list[Any] = [recipe.teacher, *recipe.further_teachers]
+    settings: list[Any] = [recipe.teacher, *recipe.extra_teachers]
     return Teachers(
         models,
         [one.weight for one in settings],
@@ -345,7 +345,7 @@ def joined(
 ) -> AnyTeacher:
     """As `join`, of models without their weights, beside the student's tokenizer."""
     models = [skeleton(spec.opener.from_config, one.config) for one in teachers]
-    return settled(join(recipe, models, teachers), tokenizer)
+    return resolve_teachers(join(recipe, models, teachers), tokenizer)
 
 
 def objectives_between(recipe: Recipe, student: PreTrainedModel, teacher: AnyTeacher) -> tuple[Objective, ...]:
@@ -354,7 +354,7 @@ def objectives_between(recipe: Recipe, student: PreTrainedModel, teacher: AnyTea
     Args:
         recipe: with its phases.
         student: a skeleton is enough.
-        teacher: likewise; several as `Teachers` that are settled.
+        teacher: likewise; several as `Teachers` from `resolve_teachers`.
 
     Raises:
         TinyBertError: a map, the heads, the widths or the labels do not fit; the message names the phase.
@@ -668,7 +668,7 @@ _NOT_COMPARED = ("name", "description", "output_dir", "card")
 def named_models(recipe: Recipe) -> dict[str, str | None]:
     """Field -> folder or id of each model that a recipe names."""
     named = {"teacher.model": recipe.teacher.model, "student.model": recipe.student.model}
-    named |= {f"further_teachers.{index}.model": one.model for index, one in enumerate(recipe.further_teachers)}
+    named |= {f"extra_teachers.{index}.model": one.model for index, one in enumerate(recipe.extra_teachers)}
     return named if recipe.augmentation is None else {**named, "augmentation.model": recipe.augmentation.model}
 
 

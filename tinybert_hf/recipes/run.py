@@ -23,7 +23,7 @@ from tinybert_hf.distillation.teachers import AnyTeacher, each_teacher, multipli
 from tinybert_hf.evaluation import measure_layer_distances
 from tinybert_hf.messages import counted, counted_epochs, counted_layers
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.recipes.models import PRUNING, make_start, open_further_teachers, open_teacher, prune_stage
+from tinybert_hf.recipes.models import PRUNING, make_start, open_extra_teachers, open_teacher, prune_stage
 from tinybert_hf.recipes.plan import Plan, arguments_of_phases, join, make_plan
 from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
 from tinybert_hf.recipes.schema import Recipe
@@ -86,8 +86,8 @@ def check_teachers(plan: Plan) -> None:
     if recipe.teacher.model is not None and Path(recipe.teacher.model).is_dir():
         run = Run(plan, Console(quiet=True))
         run.teacher, run.tokenizer = open_teacher(plan, run.steps)
-    if all(Path(one.model).is_dir() for one in recipe.further_teachers):
-        open_further_teachers(recipe)
+    if all(Path(one.model).is_dir() for one in recipe.extra_teachers):
+        open_extra_teachers(recipe)
 
 
 _READ_ROWS = 500  # enough to tell their language
@@ -125,7 +125,7 @@ class Run:
     @cached_property
     def teachers(self) -> list[PreTrainedModel]:
         """All of them, on their device."""
-        further: list[Any] = open_further_teachers(self.recipe)
+        further: list[Any] = open_extra_teachers(self.recipe)
         return [self.teacher, *(model.to(self.device) for model in further)]
 
     @property
@@ -138,7 +138,7 @@ class Run:
         """The first teacher's, but for a student that brings another one."""
         return self.plan.student_tokenizer if self.plan.other_tokens else self.tokenizer
 
-    def guide(self) -> AnyTeacher:
+    def joined_teachers(self) -> AnyTeacher:
         """What the losses of the phases look at; where none does, a stand-in of the student's own shape."""
         if not self.plan.needs_teacher and self.recipe.is_translation:
             return self.open_student(self.folder.work / "start")
@@ -181,7 +181,7 @@ class Run:
     def _model_cards(self) -> dict[str, Any]:
         """License and language of the models that the student comes from, as their own cards name them."""
         first, student = self.recipe.teacher.model, self.recipe.student.model
-        models = [first, *(one.model for one in self.recipe.further_teachers), student]
+        models = [first, *(one.model for one in self.recipe.extra_teachers), student]
         named = list(dict.fromkeys(model for model in models if model))
         for model in named:
             fetch_card(model)
@@ -279,18 +279,18 @@ class Run:
 
     def _run_phases(self, student: PreTrainedModel) -> list[PhaseResult]:
         """Train the student; of several processes every one has to call this."""
-        guide, arguments = self.guide(), arguments_of_phases(self.recipe, self.training_arguments)
-        if any([self.recipe.teacher.dtype, *(one.dtype for one in self.recipe.further_teachers)]):
+        taught_by, arguments = self.joined_teachers(), arguments_of_phases(self.recipe, self.training_arguments)
+        if any([self.recipe.teacher.dtype, *(one.dtype for one in self.recipe.extra_teachers)]):
             # A number format that the recipe names for a teacher is meant: its products are not computed in another.
             arguments["teacher_bf16"] = False
-        if any(multiplies_in_bfloat16(one, arguments.get("teacher_bf16")) for one in each_teacher(guide)):
+        if any(multiplies_in_bfloat16(one, arguments.get("teacher_bf16")) for one in each_teacher(taught_by)):
             self.say(
                 "The teacher multiplies in bfloat16, which this CPU does faster; "
                 "--set teacher.dtype=float32 turns that off"
             )
         return run_phases(
             student,
-            guide,
+            taught_by,
             self.recipe.phases,
             output_dir=self.folder.path,
             train_dataset=self.steps.distillation_rows,

@@ -35,7 +35,7 @@ def check_values(recipe: Recipe) -> None:
     """
     _check_name(recipe.name)
     _check_models(recipe.teacher, recipe.student)
-    _check_further_teachers(recipe)
+    _check_extra_teachers(recipe)
     if recipe.student.preset is None and recipe.student.model is None and not recipe.is_translation:
         raise RecipeError("student: set either `preset` or `model`")
     if not recipe.phases:
@@ -104,18 +104,18 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
             )
 
 
-def _check_further_teachers(recipe: Recipe) -> None:
-    further = recipe.further_teachers
+def _check_extra_teachers(recipe: Recipe) -> None:
+    further = recipe.extra_teachers
     for index, one in enumerate(further):
         if one.dtype is not None:
-            _one_of(one.dtype, DTYPES, f"further_teachers.{index}.dtype")
-        check_number(one.weight, f"further_teachers.{index}.weight")
+            _one_of(one.dtype, DTYPES, f"extra_teachers.{index}.dtype")
+        check_number(one.weight, f"extra_teachers.{index}.weight")
     check_number(recipe.teacher.weight, "teacher.weight")
     if not further and recipe.teacher.layer_map is not None:
         raise RecipeError("teacher.layer_map: of one teacher, the phases say it (phases.0.layer_map)")
     if further and recipe.is_translation:
         raise RecipeError(
-            "further_teachers: a translator learns from the translations of one teacher here; in Python, "
+            "extra_teachers: a translator learns from the translations of one teacher here; in Python, "
             "Seq2SeqDistillationTrainer takes several"
         )
     for index, phase in enumerate(recipe.phases):
@@ -318,8 +318,8 @@ def check_general(recipe: Recipe) -> None:
         raise RecipeError(
             "metric: a general distillation is measured by its losses; leave metric and further_metrics out"
         )
-    if recipe.further_teachers:
-        raise RecipeError("further_teachers: a general distillation has one teacher")
+    if recipe.extra_teachers:
+        raise RecipeError("extra_teachers: a general distillation has one teacher")
     _check_losses(recipe)
 
 
@@ -372,13 +372,13 @@ class TeacherSettings:
     """float32, float16, bfloat16 or int8 (linear maps only) for the frozen teacher. None: float32, with matrix
     products in bfloat16 on a CPU that has instructions for them."""
     weight: float = 1.0
-    """Beside further teachers: how much it counts in the mean of the probabilities and of the losses."""
+    """Beside extra teachers: how much it counts in the mean of the probabilities and of the losses."""
     layer_map: str | list[int] | None = None
-    """Beside further teachers: its own map in every phase, or none for no loss between layers. None: the phase's."""
+    """Beside extra teachers: its own map in every phase, or none for no loss between layers. None: the phase's."""
 
 
 @dataclass(frozen=True)
-class FurtherTeacher:
+class ExtraTeacher:
     """Another model that is learned from at the same time, fine-tuned already."""
 
     model: str
@@ -481,7 +481,7 @@ class Recipe:
     corpus: CorpusSettings | None = None
     """General distillation only: the text, in place of `data`."""
     teacher: TeacherSettings = field(default_factory=TeacherSettings)
-    further_teachers: tuple[FurtherTeacher, ...] = ()
+    extra_teachers: tuple[ExtraTeacher, ...] = ()
     """Encoders only. The first teacher gives the student its tokenizer and its start."""
     student: StudentSettings = field(default_factory=StudentSettings)
     phases: tuple[Phase, ...] = (Phase("intermediate"), Phase("prediction"))

@@ -91,7 +91,7 @@ class Steps(ABC):
     def starting_projections(self, student: PreTrainedModel) -> AnyProjections | None:
         """Projections that a student was saved with; None: the phases make new ones."""
         model, first = self.recipe.student.model, self.recipe.phases[0]
-        return projections_beside(model, student, self.run.guide(), first, self.run.say)
+        return projections_beside(model, student, self.run.joined_teachers(), first, self.run.say)
 
     def save_beside(self, folder: Path) -> None:  # noqa: B027
         """Put what belongs to the student beside its weights."""

@@ -27,7 +27,7 @@ from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
 from tinybert_hf.distillation.losses.entry import own_losses
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import AnyProjections, Projections
-from tinybert_hf.distillation.teachers import AnyTeacher, settled
+from tinybert_hf.distillation.teachers import AnyTeacher, resolve_teachers
 from tinybert_hf.errors import OutputFolderError
 from tinybert_hf.messages import capital, to_write
 from tinybert_hf.model.manifest_tinybert import sha256_of
@@ -280,7 +280,7 @@ def run_phases(
         for phase in phases
     ]
     check_same_phases(folder, phases)
-    teacher = settled(teacher, processing_class)
+    teacher = resolve_teachers(teacher, processing_class)
     stops_early = any(phase.early_stopping_patience is not None for phase in phases)
     further = settings_of(training_arguments, eval_dataset, stops_early=stops_early)
     own = own_losses(extra_losses, LOSSES)

@@ -94,7 +94,7 @@ def check_vocabularies(student: PreTrainedModel, teacher: AnyTeacher, tokenizer:
 
     Args:
         student: the model that learns.
-        teacher: `settled`.
+        teacher: from `resolve_teachers`.
         tokenizer: of the student; None: not known.
 
     Raises:
@@ -140,7 +140,7 @@ def check_rows(student: PreTrainedModel, teacher: AnyTeacher, batch: Mapping[str
 
     Args:
         student: the model that learns.
-        teacher: `settled`.
+        teacher: from `resolve_teachers`.
         batch: some rows, as the collator makes them.
         tokenizer: of the student, to call tokens by name; None: not known.
 

@@ -24,7 +24,13 @@ from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
 from tinybert_hf.distillation.losses.entry import own_losses
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import AnyProjections
-from tinybert_hf.distillation.teachers import AnyTeacher, Teachers, each_teacher, multiplies_in_bfloat16, settled
+from tinybert_hf.distillation.teachers import (
+    AnyTeacher,
+    Teachers,
+    each_teacher,
+    multiplies_in_bfloat16,
+    resolve_teachers,
+)
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.training.arguments import (
     DISTILLATION_LOSS,
@@ -241,7 +247,7 @@ class DistillationTrainer(ResumableTrainer):
                 f"Nothing is to be learnt: the phase {args.phase!r} has no loss of its own, and extra_losses gives "
                 "none for it."
             )
-        self.teacher = settled(teacher, kwargs.get("processing_class"))
+        self.teacher = resolve_teachers(teacher, kwargs.get("processing_class"))
         if model is not None:  # what pads, and is saved with the student
             kwargs["processing_class"] = with_fitting_settings(kwargs.get("processing_class"), model)
         self.processing_class = kwargs.get("processing_class")

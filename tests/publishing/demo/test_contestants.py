@@ -74,8 +74,8 @@ def test_no_teacher_is_known(save_student: Save) -> None:
     assert "--teacher" in contest.notes[0]
 
 
-def test_pairs_and_further_teachers_come_from_run_json(save_student: Save, save_teacher: Save, recipe: Recipe) -> None:
-    run = recipe(save_teacher(), text_pair_column="second") | {"further_teachers": [{"model": "x"}, {"model": "y"}]}
+def test_pairs_and_extra_teachers_come_from_run_json(save_student: Save, save_teacher: Save, recipe: Recipe) -> None:
+    run = recipe(save_teacher(), text_pair_column="second") | {"extra_teachers": [{"model": "x"}, {"model": "y"}]}
     contest = open_contest(save_student(recipe=run), device="cpu")
     assert contest.pairs
     assert "3 teachers" in contest.notes[0]

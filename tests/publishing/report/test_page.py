@@ -251,7 +251,7 @@ def test_several_labels(tmp_path: Path, finish_run: Callable[..., Path]) -> None
 
 def test_several_teachers_are_named(tmp_path: Path, teacher: str, finish_run: Callable[..., Path]) -> None:
     second = make_teacher(tmp_path / "second", num_hidden_layers=3)
-    text = page(finish_run(tmp_path, teacher, further_teachers=[{"model": second, "weight": 3.0}], phases=JOINT))
+    text = page(finish_run(tmp_path, teacher, extra_teachers=[{"model": second, "weight": 3.0}], phases=JOINT))
     assert "second (75%)" in text
     assert "weighted mean" in text
     assert missing(text) == []
