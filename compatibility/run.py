@@ -3,8 +3,9 @@
     python compatibility/run.py WORK [--texts FILE] [--only TOOL ...]
 
 WORK keeps environments, students and rows; what is there is not made again (remove WORK/students to make them anew).
-A script in tools/ says in its head what it needs: `# pip: NAME==VERSION ...` or `// npm: NAME@VERSION ...`; each gets
-the folder of the students as its argument and prints a line of JSON for each kind (see row.py).
+A script in tools/ says in its head what it needs: `# pip: NAME==VERSION ...` or `// npm: NAME@VERSION ...`, a line for
+each environment that it runs in. It gets the folder of the students as its argument and prints a line of JSON for each
+kind of student (see row.py).
 """
 
 from __future__ import annotations
@@ -25,11 +26,11 @@ PAGE = HERE.parent / "docs" / "runs-in.md"
 BEGIN, END = "<!-- table: written by compatibility/run.py -->", "<!-- end of the table -->"
 
 
-def needs(script: Path) -> list[str]:
-    """The packages that a script names in its head."""
-    found = re.search(r"^(?:#|//) (?:pip|npm): (.+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
-    assert found is not None, f"{script} names no packages"
-    return found[1].split()
+def needs(script: Path) -> list[list[str]]:
+    """The packages that a script names in its head; it runs once with those of each line."""
+    found = re.findall(r"^(?:#|//) (?:pip|npm): (.+)$", script.read_text(encoding="utf-8"), re.MULTILINE)
+    assert found, f"{script} names no packages"
+    return [line.split() for line in found]
 
 
 def environment(folder: Path, packages: list[str]) -> Path:
@@ -37,23 +38,27 @@ def environment(folder: Path, packages: list[str]) -> Path:
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-q", *packages], check=True)
+        subprocess.run([python, "-m", "pip", "install", "-qq", *packages], check=True)
         (folder / "ready").touch()
     return python
 
 
-def rows_of(script: Path, work: Path) -> list[dict[str, str]]:
+def rows_of(script: Path, work: Path, packages: list[str]) -> list[dict[str, str]]:
     """What a tool's script prints."""
+    name = re.sub(r"[^a-z0-9.]+", "-", f"{script.stem}-{packages[-1]}".lower())
     if script.suffix == ".mjs":
-        folder = work / "environments" / script.stem
+        folder = work / "environments" / name
         folder.mkdir(parents=True, exist_ok=True)
         if not (folder / "node_modules").exists():
-            subprocess.run(["npm", "install", "--silent", "--prefix", folder, *needs(script)], check=True)
+            # Without it onnxruntime-node fetches libraries for GPUs; those for the CPU are in the package.
+            settings = {**os.environ, "ONNXRUNTIME_NODE_INSTALL": "skip", "ONNXRUNTIME_NODE_INSTALL_CUDA": "skip"}
+            command = ["npm", "install", "--silent", "--prefix", folder, *packages]
+            subprocess.run(command, env=settings, check=True)
         inside = folder / script.name
         inside.write_text(script.read_text(encoding="utf-8"), encoding="utf-8")
         command = ["node", inside, work / "students"]
     else:
-        command = [environment(work / "environments" / script.stem, needs(script)), script, work / "students"]
+        command = [environment(work / "environments" / name, packages), script, work / "students"]
     settings = {**os.environ, "PYTHONPATH": str(HERE), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
@@ -93,7 +98,7 @@ def main() -> None:
     (work / "rows").mkdir(exist_ok=True)
     for script in sorted((HERE / "tools").iterdir()):
         if script.suffix in (".py", ".mjs") and (not given.only or script.stem in given.only):
-            rows = rows_of(script, work)
+            rows = [row for packages in needs(script) for row in rows_of(script, work, packages)]
             for row in rows:
                 print(f"{row['tool']:<40} {row['kind']:<12} " + (row.get("refused") or cell(row)), flush=True)
             (work / "rows" / f"{script.stem}.json").write_text(json.dumps(rows, indent=1))

@@ -1,5 +1,6 @@
-"""transformers 4.57: the student with its own code, and the stock BERT."""
-# pip: torch==2.13.0 transformers==4.57.6 numpy
+"""Older versions of transformers: the student with its own code, and the stock BERT."""
+# pip: torch==2.13.0 numpy transformers==4.57.6
+# pip: torch==2.13.0 numpy transformers==5.8.1
 
 import sys
 from pathlib import Path

@@ -193,8 +193,8 @@ class Objective:
 
         Args:
             student: the model that learns.
-            teacher: the model that it learns from; several as a list, or as `Teachers` from `resolve_teachers`, so that
-                their vocabularies have been compared.
+            teacher: the model that it learns from; several as a list, or as `Teachers` from `resolve_teachers`, which
+                has compared their vocabularies.
             losses: names out of LOSSES; None: all that these models have, without the label loss and those whose map
                 is "none".
             named: of several teachers, those losses that were asked for by name; the others are left out where every
