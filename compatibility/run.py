@@ -78,7 +78,7 @@ def table(rows: list[dict[str, str]]) -> str:
 def cell(row: dict[str, str] | None) -> str:
     """A result in a few words."""
     if row is None:
-        return "no form"
+        return "-"
     if "refused" in row:
         return "no"
     return "; ".join(row[name].replace(" labels", "").replace(" translations", "")
