@@ -68,7 +68,7 @@ def test_no_validation_sentence_is_ever_trained_on():
     for rows in (20, None, 600):
         train = demo_translation_rows("train", ("source", "target"), (800, rows))
         assert len(train) == 800
-        for fewer in {20, rows}:
+        for fewer in {20, rows, None}:
             validation = demo_translation_rows("validation", ("source", "target"), (800, fewer))
             assert len(validation) == (fewer or 500)
             for side in ("source", "target"):
