@@ -45,6 +45,7 @@ for _one in _table("en zh like", """
     _PEOPLE.append(Word(me=_one.en, my=f"{_one.en}'{'s' if _one.like == 'it' else ''}", **vars(_one)))
 for _one in _PEOPLE:
     vars(_one).update(zip(("be", "was", "do", "have", "want", "go"), _FORMS[_one.like].split(), strict=True))
+_ASKED = [one for one in _PEOPLE if one.en not in ("I", "we")]
 NOUNS = _table("en plural measure zh kinds", """
     book / books / 本 / 书 / read ware ; novel / novels / 本 / 小说 / read ware ; map / maps / 张 / 地图 / ware
     magazine / magazines / 本 / 杂志 / read ware ; dictionary / dictionaries / 本 / 词典 / borrowed ware
@@ -238,7 +239,7 @@ def _slots(rng: Random) -> dict[str, Any]:
     pointed = [("this", f"这{noun.measure}"), ("that", f"那{noun.measure}"), (b.my, f"{b.zh}的")]
     # A portion, such as a cup of tea, is nobody's: it has just been ordered.
     this, chinese = pick(rng, pointed[:2] if " of " in noun.en else pointed)
-    word |= {"a": a, "b": b, "c": pick(rng, [one for one in _PEOPLE if one.en not in ("I", "we")])}
+    word |= {"a": a, "b": b, "c": pick(rng, _ASKED)}
     word |= {"v": verb, "noun": noun, "some": amount(rng, noun)}
     word["this"] = Word(en=f"{this} {noun.en}", zh=f"{chinese}{noun.zh}")
     word |= {"act": act, "now": Word(en=act.third if a.like == "it" else act.base), "adj": adjective}
