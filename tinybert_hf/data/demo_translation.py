@@ -164,16 +164,16 @@ PATTERNS = [Word(en=_full(one.en, "en"), zh=_full(one.zh, "zh")) for one in _tab
     how many {noun.plural} did {c} {v.base} {at} {past}? / {c}{past}{at}{v}了几{noun.measure}{noun}？
     {a} bought {gift} for {b.me} {past}. / {a}{past}给{b}买了{gift}。
     {a} gave {b.me} {gift} {past}. / {a}{past}给了{b}{gift}。
-    {a} {act.past} {there} {past}. / {a}{past}{there}{act}了。
-    {a} {act.past} {there} with {b.me} {past}. / {a}{past}和{b}一起{there}{act}了。
-    {a} {act.past} {there} {long} {past}. / {a}{past}{there}{act.verb}了{long}{act.object}。
-    {a} {often} {now} {there} with {b.me}. / {a}{often}和{b}一起{there}{act}。
-    {a} {now} {there} {every}. / {a}{every}{there}{act}。
+    {a} {act.past} {where} {past}. / {a}{past}{where}{act}了。
+    {a} {act.past} {where} with {b.me} {past}. / {a}{past}和{b}一起{where}{act}了。
+    {a} {act.past} {where} {long} {past}. / {a}{past}{where}{act.verb}了{long}{act.object}。
+    {a} {often} {now} {where} with {b.me}. / {a}{often}和{b}一起{where}{act}。
+    {a} {now} {where} {every}. / {a}{every}{where}{act}。
     {a} {a.be} {act.gerund} {there}. / {a}正{there}{act}。
     how long did {c} {act.base} {past}? / {c}{past}{act.verb}了多长时间{act.object}？
     the {who.plural} who {act.past} {there} were {degree} {state}. / {there}{act}的{who}{degree}{state}{degree.end}。
     {a} did not {act.base} {past} because it {rain.past}. / 因为{rain}，{a}{past}没{act}。
-    if it {rain.third} {next}, {a} will {act.base} {there}. / 如果{next}{rain}，{a}就会{there}{act}。
+    if it {rain.third} {next}, {a} will {act.base} {where}. / 如果{next}{rain}，{a}就会{where}{act}。
     {a} went to {goal} {ride} with {b.me} {past}. / {a}{past}和{b}一起{ride}去了{goal}。
     {a} will go to {city} {far} {next}. / {a}{next}会{far}去{city}。
     {a} {often} {a.go} to {goal} {ride}. / {a}{often}{ride}去{goal}。
@@ -246,13 +246,14 @@ def _slots(rng: Random) -> dict[str, Any]:
     word |= {"x": pick(rng, adjective.nouns), "y": Word(**{**vars(y), **vars(amount(rng, y)), "noun": y.zh})}
     word |= {name: _PLACES[pick(rng, one.places.split())] for name, one in (("at", verb), ("there", act))}
     word["number"] = Word(en=f"{word['tens'].en}-{word['ones'].en}", zh=f"{word['tens'].zh}{word['ones'].zh}")
-    word["gift"] = amount(rng, word["gift"])
-    return word
+    word |= {"gift": amount(rng, word["gift"]), "where": word["there"]}
+    # Not every sentence says when and where.
+    return word | {name: Word(en="", zh="") for name in ("past", "next", "day", "at", "where") if rng.random() < 0.25}
 
 
 def _pair(rng: Random) -> tuple[str, str]:
     pattern, slots = pick(rng, PATTERNS), _slots(rng)
-    source = pattern.en.format_map(slots)
+    source = re.sub(r" +(?=[ ,.?])", "", pattern.en.format_map(slots)).strip()
     return source[0].upper() + source[1:], pattern.zh.format_map(slots)
 
 
