@@ -43,7 +43,6 @@ READ = {
     "You did not listen to music two days ago because it snowed.": "因为下雪，你两天前没听音乐。",
     "We went to school by bus with the students.": "我们和学生们一起坐公共汽车去了学校。",
     "My father will go to Guangzhou by plane.": "我爸爸会坐飞机去广州。",
-    "If it rains next Sunday, my parents will play football at school.": "如果下个星期天下雨，我父母就会在学校踢足球。",
 }
 
 
