@@ -201,6 +201,13 @@ FAULTS = (
     Fault("every round begins with the same model", "evaluation/cost.py", "[:: -1 if number % 2 else 1]", "[::1]", TESTS_OF_SPEED),
     Fault("a slow forward spoils the latency", "evaluation/cost.py", "1000 * statistics.median(self.all_wall)", "1000 * statistics.fmean(self.all_wall)", TESTS_OF_SPEED),
     Fault("the threads of the process time the models", "evaluation/cost.py", "torch.inference_mode(), limited_threads(threads):", "torch.inference_mode():", TESTS_OF_SPEED),
+    Fault("a reader waits for three rounds of a slow model", "evaluation/cost.py", "limit = seconds if number >= MIN_ROUNDS else patience", "limit = seconds if number >= MIN_ROUNDS else math.inf", "tests/publishing/demo/test_answers.py"),
+    Fault("a logarithmic scale is even", "publishing/report_pictures.py", "        if self.logarithmic:\n            share", "        if False:\n            share", "tests/publishing/report/test_pictures.py"),
+    Fault("a space says nothing of its search", "publishing/space.py", '        "beams": contest.num_beams,\n', "", "tests/publishing/demo/test_space.py"),
+    # The demo's sentences
+    Fault("two things are counted with the number", "data/demo_translation.py", "two / 两", "two / 二", "tests/data/test_demo_translation.py"),
+    Fault("a counted thing without its measure word", "data/demo_translation.py", 'zh=f"{many.zh}{noun.measure}{thing}"', 'zh=f"{many.zh}{thing}"', "tests/data/test_demo_translation.py"),
+    Fault("a demo's validation row is trained on", "data/demo.py", "reserved = max(sizes[1], validation)", "reserved = validation", "tests/data/test_demo_translation.py"),
     # What is opened
     Fault("a body of which tensors are missing is opened", LOADED, "    if body:\n        raise kind(_incomplete", "    if False:\n        raise kind(_incomplete", TESTS_OF_OPENING),
     Fault("half a head is a new one", LOADED, "    if lost:", "    if False:", TESTS_OF_OPENING),

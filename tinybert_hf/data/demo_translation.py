@@ -31,12 +31,6 @@ def _full(pattern: str, side: str) -> str:
     return re.sub(r"{(\w+)}", rf"{{\1.{side}}}", pattern)
 
 
-_SMALL = (
-    *("zero", "one", "two", "three", "four", "five", "six", "seven", "eight", "nine", "ten", "eleven", "twelve"),
-    *("thirteen", "fourteen", "fifteen", "sixteen", "seventeen", "eighteen", "nineteen"),
-)
-_TENS = ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
-_DIGITS = "零一二三四五六七八九"
 _FORMS = {"I": "am was do have want go", "it": "is was does has wants goes", "they": "are were do have want go"}
 _PEOPLE = _table("en me my zh like", """
     I / me / my / 我 / I ; you / you / your / 你 / they ; he / him / his / 他 / it ; she / her / her / 她 / it
@@ -51,6 +45,7 @@ for _one in _table("en zh like", """
     _PEOPLE.append(Word(me=_one.en, my=f"{_one.en}'{'s' if _one.like == 'it' else ''}", **vars(_one)))
 for _one in _PEOPLE:
     vars(_one).update(zip(("be", "was", "do", "have", "want", "go"), _FORMS[_one.like].split(), strict=True))
+_ASKED = [one for one in _PEOPLE if one.en not in ("I", "we")]
 NOUNS = _table("en plural measure zh kinds", """
     book / books / 本 / 书 / read ware ; novel / novels / 本 / 小说 / read ware ; map / maps / 张 / 地图 / ware
     magazine / magazines / 本 / 杂志 / read ware ; dictionary / dictionaries / 本 / 词典 / borrowed ware
@@ -142,7 +137,14 @@ WORDS = {name: _table(fields, text) for name, fields, text in (
     ("event", "en zh base third verb", """film / 电影 / start / starts / 开始 ; film / 电影 / end / ends / 结束
         lesson / 课 / start / starts / 开始 ; meeting / 会议 / end / ends / 结束 ; bank / 银行 / open / opens / 开门
         shop / 商店 / close / closes / 关门 ; museum / 博物馆 / open / opens / 开门"""),
-    ("hours", "en zh first", "in the morning / 早上 / 6 ; in the afternoon / 下午 / 1 ; in the evening / 晚上 / 6"),
+    ("count", "en zh", """two / 两 ; three / 三 ; four / 四 ; five / 五 ; six / 六 ; seven / 七 ; eight / 八
+        nine / 九 ; ten / 十"""),
+    ("tens", "en zh", "twenty / 二十 ; thirty / 三十 ; fifty / 五十 ; sixty / 六十 ; eighty / 八十 ; ninety / 九十"),
+    ("ones", "en zh", "one / 一 ; two / 二 ; three / 三 ; five / 五 ; six / 六 ; eight / 八 ; nine / 九"),
+    ("clock", "en zh", """at six o'clock in the morning / 早上六点 ; at eight o'clock in the morning / 早上八点
+        at half past nine in the morning / 早上九点半 ; at noon / 中午 ; at two o'clock in the afternoon / 下午两点
+        at half past four in the afternoon / 下午四点半 ; at seven o'clock in the evening / 晚上七点
+        at half past ten in the evening / 晚上十点半 ; at midnight / 半夜"""),
 )}  # fmt: skip
 # a, b: two people; c: one who is not "I"; v: verb with its object (some, this, noun); act: what is done for a while;
 # x: a thing with its adjective; y: a thing at a place.
@@ -162,16 +164,16 @@ PATTERNS = [Word(en=_full(one.en, "en"), zh=_full(one.zh, "zh")) for one in _tab
     how many {noun.plural} did {c} {v.base} {at} {past}? / {c}{past}{at}{v}了几{noun.measure}{noun}？
     {a} bought {gift} for {b.me} {past}. / {a}{past}给{b}买了{gift}。
     {a} gave {b.me} {gift} {past}. / {a}{past}给了{b}{gift}。
-    {a} {act.past} {there} {past}. / {a}{past}{there}{act}了。
-    {a} {act.past} {there} with {b.me} {past}. / {a}{past}和{b}一起{there}{act}了。
-    {a} {act.past} {there} {long} {past}. / {a}{past}{there}{act.verb}了{long}{act.object}。
-    {a} {often} {now} {there} with {b.me}. / {a}{often}和{b}一起{there}{act}。
-    {a} {now} {there} {every}. / {a}{every}{there}{act}。
+    {a} {act.past} {where} {past}. / {a}{past}{where}{act}了。
+    {a} {act.past} {where} with {b.me} {past}. / {a}{past}和{b}一起{where}{act}了。
+    {a} {act.past} {where} {long} {past}. / {a}{past}{where}{act.verb}了{long}{act.object}。
+    {a} {often} {now} {where} with {b.me}. / {a}{often}和{b}一起{where}{act}。
+    {a} {now} {where} {every}. / {a}{every}{where}{act}。
     {a} {a.be} {act.gerund} {there}. / {a}正{there}{act}。
     how long did {c} {act.base} {past}? / {c}{past}{act.verb}了多长时间{act.object}？
     the {who.plural} who {act.past} {there} were {degree} {state}. / {there}{act}的{who}{degree}{state}{degree.end}。
     {a} did not {act.base} {past} because it {rain.past}. / 因为{rain}，{a}{past}没{act}。
-    if it {rain.third} {next}, {a} will {act.base} {there}. / 如果{next}{rain}，{a}就会{there}{act}。
+    if it {rain.third} {next}, {a} will {act.base} {where}. / 如果{next}{rain}，{a}就会{where}{act}。
     {a} went to {goal} {ride} with {b.me} {past}. / {a}{past}和{b}一起{ride}去了{goal}。
     {a} will go to {city} {far} {next}. / {a}{next}会{far}去{city}。
     {a} {often} {a.go} to {goal} {ride}. / {a}{often}{ride}去{goal}。
@@ -212,19 +214,6 @@ for _one in (*_VERBS, *_ADJECTIVES, *_OTHERS.values()):
     _one.nouns = _fitting(_one, NOUNS)
 
 
-def number(value: int) -> Word:
-    """A number from 1 to 99 in words: twenty-five, 二十五."""
-    tens, ones = divmod(value, 10)
-    english = _SMALL[value] if value < 20 else _TENS[tens - 2] + (f"-{_SMALL[ones]}" if ones else "")
-    chinese = ("" if tens == 0 else "十" if tens == 1 else f"{_DIGITS[tens]}十") + (_DIGITS[ones] if ones else "")
-    return Word(en=english, zh=chinese)
-
-
-def count(value: int) -> Word:
-    """A number before a measure word, where two is another word."""
-    return Word(en="two", zh="两") if value == 2 else number(value)
-
-
 def amount(rng: Random, noun: Word) -> Word:
     """An amount of a thing, "three new books", with `be`, "is" or "are"."""
     added = pick(rng, noun.adjectives) if noun.adjectives and rng.random() < 0.25 else Word(en="", attribute="")
@@ -234,7 +223,7 @@ def amount(rng: Random, noun: Word) -> Word:
         article = "an" if singular[0] in "aeiou" else "a"
         return Word(en=f"{article} {singular}", zh=f"一{noun.measure}{thing}", be="is")
     if form < 0.9:
-        many = count(2 + int(rng.random() * 9))
+        many = pick(rng, WORDS["count"])
         return Word(en=f"{many.en} {plural}", zh=f"{many.zh}{noun.measure}{thing}", be="are")
     return Word(en=f"many {plural}", zh=f"很多{thing}", be="are")
 
@@ -250,24 +239,21 @@ def _slots(rng: Random) -> dict[str, Any]:
     pointed = [("this", f"这{noun.measure}"), ("that", f"那{noun.measure}"), (b.my, f"{b.zh}的")]
     # A portion, such as a cup of tea, is nobody's: it has just been ordered.
     this, chinese = pick(rng, pointed[:2] if " of " in noun.en else pointed)
-    hours, half = word["hours"], rng.random() < 0.5
-    hour = count(int(hours.first) + int(rng.random() * 5))
-    said, minutes = (f"half past {hour.en}", "半") if half else (f"{hour.en} o'clock", "")
-    word |= {"a": a, "b": b, "c": pick(rng, [one for one in _PEOPLE if one.en not in ("I", "we")])}
+    word |= {"a": a, "b": b, "c": pick(rng, _ASKED)}
     word |= {"v": verb, "noun": noun, "some": amount(rng, noun)}
     word["this"] = Word(en=f"{this} {noun.en}", zh=f"{chinese}{noun.zh}")
     word |= {"act": act, "now": Word(en=act.third if a.like == "it" else act.base), "adj": adjective}
     word |= {"x": pick(rng, adjective.nouns), "y": Word(**{**vars(y), **vars(amount(rng, y)), "noun": y.zh})}
     word |= {name: _PLACES[pick(rng, one.places.split())] for name, one in (("at", verb), ("there", act))}
-    word |= {"number": number(3 + int(rng.random() * 97)), "count": count(2 + int(rng.random() * 9))}
-    word["clock"] = Word(en=f"at {said} {hours.en}", zh=f"{hours.zh}{hour.zh}点{minutes}")
-    word["gift"] = amount(rng, word["gift"])
-    return word
+    word["number"] = Word(en=f"{word['tens'].en}-{word['ones'].en}", zh=f"{word['tens'].zh}{word['ones'].zh}")
+    word |= {"gift": amount(rng, word["gift"]), "where": word["there"]}
+    # Not every sentence says when and where.
+    return word | {name: Word(en="", zh="") for name in ("past", "next", "day", "at", "where") if rng.random() < 0.25}
 
 
 def _pair(rng: Random) -> tuple[str, str]:
     pattern, slots = pick(rng, PATTERNS), _slots(rng)
-    source = pattern.en.format_map(slots)
+    source = re.sub(r" +(?=[ ,.?])", "", pattern.en.format_map(slots)).strip()
     return source[0].upper() + source[1:], pattern.zh.format_map(slots)
 
 
