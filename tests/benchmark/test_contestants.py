@@ -10,7 +10,8 @@ import torch
 from tiny_run import make_teacher
 from transformers import AutoModel, RobertaConfig, RobertaModel
 
-from tinybert_hf.benchmark.models import BenchmarkSettings, Contestant, find_contestant, short_names, weight_files
+from tinybert_hf.benchmark.models import Contestant, find_contestant, short_names, weight_files
+from tinybert_hf.benchmark.settings import BenchmarkSettings
 from tinybert_hf.checkpoints import Checkpoint
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.cost import random_inputs

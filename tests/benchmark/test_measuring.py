@@ -9,8 +9,9 @@ from made_up_benchmark import counting
 
 from tinybert_hf.benchmark.benchmark import Measuring, Runner
 from tinybert_hf.benchmark.memory import FullMemoryError, MemoryUse
-from tinybert_hf.benchmark.models import BenchmarkSettings, Contestant
+from tinybert_hf.benchmark.models import Contestant
 from tinybert_hf.benchmark.report import Entry
+from tinybert_hf.benchmark.settings import BenchmarkSettings
 from tinybert_hf.checkpoints import Checkpoint
 from tinybert_hf.errors import TinyBertError
 

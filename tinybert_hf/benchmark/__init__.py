@@ -6,8 +6,8 @@ from tinybert_hf.lazy_names import lazy_names
 
 if TYPE_CHECKING:
     from tinybert_hf.benchmark.benchmark import benchmark_models
-    from tinybert_hf.benchmark.models import BACKENDS, BenchmarkSettings
     from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Latency, Measurement, ModelFigures, Ratio
+    from tinybert_hf.benchmark.settings import BACKENDS, BenchmarkSettings
 
 __all__ = [
     "BACKENDS",
@@ -26,8 +26,8 @@ _REPORT = ("BenchmarkReport", "Entry", "Latency", "Measurement", "ModelFigures")
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "BACKENDS": "tinybert_hf.benchmark.models",
-        "BenchmarkSettings": "tinybert_hf.benchmark.models",
+        "BACKENDS": "tinybert_hf.benchmark.settings",
+        "BenchmarkSettings": "tinybert_hf.benchmark.settings",
         "Ratio": "tinybert_hf.benchmark.report",
         "benchmark_models": "tinybert_hf.benchmark.benchmark",
         **dict.fromkeys(_REPORT, "tinybert_hf.benchmark.report"),

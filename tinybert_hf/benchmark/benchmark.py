@@ -13,10 +13,6 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.benchmark.memory import FullMemoryError, MemoryProbe, MemoryUse, can_measure_memory, memory_probe
 from tinybert_hf.benchmark.models import (
-    BACKENDS,
-    COMPILED,
-    EAGER,
-    BenchmarkSettings,
     Contestant,
     OpenedModel,
     choose_backends,
@@ -27,6 +23,7 @@ from tinybert_hf.benchmark.models import (
     short_names,
 )
 from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Measurement, ModelFigures
+from tinybert_hf.benchmark.settings import BACKENDS, COMPILED, EAGER, BenchmarkSettings
 from tinybert_hf.data.label_values import are_generic
 from tinybert_hf.data.settings import REGRESSION, SINGLE_LABEL
 from tinybert_hf.errors import TinyBertError

@@ -413,7 +413,7 @@ def benchmark(
     Every round gives each model in each backend its turn, so a busy machine slows all alike: trust the ratios more
     than the milliseconds. Inputs are random tokens without padding.
     """
-    from tinybert_hf.benchmark.models import BenchmarkSettings
+    from tinybert_hf.benchmark.settings import BenchmarkSettings
 
     if plot is not None and validation_file is None:
         raise TinyBertError("--plot shows how good the models are: give --validation-file FILE with it.")
