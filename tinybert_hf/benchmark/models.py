@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.benchmark.report import Entry
 from tinybert_hf.benchmark.settings import BACKENDS, COMPILED, EAGER
 from tinybert_hf.checkpoints import EXPORT_FILE, Checkpoint, is_exported
+from tinybert_hf.checkpoints.exported import files_of_export
 from tinybert_hf.checkpoints.integrity import read_object
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.cost import Forward
@@ -247,7 +248,6 @@ def _nearest_shape(given: str) -> str:
 # Which model runs in which backend, and a model opened there as something that runs a forward of any size.
 
 _PYTORCH = (EAGER, COMPILED)
-_WITHOUT_WEIGHTS = (".json", ".txt", ".md", ".py")
 
 # Batch size and length -> the forward.
 OpenedModel = Callable[[int, int], Forward]
@@ -311,8 +311,7 @@ def megabytes_of(contestant: Contestant, folder: str | None) -> float:
     """Size of the files that hold the weights, 10^6 bytes."""
     if folder is None:
         return contestant.megabytes()
-    files = [file for file in Path(folder).iterdir() if file.is_file() and file.suffix not in _WITHOUT_WEIGHTS]
-    return sum(file.stat().st_size for file in files) / 1e6
+    return sum(file.stat().st_size for file in files_of_export(folder)) / 1e6
 
 
 def open_forward(
