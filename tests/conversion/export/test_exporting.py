@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import re
 import shutil
 import sys
 from collections.abc import Callable
@@ -15,6 +17,7 @@ import tiny_models
 import tiny_seq2seq
 import tiny_translator
 import torch
+from huggingface_hub import ModelCard
 from transformers import (
     AutoModel,
     AutoModelForSeq2SeqLM,
@@ -26,6 +29,7 @@ from transformers import (
 )
 
 from tinybert_hf.checkpoints import is_exported, open_exported
+from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.conversion.export import FORMATS, export_model, onnx_graph
 
 # Loaded before a test changes a constant, which a late import would take along for good.
@@ -415,3 +419,49 @@ def test_what_follows_the_encoder_of_sentence_transformers_is_said_or_copied(
     assert "copied" in note
     assert json.loads(Path("stock/modules.json").read_text()) == parts
     assert Path("stock/1_Pooling/config.json").is_file()
+
+
+def run_of(text: str) -> Any:
+    """What the last line of a card's code gives, where it is an expression."""
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    tree, names = ast.parse(code), {}
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "card", "exec"), names)
+    return names if last is None else eval(compile(ast.Expression(last.value), "card", "eval"), names)
+
+
+@pytest.mark.parametrize(
+    ("to", "task"),
+    [
+        *(("onnx", task) for task in [*HEADS, "encoder", "translation"]),
+        ("onnx-int8", "text-classification"), ("bert", "token-classification"), ("bert", "encoder"),
+        ("openvino", "question-answering"), ("openvino", "translation"),
+    ],
+)  # fmt: skip
+def test_the_card_of_an_export_opens_it(to: str, task: str, saved: Callable[..., str], work: Path) -> None:
+    if to == "openvino":
+        pytest.importorskip("openvino")
+    if task == "translation":
+        model = tiny_translator.make_model()
+        model.generation_config.max_length = 12
+        model.save_pretrained("made")
+        tiny_translator.make_tokenizer().save_pretrained("made")
+    else:
+        shutil.copytree(saved(task), "made")
+    Path("made/README.md").write_text("---\nlicense: mit\nlanguage: en\n---\n")
+    export_model("made", "out", to, texts=TEXTS)
+    text = card_of("out")
+    card = ModelCard(text)
+    assert (card.data.license, card.data.language) == ("mit", "en")
+    assert card.data.pipeline_tag == {"encoder": "feature-extraction"}.get(task, task)
+    library = "transformers" if to == "bert" else to.removesuffix("-int8")
+    assert card.data.library_name == library
+    assert "trust_remote_code" not in text
+    assert f"`tinybert export --to {to}`" in text
+    assert str(work) not in text
+    assert str(work) not in Path("out/export.json").read_text()
+    found = run_of(text)
+    if task in ("text-classification", "token-classification"):
+        assert all({"score", "word", "label"} & one.keys() for one in found)
+    elif task == "encoder":
+        assert found["model"](**found["tokenizer"]("good", return_tensors="pt")).last_hidden_state.ndim == 3

@@ -24,6 +24,7 @@ from tinybert_hf.checkpoints import (
     save_tokenizer,
     sentence_steps,
 )
+from tinybert_hf.checkpoints.card_parts import hub_name, last_part
 from tinybert_hf.checkpoints.exported import suppressed_output
 from tinybert_hf.checkpoints.integrity import place_folder, read_object
 from tinybert_hf.checkpoints.run_record import RunRecord
@@ -442,6 +443,7 @@ def _measured(model: str, exported: str, validation: DataSettings) -> dict[str, 
 def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], more: dict[str, Any]) -> None:
     note = {**asdict(report), "runtime": chosen.runtime, "graphs": graphs, "versions": _versions(), **more}
     del note["folder"]
+    note["source"] = hub_name(report.source) or last_part(report.source)  # it is carried away, and read by others
     (folder / EXPORT_FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 
 
