@@ -6,6 +6,7 @@ import ast
 import json
 import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -339,6 +340,37 @@ def test_openvino_answers_as_the_model(saved: Callable[..., str], work: Path) ->
         assert report.parity.largest_difference < 1e-3
         assert {path.name for path in Path(task).glob("openvino*")} == {"openvino_model.xml", "openvino_model.bin"}
         assert not list(Path(task).glob("*.onnx"))
+
+
+@pytest.mark.slow
+def test_openvinos_cache_tells_two_students_apart(saved: Callable[..., str], work: Path) -> None:
+    """Of one shape: another .xml, so that a cache that knows a model by it gives the new one's answers."""
+    openvino = pytest.importorskip("openvino")
+    first = saved("text-classification")
+    tokenizer, model = AutoTokenizer.from_pretrained(first), AutoModelForSequenceClassification.from_pretrained(first)
+    torch.nn.init.normal_(model.classifier.weight)
+    model.save_pretrained("second")
+    tokenizer.save_pretrained("second")
+    for number, name in enumerate((first, first, "second")):
+        # OpenVINO numbers what has no name, on and on in one process.
+        code = f"from tinybert_hf import export_model; export_model({name!r}, 'out{number}', 'openvino')"
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    files = [Path(f"out{number}/openvino_model.xml").read_bytes() for number in range(3)]
+    assert files[0] == files[1] != files[2]
+    batch = dict(tokenizer(TEXTS, padding=True, return_tensors="np"))
+
+    def answers(folder: str) -> Any:
+        for file in Path(folder).glob("openvino_model.*"):
+            shutil.copyfile(file, file.name)
+        options = {"CACHE_DIR": "cache", "INFERENCE_PRECISION_HINT": "f32"}
+        compiled = openvino.Core().compile_model("openvino_model.xml", "CPU", options)
+        return compiled(batch)["logits"].copy()
+
+    old, new = answers("out0"), answers("out2")
+    with torch.inference_mode():
+        expected = model.eval()(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits.numpy()
+    assert list(Path("cache").glob("*.blob"))
+    assert np.abs(new - expected).max() < 1e-3 < np.abs(old - expected).max()
 
 
 def test_every_format_says_what_it_is() -> None:
