@@ -68,8 +68,9 @@ def write_openvino(source: Source, folder: Path) -> dict[str, str]:
     with TemporaryDirectory(dir=folder) as made:
         for part, name in write_onnx(source, Path(made)).items():
             converted = openvino.convert_model(Path(made) / name)
-            # The .xml of two students of one shape would be the same to the byte, and OpenVINO's cache (CACHE_DIR)
-            # knows a model by it: it would go on answering with the first one's weights.
+            # The .xml of two students of one shape would be the same to the byte. An update that leaves equal files
+            # alone would bring the .bin only, and OpenVINO's cache (CACHE_DIR), which knows a model by its .xml, would
+            # go on answering with the first one's weights.
             converted.set_rt_info(_digest(Path(made)), ["tinybert_hf", "sha256"])
             files[part] = f"openvino_{part}.xml"
             openvino.save_model(converted, folder / files[part], compress_to_fp16=False)
