@@ -166,7 +166,7 @@ def card_of(
     if pipeline is None:
         raise TinyBertError(f"{place / 'config.json'} describes a {architecture}, which is none of this package's.")
     with record.understood("Move it away for a card without the run's figures."):
-        told = _told(_settings(license, settings), place, run, export)
+        told = _told(_settings(license, settings), place, run)
         subject = replace(_subject(place, repo_id, config, run, pipeline, told), export=export)
         results = list(_results(run, pipeline)) if run else []
         dataset = hub_dataset(run) if run else None
@@ -253,9 +253,7 @@ def _settings(license: str | None, settings: CardSettings | None) -> CardSetting
     return settings if license is None else replace(settings, license=license)
 
 
-def _told(
-    settings: CardSettings, place: Path, run: Mapping[str, Any], export: Mapping[str, Any] | None
-) -> dict[str, Any]:
+def _told(settings: CardSettings, place: Path, run: Mapping[str, Any]) -> dict[str, Any]:
     """License and language, from wherever they are known."""
     file = place / CARD_FILE
     own = file.is_file() and MARK in file.read_text(encoding="utf-8", errors="replace")
@@ -269,7 +267,7 @@ def _told(
         if not chosen.languages:
             chosen = replace(chosen, language=languages)
     if not run:
-        return metadata(chosen, [values_of_card(str(export["source"]))] if export and export.get("source") else [])
+        return metadata(chosen, [])
     recipe = run["recipe"]
     models = [*_teachers(run), (recipe.get("student") or {}).get("model")]
     cards = run.get("model_cards", {})

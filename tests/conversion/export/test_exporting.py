@@ -64,8 +64,8 @@ def test_the_folder_holds_no_more_than_it_needs(saved: Callable[..., str], work:
     export_model(saved("text-classification"), "out", "onnx", texts=TEXTS)
     assert leftovers() == ["out"]
     assert sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.*")) == [
-        "config.json", "export.json", "manifest.json", "onnx/model.onnx", "special_tokens_map.json", "tokenizer.json",
-        "tokenizer_config.json", "vocab.txt",
+        "README.md", "config.json", "export.json", "manifest.json", "onnx/model.onnx", "special_tokens_map.json",
+        "tokenizer.json", "tokenizer_config.json", "vocab.txt",
     ]  # fmt: skip
     note = json.loads(Path("out/export.json").read_text())
     assert note["format"] == "onnx"
@@ -484,8 +484,9 @@ def test_the_card_of_an_export_opens_it(to: str, task: str, saved: Callable[...,
     else:
         shutil.copytree(saved(task), "made")
     Path("made/README.md").write_text("---\nlicense: mit\nlanguage: en\n---\n")
-    export_model("made", "out", to, texts=TEXTS)
-    text = card_of("out")
+    export_model(work / "made", "out", to, texts=TEXTS)
+    text = Path("out/README.md").read_text()  # a folder that is carried away explains itself
+    assert text == card_of("out")
     card = ModelCard(text)
     assert (card.data.license, card.data.language) == ("mit", "en")
     assert card.data.pipeline_tag == {"encoder": "feature-extraction"}.get(task, task)
