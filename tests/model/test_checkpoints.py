@@ -8,7 +8,13 @@ from pathlib import Path
 import pytest
 import torch
 import transformers
-from transformers import AutoConfig, AutoModel, AutoModelForSeq2SeqLM, AutoTokenizer
+from transformers import (
+    AutoConfig,
+    AutoModel,
+    AutoModelForSeq2SeqLM,
+    AutoModelForSequenceClassification,
+    AutoTokenizer,
+)
 from transformers.dynamic_module_utils import get_imports, get_relative_import_files
 
 import tinybert_hf.model as family
@@ -135,3 +141,26 @@ def test_tokenizer_comes_with_the_checkpoint(tiny_config, tiny_tokenizer, tmp_pa
 def test_registration_can_be_repeated():
     before = import_module("tinybert_hf.model").TinyBertModel
     assert reload(family).TinyBertModel is before
+
+
+@pytest.mark.filterwarnings("ignore:`is_gradient_checkpointing` is deprecated:FutureWarning")  # of PEFT's own
+def test_an_adapter_of_peft_learns_and_is_merged(tmp_path, tiny_config):
+    """As docs/python.md says: its defaults know no TinyBERT, and BERT's names fit."""
+    peft = pytest.importorskip("peft")
+    torch.manual_seed(0)
+    model = family.TinyBertForSequenceClassification(tiny_config(num_labels=2))
+    adapted = peft.get_peft_model(model, peft.LoraConfig(task_type="SEQ_CLS", target_modules=["query", "value"]))
+    batch = {"input_ids": torch.randint(5, 40, (4, 7)), "labels": torch.tensor([0, 1, 0, 1])}
+    optimizer = torch.optim.Adam([one for one in adapted.parameters() if one.requires_grad], lr=1e-2)
+    losses = []
+    for _ in range(20):
+        losses.append(adapted(**batch).loss)
+        losses[-1].backward()
+        optimizer.step()
+        optimizer.zero_grad()
+    assert losses[-1] < 0.5 * losses[0]
+    with torch.no_grad():
+        expected = adapted.eval()(**batch).logits
+        adapted.merge_and_unload().save_pretrained(tmp_path)
+        found = AutoModelForSequenceClassification.from_pretrained(tmp_path)(**batch).logits
+    torch.testing.assert_close(found, expected, rtol=0, atol=1e-4)

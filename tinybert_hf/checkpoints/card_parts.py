@@ -489,6 +489,7 @@ PIPELINES = {
     "TinyBertForMaskedLM": "fill-mask",
     "TinyBertModel": "feature-extraction",
 }
+_WITH_PIPELINE = ("text-classification", "token-classification", "fill-mask")
 MULTI_LABEL, REGRESSION = "multi_label_classification", "regression"
 _MOST_LABELS = 20
 _HUB_NAME = r"[\w.-]{1,96}/[\w.-]{1,96}|[\w.]+-[\w.-]{1,96}"
@@ -514,6 +515,8 @@ class Subject:
         languages: of its texts, the source's first.
         problem_type: as transformers calls it; None: as the configuration says.
         pairs: it reads two texts.
+        export: content of export.json, of a model in another program's format.
+        on_hub: its place is an id on the Hub.
     """
 
     name: str
@@ -523,6 +526,18 @@ class Subject:
     languages: Sequence[str] = ()
     problem_type: str | None = None
     pairs: bool = False
+    export: Mapping[str, Any] | None = None
+    on_hub: bool = False
+
+    @property
+    def runtime(self) -> str | None:
+        """What it runs in, a name that `open_exported` knows; None: transformers opens it."""
+        return None if self.export is None else self.export.get("runtime")
+
+    @property
+    def is_ours(self) -> bool:
+        """Whether transformers opens it with the code that lies beside it."""
+        return self.config.get("model_type") == "tinybert" and self.runtime is None
 
     @property
     def labels(self) -> list[str]:
@@ -532,6 +547,16 @@ class Subject:
             return []
         # JSON has sorted them as texts: 0, 1, 10, 11, 2.
         return [str(labels[place]) for place in sorted(labels, key=lambda place: int(place))]
+
+    @property
+    def names_entities(self) -> bool:
+        """Whether its labels say where a name of several words begins and goes on."""
+        return self.pipeline == "token-classification" and any(label.startswith(("B-", "I-")) for label in self.labels)
+
+    @property
+    def is_translator(self) -> bool:
+        """Whether it writes text."""
+        return self.pipeline == "translation"
 
     @property
     def kind(self) -> str | None:
@@ -547,12 +572,14 @@ def introduction(subject: Subject, teachers: Sequence[str], size: str = "") -> I
         teachers: as `named` names them; none where they are not known.
         size: in parentheses, with a space before.
     """
-    config = subject.config
-    layers = counted_layers(config["num_hidden_layers"], config.get("num_decoder_layers"))
+    encoder, decoder, width = (_first(subject.config, names) for names in _SIZES)
+    layers = counted_layers(encoder, decoder)
+    made = str((subject.export or {}).get("model_class") or "")
+    what = "A TinyBERT" if made.startswith("TinyBert") or not made else f"A {escaped(made)}"
     yield f"# {escaped(subject.name.rpartition('/')[2] or subject.name)}"
     yield ""
     origin = f", distilled from {' and '.join(teachers)}" if teachers else ""
-    yield f"A TinyBERT of {layers} of width {config['hidden_size']}{size}{origin}."
+    yield f"{what} of {layers} of width {width}{size}{origin}."
     labels = subject.labels
     if labels:
         yield ""
@@ -561,18 +588,59 @@ def introduction(subject: Subject, teachers: Sequence[str], size: str = "") -> I
     yield ""
     yield "## How to load it"
     yield ""
-    yield "The code travels with the weights; where `tinybert_hf` is imported, `trust_remote_code` is not needed."
+    yield _opens_with(subject)
     yield ""
     yield "```python"
     yield from _code(subject)
     yield "```"
 
 
+# The names that families have for the layers of an encoder, those of a decoder, and the width.
+_SIZES = (
+    ("num_hidden_layers", "n_layers", "encoder_layers"),
+    ("num_decoder_layers", "decoder_layers"),
+    ("hidden_size", "dim", "d_model"),
+)
+_RUNTIMES = {
+    "onnxruntime": ("onnxruntime", "onnx"), "openvino": ("OpenVINO", "openvino"), "litert": ("LiteRT", "tflite"),
+}  # fmt: skip
+
+
+def _first(config: Mapping[str, Any], names: Sequence[str]) -> Any:
+    return next((config[name] for name in names if config.get(name) is not None), None)
+
+
+def _opens_with(subject: Subject) -> str:
+    """What is needed to open it, in a line."""
+    from tinybert_hf.model.configuration_tinybert import OLDEST_TRANSFORMERS
+
+    if subject.runtime is not None:
+        name, extra = _RUNTIMES.get(subject.runtime, (subject.runtime, "onnx"))
+        known = not subject.is_translator and subject.config.get("model_type") != "tinybert"
+        others = " transformers.js and Optimum open the folder, too." if known and extra == "onnx" else ""
+        return f'It runs in {name}: `pip install "tinybert_hf[{extra}]"`.{others}'
+    if not subject.is_ours:
+        return "It is a stock model of transformers: any version opens it, 4 too, without further code."
+    told = (
+        "The code travels with the weights; where `tinybert_hf` is imported, `trust_remote_code` is not needed. It "
+        f"opens with transformers {OLDEST_TRANSFORMERS} and later"
+    )
+    if subject.is_translator or subject.config.get("classifier_activation"):
+        return f"{told}."
+    return f"{told}; `tinybert export` with `--to bert` makes a stock BERT for older ones and for other programs."
+
+
 def _code(subject: Subject) -> Iterator[str]:
     """Lines of Python that load the model and try it."""
     texts, place, pipeline = examples_in(subject.languages), literal(subject.place), subject.pipeline
-    opened = f'pipeline("{pipeline}", {place}, trust_remote_code=True)'
-    if pipeline in ("text-classification", "token-classification", "fill-mask"):
+    trusted = ", trust_remote_code=True" if subject.is_ours else ""
+    # One label a word, as it was trained: "simple" cuts words into their pieces.
+    whole_words = ', aggregation_strategy="first"' if subject.names_entities else ""
+    opened = f'pipeline("{pipeline}", {place}{trusted}{whole_words})'
+    if subject.runtime is not None:
+        yield from _exported_code(subject)
+        opened = f'pipeline("{pipeline}", model=model, tokenizer=tokenizer{whole_words})'
+    elif pipeline in _WITH_PIPELINE:
         yield "from transformers import pipeline"
         yield ""
     if pipeline == "text-classification":
@@ -589,28 +657,48 @@ def _code(subject: Subject) -> Iterator[str]:
         else:
             yield f"{opened}({text})"
     elif pipeline == "token-classification":
+        if whole_words:
+            yield '# "first": a word has the label of its first piece, as it was trained; "simple" cuts words apart.'
         yield f"{opened}({literal(texts.names)})"
     elif pipeline == "fill-mask":
         before, after = texts.masked.split("{mask}")
         yield f"fill = {opened}"
         yield f"fill({literal(before)} + fill.tokenizer.mask_token + {literal(after)})"
     else:
-        yield from _model_code(pipeline, place, texts)
+        if subject.runtime is None:
+            loader = TASKS[pipeline].auto_class if pipeline in TASKS else "AutoModel"
+            yield f"from transformers import {loader}, AutoTokenizer"
+            yield ""
+            yield f"model = {loader}.from_pretrained({place}{trusted})"
+            yield f"tokenizer = AutoTokenizer.from_pretrained({place}{trusted})"
+        yield from _model_code(subject, texts)
 
 
-def _model_code(pipeline: str, place: str, texts: ExampleTexts) -> Iterator[str]:
-    """Where transformers has no pipeline for the task."""
-    loader = TASKS[pipeline].auto_class if pipeline in TASKS else "AutoModel"
-    yield f"from transformers import {loader}, AutoTokenizer"
+def _exported_code(subject: Subject) -> Iterator[str]:
+    """Lines that open a model in another program's format."""
+    if subject.on_hub:
+        yield "from huggingface_hub import snapshot_download"
+    yield f"from transformers import AutoTokenizer{', pipeline' if subject.pipeline in _WITH_PIPELINE else ''}"
     yield ""
-    yield f"model = {loader}.from_pretrained({place}, trust_remote_code=True)"
-    yield f"tokenizer = AutoTokenizer.from_pretrained({place}, trust_remote_code=True)"
+    yield "from tinybert_hf import open_exported"
+    yield ""
+    place = literal(subject.place)
+    yield f"folder = {f'snapshot_download({place})' if subject.on_hub else place}"
+    code = ", trust_remote_code=True" if subject.is_translator and subject.config["model_type"] == "tinybert" else ""
+    yield f"model, tokenizer = open_exported(folder), AutoTokenizer.from_pretrained(folder{code})"
+
+
+def _model_code(subject: Subject, texts: ExampleTexts) -> Iterator[str]:
+    """What to do with model and tokenizer where transformers has no pipeline for the task."""
+    pipeline = subject.pipeline
     if pipeline == "question-answering":
         yield f'batch = tokenizer({literal(texts.question)}, {literal(texts.context)}, return_tensors="pt")'
         yield "output = model(**batch)"
         yield "first, last = int(output.start_logits.argmax()), int(output.end_logits.argmax())"
         yield 'print(tokenizer.decode(batch["input_ids"][0, first : last + 1]))'
-        yield f"# Long texts, in windows: tinybert_hf.QuestionAnswerer({place})(question, context)"
+        if not (subject.runtime and subject.on_hub):
+            place = literal(subject.place)
+            yield f"# Long texts, in windows: tinybert_hf.QuestionAnswerer({place})(question, context)"
     if pipeline == "translation":
         yield f'batch = tokenizer([{literal(texts.source)}], return_tensors="pt")'
         yield "print(tokenizer.batch_decode(model.generate(**batch), skip_special_tokens=True))"

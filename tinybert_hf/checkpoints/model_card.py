@@ -35,10 +35,12 @@ from tinybert_hf.checkpoints.card_parts import (
     values_of_card,
     whole_card,
 )
+from tinybert_hf.checkpoints.exported import EXPORT_FILE
 from tinybert_hf.checkpoints.integrity import check_config_file, read_object, write_atomically
 from tinybert_hf.checkpoints.run_record import RunRecord
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import counted, does_not_exist, share_kept
+from tinybert_hf.tasks import TASKS
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -159,18 +161,19 @@ def card_of(
     record = RunRecord.beside(place) or RunRecord(place, {})
     run = record.content
     architecture = str((config.get("architectures") or ["TinyBertModel"])[0])
-    pipeline = PIPELINES.get(architecture)
+    export = read_object(place / EXPORT_FILE) if (place / EXPORT_FILE).is_file() else None
+    pipeline = PIPELINES.get(architecture) if export is None else _task_of_export(export, place)
     if pipeline is None:
         raise TinyBertError(f"{place / 'config.json'} describes a {architecture}, which is none of this package's.")
     with record.understood("Move it away for a card without the run's figures."):
         told = _told(_settings(license, settings), place, run)
-        subject = _subject(place, repo_id, config, run, pipeline, told)
+        subject = replace(_subject(place, repo_id, config, run, pipeline, told), export=export)
         results = list(_results(run, pipeline)) if run else []
         dataset = hub_dataset(run) if run else None
         base = list(filter(None, map(hub_name, _teachers(run))))
         data = ModelCardData(
             **told,
-            library_name="transformers",
+            library_name=_LIBRARIES.get(subject.runtime or "", "transformers"),
             pipeline_tag=pipeline,
             tags=list(TAGS),
             base_model=base[0] if len(base) == 1 else base or None,
@@ -180,8 +183,44 @@ def card_of(
             eval_results=results or None,
         )
         body = general_body(run, subject.place) if _is_general(run) else _body(run)
+        if export is not None:
+            body = _export_body(export)
         parts = [*_head(subject, run), *body, *_tail(run)]
     return whole_card(data, parts)
+
+
+# What an export runs in -> what the Hub calls the library that opens it.
+_LIBRARIES = {"onnxruntime": "onnx", "openvino": "openvino", "litert": "tflite"}
+
+
+def _task_of_export(export: Mapping[str, Any], place: Path) -> str:
+    task = export.get("task")
+    if task in TASKS:
+        return str(task)
+    if task == "encoder":
+        return "feature-extraction"
+    raise TinyBertError(f"{place / EXPORT_FILE} does not say what the model is for (task). Export the model again.")
+
+
+def _export_body(export: Mapping[str, Any]) -> Iterator[str]:
+    """The section that says what the export came to; what a damaged note lacks is left out."""
+    yield ""
+    yield "## How it was made"
+    yield ""
+    yield f"From {named(export.get('source'))}, by `tinybert export --to {plain(export.get('format'))}`."
+    before, after = export.get("megabytes_before"), export.get("megabytes_after")
+    if isinstance(before, int | float) and isinstance(after, int | float):
+        yield f"{before:.1f} MB became {after:.1f} MB."
+    parity = export.get("parity")
+    if isinstance(parity, Mapping):
+        equal = parity.get("equal_answers")
+        share = "" if equal is None else f", {equal:.2%} equal answers"
+        yield (
+            f"Compared with the model on {counted(parity['texts'], 'text')}: largest difference "
+            f"{parity['largest_difference']:.1e}{share}."
+        )
+    if export.get("before") is not None and export.get("after") is not None:
+        yield f"{plain(export['metric'])}: {export['before']:.2f} before, {export['after']:.2f} after."
 
 
 def write_card(
@@ -268,6 +307,7 @@ def _subject(
         languages=languages,
         problem_type=data.get("problem_type"),
         pairs=bool((rows or {}).get("text_pair_column")),
+        on_hub=repo_id is not None,
     )
 
 

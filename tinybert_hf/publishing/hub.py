@@ -10,7 +10,15 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints import check_folder_files
+from tinybert_hf.checkpoints import (
+    EXPORT_FILE,
+    ONNX_FOLDER,
+    check_folder_files,
+    check_manifest,
+    files_of_export,
+    is_exported,
+    modules_of,
+)
 from tinybert_hf.checkpoints.card_parts import CARD_FILE, CardSettings
 from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.checkpoints.model_card import eval_results_of, metrics_of, write_card
@@ -23,10 +31,13 @@ if TYPE_CHECKING:
 METRICS_FILE = "metrics.json"
 EVAL_RESULTS_FILE = ".eval_results/tinybert.yaml"
 # Of a run's folder: the student. Its phases, its teacher and run.json, which names local paths, stay here.
+_MODEL = (
+    "*.safetensors", "pytorch_model*.bin", "*.onnx", "*.onnx.data", "openvino_*.xml", "openvino_*.bin", "*.tflite",
+)  # fmt: skip
 _PUSHED = (
-    "*.safetensors", "*.safetensors.index.json", "config.json", "generation_config.json", "*.py", "*tokenizer*.json",
-    "special_tokens_map.json", "added_tokens.json", "vocab.txt", "merges.txt", "*.model", CARD_FILE, METRICS_FILE,
-    MANIFEST_FILE, EVAL_RESULTS_FILE,
+    *_MODEL, "*.safetensors.index.json", "pytorch_model.bin.index.json", "config.json", "generation_config.json",
+    "*.py", "*tokenizer*.json", "special_tokens_map.json", "added_tokens.json", "vocab.txt", "merges.txt", "*.model",
+    CARD_FILE, METRICS_FILE, MANIFEST_FILE, EVAL_RESULTS_FILE, EXPORT_FILE, "modules.json", "*sentence*.json",
 )  # fmt: skip
 
 
@@ -93,7 +104,7 @@ def push(
             f"{place} holds no model: there is no config.json. Give the folder that `tinybert distill` or `tinybert "
             "convert` has written."
         )
-    check_folder_files(place)
+    _check_model(place)
     api = HfApi(token=token, library_name="tinybert_hf")
     with _explained(repo_id):
         name = _repository(api, repo_id, private)
@@ -144,13 +155,33 @@ def _write_notes(place: Path, name: str, license: str | None, settings: CardSett
     write_manifest(place, (CARD_FILE, METRICS_FILE, EVAL_RESULTS_FILE))
 
 
+def _check_model(place: Path) -> None:
+    """Refuse a folder whose model would not go up whole.
+
+    Raises:
+        TinyBertError: its weights were changed, or there are none; with the file.
+    """
+    if is_exported(place):
+        check_manifest(place)
+    else:
+        check_folder_files(place)
+    pushed = _files(place).values()
+    needed = files_of_export(place) if (place / EXPORT_FILE).is_file() else []
+    missing = [path for path in needed if path not in pushed]
+    if missing or not any(fnmatch(path.name, one) for path in pushed for one in _MODEL):
+        what = f"{missing[0].relative_to(place)} is missing" if missing else "there is no file with weights"
+        raise TinyBertError(f"{place} holds no whole model: {what}. Nothing was pushed. Save or export it once more.")
+
+
 def _files(place: Path) -> dict[str, Path]:
     """What is pushed: the name there, and the file here."""
-    named = {path.relative_to(place).as_posix(): path for path in (*place.iterdir(), place / EVAL_RESULTS_FILE)}
+    folders = [place, place / ONNX_FOLDER, *(place / path for path, _ in modules_of(place) if path == Path(path).name)]
+    files = [path for folder in folders if folder.is_dir() for path in folder.iterdir()]
+    named = {path.relative_to(place).as_posix(): path for path in (*files, place / EVAL_RESULTS_FILE)}
     return {
         name: named[name]
         for name in sorted(named)
-        if named[name].is_file() and any(fnmatch(name, one) for one in _PUSHED)
+        if named[name].is_file() and any(fnmatch(named[name].name, one) or name == one for one in _PUSHED)
     }
 
 

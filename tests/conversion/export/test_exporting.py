@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import ast
 import json
+import os
+import re
 import shutil
+import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
@@ -15,6 +19,7 @@ import tiny_models
 import tiny_seq2seq
 import tiny_translator
 import torch
+from huggingface_hub import ModelCard
 from transformers import (
     AutoModel,
     AutoModelForSeq2SeqLM,
@@ -26,6 +31,7 @@ from transformers import (
 )
 
 from tinybert_hf.checkpoints import is_exported, open_exported
+from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.conversion.export import FORMATS, export_model, onnx_graph
 
 # Loaded before a test changes a constant, which a late import would take along for good.
@@ -58,8 +64,8 @@ def test_the_folder_holds_no_more_than_it_needs(saved: Callable[..., str], work:
     export_model(saved("text-classification"), "out", "onnx", texts=TEXTS)
     assert leftovers() == ["out"]
     assert sorted(path.relative_to("out").as_posix() for path in Path("out").rglob("*.*")) == [
-        "config.json", "export.json", "manifest.json", "onnx/model.onnx", "special_tokens_map.json", "tokenizer.json",
-        "tokenizer_config.json", "vocab.txt",
+        "README.md", "config.json", "export.json", "manifest.json", "onnx/model.onnx", "special_tokens_map.json",
+        "tokenizer.json", "tokenizer_config.json", "vocab.txt",
     ]  # fmt: skip
     note = json.loads(Path("out/export.json").read_text())
     assert note["format"] == "onnx"
@@ -337,6 +343,39 @@ def test_openvino_answers_as_the_model(saved: Callable[..., str], work: Path) ->
         assert not list(Path(task).glob("*.onnx"))
 
 
+@pytest.mark.slow
+def test_openvinos_cache_tells_two_students_apart(saved: Callable[..., str], work: Path) -> None:
+    """It knows a model by path, time and size of its .xml; an update does not touch a file that is the same."""
+    openvino = pytest.importorskip("openvino")
+    first = saved("text-classification")
+    tokenizer, model = AutoTokenizer.from_pretrained(first), AutoModelForSequenceClassification.from_pretrained(first)
+    torch.nn.init.normal_(model.classifier.weight)
+    model.save_pretrained("second")
+    tokenizer.save_pretrained("second")
+    for number, name in enumerate((first, first, "second")):
+        # OpenVINO numbers what has no name, on and on in one process.
+        code = f"from tinybert_hf import export_model; export_model({name!r}, 'out{number}', 'openvino')"
+        subprocess.run([sys.executable, "-c", code], check=True, capture_output=True)
+    files = [Path(f"out{number}/openvino_model.xml").read_bytes() for number in range(3)]
+    assert files[0] == files[1] != files[2]
+    batch = dict(tokenizer(TEXTS, padding=True, return_tensors="np"))
+
+    def answers(folder: str, second: int) -> Any:
+        for file in Path(folder).glob("openvino_model.*"):
+            if not Path(file.name).is_file() or Path(file.name).read_bytes() != file.read_bytes():
+                shutil.copyfile(file, file.name)
+                os.utime(file.name, (second, second))
+        options = {"CACHE_DIR": "cache", "INFERENCE_PRECISION_HINT": "f32"}
+        compiled = openvino.Core().compile_model("openvino_model.xml", "CPU", options)
+        return compiled(batch)["logits"].copy()
+
+    old, new = answers("out0", 1_000_000), answers("out2", 2_000_000)
+    with torch.inference_mode():
+        expected = model.eval()(**tokenizer(TEXTS, padding=True, return_tensors="pt")).logits.numpy()
+    assert list(Path("cache").glob("*.blob"))
+    assert np.abs(new - expected).max() < 1e-3 < np.abs(old - expected).max()
+
+
 def test_every_format_says_what_it_is() -> None:
     assert all(one.what for one in FORMATS.values())
 
@@ -415,3 +454,50 @@ def test_what_follows_the_encoder_of_sentence_transformers_is_said_or_copied(
     assert "copied" in note
     assert json.loads(Path("stock/modules.json").read_text()) == parts
     assert Path("stock/1_Pooling/config.json").is_file()
+
+
+def run_of(text: str) -> Any:
+    """What the last line of a card's code gives, where it is an expression."""
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    tree, names = ast.parse(code), {}
+    last = tree.body.pop() if isinstance(tree.body[-1], ast.Expr) else None
+    exec(compile(tree, "card", "exec"), names)
+    return names if last is None else eval(compile(ast.Expression(last.value), "card", "eval"), names)
+
+
+@pytest.mark.parametrize(
+    ("to", "task"),
+    [
+        *(("onnx", task) for task in [*HEADS, "encoder", "translation"]),
+        ("onnx-int8", "text-classification"), ("bert", "token-classification"), ("bert", "encoder"),
+        ("openvino", "question-answering"), ("openvino", "translation"),
+    ],
+)  # fmt: skip
+def test_the_card_of_an_export_opens_it(to: str, task: str, saved: Callable[..., str], work: Path) -> None:
+    if to == "openvino":
+        pytest.importorskip("openvino")
+    if task == "translation":
+        model = tiny_translator.make_model()
+        model.generation_config.max_length = 12
+        model.save_pretrained("made")
+        tiny_translator.make_tokenizer().save_pretrained("made")
+    else:
+        shutil.copytree(saved(task), "made")
+    Path("made/README.md").write_text("---\nlicense: mit\nlanguage: en\n---\n")
+    export_model(work / "made", "out", to, texts=TEXTS)
+    text = Path("out/README.md").read_text()  # a folder that is carried away explains itself
+    assert text == card_of("out")
+    card = ModelCard(text)
+    assert (card.data.license, card.data.language) == ("mit", "en")
+    assert card.data.pipeline_tag == {"encoder": "feature-extraction"}.get(task, task)
+    library = "transformers" if to == "bert" else to.removesuffix("-int8")
+    assert card.data.library_name == library
+    assert "trust_remote_code" not in text
+    assert f"`tinybert export --to {to}`" in text
+    assert str(work) not in text
+    assert str(work) not in Path("out/export.json").read_text()
+    found = run_of(text)
+    if task in ("text-classification", "token-classification"):
+        assert all({"score", "word", "label"} & one.keys() for one in found)
+    elif task == "encoder":
+        assert found["model"](**found["tokenizer"]("good", return_tensors="pt")).last_hidden_state.ndim == 3

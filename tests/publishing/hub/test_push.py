@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +12,7 @@ from pathlib import Path
 import pytest
 from publishing.hub.hub_server import Hub, environment
 
+from tinybert_hf.conversion.export import export_model
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.publishing import push
 
@@ -186,3 +189,64 @@ def test_a_fresh_process_loads_it_without_the_package(hub: Hub, folder: Path, tm
     )  # fmt: skip
     assert loaded.returncode == 0, loaded.stderr
     assert loaded.stdout.split()[-1] in ("good", "bad")
+
+
+EXPORTED = {
+    "onnx": {"onnx/model.onnx"},
+    "onnx-int8": {"onnx/model_quantized.onnx"},
+    "bert": {"model.safetensors"},
+    "openvino": {"openvino_model.xml", "openvino_model.bin"},
+}
+
+
+@pytest.mark.parametrize(
+    "to", ["onnx", "bert", *(pytest.param(one, marks=pytest.mark.slow) for one in ("onnx-int8", "openvino"))]
+)
+def test_an_export_goes_up_whole_and_its_card_opens_it(hub: Hub, folder: Path, to: str) -> None:
+    if to != "bert":
+        pytest.importorskip("openvino" if to == "openvino" else "onnxruntime")
+    place = folder.parent / "exported"
+    export_model(folder, place, to, texts=["the film was good"])
+    push(place, "me/tiny")
+    files = hub.repositories["me/tiny"].branches["main"]
+    others = {"config.json", "export.json", "manifest.json", "README.md", ".gitattributes", "vocab.txt"}
+    others |= {"tokenizer.json", "tokenizer_config.json", "special_tokens_map.json"}
+    assert files.keys() == EXPORTED[to] | others
+    text = files["README.md"].decode()
+    assert str(folder.parent) not in text + files["export.json"].decode()
+    (code,) = re.findall(r"```python\n(.*?)```", text, flags=re.DOTALL)
+    assert '"me/tiny"' in code
+    answer = 'pipeline("text-classification"'
+    program = code.replace(answer, f"answer = {answer}") + "assert {'label', 'score'} == answer[0].keys(), answer"
+    elsewhere = folder.parent / "elsewhere"
+    elsewhere.mkdir()
+    done = subprocess.run(
+        [sys.executable, "-W", "ignore", "-c", program], cwd=elsewhere, env=environment(hub, elsewhere),
+        stdin=subprocess.DEVNULL, capture_output=True, text=True, timeout=240, check=False,
+    )  # fmt: skip
+    assert done.returncode == 0, done.stderr[-4000:]
+
+
+def test_both_files_of_a_folder_go_up(hub: Hub, folder: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    for to in ("onnx", "onnx-int8"):
+        export_model(folder, folder.parent / to, to, texts=["the film was good"])
+    quantized = "onnx/model_quantized.onnx"
+    shutil.copyfile(folder.parent / "onnx-int8" / quantized, folder.parent / "onnx" / quantized)
+    push(folder.parent / "onnx", "me/tiny")
+    assert hub.repositories["me/tiny"].branches["main"].keys() >= {"onnx/model.onnx", quantized}
+
+
+def test_nothing_goes_up_without_the_model(hub: Hub, folder: Path) -> None:
+    pytest.importorskip("onnxruntime")
+    place = folder.parent / "exported"
+    export_model(folder, place, "onnx", texts=["the film was good"])
+    (place / "manifest.json").unlink()
+    (place / "onnx" / "model.onnx").unlink()
+    with pytest.raises(TinyBertError, match=r"holds no whole model: onnx/model\.onnx is missing. Nothing was pushed"):
+        push(place, "me/tiny")
+    (folder / "manifest.json").unlink()
+    (folder / "model.safetensors").unlink()
+    with pytest.raises(TinyBertError, match="no weights"):
+        push(folder, "me/tiny")
+    assert "me/tiny" not in hub.repositories

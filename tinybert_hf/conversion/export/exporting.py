@@ -24,8 +24,10 @@ from tinybert_hf.checkpoints import (
     save_tokenizer,
     sentence_steps,
 )
+from tinybert_hf.checkpoints.card_parts import CARD_FILE, CardSettings, hub_name, last_part, values_of_card
 from tinybert_hf.checkpoints.exported import suppressed_output
 from tinybert_hf.checkpoints.integrity import place_folder, read_object
+from tinybert_hf.checkpoints.model_card import write_card
 from tinybert_hf.checkpoints.run_record import RunRecord
 from tinybert_hf.checkpoints.tokenizers import write_vocabulary_files
 from tinybert_hf.conversion.export import Format, format_named
@@ -341,6 +343,9 @@ def export_model(
         _note(beside, report, chosen, graphs, more)
         write_manifest(beside, ("*", f"{ONNX_FOLDER}/*"))
         place_folder(beside, target, replace=(target / EXPORT_FILE).is_file())
+    # With the name that it has now, and what the card of the model says of license and language.
+    write_card(target, settings=CardSettings(**values_of_card(str(model))))
+    write_manifest(target, (CARD_FILE,))
     return report
 
 
@@ -442,6 +447,7 @@ def _measured(model: str, exported: str, validation: DataSettings) -> dict[str, 
 def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], more: dict[str, Any]) -> None:
     note = {**asdict(report), "runtime": chosen.runtime, "graphs": graphs, "versions": _versions(), **more}
     del note["folder"]
+    note["source"] = hub_name(report.source) or last_part(report.source)  # it is carried away, and read by others
     (folder / EXPORT_FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 
 

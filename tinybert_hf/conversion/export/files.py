@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import inspect
+from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
@@ -20,6 +21,7 @@ from tinybert_hf.conversion.export.onnx_translator import (
 )
 from tinybert_hf.conversion.export.source import ENCODER, Source
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.model.manifest_tinybert import sha256_of
 from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION, TRANSLATION
 
 if TYPE_CHECKING:
@@ -66,9 +68,19 @@ def write_openvino(source: Source, folder: Path) -> dict[str, str]:
     with TemporaryDirectory(dir=folder) as made:
         for part, name in write_onnx(source, Path(made)).items():
             converted = openvino.convert_model(Path(made) / name)
+            # The .xml of two students of one shape would be the same to the byte. An update that leaves equal files
+            # alone would bring the .bin only, and OpenVINO's cache (CACHE_DIR), which knows a model by its .xml, would
+            # go on answering with the first one's weights.
+            converted.set_rt_info(_digest(Path(made)), ["tinybert_hf", "sha256"])
             files[part] = f"openvino_{part}.xml"
             openvino.save_model(converted, folder / files[part], compress_to_fp16=False)
     return files
+
+
+def _digest(folder: Path) -> str:
+    """SHA-256 of all files below a folder, in hex."""
+    digests = [sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()]
+    return sha256("".join(digests).encode()).hexdigest()
 
 
 # TensorFlow Lite (LiteRT), in fp32: traced by litert-torch, in a few fixed lengths that share their weights.
