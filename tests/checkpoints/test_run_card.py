@@ -20,7 +20,7 @@ from tiny_run import make_teacher, recipe_mapping
 
 from tinybert_hf.checkpoints.card_parts import MARK, CardSettings, plain
 from tinybert_hf.checkpoints.model_card import card_of, eval_results_of, write_card
-from tinybert_hf.checkpoints.run_record import metric_value, read_run
+from tinybert_hf.checkpoints.run_record import metric_value, read_run, starts_from_teacher
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.publishing.report import summary, tiles
 from tinybert_hf.recipes.labelled import LabelledSteps
@@ -452,3 +452,21 @@ class Shown(HTMLParser):
         self.parts.append(data)
         if self.at in ("h1", "h2"):
             self.titles[-1] += data
+
+
+@pytest.mark.parametrize(
+    ("task", "student", "expected"),
+    [
+        ("text-classification", {"model": None, "init": None}, True),
+        ("text-classification", {"model": None, "init": "random"}, False),
+        ("text-classification", {"model": "mine", "init": None}, False),
+        ("translation", {"model": None, "init": None}, False),
+        ("general", {"model": None, "init": "teacher"}, True),
+    ],
+)
+def test_where_a_student_began(task: str, student: dict[str, Any], expected: bool) -> None:
+    assert starts_from_teacher({"task": task, "student": student}) is expected
+
+
+def test_the_card_says_where_the_student_began(out: Path) -> None:
+    assert "It began as its teacher, projected down." in (out / "README.md").read_text()

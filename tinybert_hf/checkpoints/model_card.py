@@ -37,7 +37,7 @@ from tinybert_hf.checkpoints.card_parts import (
 )
 from tinybert_hf.checkpoints.exported import EXPORT_FILE
 from tinybert_hf.checkpoints.integrity import check_config_file, read_object, write_atomically
-from tinybert_hf.checkpoints.run_record import RunRecord
+from tinybert_hf.checkpoints.run_record import RunRecord, starts_from_teacher
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import counted, does_not_exist, share_kept
 from tinybert_hf.tasks import TASKS
@@ -102,7 +102,7 @@ def general_body(run: Mapping[str, Any], name: str) -> Iterator[str]:
     yield (
         f"Text: {escaped(source)}; {counted(corpus['train_tokens'], 'token')} in "
         f"{counted(corpus['train_blocks'], 'block')} of up to {counted(text['block_size'], 'token')}{masked}. "
-        f"{_start(recipe['student'])}"
+        f"{_start_of(recipe)}"
     )
     yield ""
     rows = [
@@ -116,12 +116,6 @@ def general_body(run: Mapping[str, Any], name: str) -> Iterator[str]:
         for phase in recipe["phases"]
     ]
     yield from table(["phase", "epochs", "batch", "learning rate", "layer map"], rows, names=5)
-
-
-def _start(student: Mapping[str, Any]) -> str:
-    if student["model"] is not None:
-        return f"It began as {named(student['model'])}."
-    return "It began at random." if student["init"] == "random" else "It began as its teacher, projected down."
 
 
 # The model card of a folder, from its run.json and its configuration: nothing in it is typed by hand.
@@ -423,7 +417,7 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     rows = _named_rows(data["train_file"]) or data["dataset"] or "generated"
     length = counted(data["max_length"], "token")
-    yield f"Training rows: {escaped(rows)}, at most {length} each. {_start_of(recipe['student'])}"
+    yield f"Training rows: {escaped(rows)}, at most {length} each. {_start_of(recipe)}"
     copies = (run.get("augmentation") or {}).get("augmented_rows")
     if copies:
         many = counted(copies, "augmented copy", "augmented copies")
@@ -503,12 +497,12 @@ def _tail(run: Mapping[str, Any]) -> Iterator[str]:
     yield from citation()
 
 
-def _start_of(student: Mapping[str, Any]) -> str:
+def _start_of(recipe: Mapping[str, Any]) -> str:
     """Where the weights before the first step came from."""
-    if student["model"] is not None:
-        return f"It began as {named(student['model'])}."
-    start = {"teacher": "as its teacher, projected down", "random": "at random"}.get(student["init"])
-    return f"It began {start}." if start else ""
+    model = recipe["student"]["model"]
+    if model is not None:
+        return f"It began as {named(model)}."
+    return f"It began {'as its teacher, projected down' if starts_from_teacher(recipe) else 'at random'}."
 
 
 def _pruning(pruning: Mapping[str, Any], metrics: Mapping[str, Any], main: str) -> str:

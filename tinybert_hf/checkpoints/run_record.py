@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +11,7 @@ from typing import Any
 from tinybert_hf.checkpoints.integrity import read_object
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import does_not_exist
+from tinybert_hf.tasks import GENERAL, TRANSLATION
 
 # What figures, losses and models are called on the page.
 
@@ -128,12 +129,12 @@ class RunRecord:
     @property
     def is_translation(self) -> bool:
         """Whether the models read one language and write another."""
-        return bool(self.recipe.get("task") == "translation")
+        return bool(self.recipe.get("task") == TRANSLATION)
 
     @property
     def is_general(self) -> bool:
         """Whether the student learned from plain text, before any task."""
-        return bool(self.recipe.get("task") == "general")
+        return bool(self.recipe.get("task") == GENERAL)
 
     @property
     def teachers(self) -> list[dict[str, Any]]:
@@ -149,6 +150,17 @@ class RunRecord:
         """As they can be shown to others: the last part of a folder."""
         names = [one["model"] for one in self.teachers]
         return [_short(name) if name else "a teacher that was trained in the same run" for name in names]
+
+
+def starts_from_teacher(recipe: Mapping[str, Any]) -> bool:
+    """Whether the student's first weights were computed from the teacher's: of encoders, unless told otherwise.
+
+    Args:
+        recipe: of a run.
+    """
+    student = recipe["student"]
+    start = student.get("init") or ("random" if recipe.get("task") == TRANSLATION else "teacher")
+    return not student.get("model") and bool(start == "teacher")
 
 
 @dataclass(frozen=True)

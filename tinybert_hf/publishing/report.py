@@ -19,6 +19,7 @@ from tinybert_hf.checkpoints.run_record import (
     parameters,
     read_run,
     setting,
+    starts_from_teacher,
 )
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import counted, counted_layers, share_kept
@@ -223,19 +224,12 @@ def recipe_text(run: FinishedRun) -> str:
     return str(yaml.safe_dump(recipe, sort_keys=False, allow_unicode=True, width=100))
 
 
-def starts_from_teacher(run: FinishedRun) -> bool:
-    """Whether the student's first weights were computed from the teacher's."""
-    student = run.recipe["student"]
-    start = student.get("init") or ("random" if run.is_translation else "teacher")
-    return not student.get("model") and bool(start == "teacher")
-
-
 def start_of(run: FinishedRun) -> str:
     """Where the student's first weights came from, in a sentence."""
     model = run.recipe["student"].get("model")
     if model:
         return f"The student began as {model}."
-    taken = "weights taken from the teacher" if starts_from_teacher(run) else "random weights"
+    taken = "weights taken from the teacher" if starts_from_teacher(run.recipe) else "random weights"
     return f"The student began with {taken}."
 
 
@@ -300,7 +294,7 @@ def report_page(run: FinishedRun, moved: Moved) -> str:
             "making": phases_table(run),
             "start": start_of(run),
             "ends_apart": not compares_layers(run, -1),
-            "starts_near": starts_from_teacher(run),
+            "starts_near": starts_from_teacher(run.recipe),
             "recipe": recipe_text(run),
             "seed": run.recipe["seed"],
             "warnings": run.content.get("warnings") or [],

@@ -11,7 +11,7 @@ from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints import open_model, with_fitting_settings
+from tinybert_hf.checkpoints import open_model, save_tokenizer
 from tinybert_hf.checkpoints.card_parts import CardSettings, fetch_card, values_of_card
 from tinybert_hf.checkpoints.integrity import place_folder, write_json
 from tinybert_hf.checkpoints.model_card import write_card
@@ -273,7 +273,7 @@ class Run:
 
     def _save_student(self, student: PreTrainedModel) -> None:
         student.save_pretrained(self.folder.work / STUDENT)
-        with_fitting_settings(self.student_tokenizer, student).save_pretrained(self.folder.work / STUDENT)
+        save_tokenizer(self.student_tokenizer, student, self.folder.work / STUDENT)
         self.steps.save_beside(self.folder.work / STUDENT)
         write_manifest(self.folder.work / STUDENT)
 
