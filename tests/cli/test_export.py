@@ -31,10 +31,7 @@ def test_a_teacher_is_exported_and_measured(
     assert done.exit_code == 0, done.output
     assert "accuracy:" in done.stdout
     assert done.stderr.splitlines()[:2] == [f"Opening {teacher}", "Writing it as onnx"]
-    assert (
-        "It stands in out. Open it: from tinybert_hf.checkpoints import open_exported; open_exported('out')"
-        in done.stdout
-    )
+    assert "It stands in out. Open it: from tinybert_hf import open_exported; open_exported('out')" in done.stdout
     figures = [
         json.loads(tinybert("evaluate", folder, "--validation-file", rows, "--json").stdout)
         for folder in (teacher, "out")

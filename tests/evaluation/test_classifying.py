@@ -98,7 +98,7 @@ def test_words_are_grouped_as_by_the_pipeline(tmp_path: Path) -> None:
     close(classify(place, sentences, device="cpu"), expected)
 
 
-def test_a_stream_is_read_a_block_ahead_and_not_to_its_end(folder: str) -> None:
+def test_a_stream_is_read_a_block_at_a_time_and_not_to_its_end(folder: str) -> None:
     read = 0
 
     def endless() -> Iterator[str]:
@@ -109,7 +109,7 @@ def test_a_stream_is_read_a_block_ahead_and_not_to_its_end(folder: str) -> None:
 
     classifier = Classifier(folder, device="cpu")
     some = list(itertools.islice(classifier.stream(endless(), at_once=16), 20))
-    assert read <= 4 * 16
+    assert read == 2 * 16
     close(some, classifier(texts())[:20])
 
 
@@ -153,11 +153,12 @@ class TestFiles:
         return [json.loads(line) for line in file.read_text(encoding="utf-8").splitlines()]
 
     def test_every_row_has_its_answer(self, folder: str, lines: str, tmp_path: Path) -> None:
-        seen: list[int] = []
-        count = classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", progress=seen.append)
+        seen: list[tuple[int, int]] = []
+        out = tmp_path / "out.jsonl"
+        count = classify_file(folder, lines, out, device="cpu", progress=lambda *one: seen.append(one))
         expected = classify(folder, texts(50), device="cpu")
         found = self.answers(tmp_path / "out.jsonl")
-        assert (count, seen) == (50, [50])
+        assert (count, seen) == (50, [(50, 50)])
         assert [one.pop("text") for one in found] == texts(50)
         close(found, expected)
         plain = tmp_path / "plain.txt.gz"
@@ -173,7 +174,7 @@ class TestFiles:
         monkeypatch.setattr(classifying, "AT_ONCE", 8)
         classify_file(folder, lines, tmp_path / "whole.jsonl", device="cpu")
 
-        def stop(done: int) -> None:
+        def stop(done: int, count: int) -> None:
             if done == 24:
                 raise KeyboardInterrupt
 
@@ -183,16 +184,17 @@ class TestFiles:
         part = tmp_path / "out.jsonl.part"
         if torn:
             part.write_bytes(part.read_bytes()[:-5])
-        seen: list[int] = []
+        seen: list[tuple[int, int]] = []
         rows = Path(lines).read_bytes()
         Path(lines).write_bytes(rows.replace(b"film", b"play"))
-        with pytest.raises(OutputFolderError, match="input differ"):
+        with pytest.raises(OutputFolderError, match="not the same: input"):
             classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu")
         Path(lines).write_bytes(rows)
-        with pytest.raises(OutputFolderError, match="top_k differ"):
+        with pytest.raises(OutputFolderError, match="not the same: top_k"):
             classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", top_k=2)
-        assert classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", progress=seen.append) == 50
-        assert seen[0] == (24 if torn else 32)
+        note = lambda *one: seen.append(one)  # noqa: E731
+        assert classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", progress=note) == 50
+        assert seen[0] == (24 if torn else 32, 50)
         assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
     @pytest.mark.parametrize(
@@ -203,11 +205,30 @@ class TestFiles:
             ("texts.jsonl", {}, r"is the file that is read"),
             ("out.jsonl", {"text_column": "txet"}, r"'txet'"),
             ("out.jsonl", {"text_column": "n"}, r"row 1, column 'n': 0 is no text"),
+            ("there.jsonl", {}, r"is there already.*--overwrite"),
         ],
     )
     def test_refused_before_a_model_is_opened(
         self, lines: str, tmp_path: Path, output: str, options: dict[str, str], message: str
     ) -> None:
+        (tmp_path / "there.jsonl").write_text("mine")
         with pytest.raises((DataError, OutputFolderError), match=message):
-            classify_file("no-model-is-looked-for", lines, tmp_path / output, **options)
-        assert sorted(path.name for path in tmp_path.iterdir()) == ["texts.jsonl"]
+            classify_file("no-model-is-looked-for", lines, tmp_path / output, **options)  # type: ignore[arg-type]
+        assert sorted(path.name for path in tmp_path.iterdir()) == ["texts.jsonl", "there.jsonl"]
+        assert (tmp_path / "there.jsonl").read_text() == "mine"
+
+    def test_another_export_does_not_go_on_with_the_answers_of_the_first(
+        self, folder: str, lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        pytest.importorskip("onnxruntime")
+        monkeypatch.setattr(classifying, "AT_ONCE", 8)
+        for form in ("onnx", "onnx-int8"):
+            export_model(folder, tmp_path / form, form)
+
+        def stop(done: int, count: int) -> None:
+            raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            classify_file(tmp_path / "onnx-int8", lines, tmp_path / "out.jsonl", progress=stop)
+        with pytest.raises(OutputFolderError, match="not the same: model"):
+            classify_file(tmp_path / "onnx", lines, tmp_path / "out.jsonl")

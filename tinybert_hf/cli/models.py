@@ -274,8 +274,9 @@ def export(
 def _opened_by(report: ExportReport) -> str:
     """How the export is opened."""
     if report.format == "bert":
-        return f"Open it: {report.model_class.replace('TinyBert', 'Bert')}.from_pretrained({report.folder!r})"
-    return f"Open it: from tinybert_hf.checkpoints import open_exported; open_exported({report.folder!r})"
+        name = report.model_class.replace("TinyBert", "Bert")
+        return f"Open it: from transformers import {name}; {name}.from_pretrained({report.folder!r})"
+    return f"Open it: from tinybert_hf import open_exported; open_exported({report.folder!r})"
 
 
 def _local(model: str) -> str:

@@ -440,6 +440,7 @@ _KEPT_FILES = (
     "merges.txt",
     "*.model",
     "*.spm",
+    *("*.onnx", "onnx/*.onnx", "*.onnx.data", "openvino_*.xml", "openvino_*.bin", "*.tflite"),
 )
 _SAMPLES = 4  # numbers of each tensor that are kept to compare it in another number format
 _RELATIVE, _ABSOLUTE = 2**-8, 1e-6  # bfloat16 rounds to 2**-9

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -32,7 +31,7 @@ if TYPE_CHECKING:
     from numpy.typing import NDArray
     from transformers import PreTrainedModel
 
-AT_ONCE = 8192
+AT_ONCE = 2048
 """Texts that are read, and sorted by their length, before the first of them is answered."""
 BATCH_TOKENS = 1024
 """Places of a batch, padding included: as many rows as fit."""
@@ -44,7 +43,7 @@ class Classifier:
     """A classifier of texts, or of the words of texts.
 
     Texts are sorted by length, so that little of a batch is padding, and a batch holds as many as fit into a number of
-    tokens; the next ones are tokenized while the model runs.
+    tokens.
 
     Example:
         `Classifier("out-onnx-int8")(["a gripping film", "dull"])`
@@ -110,7 +109,7 @@ class Classifier:
         Args:
             texts: each a text, a pair of texts, or a dictionary with `text` and `text_pair`.
             top_k: labels of a text that are given, the likeliest first; 1: one alone; None: all.
-            at_once: texts that are read ahead.
+            at_once: texts that are read before the first of them is answered; 1 for a source that gives one and waits.
 
         Yields:
             Of a text classifier `{"label": ..., "score": ...}`, or a list of such where top_k is not 1: probabilities
@@ -121,15 +120,9 @@ class Classifier:
             DataError: something that is no text, with its number.
         """
         remaining, first = iter(texts), 0
-        with ThreadPoolExecutor(1) as ahead:
-            chunk = list(islice(remaining, at_once))
-            read = ahead.submit(self._reads, chunk, first)
-            while chunk:
-                rows, following = read.result(), list(islice(remaining, at_once))
-                first += len(chunk)
-                read = ahead.submit(self._reads, following, first)
-                yield from self._answered(chunk, rows, top_k)
-                chunk = following
+        while chunk := list(islice(remaining, at_once)):
+            yield from self._answered(chunk, self._reads(chunk, first), top_k)
+            first += len(chunk)
 
     def _answered(self, texts: Sequence[Text], rows: Sequence[Any], top_k: int | None) -> Iterator[Any]:
         logits: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
@@ -223,22 +216,24 @@ def classify_file(
     text_column: str | None = None,
     text_pair_column: str | None = None,
     top_k: int | None = 1,
-    progress: Callable[[int], None] | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int], None] | None = None,
     **options: Any,
 ) -> int:
     """Answers to every text of a file, a JSON object a line: the text, and what the classifier says.
 
-    Given again after a stop, it goes on; what it leaves is the same. Until all answers are there they stand in a file
-    with `.part` behind its name.
+    Given again after a stop, it goes on behind the last whole block of 2,048 texts; what it leaves is the same. Until
+    all answers are there they stand in a file with `.part` behind its name.
 
     Args:
         model: as for `Classifier`.
         input_file: .txt, a text a line; or .jsonl, .json, .csv, .tsv, .parquet; also .gz. It is read as it comes.
-        output_file: .jsonl; one that is there is replaced.
+        output_file: .jsonl.
         text_column: of a file with columns; None: text, or else sentence.
         text_pair_column: of the second text; None: there is none.
         top_k: as for `Classifier.stream`.
-        progress: told how many texts are answered.
+        overwrite: replace an `output_file` that is there.
+        progress: told how many texts are answered, and how many there are.
         **options: of `Classifier`.
 
     Returns:
@@ -250,15 +245,15 @@ def classify_file(
         TinyBertError: as `Classifier`.
     """
     source, output = str(input_file), Path(output_file)
-    _check_output(source, output)
+    _check_output(source, output, overwrite=overwrite)
     part, note = beside(output, PART), beside(output, f"{PART}.json")
     columns = []
     if not checked_suffix(Path(source), (".txt", *SUFFIXES)).startswith(".txt"):
         columns = [text_column or obvious_column(source), *([text_pair_column] if text_pair_column else [])]
     elif text_column or text_pair_column:
         raise DataError(f"{source} has no columns; --text-column names one of a .jsonl, .csv, .tsv or .parquet.")
-    first = next(_texts_of(source, columns), None)  # what is wrong with a file is said before a model is opened
-    if first is None:
+    count = sum(1 for _ in _texts_of(source, columns))  # what is wrong with a file is said before a model is opened
+    if not count:
         raise DataError(f"{source}: there is no row in it.")
     classifier = Classifier(model, **options)
     identity = {
@@ -281,14 +276,14 @@ def classify_file(
             handle.flush()
             done += len(chunk)
             if progress is not None:
-                progress(done)
+                progress(done, count)
     flush(part)
     part.replace(output)
     note.unlink()
     return done
 
 
-def _check_output(source: str, output: Path) -> None:
+def _check_output(source: str, output: Path, *, overwrite: bool) -> None:
     if output.suffix != ".jsonl":
         raise OutputFolderError(
             f"output {output}: answers are written as JSON lines; give a name that ends in .jsonl."
@@ -298,6 +293,8 @@ def _check_output(source: str, output: Path) -> None:
         raise OutputFolderError(f"output {output} {what}.")
     if output.exists() and Path(source).exists() and output.samefile(source):
         raise OutputFolderError(f"output {output} is the file that is read; choose another name.")
+    if output.exists() and not overwrite:
+        raise OutputFolderError(f"output {output} is there already; choose another name, or replace it: --overwrite.")
 
 
 def _answered_before(part: Path, note: Path, identity: Mapping[str, Any]) -> int:
@@ -307,9 +304,12 @@ def _answered_before(part: Path, note: Path, identity: Mapping[str, Any]) -> int
         return 0
     there = read_object(note, OutputFolderError)
     other = sorted(name for name, value in identity.items() if there.get(name) != value)
+    if other and not (part.exists() and part.stat().st_size):
+        note.unlink()  # it has answered nothing
+        return 0
     if other:
         raise OutputFolderError(
-            f"{part} holds answers of another run ({', '.join(other)} differ). Give the command that began it, "
+            f"{part} holds answers of another run (not the same: {', '.join(other)}). Give the command that began it, "
             f"another output, or delete {part} and {note}."
         )
     if not part.exists():

@@ -119,8 +119,10 @@ def _trained_teacher(recipe: Recipe) -> PreTrainedConfig | None:
 
 def _check_head(model: str, config: PreTrainedConfig, task: str) -> None:
     """Refuse a teacher that was fine-tuned for another task; one without any head is refused where it is opened."""
-    for other, spec in HEADS.items():
-        if other != task and any(name.endswith(spec.ending) for name in config.architectures or ()):
+    for spec in HEADS.values():
+        if spec.ending != HEADS[task].ending and any(
+            name.endswith(spec.ending) for name in config.architectures or ()
+        ):
             raise TeacherError(
                 f"teacher {model} is {spec.kind}, and the task is {HEADS[task].words}. Give {HEADS[task].kind}, "
                 "or let this one get a new head first: --finetune-teacher"

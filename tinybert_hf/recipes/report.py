@@ -148,7 +148,7 @@ def _of_the_task(recipe: dict[str, Any], spec: TaskSpec) -> dict[str, Any]:
     for section, names in (item for one in others for item in (("data", one.columns), *one.fields.items())):
         place = recipe if not section else recipe.get(section, {})
         for one in place if isinstance(place, list) else [place]:
-            for name in names:
+            for name in set(names) - set(spec.columns):
                 one.pop(name, None)
     return recipe
 
