@@ -12,9 +12,16 @@ from typing import Any
 
 import pytest
 import tiny_entities
+from filelock import FileLock
 from tiny_answers import make_teacher as make_answerer
 from tiny_run import NOUNS, make_teacher, write_rows
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, pipeline
+from transformers import (
+    AutoModel,
+    AutoModelForSequenceClassification,
+    AutoModelForTokenClassification,
+    AutoTokenizer,
+    pipeline,
+)
 
 from tinybert_hf import Classifier, classify
 from tinybert_hf.conversion.export import export_model
@@ -142,6 +149,44 @@ def test_other_models_are_refused_with_what_answers_instead(tmp_path: Path) -> N
         Classifier(make_answerer(tmp_path / "answers"))
 
 
+def test_a_tokenizer_that_cuts_the_beginning_does_so_here(folder: str, tmp_path: Path) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    tokenizer.truncation_side = "left"
+    model = AutoModelForSequenceClassification.from_pretrained(folder)
+    pipe = pipeline("text-classification", model=model, tokenizer=tokenizer, device="cpu")
+    long = [text for text in texts() if len(text.split()) > 64]
+    assert long
+    close(Classifier(model, tokenizer, device="cpu")(long), pipe(long, truncation=True, max_length=64))
+    tokenizer.model_max_length = int(1e30)
+    close(Classifier(model, tokenizer, device="cpu")(long), pipe(long, truncation=True, max_length=64))
+
+
+def test_the_task_of_a_model_in_memory_is_that_of_its_class(folder: str) -> None:
+    tokenizer = AutoTokenizer.from_pretrained(folder)
+    words = AutoModelForTokenClassification.from_pretrained(folder)
+    assert words.config.architectures == ["BertForSequenceClassification"]
+    assert isinstance(Classifier(words, tokenizer, device="cpu")("the film was good")[0], list)
+    assert isinstance(Classifier(words, tokenizer, device="cpu")({"text": "the film"})[0], list)
+    with pytest.raises(DataError, match="text 1 is a pair"):
+        Classifier(words, tokenizer, device="cpu")(["a", ("b", "c")])
+    with pytest.raises(TinyBertError, match="has no head that classifies"):
+        Classifier(AutoModel.from_pretrained(folder), tokenizer)
+
+
+@pytest.mark.parametrize(
+    ("given", "options", "message"),
+    [
+        (["a\ud800"], {}, "half a surrogate pair"),
+        (["a"], {"max_length": 2}, "max_length is 2, and a text of one token has 3"),
+        ([("a", "b")], {"max_length": 4}, "a pair has 5 tokens"),
+        (["a"], {"top_k": 0}, "top_k is 0"),
+    ],
+)
+def test_what_cannot_be_read_is_said(folder: str, given: Any, options: dict[str, int], message: str) -> None:
+    with pytest.raises(DataError, match=message):
+        classify(folder, given, device="cpu", **options)
+
+
 class TestFiles:
     """A file of texts becomes a file of answers, also over a stop."""
 
@@ -232,3 +277,16 @@ class TestFiles:
             classify_file(tmp_path / "onnx-int8", lines, tmp_path / "out.jsonl", progress=stop)
         with pytest.raises(OutputFolderError, match="not the same: model"):
             classify_file(tmp_path / "onnx", lines, tmp_path / "out.jsonl")
+
+    def test_a_second_process_and_a_file_of_somebody_else_are_refused(
+        self, folder: str, lines: str, tmp_path: Path
+    ) -> None:
+        with FileLock(tmp_path / "out.jsonl.part.lock"), pytest.raises(OutputFolderError, match="Another process"):
+            classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu")
+        (tmp_path / "out.jsonl.part").write_text("mine")
+        with pytest.raises(OutputFolderError, match="was not written by this command"):
+            classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu")
+        assert (tmp_path / "out.jsonl.part").read_text() == "mine"
+        (tmp_path / "out.jsonl.part.json").write_text("{")
+        with pytest.raises(OutputFolderError, match=r"is damaged.*delete both"):
+            classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu")

@@ -90,7 +90,7 @@ class RunRecord:
             TinyBertError: run.json is damaged.
         """
         file = Path(model) / RUN_FILE
-        return cls(Path(model), read_object(file)) if file.is_file() else None
+        return cls(Path(model), with_present_names(read_object(file))) if file.is_file() else None
 
     @property
     def file(self) -> Path:
@@ -150,6 +150,22 @@ class RunRecord:
         """As they can be shown to others: the last part of a folder."""
         names = [one["model"] for one in self.teachers]
         return [_short(name) if name else "a teacher that was trained in the same run" for name in names]
+
+
+_EARLIER_NAMES = {"further_teachers": "extra_teachers"}
+
+
+def with_present_names(content: Any) -> Any:
+    """What an earlier version has written into run.json, its fields called as they are called now."""
+    if isinstance(content, list):
+        return [with_present_names(one) for one in content]
+    if not isinstance(content, dict):
+        return content
+    renamed = {}
+    for name, value in content.items():
+        first, dot, rest = str(name).partition(".")
+        renamed[_EARLIER_NAMES.get(first, first) + dot + rest] = with_present_names(value)
+    return renamed
 
 
 def starts_from_teacher(recipe: Mapping[str, Any]) -> bool:

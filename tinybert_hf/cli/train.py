@@ -256,7 +256,7 @@ def finetune(
 
 
 @answers_failures
-@takes("text_column", "text_pair_column", "max_length", "cpu")
+@takes("text_column", "text_pair_column", "cpu")
 def classify(
     given: Mapping[str, Any],
     model: Annotated[
@@ -272,6 +272,15 @@ def classify(
     output_file: Annotated[
         str, typer.Option(help="Where the answers go, a JSON object a line; .jsonl.", rich_help_panel="Data")
     ],
+    max_length: Annotated[
+        int | None,
+        typer.Option(
+            min=1,
+            help="Tokens of a text that are read. Default: as the model was trained (run.json), else as many as it "
+            "takes.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     top_k: Annotated[
         int,
         typer.Option(
@@ -302,7 +311,7 @@ def classify(
 
     quiet_libraries()
     known = {name: value for name, value in trained_with(model).items() if name in _OF_TEXTS}
-    rows = {**known, **fields_of(given, "data")}
+    rows = {**known, **fields_of(given, "data"), **({} if max_length is None else {"max_length": max_length})}
     cpu = {"device": "cpu"} if given.get("cpu") else {}
     started = time.perf_counter()
     with opens_models(model), row_progress(Console(stderr=True), "Classifying") as update:

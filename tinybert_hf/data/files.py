@@ -364,7 +364,7 @@ def pieces(text: str, most: int = MAX_CHARACTERS) -> Iterator[str]:
 def _texts_of(file: str, columns: Sequence[str]) -> Iterator[str]:
     if not file.lower().removesuffix(".gz").endswith(SUFFIXES):  # what is no .txt either, is refused there
         for number, line in stream_lines(file):
-            yield _checked(line.rstrip("\r\n"), f"{file}, line {number}")
+            yield checked_text(line.rstrip("\r\n"), f"{file}, line {number}")
         return
     names = tuple(columns) or (obvious_column(file),)
     with columns_named_by("Name the column with --text-column; in a recipe, prune_vocabulary.text_columns."):
@@ -376,7 +376,7 @@ def _texts_of(file: str, columns: Sequence[str]) -> Iterator[str]:
                         f"{file}, row {number}, column {name!r}: {value!r:.60} is no text. Name the column that holds "
                         "the text (--text-column)."
                     )
-                yield _checked(value or "", f"{file}, row {number}, column {name!r}")
+                yield checked_text(value or "", f"{file}, row {number}, column {name!r}")
 
 
 def obvious_column(file: str) -> str:
@@ -385,7 +385,12 @@ def obvious_column(file: str) -> str:
     return next((name for name in names if name in there), names[0])
 
 
-def _checked(text: str, place: str) -> str:
+def checked_text(text: str, place: str) -> str:
+    """The text, where it can be written in UTF-8.
+
+    Raises:
+        DataError: it holds half a surrogate pair; naming the place.
+    """
     try:
         text.encode()
     except UnicodeEncodeError as error:

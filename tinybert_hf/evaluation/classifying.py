@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from itertools import islice
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from filelock import FileLock, Timeout
 
 from tinybert_hf.checkpoints import (
     Checkpoint,
@@ -19,7 +21,7 @@ from tinybert_hf.checkpoints import (
     with_fitting_settings,
 )
 from tinybert_hf.checkpoints.integrity import flush, read_object, write_json
-from tinybert_hf.data.files import SUFFIXES, checked_suffix, obvious_column, stream_file, stream_lines
+from tinybert_hf.data.files import SUFFIXES, checked_suffix, checked_text, obvious_column, stream_file, stream_lines
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION
 from tinybert_hf.data.shards import beside, folder_content
 from tinybert_hf.distillation.capture import logits_of
@@ -36,6 +38,7 @@ AT_ONCE = 2048
 BATCH_TOKENS = 1024
 """Places of a batch, padding included: as many rows as fit."""
 _DEVICE_TOKENS = 32768  # on a device that computes many rows at once
+_NO_LIMIT = 10**9  # transformers says 1e30 where a tokenizer has none
 Text = str | tuple[str, str] | dict[str, str]
 
 
@@ -80,7 +83,7 @@ class Classifier:
         if isinstance(model, str | Path):
             opened, tokenizer, self.task = _opened(model, threads)
         else:
-            opened, self.task = model, task_of(model.config)
+            opened, self.task = model, _task_of_class(model)
             if tokenizer is None:
                 raise TinyBertError("Give the tokenizer of the model, or the folder that holds both.")
             tokenizer = fit_tokenizer(tokenizer, opened, type(opened).__name__)
@@ -88,8 +91,9 @@ class Classifier:
         self.model = opened.to(device or _usual_device()).eval()
         self._limits = limits_of(self.model)
         self.tokenizer = with_fitting_settings(tokenizer, self._limits)
-        longest = min(one for one in (self._limits.length, tokenizer.model_max_length, max_length) if one)
-        self._reads = _Reader(self.tokenizer, longest, offsets=self.task == TOKEN_CLASSIFICATION)
+        lengths = (self._limits.length, self.tokenizer.model_max_length, max_length)
+        longest = min((one for one in lengths if one is not None and one < _NO_LIMIT), default=None)
+        self._reads = _Reader(self.tokenizer, longest, of_words=self.task == TOKEN_CLASSIFICATION)
         on_cpu = str(self.model.device) == "cpu"
         self._batch_tokens = batch_tokens or (BATCH_TOKENS if on_cpu else _DEVICE_TOKENS)
 
@@ -100,6 +104,8 @@ class Classifier:
             texts: one text, or several.
             top_k: likewise.
         """
+        if top_k is not None and top_k < 1:
+            raise DataError(f"top_k is {top_k}; give 1 or more, or None for all labels.")
         alone = isinstance(texts, str | tuple | dict)
         return list(self.stream([texts] if alone else texts, top_k=top_k))  # type: ignore[list-item, arg-type]
 
@@ -180,7 +186,7 @@ class Classifier:
         pipe.model, pipe.tokenizer = self.model, self.tokenizer
         output = {
             "logits": torch.from_numpy(logits[None, : len(row)]),
-            "sentence": text,
+            "sentence": text["text"] if isinstance(text, dict) else text,
             "input_ids": [row.ids],
             "offset_mapping": [row.offsets],
             "special_tokens_mask": torch.tensor([row.special_tokens_mask]),
@@ -246,8 +252,7 @@ def classify_file(
     """
     source, output = str(input_file), Path(output_file)
     _check_output(source, output, overwrite=overwrite)
-    part, note = beside(output, PART), beside(output, f"{PART}.json")
-    columns = []
+    columns: list[str] = []
     if not checked_suffix(Path(source), (".txt", *SUFFIXES)).startswith(".txt"):
         columns = [text_column or obvious_column(source), *([text_pair_column] if text_pair_column else [])]
     elif text_column or text_pair_column:
@@ -255,7 +260,40 @@ def classify_file(
     count = sum(1 for _ in _texts_of(source, columns))  # what is wrong with a file is said before a model is opened
     if not count:
         raise DataError(f"{source}: there is no row in it.")
+    if top_k is not None and top_k < 1:
+        raise DataError(f"top_k is {top_k}; give 1 or more, or None for all labels.")
     classifier = Classifier(model, **options)
+    with _alone(beside(output, PART), output):
+        return _classify_lines(classifier, source, output, columns, count, model, top_k, progress, options)
+
+
+@contextmanager
+def _alone(part: Path, output: Path) -> Iterator[None]:
+    """Refuse a second process that writes the same answers."""
+    lock = FileLock(beside(part, ".lock"), timeout=0)
+    try:
+        lock.acquire()
+    except Timeout:
+        raise OutputFolderError(f"Another process is writing {output}. Wait for it, or give another name.") from None
+    try:
+        yield
+    finally:
+        lock.release()
+        Path(lock.lock_file).unlink(missing_ok=True)
+
+
+def _classify_lines(
+    classifier: Classifier,
+    source: str,
+    output: Path,
+    columns: list[str],
+    count: int,
+    model: str | Path,
+    top_k: int | None,
+    progress: Callable[[int, int], None] | None,
+    options: Mapping[str, Any],
+) -> int:
+    part, note = beside(output, PART), beside(output, f"{PART}.json")
     identity = {
         "model": folder_content(model) or str(model),
         "input": sha256_of(Path(source)),
@@ -300,9 +338,15 @@ def _check_output(source: str, output: Path, *, overwrite: bool) -> None:
 def _answered_before(part: Path, note: Path, identity: Mapping[str, Any]) -> int:
     """Texts that an earlier start has answered, whole blocks of them: an int8 model rounds by the rows of a batch."""
     if not note.exists():
-        part.unlink(missing_ok=True)  # stopped before its first answer
+        if part.exists():
+            raise OutputFolderError(f"{part} is there, and was not written by this command; move or delete it.")
         return 0
-    there = read_object(note, OutputFolderError)
+    try:
+        there = read_object(note, OutputFolderError)
+    except OutputFolderError as error:
+        raise OutputFolderError(
+            f"{note} is damaged, so it is not known whose answers {part} holds: delete both."
+        ) from error
     other = sorted(name for name, value in identity.items() if there.get(name) != value)
     if other and not (part.exists() and part.stat().st_size):
         note.unlink()  # it has answered nothing
@@ -336,6 +380,7 @@ def _texts_of(source: str, columns: Sequence[str]) -> Iterator[Text]:
         for name, value in zip(columns, found, strict=True):
             if not isinstance(value, str):
                 raise DataError(f"{source}, row {number}, column {name!r}: {value!r:.60} is no text.")
+            checked_text(value, f"{source}, row {number}, column {name!r}")
         yield found[0] if len(found) == 1 else (found[0], found[1])
 
 
@@ -371,7 +416,7 @@ def batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:
 class _Reader:
     """Texts as tokens, without padding; the tokenizer that was given is left as it is."""
 
-    def __init__(self, tokenizer: Any, length: int, *, offsets: bool) -> None:
+    def __init__(self, tokenizer: Any, length: int | None, *, of_words: bool) -> None:
         from tokenizers import Tokenizer
 
         backend = getattr(tokenizer, "backend_tokenizer", None)
@@ -381,27 +426,42 @@ class _Reader:
             )
         self._backend = Tokenizer.from_str(backend.to_str())
         self._backend.no_padding()
-        self._backend.enable_truncation(length)
-        self._encode = self._backend.encode_batch if offsets else self._backend.encode_batch_fast
+        self._backend.no_truncation()
+        if length is not None:
+            least = self._backend.num_special_tokens_to_add(False) + 1
+            if length < least:
+                raise DataError(
+                    f"max_length is {length}, and a text of one token has {least} with the special ones "
+                    "(--max-length)."
+                )
+            self._backend.enable_truncation(length, direction=tokenizer.truncation_side)
+        self._of_words, self._length = of_words, length
+        self._encode = self._backend.encode_batch if of_words else self._backend.encode_batch_fast
 
     def __call__(self, texts: Sequence[Text], first: int) -> list[Any]:
         given = [_as_text(text, first + number) for number, text in enumerate(texts)]
+        pair = next((number for number, text in enumerate(given) if not isinstance(text, str)), None)
+        if pair is not None and self._of_words:
+            raise DataError(f"text {first + pair} is a pair, and a classifier of words reads one text.")
+        least = self._backend.num_special_tokens_to_add(True) + 2
+        if pair is not None and self._length is not None and self._length < least:
+            raise DataError(f"max_length is {self._length}, and a pair has {least} tokens at least (--max-length).")
         return self._encode(given) if given else []  # type: ignore[no-any-return]
 
 
 def _as_text(text: Any, number: int) -> str | tuple[str, str]:
+    place = f"text {number}"
     if isinstance(text, str):
-        return text
+        return checked_text(text, place)
     if isinstance(text, dict) and isinstance(text.get("text"), str):
         pair = text.get("text_pair")
         if pair is None:
-            return str(text["text"])
+            return checked_text(text["text"], place)
         text = text["text"], pair
     if isinstance(text, tuple | list) and len(text) == 2 and all(isinstance(one, str) for one in text):
-        return text[0], text[1]
+        return checked_text(text[0], place), checked_text(text[1], place)
     raise DataError(
-        f"text {number}: {text!r:.60} is no text. Give strings, pairs of strings, or dictionaries with text and "
-        "text_pair."
+        f"{place}: {text!r:.60} is no text. Give strings, pairs of strings, or dictionaries with text and text_pair."
     )
 
 
@@ -418,8 +478,20 @@ def _opened(model: str | Path, threads: int | None) -> tuple[Any, Any, str]:
     return opened, tokenizer, task
 
 
+def _task_of_class(model: PreTrainedModel) -> str:
+    """The task of a model in memory: its configuration may name the class that it was made from."""
+    name = type(model).__name__
+    for task, spec in HEADS.items():
+        if name.endswith(spec.ending):
+            return task
+    raise TinyBertError(f"{name} has no head that classifies. Give a model for {' or '.join(_CLASSIFIES)}.")
+
+
+_CLASSIFIES = (TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION)
+
+
 def _check_task(task: str, name: str) -> None:
-    if task in (TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION):
+    if task in _CLASSIFIES:
         return
     raise TinyBertError(
         f"{name} is {HEADS[task].kind}, and needs a question with each text: tinybert_hf.QuestionAnswerer."

@@ -50,12 +50,14 @@ class Pushed:
         url: of the commit; of the repository where nothing had changed.
         files: that were sent.
         unchanged: that were there already.
+        left: weights and graphs that are there and not in this folder.
     """
 
     repo_id: str
     url: str
     files: tuple[str, ...]
     unchanged: tuple[str, ...]
+    left: tuple[str, ...] = ()
 
 
 def push(
@@ -116,10 +118,12 @@ def push(
         local = _files(place)
         unchanged = tuple(file for file, path in local.items() if _is_same(path, remote.get(file)))
         changed = {file: path for file, path in local.items() if file not in unchanged}
+        weights = [file for file in remote if any(fnmatch(Path(file).name, one) for one in _MODEL)]
+        left = tuple(sorted(set(weights) - set(local)))
         if not overwrite:
             _refuse_others(api, name, revision, [remote[file] for file in changed if file in remote])
         if not changed:
-            return Pushed(name, f"{api.endpoint}/{name}", (), unchanged)
+            return Pushed(name, f"{api.endpoint}/{name}", (), unchanged, left)
         done = api.create_commit(
             name,
             [CommitOperationAdd(file, str(path)) for file, path in changed.items()],
@@ -127,7 +131,7 @@ def push(
             revision=revision,
             parent_commit=there.sha,  # a commit that somebody makes meanwhile is not written over
         )
-    return Pushed(name, str(done.commit_url), tuple(changed), unchanged)
+    return Pushed(name, str(done.commit_url), tuple(changed), unchanged, left)
 
 
 def _repository(api: HfApi, repo_id: str, private: bool) -> str:

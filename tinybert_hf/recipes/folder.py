@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import check_writable
 from tinybert_hf.checkpoints.integrity import read_object, write_json
-from tinybert_hf.checkpoints.run_record import RUN_FILE
+from tinybert_hf.checkpoints.run_record import RUN_FILE, with_present_names
 from tinybert_hf.data import DataSettings
 from tinybert_hf.data.shards import folder_content, held_folder, is_first_process
 from tinybert_hf.errors import OutputFolderError, TinyBertError
@@ -300,9 +300,9 @@ class RunFolder:
 
     def _identity_there(self) -> dict[str, Any] | None:
         if (self.path / RUN_FILE).exists():
-            return read_json(self.path / RUN_FILE).get("identity")
+            return with_present_names(read_json(self.path / RUN_FILE).get("identity"))  # type: ignore[no-any-return]
         file = self.work / "recipe.json"
-        return read_json(file) if file.exists() else None
+        return with_present_names(read_json(file)) if file.exists() else None
 
 
 def refuse_filled(path: Path) -> None:
