@@ -19,7 +19,7 @@ format: ## let ruff mend what it can
 	$(PYTHON) -m ruff check --fix .
 	$(PYTHON) -m ruff format .
 
-test: ## the default suite, about 9 minutes on 2 cores
+test: ## the default suite, about 8 minutes on 2 cores
 	$(PYTHON) -m pytest -n logical --dist loadfile
 
 test-slow: ## the long tests

@@ -41,7 +41,9 @@ def test_a_run_with_all_its_files(tinybert: Cli, teacher: str, work: Path) -> No
         (2, 100),
     ]
     assert content["models"][0]["metrics"]["accuracy"] >= 0
-    assert (work / "b.svg").read_text().startswith("<svg xmlns=")
+    plot = (work / "b.svg").read_text()
+    assert plot.startswith("<svg ")
+    assert ' xmlns="http://www.w3.org/2000/svg"' in plot.partition(">")[0]
     for said in ("Batch 2 x 8 tokens", "accuracy", "CPU ms", "1.00x (1.00x-1.00x)", "skipped", "Ratios are to"):
         assert said in result.output
     assert "note: " in result.stderr

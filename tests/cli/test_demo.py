@@ -60,7 +60,7 @@ def test_a_space_is_written_and_a_full_folder_is_not(tinybert: Cli, teacher: str
     assert result.exit_code == 0, result.output
     assert "hf upload me/my-space" in result.stdout
     assert sorted(path.name for path in (tmp_path / "space").iterdir()) == [
-        "README.md", "app.py", "requirements.txt", "space.json",
+        "README.md", "app.py", "requirements.txt", "settings.json", "space.json",
     ]  # fmt: skip
     (tmp_path / "space" / "mine").write_text("x")
     again = tinybert("demo", teacher, "--space", tmp_path / "space")
