@@ -46,6 +46,22 @@ def compare(tool: str, work: Path, kind: str, answer: Callable[[dict[str, Any]],
     say(tool, kind, how=how, difference=f"{largest:.1e}", **labels)
 
 
+def of_arrays(kind: str, arrays: Any) -> Any:
+    """What stands in reference.json, of the arrays that a graph gives for one row."""
+    if kind == "encoder":
+        return arrays[0][0, 0]
+    return list(zip(arrays[0][0], arrays[1][0], strict=True)) if kind == "answers" else arrays[0][0]
+
+
+def of_output(kind: str, output: Any) -> Any:
+    """The same, of an output of transformers for one row."""
+    if kind == "encoder":
+        return output.last_hidden_state[0, 0].numpy()
+    if kind == "answers":
+        return np.stack([output.start_logits[0].numpy(), output.end_logits[0].numpy()], -1)
+    return output.logits[0].numpy()
+
+
 def refuse(tool: str, kind: str, reason: object) -> None:
     """The tool has no form for a kind, or cannot open it."""
     lines = str(reason).strip().splitlines() or [type(reason).__name__]

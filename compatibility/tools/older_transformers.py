@@ -7,7 +7,7 @@ from pathlib import Path
 
 import torch
 import transformers
-from row import KINDS, compare, refuse
+from row import KINDS, compare, of_output, refuse
 
 work = Path(sys.argv[1])
 CLASSES = {
@@ -34,12 +34,7 @@ for form in ("student", "bert"):
                     if kind == "translator":
                         ids = model.generate(**batch, num_beams=1, do_sample=False, max_new_tokens=32)[0]
                         return tokenizer.decode(ids, skip_special_tokens=True)
-                    out = model(**batch)
-                if kind == "encoder":
-                    return out.last_hidden_state[0, 0].numpy()
-                if kind == "answers":
-                    return torch.stack([out.start_logits[0], out.end_logits[0]], -1).numpy()
-                return out.logits[0].numpy()
+                    return of_output(kind, model(**batch))
 
             compare(tool, work, kind, answer, f"{CLASSES[kind]}.from_pretrained(FOLDER, ...)")
         except Exception as error:

@@ -5,7 +5,7 @@ import sys
 from pathlib import Path
 
 import onnxruntime
-from row import KINDS, compare, refuse
+from row import KINDS, compare, of_arrays, refuse
 from tokenizers import Tokenizer
 
 work = Path(sys.argv[1])
@@ -23,9 +23,7 @@ for form in ("onnx", "onnx-int8"):
                 read = tokenizer.encode(row["text"], row.get("pair"))
                 given = {"input_ids": read.ids, "attention_mask": read.attention_mask, "token_type_ids": read.type_ids}
                 out = session.run(None, {name: [given[name]] for name in names})
-                if kind == "encoder":
-                    return out[0][0, 0]
-                return list(zip(out[0][0], out[1][0], strict=True)) if kind == "answers" else out[0][0]
+                return of_arrays(kind, out)
 
             compare(tool, work, kind, answer, "onnxruntime.InferenceSession(FILE)")
         except Exception as error:

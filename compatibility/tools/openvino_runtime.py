@@ -6,7 +6,7 @@ from importlib.metadata import version
 from pathlib import Path
 
 import openvino
-from row import KINDS, compare, refuse
+from row import KINDS, compare, of_arrays, refuse
 from tokenizers import Tokenizer
 
 work, core = Path(sys.argv[1]), openvino.Core()
@@ -24,9 +24,7 @@ for form, settings in (("f32", {"INFERENCE_PRECISION_HINT": "f32"}), ("as it com
                 read = tokenizer.encode(row["text"], row.get("pair"))
                 given = {"input_ids": read.ids, "attention_mask": read.attention_mask, "token_type_ids": read.type_ids}
                 out = model({name: [given[name]] for name in names})
-                if kind == "encoder":
-                    return out[0][0, 0]
-                return list(zip(out[0][0], out[1][0], strict=True)) if kind == "answers" else out[0][0]
+                return of_arrays(kind, out)
 
             compare(tool, work, kind, answer, 'Core().compile_model(XML, "CPU", {"INFERENCE_PRECISION_HINT": "f32"})')
         except Exception as error:
