@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from torch import nn
+from torch import Tensor, nn
+from torch.nn import functional
+from transformers.activations import ACT2FN
 
 from tinybert_hf.checkpoints.input_limits import first_position
 from tinybert_hf.errors import CaptureError, TeacherError
@@ -94,8 +96,65 @@ class LayerParts:
 
 
 @dataclass(frozen=True)
+class Head:
+    """What makes logits of the last hidden states: (dense layer, activation,) last layer.
+
+    Attributes:
+        dense: None where the last layer reads the states themselves.
+        activation: after the dense layer; "" without one.
+        rectified: the last layer reads relu of that (`classifier_activation` of published TinyBERTs).
+        last: gives the logits.
+        reads_every_token: of words or answers; else it reads the first token alone.
+    """
+
+    dense: nn.Linear | None
+    activation: str
+    rectified: bool
+    last: nn.Linear
+    reads_every_token: bool
+
+    def __call__(self, states: Tensor) -> Tensor:
+        """Hidden states (..., H) -> logits (..., labels), without dropout; in the number format of the states."""
+        return _applied(self.last, self.entering_last(states))
+
+    def entering_last(self, states: Tensor) -> Tensor:
+        """Hidden states (..., H) -> what the last layer reads."""
+        if self.dense is None:
+            return states
+        states = ACT2FN[self.activation](_applied(self.dense, states))
+        return states.relu() if self.rectified else states
+
+
+def _applied(linear: nn.Linear, values: Tensor) -> Tensor:
+    return functional.linear(values, linear.weight.to(values), linear.bias.to(values))
+
+
+def head_of(model: nn.Module) -> Head | None:
+    """The head of a classifier of texts or words, or of a model that answers questions; None of any other."""
+    if isinstance(getattr(model, "qa_outputs", None), nn.Linear):
+        return Head(None, "", False, model.qa_outputs, True)
+    last, family = getattr(model, "classifier", None), str(getattr(model.config, "model_type", ""))
+    if type(model).__name__.endswith("ForTokenClassification"):
+        return Head(None, "", False, last, True) if isinstance(last, nn.Linear) else None
+    if family in _OWN_HEADS and isinstance(getattr(last, "out_proj", None), nn.Linear):
+        return Head(last.dense, _OWN_HEADS[family], False, last.out_proj, False)
+    if not isinstance(last, nn.Linear):
+        return None
+    if family == "distilbert":
+        return Head(model.pre_classifier, "relu", False, last, False)
+    pooler = getattr(getattr(model, "base_model", model), "pooler", None)
+    if not isinstance(getattr(pooler, "dense", None), nn.Linear):
+        return None
+    return Head(pooler.dense, "tanh", getattr(model.config, "classifier_activation", None) == "relu", last, False)
+
+
+# Families whose classifier of texts is dense layer, activation, last layer, behind the encoder.
+_OWN_HEADS = {"roberta": "tanh", "xlm-roberta": "tanh", "camembert": "tanh", "electra": "gelu"}
+
+
+@dataclass(frozen=True)
 class EncoderParts:
-    """Embeddings, layers and head. `position_offset` is the index of the first position (2 for RoBERTa)."""
+    """Embeddings and layers. `position_offset` is the index of the first position (2 for RoBERTa)."""
 
     words: nn.Embedding
     positions: nn.Embedding
@@ -103,8 +162,6 @@ class EncoderParts:
     position_offset: int
     embedding_norm: nn.LayerNorm
     layers: tuple[LayerParts, ...]
-    pooler: nn.Linear | None
-    classifier: nn.Linear | None
     heads: int
 
 
@@ -129,7 +186,6 @@ def encoder_parts(model: nn.Module) -> EncoderParts:
 
 def _bert(model: nn.Module, base: nn.Module) -> EncoderParts:
     embeddings = base.embeddings
-    pooler, classifier = _head(model, base)
     return EncoderParts(
         words=embeddings.word_embeddings,
         positions=embeddings.position_embeddings,
@@ -149,8 +205,6 @@ def _bert(model: nn.Module, base: nn.Module) -> EncoderParts:
             )
             for layer in base.encoder.layer
         ),
-        pooler=pooler,
-        classifier=classifier,
         heads=model.config.num_attention_heads,
     )
 
@@ -176,22 +230,8 @@ def _distilbert(model: nn.Module, base: nn.Module) -> EncoderParts:
             )
             for layer in base.transformer.layer
         ),
-        pooler=None,  # its pre_classifier is followed by relu, not tanh
-        classifier=None,
         heads=model.config.num_attention_heads,
     )
-
-
-def _head(model: nn.Module, base: nn.Module) -> tuple[nn.Linear | None, nn.Linear | None]:
-    """The dense layer before tanh, and the layer that gives the logits."""
-    classifier = getattr(model, "classifier", None)
-    if isinstance(classifier, nn.Linear):
-        pooler = getattr(base, "pooler", None)
-        return (None, None) if pooler is None else (pooler.dense, classifier)
-    # RoBERTa's head is a dense layer, tanh and a last layer: the same as BERT's pooler and classifier.
-    if model.config.model_type in ("roberta", "xlm-roberta", "camembert") and hasattr(classifier, "out_proj"):
-        return classifier.dense, classifier.out_proj
-    return None, None
 
 
 # Runs the first layers of an encoder alone, where nobody looks at what comes after them.

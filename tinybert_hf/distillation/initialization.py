@@ -15,10 +15,10 @@ from tinybert_hf.checkpoints import check_batch
 from tinybert_hf.distillation.architecture import EncoderParts, LayerParts, encoder_parts
 from tinybert_hf.distillation.batch import attention_mask
 from tinybert_hf.distillation.capture import model_inputs
+from tinybert_hf.distillation.heads import AffineMap, HeadToTake
 from tinybert_hf.distillation.layer_map import LayerMapSpec, resolve_layer_map
 from tinybert_hf.distillation.objective import evaluation_mode
 from tinybert_hf.distillation.projections import least_squares
-from tinybert_hf.distillation.teachers import label_order
 from tinybert_hf.errors import DataError, TeacherError
 
 if TYPE_CHECKING:
@@ -40,6 +40,11 @@ class ExampleRows:
     def of(cls, batches: Sequence[Mapping[str, Any]]) -> ExampleRows:
         """The rows of tokenised batches; only entries of shape (B, L) are kept."""
         return cls(_regrouped(batches))
+
+    def first_tokens(self) -> Tensor:
+        """The places of the rows' first tokens among all real tokens, as `record` has them: (R,)."""
+        lengths = torch.cat([attention_mask(batch).sum(1) for batch in self.batches])
+        return lengths.cumsum(0) - lengths
 
     def record(self, model: nn.Module, **wanted: tuple[nn.Module, str]) -> dict[str, Tensor]:
         """Inputs or outputs of modules at real tokens: name -> (T, width), fp64."""
@@ -199,7 +204,7 @@ def moment_root(states: Tensor) -> Tensor:
 # activations,
 #   which also makes up for layers that are left out;
 # - LayerNorms: gain and bias fitted so that each norm's output meets the teacher's, projected;
-# - head: projected, where the teacher has the same one.
+# - head: projected, the units that move the logits most, where the teacher's reads the same places.
 #
 # Where width, heads, depth and feed-forward size agree, the layers are copied as they are.
 
@@ -260,7 +265,7 @@ def initialize_from_teacher(
     for m, n in pairs if parts == "all" else ():
         _start_layer(student, teacher, m, n, ours, theirs, example, basis, states)
         copied.append(f"layer {m} from {n}")
-    if parts == "all" and pairs and _start_head(ours, theirs, basis, states, _order_of_labels(student, teacher)):
+    if parts == "all" and pairs and _start_head(student, teacher, example, basis, states):
         copied.append("head")
     return StartReport(basis.kept, states["embedding_out"].shape[0], tuple(copied))
 
@@ -476,25 +481,21 @@ def _fit_norm(norm: nn.LayerNorm, source: nn.LayerNorm, sums: Tensor, basis: Bas
 
 
 def _start_head(
-    ours: EncoderParts, theirs: EncoderParts, basis: Basis, states: Mapping[str, Tensor], order: list[int] | None
+    student: PreTrainedModel,
+    teacher: PreTrainedModel,
+    example: ExampleRows,
+    basis: Basis,
+    states: Mapping[str, Tensor],
 ) -> bool:
-    if ours.pooler is None or theirs.pooler is None:
-        return False
-    last = [name for name in states if name.startswith("out_")][-1]
-    narrow = basis.narrow(_with_bias(theirs.pooler, basis, basis.lost(states[last].mean(0))).T).T
-    _write(ours.pooler, slice(None), narrow)
-    if ours.classifier is None or theirs.classifier is None:
-        return False
-    if order is None or ours.classifier.weight.shape[0] != theirs.classifier.weight.shape[0]:
-        return False
-    ours.classifier.weight.copy_(theirs.classifier.weight[order].double() @ basis.vectors)
-    ours.classifier.bias.copy_(theirs.classifier.bias[order])
-    return True
-
-
-def _order_of_labels(student: PreTrainedModel, teacher: PreTrainedModel) -> list[int] | None:
-    """The teacher's output for each of the student's labels; None where their names say that there is none."""
-    try:
-        return label_order(student.config, teacher.config)
-    except TeacherError:
-        return None
+    """Take over the head; of models that have none, the pooler."""
+    last = states[[name for name in states if name.startswith("out_")][-1]]
+    lost = basis.lost(last.mean(0))
+    head = HeadToTake.between(student, teacher, last[example.first_tokens()])
+    if head is not None:
+        for layer, state in head.write(student, AffineMap(basis.vectors, lost)).items():
+            layer.load_state_dict(state)
+        return True
+    ours, theirs = (getattr(getattr(model.base_model, "pooler", None), "dense", None) for model in (student, teacher))
+    if ours is not None and theirs is not None:
+        _write(ours, slice(None), basis.narrow(_with_bias(theirs, basis, lost).T).T)
+    return False

@@ -137,6 +137,12 @@ class DistillationSettings:
         "least_squares", "least_squares: fitted on some rows before the first step; random."
     )
     projection_learning_rate: float | None = setting(None, "Of the projections; None: as learning_rate.")
+    follow_head: bool = setting(
+        True,
+        "Where no loss reaches the student's head, as in the intermediate phase: make it of the teacher's head, seen "
+        "through the projection of the last layer, at each evaluation and checkpoint and at the end. false: the head "
+        "stays as it was while the states turn away from it, as published.",
+    )
     teacher_cache_hidden_states: bool = setting(
         False, "Keep the mapped hidden states too, in float16: for phases whose losses need them."
     )

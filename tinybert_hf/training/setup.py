@@ -206,7 +206,7 @@ def _collated(trainer: Trainer, rows: list[Any]) -> dict[str, Any]:
     return batch
 
 
-def _batches_to_fit_on(trainer: DistillationTrainer) -> Iterator[dict[str, Any]]:
+def batches_to_fit_on(trainer: DistillationTrainer) -> Iterator[dict[str, Any]]:
     """The first rows with tokens enough, in batches of like length: others would be padding for the most part."""
     with unchanged_randomness():
         chosen: list[Any] = []
@@ -294,7 +294,7 @@ def _fit_towards(
         return
     encoders, decoders = (_States(towards.projected(f"{half}hidden_states")) for half in ("", "decoder_"))
     with torch.no_grad(), evaluation_mode(trainer.student):
-        for batch in _batches_to_fit_on(trainer):
+        for batch in batches_to_fit_on(trainer):
             masks = masks_of(batch)
             seen = towards.capture_teacher(teacher, batch)
             made = trainer.distillation_objective.capture_student(trainer.student, batch)

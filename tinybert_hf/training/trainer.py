@@ -43,6 +43,7 @@ from tinybert_hf.training.arguments import (
 )
 from tinybert_hf.training.checkpoints import origin_of
 from tinybert_hf.training.collators import OwnTokensCollator, collator_for, own_inputs
+from tinybert_hf.training.following import FollowingHead
 from tinybert_hf.training.logs import LossCurve, held_out_losses, write_model_card
 from tinybert_hf.training.resumable import ResumableTrainer, load_whole_state, whole_state
 from tinybert_hf.training.setup import (
@@ -285,6 +286,7 @@ class DistillationTrainer(ResumableTrainer):
         self.owns_cache = False  # a stale or damaged teacher cache is then written anew, and not refused
         self.answers_for: Path | None = None  # the cache of a later phase, that the teacher's answers of this one fill
         self._answers: AnswerRecord | None = None
+        self._following: FollowingHead | None = None
 
     def _wrap(self, student: PreTrainedModel, projections: AnyProjections | None = None) -> DistillationModel:
         """The student with projections and losses, as `self.args` now wants them."""
@@ -376,6 +378,7 @@ class DistillationTrainer(ResumableTrainer):
         if starts_fresh and self.args.projection_start == "least_squares":
             fit_projections(self)
             self._projections_are_new = False
+        self._following = FollowingHead.of(self, idle) if self.args.follow_head else None
         for parameter in idle:
             parameter.requires_grad_(False)
         if isinstance(self.model, DistillationModel):
@@ -385,10 +388,17 @@ class DistillationTrainer(ResumableTrainer):
                 result = super().train(resume_from_checkpoint=resume_from_checkpoint, **kwargs)
             if self._answers is not None:
                 self._answers.write(self.accelerator)
+            self._lead_head()
             return result
         finally:
+            self._following = None
             for parameter in idle:
                 parameter.requires_grad_(True)
+
+    def _lead_head(self) -> None:
+        """Let the student's head read its states as they are now, where no loss trains it."""
+        if self._following is not None:
+            self._following.lead(self.student)
 
     def evaluate_teacher(self, eval_dataset: Any = None) -> dict[str, float]:
         """What the teachers themselves reach on the evaluation rows; to be looked at before training.
@@ -604,6 +614,10 @@ class DistillationTrainer(ResumableTrainer):
                 if self.args.should_save:
                     save_file(state, os.path.join(output_dir, name))
 
+    def _save_checkpoint(self, model: nn.Module, trial: Any) -> None:
+        self._lead_head()
+        super()._save_checkpoint(model, trial)
+
     @property
     def kept_modules(self) -> dict[str, nn.Module]:
         """What a checkpoint keeps beside the student, by the name of its file: projections, weights of losses."""
@@ -668,6 +682,7 @@ class DistillationTrainer(ResumableTrainer):
     def evaluation_loop(self, dataloader: Any, description: str, *args: Any, **kwargs: Any) -> Any:
         """As in transformers; with the losses towards the teacher, where the best checkpoint is chosen by one of them
         or a user's own is among them."""
+        self._lead_head()
         output = super().evaluation_loop(dataloader, description, *args, **kwargs)
         if description == "Evaluation" and (self._is_chosen_by_distillation or self.extra_losses):
             prefix = kwargs.get("metric_key_prefix", "eval")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints import require
 from tinybert_hf.conversion.export.source import ENCODER
-from tinybert_hf.distillation.architecture import EncoderParts, LayerParts, encoder_parts
+from tinybert_hf.distillation.architecture import EncoderParts, LayerParts, encoder_parts, head_of
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.tasks import QUESTION_ANSWERING, TEXT_CLASSIFICATION
 
@@ -466,15 +466,11 @@ def _head(
 
 def _classified(graph: GraphBuilder, first: str, model: Any) -> str:
     """Logits from the state of the first token: (B, H) to (B, labels)."""
-    family, last = model.config.model_type, model.classifier
-    if family in ("roberta", "xlm-roberta", "camembert", "electra"):
-        dense, last, activation = last.dense, last.out_proj, "gelu" if family == "electra" else "tanh"
-    elif family == "distilbert":
-        dense, activation = model.pre_classifier, "relu"
-    else:
-        dense, activation = model.base_model.pooler.dense, "tanh"
-    inner = graph.linear(first, dense.weight, dense.bias)
-    inner = graph.node("Tanh", inner) if activation == "tanh" else activated(graph, inner, activation)
-    if getattr(model.config, "classifier_activation", None) == "relu":
+    head = head_of(model)
+    assert head is not None
+    assert head.dense is not None
+    inner = graph.linear(first, head.dense.weight, head.dense.bias)
+    inner = graph.node("Tanh", inner) if head.activation == "tanh" else activated(graph, inner, head.activation)
+    if head.rectified:
         inner = graph.node("Relu", inner)
-    return graph.exact_linear(inner, last.weight, last.bias)
+    return graph.exact_linear(inner, head.last.weight, head.last.bias)
