@@ -117,6 +117,11 @@ class Head:
         """Hidden states (..., H) -> logits (..., labels), without dropout; in the number format of the states."""
         return _applied(self.last, self.entering_last(states))
 
+    @property
+    def layers(self) -> tuple[nn.Linear, ...]:
+        """Its linear layers."""
+        return (self.last,) if self.dense is None else (self.dense, self.last)
+
     def entering_last(self, states: Tensor) -> Tensor:
         """Hidden states (..., H) -> what the last layer reads."""
         if self.dense is None:

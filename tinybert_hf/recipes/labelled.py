@@ -356,6 +356,10 @@ class LabelledSteps(Steps):
         further = {part: self._measure_on(part, who, model, tokenizer) for part in self.plan.data.further_validation}
         return {**metrics, "further": further} if further else metrics
 
+    def measure_start(self, student: PreTrainedModel) -> dict[str, Any]:
+        """On the validation rows."""
+        return self._measure_on("validation", STUDENT, student, None)
+
     def _measure_on(
         self, part: str, who: str, model: PreTrainedModel, tokenizer: PreTrainedTokenizerBase | None
     ) -> dict[str, Any]:

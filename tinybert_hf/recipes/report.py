@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
+from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
 import yaml
@@ -20,6 +21,7 @@ from tinybert_hf.recipes.plan import Plan
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.tasks import TASKS, TEXT_CLASSIFICATION, TaskSpec, found
 from tinybert_hf.training import Phase
+from tinybert_hf.training.settings import LEFT
 
 if TYPE_CHECKING:
     from rich.console import Console
@@ -181,6 +183,7 @@ class RunReport:
             under "further" the same on each further validation split.
         costs: the same models: parameters, encoder_parameters, megabytes, latency_ms, encoder_flops_per_token.
         phases: name, seconds, steps and metrics of each phase.
+        start: metrics of the student before its first step; empty where they were not measured.
         seconds: how long each stage took, in the process that finished it.
         pruning: where the student's vocabulary was pruned, its figures before and after.
         device: where latency was measured.
@@ -202,6 +205,7 @@ class RunReport:
     metrics: dict[str, dict[str, Any]]
     costs: dict[str, dict[str, Any]]
     phases: list[dict[str, Any]] = field(default_factory=list)
+    start: dict[str, Any] = field(default_factory=dict)
     seconds: dict[str, float] = field(default_factory=dict)
     pruning: dict[str, Any] | None = None
     device: str = "cpu"
@@ -270,6 +274,58 @@ class RunReport:
             "Trained alone, the same student is as good: here the teacher brought nothing that these rows can show. "
             "More epochs or more rows (also without labels) may change that."
         ]
+
+
+def metric_through_phases(metric: str, start: Mapping[str, Any], phases: Sequence[Mapping[str, Any]]) -> str:
+    """How the main metric moves on the validation rows, in a line; empty where it was not measured before.
+
+    Args:
+        metric: the main one.
+        start: metrics before the first step.
+        phases: results, with the metrics at their ends.
+    """
+    values = _through_phases(metric, start, phases)
+    if len(values) < 2:
+        return ""
+    said = [f"{value:.4f} {when}" for when, value in values]
+    return f"Student's {metric.replace('_', ' ')}: {', '.join(said)}"
+
+
+def phases_that_fell(
+    metric: str, start: Mapping[str, Any], phases: Sequence[Mapping[str, Any]], rows: int
+) -> list[str]:
+    """Warnings about phases that ended lower than they began.
+
+    Args:
+        metric: the main one.
+        start: metrics before the first step.
+        phases: results, with the metrics at their ends. One that left the head behind says nothing by its metric.
+        rows: validation rows. What so many can show by chance, two standard errors of a mean of right and wrong
+            answers, is not warned of.
+    """
+    values, said = _through_phases(metric, start, phases), []
+    for index, ((_, before), (_, after)) in enumerate(pairwise(values)):
+        left_behind = any(phases[one].get("head") == LEFT for one in (index, index - 1) if one >= 0)
+        if left_behind or after >= before - max(rows, 1) ** -0.5:
+            continue
+        said.append(
+            f"Phase {index} ({phases[index]['name']}) began with {metric.replace('_', ' ')} {before:.4f} and ended "
+            f"with {after:.4f}: the student lost what it knew. Try a lower learning rate (--set "
+            f"phases.{index}.learning_rate=...) or fewer epochs for it, or leave it out."
+        )
+    return said
+
+
+def _through_phases(
+    metric: str, start: Mapping[str, Any], phases: Sequence[Mapping[str, Any]]
+) -> list[tuple[str, float]]:
+    """When, and how much; empty where one value is not known."""
+    values = [("at the start", start.get(metric))]
+    for one in phases:
+        left = ", its head left as it was" if one.get("head") == LEFT else ""
+        values.append((f"after {one['name']}{left}", one["metrics"].get(metric)))
+    known = [(when, float(value)) for when, value in values if value is not None]
+    return known if len(known) == len(values) else []
 
 
 def show_warning(console: Console, warning: str) -> None:

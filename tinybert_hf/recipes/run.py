@@ -25,7 +25,17 @@ from tinybert_hf.messages import counted, counted_epochs, counted_layers
 from tinybert_hf.model.manifest_tinybert import write_manifest
 from tinybert_hf.recipes.models import PRUNING, make_start, open_extra_teachers, open_teacher, prune_stage
 from tinybert_hf.recipes.plan import Plan, arguments_of_phases, join, make_plan
-from tinybert_hf.recipes.report import BASELINE, SCREEN, STUDENT, TEACHER, RunReport, show_warning, versions
+from tinybert_hf.recipes.report import (
+    BASELINE,
+    SCREEN,
+    STUDENT,
+    TEACHER,
+    RunReport,
+    metric_through_phases,
+    phases_that_fell,
+    show_warning,
+    versions,
+)
 from tinybert_hf.recipes.schema import Recipe
 from tinybert_hf.recipes.steps import Steps
 from tinybert_hf.tasks import found
@@ -93,6 +103,7 @@ def check_teachers(plan: Plan) -> None:
 _READ_ROWS = 500  # enough to tell their language
 _ROWS = "rows"  # the stage after which the rows of the phases are there
 _MEASURED = "teacher metrics"
+_BEGAN = "student metrics before the first step"
 
 
 class Run:
@@ -253,6 +264,7 @@ class Run:
         if self.folder.result_of(STUDENT) is None:
             student = self.open_student(self.folder.work / "start")
             self._compare_layers(BEFORE, student)
+            self._measure_start(student)
             with self.stage(STUDENT, f"Distilling into {size_of(student)}"):
                 results = self._run_phases(student)
                 for index, one in enumerate(results):
@@ -267,9 +279,29 @@ class Run:
             self.folder.finish_stage(STUDENT, {"metrics": metrics, "phases": [asdict(one) for one in results]})
         if self.recipe.prune_vocabulary is None:
             self.folder.place(STUDENT)
+        said = metric_through_phases(self.metric, self.folder.result_of(_BEGAN), self._phase_results)
+        if said:
+            self.say(said)
+        self.warn(self._falls())
         self.say(f"Student: {self.steps.in_words(self.folder.result_of(STUDENT)['metrics'])}")
         if self.recipe.prune_vocabulary is not None:
             prune_stage(self, self.recipe.prune_vocabulary)
+
+    def _measure_start(self, student: PreTrainedModel) -> None:
+        """What the student knows before its first step, where that costs no more than an evaluation."""
+        if self.folder.result_of(_BEGAN) is None:
+            self.folder.finish_stage(_BEGAN, self.steps.measure_start(student))
+
+    @property
+    def _phase_results(self) -> list[dict[str, Any]]:
+        results: list[dict[str, Any]] = self.folder.result_of(STUDENT)["phases"]
+        return results
+
+    def _falls(self) -> list[str]:
+        """Phases that ended below what they began with."""
+        began = self.folder.result_of(_BEGAN)
+        rows = len(self.steps.validation_rows) if began else 0
+        return phases_that_fell(self.metric, began, self._phase_results, rows)
 
     def _save_student(self, student: PreTrainedModel) -> None:
         student.save_pretrained(self.folder.work / STUDENT)
@@ -379,7 +411,7 @@ class Run:
         if stages[BASELINE] is not None:
             metrics[BASELINE] = stages[BASELINE]
         costs = self.steps.costs(self.open_student(self.folder.path))
-        odd = [*self._teacher_warnings(), *self.steps.student_warnings(metrics[STUDENT])]
+        odd = [*self._teacher_warnings(), *self._falls(), *self.steps.student_warnings(metrics[STUDENT])]
         return RunReport(
             folder=str(self.folder.path),
             task=self.recipe.task,
@@ -388,6 +420,7 @@ class Run:
             metrics=metrics,
             costs=costs,
             phases=stages[STUDENT]["phases"],
+            start=self.folder.result_of(_BEGAN) or {},
             pruning=None if pruning is None else {**pruning, "metrics_before": student},
             seconds=self.folder.result_of("seconds") or {},
             device=self.device,

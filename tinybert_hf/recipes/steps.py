@@ -166,6 +166,10 @@ class Steps(ABC):
         """Those of the teachers; empty where there is nothing to measure them by."""
         return self.measure(TEACHER, self.run.teacher)
 
+    def measure_start(self, student: PreTrainedModel) -> dict[str, Any]:
+        """Those of the student before its first step; empty where they are not measured, as where they take long."""
+        return {}
+
     @abstractmethod
     def in_words(self, metrics: Mapping[str, Any]) -> str:
         """The metrics that matter most, for a line on the screen."""

@@ -21,6 +21,17 @@ if TYPE_CHECKING:
     from tinybert_hf.training.trainer import DistillationTrainer
 
 
+def head_is_idle(student: nn.Module, idle: Collection[nn.Parameter]) -> bool:
+    """Whether a student has a head, and no loss reaches it.
+
+    Args:
+        student: the model.
+        idle: its parameters that no loss reaches.
+    """
+    head, unreached = head_of(student), {id(parameter) for parameter in idle}
+    return head is not None and all(id(one) in unreached for layer in head.layers for one in layer.parameters())
+
+
 @dataclass(frozen=True)
 class FollowingHead:
     """A teacher's head, and the projection through which it reads what the student's last layer is by now.
@@ -46,9 +57,7 @@ class FollowingHead:
         Returns:
             None where a loss reaches the student's head, or its last layer does not learn a teacher's last one.
         """
-        ours, reached = head_of(trainer.student), {id(parameter) for parameter in idle}
-        layers = () if ours is None else (ours.last,) if ours.dense is None else (ours.dense, ours.last)
-        if not layers or not all(id(one) in reached for layer in layers for one in layer.parameters()):
+        if not head_is_idle(trainer.student, idle):
             return None
         objective, last = trainer.distillation_objective, encoder_shape(trainer.student.config).layers
         each = zip(each_teacher(trainer.teacher), objective.each, trainer.projections.each(), strict=True)
@@ -70,7 +79,7 @@ class FollowingHead:
         width = encoder_shape(student.config).width
         read = AffineMap(torch.eye(width, dtype=torch.double), torch.zeros(width, dtype=torch.double))
         if projection is not None:
-            read = AffineMap(*(whole(one.detach()).double() for one in (projection.weight, projection.bias)))
+            read = AffineMap(*(whole(one.detach()).cpu().double() for one in (projection.weight, projection.bias)))
         for layer, state in self.head.write(student, read).items():
             load_whole_state(layer, state)
 

@@ -358,6 +358,7 @@ def run_phases(
             trainer.teacher_is_bf16,
             best_step(trainer),
             trainer.state.max_steps,
+            trainer.head,
         )
         log = phase_log(trainer)
         if trainer.is_world_process_zero():

@@ -43,9 +43,10 @@ from tinybert_hf.training.arguments import (
 )
 from tinybert_hf.training.checkpoints import origin_of
 from tinybert_hf.training.collators import OwnTokensCollator, collator_for, own_inputs
-from tinybert_hf.training.following import FollowingHead
+from tinybert_hf.training.following import FollowingHead, head_is_idle
 from tinybert_hf.training.logs import LossCurve, held_out_losses, write_model_card
 from tinybert_hf.training.resumable import ResumableTrainer, load_whole_state, whole_state
+from tinybert_hf.training.settings import FOLLOWED, LEFT, TRAINED
 from tinybert_hf.training.setup import (
     check_cache,
     check_kind,
@@ -287,6 +288,7 @@ class DistillationTrainer(ResumableTrainer):
         self.answers_for: Path | None = None  # the cache of a later phase, that the teacher's answers of this one fill
         self._answers: AnswerRecord | None = None
         self._following: FollowingHead | None = None
+        self.head = ""  # what became of the student's head, as `PhaseResult` has it
 
     def _wrap(self, student: PreTrainedModel, projections: AnyProjections | None = None) -> DistillationModel:
         """The student with projections and losses, as `self.args` now wants them."""
@@ -379,6 +381,7 @@ class DistillationTrainer(ResumableTrainer):
             fit_projections(self)
             self._projections_are_new = False
         self._following = FollowingHead.of(self, idle) if self.args.follow_head else None
+        self.head = FOLLOWED if self._following else LEFT if head_is_idle(self.student, idle) else TRAINED
         for parameter in idle:
             parameter.requires_grad_(False)
         if isinstance(self.model, DistillationModel):
