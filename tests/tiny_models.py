@@ -35,19 +35,20 @@ UNFIT: dict[str, Any] = {
 }
 
 
-def make(config: Any) -> PreTrainedModel:
+def make(config: Any, seed: int = 0) -> PreTrainedModel:
     """A model with random weights, in eval mode."""
-    torch.manual_seed(0)
+    torch.manual_seed(seed)
     return AutoModelForSequenceClassification.from_config(config).eval()
 
 
-def bert(layers: int = 2, hidden: int = 24, heads: int = 4, **more: Any) -> PreTrainedModel:
+def bert(layers: int = 2, hidden: int = 24, heads: int = 4, seed: int = 0, **more: Any) -> PreTrainedModel:
     """A small BERT classifier; its dropout is off in training mode too, so that values can be compared."""
     options = {"hidden_dropout_prob": 0.0, "attention_probs_dropout_prob": 0.0, **COMMON, **more}
     return make(
         BertConfig(
             hidden_size=hidden, num_hidden_layers=layers, num_attention_heads=heads, intermediate_size=48, **options
-        )
+        ),
+        seed,
     )
 
 

@@ -1,0 +1,186 @@
+"""The head of a student in a phase that does not train it: it follows the states that it reads."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from datasets import Dataset
+from tiny_models import bert
+from torch import Tensor
+from transformers import BertTokenizer, PreTrainedModel
+
+from tinybert_hf import DistillationArguments, DistillationTrainer, Teachers
+from tinybert_hf.distillation.architecture import head_of
+from tinybert_hf.model import TinyBertForSequenceClassification
+
+QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
+
+
+def rows(count: int = 24) -> Dataset:
+    generator = torch.Generator().manual_seed(0)
+    lengths = torch.randint(3, 12, (count,), generator=generator).tolist()
+    ids = [torch.randint(5, 24, (n,), generator=generator).tolist() for n in lengths]
+    return Dataset.from_dict(
+        {"input_ids": ids, "attention_mask": [[1] * n for n in lengths], "labels": [i % 3 for i in range(count)]}
+    )
+
+
+@pytest.fixture
+def trained(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Any:
+    def train(student: Any = None, teacher: Any = None, **arguments: Any) -> DistillationTrainer:
+        options = {"phase": "intermediate", "max_steps": 6, "learning_rate": 1e-3, "save_strategy": "no", **arguments}
+        trainer = DistillationTrainer(
+            bert(hidden=32, vocab_size=64, seed=1) if student is None else student,
+            teacher or bert(layers=4, hidden=32, vocab_size=64),
+            DistillationArguments(
+                output_dir=str(tmp_path / "out"), per_device_train_batch_size=8, logging_steps=1, **QUIET, **options
+            ),
+            train_dataset=rows(),
+            eval_dataset=rows(),
+            processing_class=tiny_tokenizer,
+        )
+        trainer.train()
+        return trainer
+
+    return train
+
+
+def last_states(model: PreTrainedModel) -> tuple[Tensor, Tensor]:
+    """At the first token (R, H), and the logits; each row by itself."""
+    states, logits = [], []
+    with torch.no_grad():
+        for ids in rows()["input_ids"]:
+            output = model.eval()(input_ids=torch.tensor([ids]), output_hidden_states=True)
+            states.append(output.hidden_states[-1][0, 0])
+            logits.append(output.logits[0])
+    return torch.stack(states), torch.stack(logits)
+
+
+def read_by_teacher(trainer: DistillationTrainer, teacher: PreTrainedModel, projections: Any) -> Tensor:
+    """What the teacher's head says of the student's states, seen through the projection of its last layer."""
+    states, _ = last_states(trainer.student)
+    head, layer = head_of(teacher), head_of_student_layer(trainer)
+    assert head is not None
+    with torch.no_grad():
+        return head(projections.of_layer(layer)(states))
+
+
+def head_of_student_layer(trainer: DistillationTrainer) -> int:
+    return int(trainer.student.config.num_hidden_layers)
+
+
+def test_the_head_reads_the_states_as_they_are_at_the_end(trained: Any) -> None:
+    trainer = trained()
+    _, logits = last_states(trainer.student)
+    wanted = read_by_teacher(trainer, trainer.teacher, trainer.projections)
+    torch.testing.assert_close(logits, wanted, rtol=1e-3, atol=1e-3)
+    assert trainer.head == "followed"
+    assert all(parameter.requires_grad for parameter in trainer.student.parameters())
+
+
+def test_training_is_the_same_with_and_without(trained: Any) -> None:
+    """The head follows, and nothing else: every other weight and each loss is the same to the last bit."""
+    follows, stays = trained(), trained(follow_head=False)
+    start = bert(hidden=32, vocab_size=64, seed=1).state_dict()
+    assert stays.head == "left"
+    for name, value in stays.student.state_dict().items():
+        if "classifier" in name or "pooler" in name:
+            assert torch.equal(start[name], value), name
+            is_weight = name.endswith("weight")  # the teacher's biases are zeros, and so are the student's
+            assert not (is_weight and torch.equal(follows.student.state_dict()[name], value)), name
+        else:
+            assert torch.equal(follows.student.state_dict()[name], value), name
+    of_steps = [[one["loss"] for one in trainer.state.log_history if "loss" in one] for trainer in (follows, stays)]
+    assert of_steps[0] == of_steps[1]
+    assert len(of_steps[0]) == 6
+
+
+def test_evaluations_and_checkpoints_see_the_head_of_their_step(trained: Any, tmp_path: Path) -> None:
+    trainer = trained(eval_strategy="steps", eval_steps=2, save_strategy="steps", save_steps=2)
+    logged = {one["step"]: one["eval_loss"] for one in trainer.state.log_history if "eval_loss" in one}
+    assert sorted(logged) == [2, 4, 6]
+    for step, loss in logged.items():
+        saved = type(trainer.student).from_pretrained(tmp_path / f"out/checkpoint-{step}")
+        _, logits = last_states(saved)
+        own = torch.nn.functional.cross_entropy(logits, torch.tensor(rows()["labels"]))
+        assert loss == pytest.approx(float(own), rel=1e-3), step
+    assert len(set(logged.values())) == 3
+
+
+def test_the_best_checkpoint_has_its_own_head(trained: Any) -> None:
+    trainer = trained(
+        eval_strategy="steps", eval_steps=1, save_strategy="steps", save_steps=1, load_best_model_at_end=True,
+        learning_rate=0.1,
+        lr_scheduler_type="constant",
+    )  # fmt: skip
+    found = [one for one in trainer.state.log_history if "eval_loss" in one]
+    best = min(found, key=lambda one: one["eval_distillation_loss"])
+    assert best["step"] < 6
+    _, logits = last_states(trainer.student)
+    own = torch.nn.functional.cross_entropy(logits, torch.tensor(rows()["labels"]))
+    assert float(own) == pytest.approx(best["eval_loss"], rel=1e-3)
+
+
+def test_a_run_that_is_resumed_ends_the_same(trained: Any, tmp_path: Path) -> None:
+    trainer = trained(save_strategy="steps", save_steps=3)
+    whole = {name: value.clone() for name, value in trainer.student.state_dict().items()}
+    trainer.train(resume_from_checkpoint=str(tmp_path / "out/checkpoint-3"))
+    assert all(torch.equal(value, whole[name]) for name, value in trainer.student.state_dict().items())
+
+
+@pytest.mark.parametrize("arguments", [{"layer_map": "bottom"}, {"hidden_state_loss_weight": 0.0}])
+def test_without_a_projection_of_the_last_layer_the_head_stays(trained: Any, arguments: dict[str, Any]) -> None:
+    trainer = trained(**arguments)
+    start = bert(hidden=32, vocab_size=64, seed=1).state_dict()
+    kept = {name: value for name, value in trainer.student.state_dict().items() if "classifier" in name}
+    assert all(torch.equal(value, start[name]) for name, value in kept.items())
+    assert trainer.head == "left"
+
+
+def test_a_head_that_is_trained_is_left_to_its_loss(trained: Any) -> None:
+    assert trained(phase="joint").head == trained(phase="prediction").head == "trained"
+
+
+def test_equal_widths_without_projection_take_the_head_as_it_is(trained: Any) -> None:
+    trainer = trained(projection="none")
+    for name in ("classifier.weight", "bert.pooler.dense.bias"):
+        torch.testing.assert_close(trainer.student.state_dict()[name], trainer.teacher.state_dict()[name])
+
+
+def test_of_several_teachers_the_head_is_that_of_the_heaviest(trained: Any) -> None:
+    teachers = [bert(layers=4, hidden=32, vocab_size=64), bert(layers=4, hidden=32, vocab_size=64, seed=5)]
+    trainer = trained(teacher=Teachers(teachers, weights=(1.0, 3.0)))
+    _, logits = last_states(trainer.student)
+    wanted = read_by_teacher(trainer, teachers[1], trainer.projections.each()[1])
+    torch.testing.assert_close(logits, wanted, rtol=1e-3, atol=1e-3)
+
+
+def test_the_published_form_is_a_setting_of_a_phase() -> None:
+    from tinybert_hf import Phase
+
+    phase = Phase("intermediate", epochs=1, learning_rate=1e-3, follow_head=False)
+    assert phase.arguments("out", seed=1, has_eval=False).follow_head is False
+    assert json.loads(json.dumps(phase.follow_head)) is False
+    assert Phase("intermediate").follow_head
+
+
+def test_narrow_students_of_ours_follow(trained: Any) -> None:
+    """A TinyBERT half as wide as its teacher: near what the teacher's head says, not the same."""
+    from tinybert_hf import TinyBertConfig
+
+    shape = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 4, "intermediate_size": 32}
+    torch.manual_seed(1)
+    config = TinyBertConfig(vocab_size=64, num_labels=3, initializer_range=0.3, **shape)
+    trainer = trained(student=TinyBertForSequenceClassification(config))
+    _, logits = last_states(trainer.student)
+    wanted = read_by_teacher(trainer, trainer.teacher, trainer.projections)
+    stayed = TinyBertForSequenceClassification(config).state_dict()
+    error = (logits - wanted).square().mean()
+    trainer.student.load_state_dict(
+        {name: value for name, value in stayed.items() if "classifier" in name or "pooler" in name}, strict=False
+    )
+    assert error < 0.5 * (last_states(trainer.student)[1] - wanted).square().mean()
