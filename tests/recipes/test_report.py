@@ -4,9 +4,10 @@ import io
 import math
 from dataclasses import asdict, replace
 
+import pytest
 from rich.console import Console
 
-from tinybert_hf.recipes.report import RunReport, show_warning
+from tinybert_hf.recipes.report import RunReport, metric_through_phases, phases_that_fell, show_warning
 
 
 def printed(report: RunReport, width: int = 60) -> str:
@@ -93,3 +94,44 @@ def test_answers_are_asked_for_in_their_own_way() -> None:
     shown = printed(replace(REPORT, task="question-answering", folder="out"), width=200)
     assert 'QuestionAnswerer("out")(question, context)' in shown
     assert "AutoModelForQuestionAnswering" in shown
+
+
+def phase(name: str, accuracy: float | None, head: str = "followed") -> dict[str, object]:
+    return {"name": name, "metrics": {} if accuracy is None else {"accuracy": accuracy}, "head": head}
+
+
+def test_the_main_metric_is_followed_through_the_phases() -> None:
+    phases = [phase("intermediate", 0.75), phase("prediction", 0.9, "trained")]
+    said = "Student's accuracy: 0.5000 at the start, 0.7500 after intermediate, 0.9000 after prediction"
+    assert metric_through_phases("accuracy", {"accuracy": 0.5}, phases) == said
+    assert metric_through_phases("accuracy", {}, phases) == ""
+    assert metric_through_phases("accuracy", {"accuracy": 0.5}, [phase("intermediate", None)]) == ""
+    left = metric_through_phases("accuracy", {"accuracy": 0.5}, [phase("intermediate", 0.4, "left")])
+    assert left.endswith("0.4000 after intermediate, its head left as it was")
+
+
+@pytest.mark.parametrize(
+    ("values", "rows", "fell"),
+    [
+        ((0.8, 0.9, 0.95), 400, []),
+        ((0.8, 0.76, 0.9), 400, []),  # two standard errors of 400 answers: 0.05
+        ((0.8, 0.74, 0.9), 400, [0]),
+        ((0.8, 0.76, 0.9), 10_000, [0]),
+        ((0.8, 0.9, 0.7), 400, [1]),
+        ((0.8, 0.7, 0.6), 400, [0, 1]),
+    ],
+)
+def test_a_phase_that_took_knowledge_away_is_warned_of(values: tuple[float, ...], rows: int, fell: list[int]) -> None:
+    names = ("intermediate", "prediction")
+    phases = [phase(name, value) for name, value in zip(names, values[1:], strict=True)]
+    warnings = phases_that_fell("accuracy", {"accuracy": values[0]}, phases, rows)
+    assert [warning.split(" began")[0] for warning in warnings] == [f"Phase {i} ({names[i]})" for i in fell]
+    for index, warning in zip(fell, warnings, strict=True):
+        assert f"{values[index]:.4f}" in warning
+        assert f"{values[index + 1]:.4f}" in warning
+
+
+def test_a_head_that_was_left_behind_says_nothing_of_its_phase() -> None:
+    phases = [phase("intermediate", 0.1, "left"), phase("prediction", 0.05, "trained")]
+    assert phases_that_fell("accuracy", {"accuracy": 0.8}, phases, 400) == []
+    assert phases_that_fell("accuracy", {}, [phase("intermediate", 0.1)], 400) == []

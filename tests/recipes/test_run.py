@@ -56,8 +56,13 @@ def test_a_run_leaves_a_student_that_opens_anywhere(work: Path, teacher: str) ->
     assert [phase["name"] for phase in report.phases] == ["intermediate", "prediction"]
     for word in ("accuracy", "student, distilled", "student, alone", "latency", "pipeline"):
         assert word in printed
+    assert [phase["head"] for phase in report.phases] == ["followed", "trained"]
+    values = [report.start["accuracy"], *(phase["metrics"]["accuracy"] for phase in report.phases)]
+    course = "Student's accuracy: {:.4f} at the start, {:.4f} after intermediate, {:.4f} after prediction"
+    assert course.format(*values) in printed.replace("\n", " ")
     content = json.loads((work / "out" / "run.json").read_text())
     assert content["metrics"] == report.metrics
+    assert content["start"] == report.start
     assert content["versions"]["torch"] == torch.__version__
     assert content["recipe"]["student"]["overrides"] == STUDENT
     assert not (work / "out" / ".run").exists()

@@ -113,7 +113,8 @@ def test_evaluations_and_checkpoints_see_the_head_of_their_step(trained: Any, tm
 
 def test_the_best_checkpoint_has_its_own_head(trained: Any) -> None:
     trainer = trained(
-        eval_strategy="steps", eval_steps=1, save_strategy="steps", save_steps=1, load_best_model_at_end=True, metric_for_best_model="hidden_state_loss",
+        eval_strategy="steps", eval_steps=1, save_strategy="steps", save_steps=1, load_best_model_at_end=True,
+        metric_for_best_model="hidden_state_loss",
     )  # fmt: skip
     found = [one for one in trainer.state.log_history if "eval_loss" in one]
     best = min(found, key=lambda one: one["eval_hidden_state_loss"])

@@ -327,12 +327,18 @@ def _template() -> Any:
 
 
 def _phases(run: FinishedRun) -> list[dict[str, Any]]:
-    """Name and picture of each phase; None where it kept no log."""
-    found = []
+    """Name and picture of each phase; None where it kept no log. The main metric begins where the phase began."""
+    metric, found = run.content["main_metric"], []
+    began = run.content.get("start", {}).get(metric)
     for index, (settings, log) in enumerate(zip(run.recipe["phases"], run.logs, strict=True)):
         title = f"Phase {index}: {settings['name']}"
-        picture = None if log is None else phase_picture(log, run.content["main_metric"], title)
+        picture = None
+        if log is not None:
+            measured = began is not None and any(metric in one for one in log["evaluation"])
+            start = [{"step": 0, metric: began}] if measured else []
+            picture = phase_picture({**log, "evaluation": [*start, *log["evaluation"]]}, metric, title)
         found.append({"title": title, "picture": picture})
+        began = run.content["phases"][index]["metrics"].get(metric)
     return found
 
 

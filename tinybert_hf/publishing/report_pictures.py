@@ -283,7 +283,7 @@ def _draw_measured(
     drawing.path(places, "curve measured")
     for (x, y), value in zip(places, values, strict=True):
         drawing.disc((x, y), 3, "measured")
-        anchor = "end" if x > _WIDTH - 60 else "middle"
+        anchor = "end" if x > _WIDTH - 60 else "start" if x < _LEFT + 20 else "middle"
         drawing.text((x, y - 7), said(value), "value", anchor)
 
 

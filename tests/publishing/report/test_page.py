@@ -96,6 +96,21 @@ def test_everything_is_there(finished: Path, tmp_path: Path) -> None:
     assert not list(finished.glob("*.html"))
 
 
+def test_the_metric_begins_where_the_phase_began(finished: Path, tmp_path: Path) -> None:
+    """The first phase at the student's start, the second where the first ended."""
+    page = write_report(finished, tmp_path / "page.html").read_text()
+    content = json.loads((finished / "run.json").read_text())
+    values = [content["start"]["accuracy"], *(phase["metrics"]["accuracy"] for phase in content["phases"])]
+    pictures = re.findall(r"<svg.*?</svg>", page, flags=re.DOTALL)
+    for picture, began, ended, epochs in zip(
+        [one for one in pictures if "training step" in one], values, values[1:], (2, 1), strict=False
+    ):
+        shown = re.findall(r'class="value"[^>]*>(\d+\.\d%)<', picture)
+        assert len(shown) == epochs + 1
+        assert shown[0] == f"{100 * began:.1f}%"
+        assert shown[-1] == f"{100 * ended:.1f}%"
+
+
 def test_it_needs_nothing_else(finished: Path, tmp_path: Path) -> None:
     text = page(finished, output=tmp_path / "page.html")
     reader = Reader(text)
