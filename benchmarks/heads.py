@@ -1,0 +1,175 @@
+"""What becomes of the head in the phase that learns hidden states: docs/results/heads.md.
+
+    python benchmarks/heads.py --data FOLDER --work FOLDER [--tasks TASK ...] [--seeds N ...] [--rows 2000]
+
+The teachers are those of `python benchmarks/tasks.py --parts teachers`, in the same work folder, and have seen all
+rows of their task; the student, a 4l-312d that starts from its teacher, learns from the first --rows of them by the
+shipped recipe. Three ways through its first phase:
+
+- follows: as shipped. The head is made of the teacher's, seen through the projection of the last layer.
+- stays: as published (`follow_head: false`). The second phase begins with the same weights but for the head, which
+  is that of the start, so the first phase is not run again: training is the same to the last bit, by a test.
+- joint: the teacher's answers are learnt from the first step on (phases.0.name=joint), so the head is trained.
+
+Every run is kept in the work folder and is not repeated.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+from pathlib import Path
+from typing import Any
+
+import torch
+from rich.console import Console
+from safetensors.torch import load_file
+from task_settings import EVERY_TASK
+from tasks import QUIET, data_of
+
+from tinybert_hf import load_recipe, run_recipe
+from tinybert_hf.distillation.architecture import head_of
+from tinybert_hf.recipes.models import make_start, open_teacher
+from tinybert_hf.recipes.plan import make_plan
+from tinybert_hf.recipes.run import Run
+
+TASKS = ("cola-all", "mrpc-all", "wnut17")
+WAYS = ("follows", "stays", "joint")
+SCREEN = Console(width=160)
+MOMENTS = ("start", "after the first phase", "end")
+
+
+def settings_of(task: str, seed: int, arguments: argparse.Namespace, **more: Any) -> dict[str, Any]:
+    """Of a run that learns from few rows."""
+    data = {f"data.{name}": value for name, value in data_of(task, arguments.data, arguments.work).items()}
+    data["data.max_train_rows"] = arguments.rows
+    own = {"teacher.model": str(arguments.work / task / "teacher"), "baseline": None, "seed": seed}
+    return {**data, **own, "training_arguments": QUIET, **more}
+
+
+def metric_of(task: str) -> str:
+    """The one that is 0 where nothing was learnt."""
+    return EVERY_TASK[task].strict_metric or EVERY_TASK[task].metric
+
+
+def carry_out(task: str, settings: dict[str, Any], folder: Path) -> dict[str, Any]:
+    """run.json of a run; a finished one is not repeated."""
+    if not (folder / "run.json").exists():
+        run_recipe(load_recipe(EVERY_TASK[task].recipe, {**settings, "output_dir": str(folder)}), SCREEN)
+    content: dict[str, Any] = json.loads((folder / "run.json").read_text())
+    return content
+
+
+def moments(content: dict[str, Any], metric: str) -> list[float]:
+    """The metric, in percent, at the start, after the first phase, at the end."""
+    return [
+        100 * one[metric] for one in (content["start"], content["phases"][0]["metrics"], content["metrics"]["student"])
+    ]
+
+
+def with_head_of_the_start(task: str, settings: dict[str, Any], first: Path, target: Path) -> Path:
+    """The student of a first phase, its head as it was before that phase."""
+    if (target / "config.json").exists():
+        return target
+    plan = make_plan(load_recipe(EVERY_TASK[task].recipe, {**settings, "output_dir": str(target / "unused")}))
+    run = Run(plan, Console(quiet=True))
+    run.teacher, run.tokenizer = open_teacher(plan, run.steps)
+    run.teacher.eval()
+    start = make_start(plan, run.teacher, run.steps)
+    head = head_of(start)
+    assert head is not None
+    own = {id(parameter) for layer in head.layers for parameter in layer.parameters()}
+    kept = {name: value.detach().clone() for name, value in start.named_parameters() if id(value) in own}
+    start.load_state_dict({**load_file(first / "model.safetensors"), **kept})
+    start.save_pretrained(target)
+    run.tokenizer.save_pretrained(target)
+    return target
+
+
+def measure(task: str, seed: int, arguments: argparse.Namespace) -> dict[str, list[float]]:
+    """The metric at its three moments, by the way through the first phase."""
+    metric, place = metric_of(task), arguments.work / task / f"head-{arguments.rows}-{seed}"
+    settings = settings_of(task, seed, arguments)
+    found: dict[str, list[float]] = {}
+    content = carry_out(task, {**settings, "student.preset": "4l-312d"}, place / "follows")
+    found["teacher"] = [100 * content["metrics"]["teacher"][metric]]
+    found["follows"] = moments(content, metric)
+    phases = content["recipe"]["phases"]
+    if "stays" in arguments.ways:
+        first = place / "follows/phases/0-intermediate/student"
+        model = with_head_of_the_start(task, {**settings, "student.preset": "4l-312d"}, first, place / "stays-start")
+        second = {"student.preset": None, "student.model": str(model), "phases": phases[1:]}
+        rest = carry_out(task, {**settings, **second}, place / "stays")
+        found["stays"] = [
+            found["follows"][0],
+            100 * rest["start"][metric],
+            100 * rest["metrics"]["student"][metric],
+        ]
+    if "joint" in arguments.ways:
+        joint = [{**phases[0], "name": "joint"}, phases[1]]
+        found["joint"] = moments(
+            carry_out(task, {**settings, "student.preset": "4l-312d", "phases": joint}, place / "joint"), metric
+        )
+    print(task, seed, {way: [round(value, 1) for value in values] for way, values in found.items()}, flush=True)
+    return found
+
+
+def in_words(values: list[float]) -> str:
+    """Mean and spread over seeds."""
+    if not values:
+        return ""
+    spread = f" ± {statistics.stdev(values):.1f}" if len(values) > 1 else ""
+    return f"{statistics.fmean(values):.1f}{spread}"
+
+
+def table(results: dict[str, dict[str, dict[str, list[float]]]], rows: int) -> str:
+    """Markdown: results are task -> seed -> way -> values."""
+    lines = [
+        "# The head in the first phase",
+        "",
+        "Written by `python benchmarks/heads.py --data FOLDER --work FOLDER --rows "
+        f"{rows}`; its first lines say what is compared.",
+        "Percent on the validation rows; ± is the standard deviation over the seeds.",
+        "",
+        "| task (metric), teacher | way through the first phase | seeds | start | after the first phase | end |",
+        "| --- | --- | ---: | ---: | ---: | ---: |",
+    ]
+    for task, seeds in results.items():
+        teacher = next(iter(seeds.values()))["teacher"][0]
+        for way in WAYS:
+            values = [one[way] for one in seeds.values() if way in one]
+            if values:
+                cells = " | ".join(in_words([one[moment] for one in values]) for moment in range(len(MOMENTS)))
+                name = f"{task.removesuffix('-all')} ({metric_of(task).replace('_', ' ')}), {teacher:.1f}"
+                lines.append(f"| {name} | {way} | {len(values)} | {cells} |")
+    return "\n".join(lines) + "\n"
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("runs/tasks"))
+    parser.add_argument("--output", type=Path, default=Path("docs/results"))
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
+    parser.add_argument("--rows", type=int, default=2000)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    record = arguments.output / "heads.json"
+    results = json.loads(record.read_text()) if record.exists() else {}
+    for seed in arguments.seeds:
+        for task in arguments.tasks:
+            results.setdefault(task, {})[str(seed)] = measure(task, seed, arguments)
+            arguments.output.mkdir(parents=True, exist_ok=True)
+            record.write_text(json.dumps(results, indent=1) + "\n")
+    text = table(results, arguments.rows)
+    (arguments.output / "heads.md").write_text(text)
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
