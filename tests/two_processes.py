@@ -61,6 +61,7 @@ CASES: dict[str, dict[str, Any]] = {
     "answers noted": {"phase": "intermediate", "rows": 45, "answers": True},
     "answers noted, resumed": {"phase": "joint", "rows": 45, "answers": True, "resumed": True},
     "sharded": {"phase": "joint", "sharded": True, "projection_learning_rate": 1e-2},
+    "intermediate, sharded": {"phase": "intermediate", "sharded": True},  # the head follows
     "sharded, resumed": {"phase": "joint", "sharded": True, "resumed": True, "rows": 45},
     "translator, sharded": {"phase": "joint", "translator": True, "sharded": True, "rows": 16},
     "general, masked, sharded": {

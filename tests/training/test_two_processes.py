@@ -20,6 +20,7 @@ FIRST = (
     "own losses",
     "answers noted, resumed",
     "sharded, resumed",
+    "intermediate, sharded",
     "two rows",
     "translator, accumulated",
 )
