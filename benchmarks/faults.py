@@ -25,6 +25,8 @@ PREDICTION, OBJECTIVE = "distillation/losses/prediction.py", "distillation/objec
 MAPS, CAPTURE, PROJECTIONS = "distillation/layer_map.py", "distillation/capture.py", "distillation/projections.py"
 ENTRIES = "distillation/losses/prediction.py", "distillation/losses/entry.py", "distillation/losses/__init__.py"
 OWN, TESTS_OF_OWN = "distillation/losses/entry.py", "tests/training/test_own_losses.py"
+HEADS, FOLLOWING = "distillation/heads.py", "training/following.py"
+TESTS_OF_HEADS = "tests/distillation/test_heads.py tests/training/test_following.py"
 TRAINER, BASE, CHECKPOINTS = "training/trainer.py", "training/resumable.py", "training/checkpoints.py"
 PHASES, CACHE, ANSWERS = "training/phases.py", "training/teacher_cache.py", "training/teacher_cache.py"
 MODEL, TRANSLATOR = "model/modeling_tinybert.py", "model/modeling_tinybert_seq2seq.py"
@@ -110,6 +112,19 @@ FAULTS = (
     Fault("the key of a cache without the teacher's products", "training/teacher_cache.py", 'precision = "bf16"', "pass", "tests/training/test_teacher_cache.py"),
     Fault("modules stay in eval mode", OBJECTIVE, "module.training = True", "pass", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
     # Trainer
+    Fault("the head does not follow in evaluations", TRAINER, "        self._lead_head()\n        output = super", "        output = super", TESTS_OF_HEADS),
+    Fault("the head does not follow in checkpoints", TRAINER, "        self._lead_head()\n        super()._save_checkpoint", "        super()._save_checkpoint", TESTS_OF_HEADS),
+    Fault("the head of the best checkpoint is that of the last", TRAINER, "            self._lead_head()\n            return result", "            return result", TESTS_OF_HEADS),
+    Fault("a head that a loss trains is made anew", FOLLOWING, "if not head_is_idle(trainer.student, idle):", "if False:", TESTS_OF_HEADS),
+    Fault("a head follows a layer that is not the last", FOLLOWING, ".get(last) != theirs:", ".get(last) is None:", TESTS_OF_HEADS),
+    Fault("the lightest teacher gives the head", FOLLOWING, "key=lambda pair: -pair[0]", "key=lambda pair: pair[0]", TESTS_OF_HEADS),
+    Fault("the head forgets the projection's bias", HEADS, "bias + weight @ self.bias", "bias", TESTS_OF_HEADS),
+    Fault("units without room are forgotten", HEADS, "bias + weight[:, left] @ entering[:, left].mean(0)", "bias", TESTS_OF_HEADS),
+    Fault("the least important units are taken", HEADS, "argsort(descending=True, stable=True)", "argsort(stable=True)", TESTS_OF_HEADS),
+    Fault("a head in the teacher's order of labels", HEADS, "(_exact(one)[order] for one in", "(_exact(one) for one in", TESTS_OF_HEADS),
+    Fault("relu units are taken for tanh units", HEADS, "if (ours.activation, ours.rectified) == (theirs.activation, theirs.rectified):", "if True:", TESTS_OF_HEADS),
+    Fault("first tokens are those of other rows", "distillation/initialization.py", "return lengths.cumsum(0) - lengths", "return lengths.cumsum(0) - 1", "tests/distillation/test_initialization.py"),
+    Fault("a fall within chance is warned of", "recipes/report.py", "before - max(rows, 1) ** -0.5", "before", "tests/recipes/test_report.py"),
     Fault("projections are not trained", "training/trainer.py", "self.projections = projections\n", "self.projections = projections.requires_grad_(False)\n", TESTS_OF_TRAINER),
     Fault("each process divides by its own counts", TRAINER, 'totals = self.accelerator.reduce(totals, "sum")', "pass", TESTS_OF_PROCESSES),
     Fault("gradients are the mean of processes, not the sum", TRAINER, "loss = loss * self.args.world_size", "pass", TESTS_OF_PROCESSES),
