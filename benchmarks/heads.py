@@ -61,13 +61,6 @@ def carry_out(task: str, settings: dict[str, Any], folder: Path) -> dict[str, An
     return content
 
 
-def moments(content: dict[str, Any], metric: str) -> list[float]:
-    """The metric, in percent, at the start, after the first phase, at the end."""
-    return [
-        100 * one[metric] for one in (content["start"], content["phases"][0]["metrics"], content["metrics"]["student"])
-    ]
-
-
 def with_head_of_the_start(task: str, settings: dict[str, Any], first: Path, target: Path) -> Path:
     """The student of a first phase, its head as it was before that phase."""
     if (target / "config.json").exists():
@@ -90,27 +83,23 @@ def with_head_of_the_start(task: str, settings: dict[str, Any], first: Path, tar
 def measure(task: str, seed: int, arguments: argparse.Namespace) -> dict[str, list[float]]:
     """The metric at its three moments, by the way through the first phase."""
     metric, place = metric_of(task), arguments.work / task / f"head-{arguments.rows}-{seed}"
-    settings = settings_of(task, seed, arguments)
-    found: dict[str, list[float]] = {}
-    content = carry_out(task, {**settings, "student.preset": "4l-312d"}, place / "follows")
-    found["teacher"] = [100 * content["metrics"]["teacher"][metric]]
-    found["follows"] = moments(content, metric)
-    phases = content["recipe"]["phases"]
+    settings = {**settings_of(task, seed, arguments), "student.preset": "4l-312d"}
+    resolved = load_recipe(EVERY_TASK[task].recipe, settings).as_dict()["phases"]
+    first = carry_out(task, {**settings, "phases": resolved[:1]}, place / "first")
+    found = {"teacher": [100 * first["metrics"]["teacher"][metric]]}
+    models = {"follows": place / "first"}
     if "stays" in arguments.ways:
-        first = place / "follows/phases/0-intermediate/student"
-        model = with_head_of_the_start(task, {**settings, "student.preset": "4l-312d"}, first, place / "stays-start")
-        second = {"student.preset": None, "student.model": str(model), "phases": phases[1:]}
-        rest = carry_out(task, {**settings, **second}, place / "stays")
-        found["stays"] = [
-            found["follows"][0],
-            100 * rest["start"][metric],
-            100 * rest["metrics"]["student"][metric],
-        ]
+        models["stays"] = with_head_of_the_start(task, settings, place / "first", place / "stays-start")
+    for way, model in models.items():
+        second = {"student.preset": None, "student.model": str(model), "phases": resolved[1:]}
+        rest = carry_out(task, {**settings, **second}, place / way)
+        each = first["start"], rest["start"], rest["metrics"]["student"]
+        found[way] = [100 * one[metric] for one in each]
     if "joint" in arguments.ways:
-        joint = [{**phases[0], "name": "joint"}, phases[1]]
-        found["joint"] = moments(
-            carry_out(task, {**settings, "student.preset": "4l-312d", "phases": joint}, place / "joint"), metric
-        )
+        phases = [{**resolved[0], "name": "joint"}, resolved[1]]
+        whole = carry_out(task, {**settings, "phases": phases}, place / "joint")
+        each = whole["start"], whole["phases"][0]["metrics"], whole["metrics"]["student"]
+        found["joint"] = [100 * one[metric] for one in each]
     print(task, seed, {way: [round(value, 1) for value in values] for way, values in found.items()}, flush=True)
     return found
 

@@ -9,11 +9,13 @@ from typing import Any
 import pytest
 import torch
 from datasets import Dataset
+from safetensors.torch import load_file
 from tiny_models import bert
 from torch import Tensor
 from transformers import BertTokenizer, PreTrainedModel
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, Teachers
+from tinybert_hf.checkpoints import PROJECTIONS_FILE
 from tinybert_hf.distillation.architecture import head_of
 from tinybert_hf.model import TinyBertForSequenceClassification
 
@@ -109,6 +111,16 @@ def test_evaluations_and_checkpoints_see_the_head_of_their_step(trained: Any, tm
         own = torch.nn.functional.cross_entropy(logits, torch.tensor(rows()["labels"]))
         assert loss == pytest.approx(float(own), rel=1e-3), step
     assert len(set(logged.values())) == 3
+
+
+def test_a_checkpoint_has_the_head_of_its_step(trained: Any, tmp_path: Path) -> None:
+    """Also where nothing is evaluated: what the teacher's head says through the projections of that checkpoint."""
+    trainer = trained(save_strategy="steps", save_steps=2)
+    trainer.projections.load_state_dict(load_file(tmp_path / "out/checkpoint-2" / PROJECTIONS_FILE))
+    trainer.student = type(trainer.student).from_pretrained(tmp_path / "out/checkpoint-2")
+    _, logits = last_states(trainer.student)
+    wanted = read_by_teacher(trainer, trainer.teacher, trainer.projections)
+    torch.testing.assert_close(logits, wanted, rtol=1e-3, atol=1e-3)
 
 
 def test_the_best_checkpoint_has_its_own_head(trained: Any) -> None:
