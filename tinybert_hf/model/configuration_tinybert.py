@@ -48,45 +48,84 @@ AUTO_CLASSES: dict[str, str] = {
 }
 """Auto class of transformers -> `file.Class`: registered when the package is imported, and a save's `auto_map`."""
 
-_SHAPE_4L_312D = {"num_hidden_layers": 4, "hidden_size": 312, "intermediate_size": 1200, "num_attention_heads": 12}
-_SHAPE_6L_768D = {"num_hidden_layers": 6, "hidden_size": 768, "intermediate_size": 3072, "num_attention_heads": 12}
-_SHAPE_2L_192D = {"num_hidden_layers": 2, "hidden_size": 192, "intermediate_size": 768, "num_attention_heads": 12}
-
+# Plain values alone: commands read this table without importing the file, which would load torch.
+#
 # A translator begins at random. With the usual 0.02 a narrow one attends to all source words alike and learns for
 # many epochs to ignore them; width ** -0.5 makes scores of the size that they have in a trained model.
-_SEQ2SEQ = {
-    "is_encoder_decoder": True,
-    "max_position_embeddings": 256,
-    "type_vocab_size": 1,
-    "eos_token_id": 1,
-    "initializer_range": 0.06,
-}
-
 PRESETS: dict[str, dict[str, Any]] = {
-    "4l-312d": {**_SHAPE_4L_312D, "vocab_size": 30522},
-    "6l-768d": {**_SHAPE_6L_768D, "vocab_size": 30522},
-    "4l-312d-zh": {**_SHAPE_4L_312D, "vocab_size": 21128},
-    "6l-768d-zh": {**_SHAPE_6L_768D, "vocab_size": 21128},
-    "2l-192d": {**_SHAPE_2L_192D, "vocab_size": 30522},
+    "4l-312d": {
+        "num_hidden_layers": 4,
+        "hidden_size": 312,
+        "intermediate_size": 1200,
+        "num_attention_heads": 12,
+        "vocab_size": 30522,
+    },
+    "6l-768d": {
+        "num_hidden_layers": 6,
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_attention_heads": 12,
+        "vocab_size": 30522,
+    },
+    "4l-312d-zh": {
+        "num_hidden_layers": 4,
+        "hidden_size": 312,
+        "intermediate_size": 1200,
+        "num_attention_heads": 12,
+        "vocab_size": 21128,
+    },
+    "6l-768d-zh": {
+        "num_hidden_layers": 6,
+        "hidden_size": 768,
+        "intermediate_size": 3072,
+        "num_attention_heads": 12,
+        "vocab_size": 21128,
+    },
+    "2l-192d": {
+        "num_hidden_layers": 2,
+        "hidden_size": 192,
+        "intermediate_size": 768,
+        "num_attention_heads": 12,
+        "vocab_size": 30522,
+    },
     "seq2seq-6-2-256d": {
-        **_SEQ2SEQ,
         "num_hidden_layers": 6,
         "num_decoder_layers": 2,
         "hidden_size": 256,
         "intermediate_size": 1536,
         "num_attention_heads": 8,
         "vocab_size": 32000,
+        "is_encoder_decoder": True,
+        "max_position_embeddings": 256,
+        "type_vocab_size": 1,
+        "eos_token_id": 1,
+        "initializer_range": 0.06,
     },
-    "seq2seq-4-2-312d": {**_SEQ2SEQ, **_SHAPE_4L_312D, "num_decoder_layers": 2, "vocab_size": 32000},
+    "seq2seq-4-2-312d": {
+        "num_hidden_layers": 4,
+        "num_decoder_layers": 2,
+        "hidden_size": 312,
+        "intermediate_size": 1200,
+        "num_attention_heads": 12,
+        "vocab_size": 32000,
+        "is_encoder_decoder": True,
+        "max_position_embeddings": 256,
+        "type_vocab_size": 1,
+        "eos_token_id": 1,
+        "initializer_range": 0.06,
+    },
     "seq2seq-3-1-128d": {
-        **_SEQ2SEQ,
         "num_hidden_layers": 3,
         "num_decoder_layers": 1,
-        "initializer_range": 0.09,
         "hidden_size": 128,
         "intermediate_size": 512,
         "num_attention_heads": 4,
         "vocab_size": 8000,
+        "is_encoder_decoder": True,
+        "max_position_embeddings": 256,
+        "type_vocab_size": 1,
+        "eos_token_id": 1,
+        "initializer_range": 0.09,
     },
 }
 """Shapes by name: the four published students (Jiao et al. 2020); `2l-192d`, a tenth of a 6-layer BERT's work; and
