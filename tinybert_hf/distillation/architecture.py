@@ -136,21 +136,20 @@ def _applied(linear: nn.Linear, values: Tensor) -> Tensor:
 
 def head_of(model: nn.Module) -> Head | None:
     """The head of a classifier of texts or words, or of a model that answers questions; None of any other."""
-    if isinstance(getattr(model, "qa_outputs", None), nn.Linear):
-        return Head(None, "", False, model.qa_outputs, True)
     last, family = getattr(model, "classifier", None), str(getattr(model.config, "model_type", ""))
-    if type(model).__name__.endswith("ForTokenClassification"):
-        return Head(None, "", False, last, True) if isinstance(last, nn.Linear) else None
-    if family in _OWN_HEADS and isinstance(getattr(last, "out_proj", None), nn.Linear):
-        return Head(last.dense, _OWN_HEADS[family], False, last.out_proj, False)
-    if not isinstance(last, nn.Linear):
-        return None
-    if family == "distilbert":
-        return Head(model.pre_classifier, "relu", False, last, False)
-    pooler = getattr(getattr(model, "base_model", model), "pooler", None)
-    if not isinstance(getattr(pooler, "dense", None), nn.Linear):
-        return None
-    return Head(pooler.dense, "tanh", getattr(model.config, "classifier_activation", None) == "relu", last, False)
+    if hasattr(model, "qa_outputs"):
+        found = Head(None, "", False, model.qa_outputs, True)
+    elif type(model).__name__.endswith("ForTokenClassification"):
+        found = Head(None, "", False, last, True)
+    elif family in _OWN_HEADS:
+        found = Head(getattr(last, "dense", None), _OWN_HEADS[family], False, getattr(last, "out_proj", None), False)
+    elif family == "distilbert":
+        found = Head(getattr(model, "pre_classifier", None), "relu", False, last, False)
+    else:
+        dense = getattr(getattr(getattr(model, "base_model", model), "pooler", None), "dense", None)
+        found = Head(dense, "tanh", getattr(model.config, "classifier_activation", None) == "relu", last, False)
+    layers = found.layers if found.reads_every_token else (found.dense, found.last)
+    return found if all(isinstance(one, nn.Linear) and one.bias is not None for one in layers) else None
 
 
 # Families whose classifier of texts is dense layer, activation, last layer, behind the encoder.
