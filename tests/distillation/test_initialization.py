@@ -6,7 +6,7 @@ from tiny_models import FAMILIES, batch_of, bert, make
 
 from tinybert_hf import TinyBertConfig, TinyBertForSequenceClassification
 from tinybert_hf.distillation import distillation_losses, initialize_from_teacher
-from tinybert_hf.distillation.initialization import low_rank, moment_root, principal_basis
+from tinybert_hf.distillation.initialization import ExampleRows, low_rank, moment_root, principal_basis
 from tinybert_hf.errors import DataError, TeacherError
 
 EXAMPLE = [batch_of([12] * 24, seed=seed) for seed in range(4)]
@@ -18,6 +18,19 @@ def student_of(**overrides: object) -> TinyBertForSequenceClassification:
     torch.manual_seed(1)
     config = TinyBertConfig(vocab_size=60, num_labels=3, initializer_range=0.3, **{**shape, **overrides})
     return TinyBertForSequenceClassification(config).eval()
+
+
+def test_the_first_tokens_of_example_rows_are_found_again() -> None:
+    """Among all real tokens, as they are recorded: rows come by their length."""
+    batches = [batch_of([4, 9]), batch_of([6], seed=1)]
+    firsts = {4: batches[0]["input_ids"][0, 0], 6: batches[1]["input_ids"][0, 0], 9: batches[0]["input_ids"][1, 0]}
+    example, teacher = ExampleRows.of(batches), bert(layers=1, hidden=32)
+    embeddings = teacher.bert.embeddings
+    sums = example.record(teacher, sum=(embeddings.LayerNorm, "input"))["sum"]
+    with torch.no_grad():
+        constant = embeddings.position_embeddings.weight[0] + embeddings.token_type_embeddings.weight[0]
+        wanted = embeddings.word_embeddings.weight[torch.stack(list(firsts.values()))] + constant
+    torch.testing.assert_close(sums[example.first_tokens()].float(), wanted)
 
 
 @pytest.mark.parametrize(("family", "padding"), [("bert", 0), ("roberta", 1), ("roberta", 3)])
