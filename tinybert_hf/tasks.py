@@ -1,4 +1,4 @@
-"""What a task is, in one table: every room asks it, and a new task is a new entry.
+"""What a task is, in one table: every room asks it, and a new task is a new entry; and the shapes of a student.
 
 The entries are plain values, so that a command can read them without torch; what is code stands where its topic is,
 and is named by its place ("module:name") and imported when it is asked for.
@@ -6,9 +6,11 @@ and is named by its place ("module:name") and imported when it is asked for.
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 TEXT_CLASSIFICATION = "text-classification"
@@ -238,3 +240,16 @@ def task_of(config: Any) -> str:
         if any(one.endswith(spec.ending) for one in names):
             return name
     return TEXT_CLASSIFICATION
+
+
+@cache
+def student_shapes() -> dict[str, dict[str, Any]]:
+    """`PRESETS` of the model family, by name, from the file that has them: importing it would load torch."""
+    file = Path(__file__).parent / "model" / "configuration_tinybert.py"
+    parsed = ast.parse(file.read_text(encoding="utf-8"))
+    tables: list[ast.stmt] = [
+        one for one in parsed.body if isinstance(one, ast.Assign | ast.AnnAssign) and isinstance(one.value, ast.Dict)
+    ]
+    names: dict[str, Any] = {"Any": Any}
+    exec(compile(ast.Module(tables, type_ignores=[]), str(file), "exec"), names)
+    return dict(names["PRESETS"])

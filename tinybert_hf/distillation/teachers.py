@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tinybert_hf.checkpoints import open_model, open_tokenizer
 from tinybert_hf.distillation.architecture import encoder_shape
+from tinybert_hf.distillation.choices import INT8
 from tinybert_hf.distillation.layer_map import LayerMapSpec
 from tinybert_hf.errors import CaptureError, TeacherError, check_number
 from tinybert_hf.tasks import HEADS, TASKS, TEXT_CLASSIFICATION
@@ -166,8 +167,6 @@ def _vocabularies(tokenizer: Any) -> tuple[dict[str, int], dict[str, int]]:
 
 
 # Opening a teacher, and matching its labels with the student's.
-
-INT8 = "int8"
 
 
 def load_teacher(

@@ -24,7 +24,7 @@ from tinybert_hf.checkpoints.integrity import flush, read_object, write_json
 from tinybert_hf.data.files import SUFFIXES, checked_suffix, checked_text, obvious_column, stream_file, stream_lines
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION
 from tinybert_hf.data.shards import beside, folder_content
-from tinybert_hf.distillation.capture import logits_of
+from tinybert_hf.distillation.capturing import logits_of
 from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import sha256_of
 from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION, task_of

@@ -12,7 +12,7 @@ from tinybert_hf.checkpoints.input_limits import without_unread_segments
 from tinybert_hf.data import TaskData, tokenizing_notes
 from tinybert_hf.data.label_values import are_generic
 from tinybert_hf.data.settings import PROBLEM_TYPES, REGRESSION, SINGLE_LABEL, DataSettings
-from tinybert_hf.distillation.capture import logits_of
+from tinybert_hf.distillation.capturing import logits_of
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation.metrics import check_can_count, doubts_about, metrics_of, task_metrics
 from tinybert_hf.evaluation.question_answering import (

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tinybert_hf.distillation.architecture import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.batch import attention_mask, target_mask
-from tinybert_hf.distillation.capture import Wanted, capture, model_inputs
+from tinybert_hf.distillation.capturing import Wanted, capture, model_inputs
 from tinybert_hf.distillation.objective import evaluation_mode
 
 if TYPE_CHECKING:

@@ -15,7 +15,8 @@ from tinybert_hf.data import DataSettings, TaskData
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION
 from tinybert_hf.data.translation import set_languages
 from tinybert_hf.distillation import label_order, load_teacher
-from tinybert_hf.distillation.teachers import INT8, round_to_int8, shares
+from tinybert_hf.distillation.choices import INT8
+from tinybert_hf.distillation.teachers import round_to_int8, shares
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import evaluate_translation, open_translator, predicted_logits, worst_sentences
 from tinybert_hf.messages import does_not_exist

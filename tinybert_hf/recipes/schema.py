@@ -9,13 +9,11 @@ from typing import Any
 
 from tinybert_hf.checkpoints.card_parts import CardSettings
 from tinybert_hf.data.settings import BEST, NEAREST, CopySettings, CorpusSettings, DataSettings, SearchSettings
+from tinybert_hf.distillation.choices import DTYPES, PROJECTIONS
 from tinybert_hf.distillation.losses import ENCODER_LOSSES
-from tinybert_hf.distillation.projections import PROJECTIONS
-from tinybert_hf.distillation.teachers import INT8
 from tinybert_hf.errors import RecipeError, check_number
-from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.loader import unknown_name
-from tinybert_hf.tasks import GENERAL, TASKS, TRANSLATION
+from tinybert_hf.tasks import GENERAL, TASKS, TRANSLATION, student_shapes
 from tinybert_hf.training import FinetuneSettings, Phase
 from tinybert_hf.training.settings import PROJECTION_STARTS
 
@@ -24,7 +22,6 @@ from tinybert_hf.training.settings import PROJECTION_STARTS
 _RESERVED_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 _LONGEST_NAME = 200
 INITS = ("teacher", "random")
-DTYPES = ("float32", "float16", "bfloat16", INT8)
 
 
 def check_values(recipe: Recipe) -> None:
@@ -92,7 +89,7 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
     if student.preset is not None and student.model is not None:
         raise RecipeError("student: set either `preset` or `model` and not both")
     if student.preset is not None:
-        _one_of(student.preset, PRESETS, "student.preset")
+        _one_of(student.preset, student_shapes(), "student.preset")
     if student.model is not None and student.overrides:
         raise RecipeError("student.overrides: these belong to a preset; the shape of `student.model` is what it is")
     if student.init is not None:
@@ -190,7 +187,7 @@ def _check_translation(recipe: Recipe) -> None:
             "out, or say random (--init random)"
         )
     if student.preset is not None and not _has_decoder(student):
-        translators = ", ".join(name for name, shape in PRESETS.items() if shape.get("is_encoder_decoder"))
+        translators = ", ".join(name for name, shape in student_shapes().items() if shape.get("is_encoder_decoder"))
         raise RecipeError(
             f"student.preset: {student.preset} has no decoder, so it cannot translate; choose one of {translators}"
         )
@@ -229,7 +226,7 @@ def _check_pseudo_labels(settings: PseudoLabels) -> None:
 
 def _has_decoder(student: StudentSettings) -> bool:
     assert student.preset is not None
-    shape = {**PRESETS[student.preset], **student.overrides}
+    shape = {**student_shapes()[student.preset], **student.overrides}
     return bool(shape.get("is_encoder_decoder")) and shape.get("num_decoder_layers") is not None
 
 

@@ -19,7 +19,8 @@ from tinybert_hf.data.generation import decoder_start_token
 from tinybert_hf.data.raw_rows import columns_named_by
 from tinybert_hf.data.translation import set_languages
 from tinybert_hf.distillation.architecture import decoder_shape, encoder_shape
-from tinybert_hf.distillation.teachers import INT8, different_tokens, round_to_int8
+from tinybert_hf.distillation.choices import INT8
+from tinybert_hf.distillation.teachers import different_tokens, round_to_int8
 from tinybert_hf.errors import RecipeError, TeacherError
 from tinybert_hf.evaluation import (
     TranslationContestant,

@@ -17,9 +17,9 @@ from transformers import EvalPrediction, PreTrainedConfig, PreTrainedModel
 from tinybert_hf.checkpoints import check_batch, check_tokens, limits_of
 from tinybert_hf.distillation.architecture import answers_with_spans, decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.batch import masks_of
-from tinybert_hf.distillation.capture import capture, model_inputs
+from tinybert_hf.distillation.capturing import capture, model_inputs
 from tinybert_hf.distillation.losses import DistillationLoss
-from tinybert_hf.distillation.losses.entry import check_first_values
+from tinybert_hf.distillation.losses.own import check_first_values
 from tinybert_hf.distillation.losses.prediction import MULTI_LABEL, REGRESSION, SINGLE_LABEL, mixed_logits
 from tinybert_hf.distillation.objective import Objective, TowardsTeacher, evaluation_mode
 from tinybert_hf.distillation.projections import AnyProjections, JointProjections, Projections

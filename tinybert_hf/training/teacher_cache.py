@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tinybert_hf.data.shards import tensor_bytes
 from tinybert_hf.distillation.architecture import is_translator
 from tinybert_hf.distillation.batch import attention_mask
-from tinybert_hf.distillation.capture import Capture
+from tinybert_hf.distillation.capturing import Capture
 from tinybert_hf.distillation.losses import ANSWER_LOSSES
 from tinybert_hf.distillation.teachers import Int8Linear, multiplies_in_bfloat16
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError, TeacherError, TinyBertError
