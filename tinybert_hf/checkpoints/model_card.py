@@ -40,7 +40,7 @@ from tinybert_hf.checkpoints.integrity import check_config_file, read_object, wr
 from tinybert_hf.checkpoints.run_record import RunRecord, starts_from_teacher
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import counted, does_not_exist, share_kept
-from tinybert_hf.tasks import TASKS
+from tinybert_hf.tasks import TASKS, spec_of
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -276,7 +276,7 @@ def _known_languages(run: Mapping[str, Any]) -> tuple[str, ...]:
     data = recipe["corpus" if _is_general(run) else "data"]
     generated = (data["dataset"] or "").startswith("demo-") and not data.get("train_file")
     of_rows = languages_of_dataset(data["dataset"] if generated else hub_dataset(run))
-    if not of_rows and recipe.get("task") == "translation":
+    if not of_rows and spec_of(recipe.get("task")).has_decoder:
         return languages_of_translator(recipe)
     return of_rows
 
@@ -324,7 +324,7 @@ def hub_dataset(run: Mapping[str, Any]) -> str | None:
 
 
 def _is_general(run: Mapping[str, Any]) -> bool:
-    return bool(run) and run["recipe"].get("task") == "general"
+    return bool(run) and spec_of(run["recipe"].get("task")).of_plain_text
 
 
 def _config_file(place: Path) -> str:

@@ -107,7 +107,7 @@ def make_start(plan: Plan, teacher: PreTrainedModel, steps: Steps) -> PreTrained
     name = plan.recipe.student.model
     if name is not None:
         what = f"student.model {name}: config.json and the weights do not fit"
-        new_head = not plan.recipe.is_translation
+        new_head = not plan.spec.has_decoder
         opened: PreTrainedModel = open_model(
             name, plan.student_class, TinyBertError, what, new_head=new_head, config=plan.student_config
         )

@@ -60,7 +60,7 @@ def with_learning_rates(recipe: Recipe) -> Recipe:
     named = [phase.learning_rate for phase in recipe.phases]
     last = named[-1]
     if None in named:
-        translates = recipe.is_translation
+        translates = recipe.spec.has_decoder
         # Those of translators do not depend on the width, and a preset may not be chosen yet.
         width = 0 if translates else _width(student, recipe)
         phases = tuple(phase.with_learning_rate(width, has_decoder=translates) for phase in recipe.phases)
@@ -88,7 +88,7 @@ def with_epochs(recipe: Recipe, student: TinyBertConfig, rows: int | None, furth
         rows: with labels; None: they are not counted, as in a text.
         further: rows that only the phases learn from.
     """
-    translates, width = recipe.is_translation, encoder_shape(student).width
+    translates, width = recipe.spec.has_decoder, encoder_shape(student).width
     all_rows = None if rows is None else rows + further
     phases = tuple(phase.with_epochs(all_rows, width, has_decoder=translates) for phase in recipe.phases)
     teacher, baseline = recipe.teacher, recipe.baseline
@@ -233,7 +233,7 @@ class Plan:
     @property
     def spec(self) -> TaskSpec:
         """The task."""
-        return TASKS[self.recipe.task]
+        return self.recipe.spec
 
     @property
     def teacher_config(self) -> PreTrainedConfig:
@@ -270,7 +270,7 @@ class Plan:
     def starts_from_teacher(self) -> bool:
         """Whether the student's first weights are computed from the teacher's: of encoders, unless told otherwise."""
         student = self.recipe.student
-        return not self.recipe.is_translation and student.model is None and student.init in (None, "teacher")
+        return not self.recipe.spec.has_decoder and student.model is None and student.init in (None, "teacher")
 
     @property
     def start_map(self) -> LayerMap:
@@ -365,7 +365,7 @@ def objectives_between(recipe: Recipe, student: PreTrainedModel, teacher: AnyTea
             objective = Objective.between(
                 student,
                 teacher,
-                losses=tuple(phase.loss_weights(has_decoder=recipe.is_translation)),
+                losses=tuple(phase.loss_weights(has_decoder=recipe.spec.has_decoder)),
                 named=phase.named_losses,
                 temperature=phase.temperature,
                 **phase.layer_maps,
@@ -410,7 +410,7 @@ def arguments_of_phases(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, A
         given: for all of its trainings.
     """
     return {
-        name: value for name, value in given.items() if name != "label_smoothing_factor" or not recipe.is_translation
+        name: value for name, value in given.items() if name != "label_smoothing_factor" or not recipe.spec.has_decoder
     }
 
 
@@ -427,13 +427,13 @@ def check_phase_arguments(plan: Plan) -> None:
     counted = plan.spec.head  # at each evaluation; of others there are the losses alone
     metrics = metric_names(data.problem_type, data.label_names) if counted else ()
     for index, phase in enumerate(recipe.phases):
-        losses = phase.loss_weights(has_decoder=recipe.is_translation)
+        losses = phase.loss_weights(has_decoder=recipe.spec.has_decoder)
         try:
             arguments = phase.arguments(
                 plan.folder.path,
                 seed=recipe.seed,
                 has_eval=True,
-                has_decoder=recipe.is_translation,
+                has_decoder=recipe.spec.has_decoder,
                 training_arguments=arguments_of_phases(recipe, recipe.training_arguments),
             )
             known = ("loss", DISTILLATION_LOSS, *losses, *metrics)

@@ -62,7 +62,7 @@ def describe_phases(plan: Plan, start: str | None = None) -> Iterator[str]:
     yield from _before(recipe)
     yield from describe_start(plan) if start is None else (start,)
     for index, (phase, objective) in enumerate(zip(recipe.phases, plan.objectives, strict=True)):
-        losses = phase.loss_weights(has_decoder=recipe.is_translation)
+        losses = phase.loss_weights(has_decoder=recipe.spec.has_decoder)
         yield _phase(index, phase, losses)
         yield from _maps(objective)
         if not _kept_answers(plan) or phase.teacher_cache is not None:
@@ -78,7 +78,7 @@ def describe_phases(plan: Plan, start: str | None = None) -> Iterator[str]:
 
 def _kept_answers(plan: Plan) -> bool:
     """Whether a teacher's answers are noted: of one that reads the student's tokens, and no translator's."""
-    return not plan.recipe.is_translation and len(plan.teachers) == 1 and not plan.other_tokens
+    return not plan.recipe.spec.has_decoder and len(plan.teachers) == 1 and not plan.other_tokens
 
 
 def _maps(objective: Objective) -> Iterator[str]:

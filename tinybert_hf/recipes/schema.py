@@ -13,7 +13,7 @@ from tinybert_hf.distillation.choices import DTYPES, PROJECTIONS
 from tinybert_hf.distillation.losses import ENCODER_LOSSES
 from tinybert_hf.errors import RecipeError, check_number
 from tinybert_hf.recipes.loader import unknown_name
-from tinybert_hf.tasks import GENERAL, TASKS, TRANSLATION, student_shapes
+from tinybert_hf.tasks import TASKS, TaskSpec, spec_of, student_shapes
 from tinybert_hf.training import FinetuneSettings, Phase
 from tinybert_hf.training.settings import PROJECTION_STARTS
 
@@ -33,12 +33,12 @@ def check_values(recipe: Recipe) -> None:
     _check_name(recipe.name)
     _check_models(recipe.teacher, recipe.student)
     _check_extra_teachers(recipe)
-    if recipe.student.preset is None and recipe.student.model is None and not recipe.is_translation:
+    if recipe.student.preset is None and recipe.student.model is None and not recipe.spec.chooses_student:
         raise RecipeError("student: set either `preset` or `model`")
     if not recipe.phases:
         raise RecipeError("phases: a run needs at least one; the usual ones are intermediate and prediction")
     for index, phase in enumerate(recipe.phases):
-        _check_phase(phase, f"phases.{index}", has_decoder=recipe.is_translation)
+        _check_phase(phase, f"phases.{index}", has_decoder=recipe.spec.has_decoder)
     if not 0 <= recipe.seed < 2**32:
         raise RecipeError(f"seed: expected a whole number from 0 to {2**32 - 1}, found {recipe.seed}")
     if recipe.prune_vocabulary is not None:
@@ -47,7 +47,7 @@ def check_values(recipe: Recipe) -> None:
         _check_augmentation(recipe, recipe.augmentation)
     if recipe.data.unlabelled_file is not None:
         _check_unlabelled(recipe)
-    if recipe.is_translation:
+    if recipe.spec.has_decoder:
         _check_translation(recipe)
     else:
         _refuse_translation(recipe)
@@ -110,7 +110,7 @@ def _check_extra_teachers(recipe: Recipe) -> None:
     check_number(recipe.teacher.weight, "teacher.weight")
     if not further and recipe.teacher.layer_map is not None:
         raise RecipeError("teacher.layer_map: of one teacher, the phases say it (phases.0.layer_map)")
-    if further and recipe.is_translation:
+    if further and recipe.spec.has_decoder:
         raise RecipeError(
             "extra_teachers: a translator learns from the translations of one teacher here; in Python, "
             "Seq2SeqDistillationTrainer takes several"
@@ -152,7 +152,7 @@ def _check_unlabelled(recipe: Recipe) -> None:
             f"without them; the task is {recipe.task}. "
             + (
                 "A translator's are named by pseudo_labels.unlabelled_file"
-                if recipe.is_translation
+                if recipe.spec.has_decoder
                 else "Leave it out"
             )
         )
@@ -199,7 +199,7 @@ def _check_translation(recipe: Recipe) -> None:
 
 
 def _check_pruning(settings: VocabularyPruning, recipe: Recipe) -> None:
-    if recipe.is_translation:
+    if recipe.spec.has_decoder:
         raise RecipeError(
             "prune_vocabulary: a translator chooses each word that it writes among all pieces of its vocabulary, so "
             "with fewer of them it would write something else; leave the section out"
@@ -286,7 +286,7 @@ def check_general(recipe: Recipe) -> None:
         RecipeError: naming the field.
     """
     corpus = recipe.corpus
-    if not recipe.is_general:
+    if not recipe.spec.of_plain_text:
         if corpus is not None:
             raise RecipeError(
                 "corpus: plain text is for `task: general` (tinybert distill general); the rows of this task are "
@@ -518,14 +518,9 @@ class Recipe:
         check_values(self)
 
     @property
-    def is_translation(self) -> bool:
-        """Whether the models read one language and write another."""
-        return self.task == TRANSLATION
-
-    @property
-    def is_general(self) -> bool:
-        """Whether the student learns from plain text, before any task."""
-        return self.task == GENERAL
+    def spec(self) -> TaskSpec:
+        """What its task is; of a name that no task has (a plan refuses it) as of a text classification."""
+        return spec_of(self.task)
 
     @property
     def teacher_num_beams(self) -> int:
