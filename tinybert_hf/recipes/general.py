@@ -26,20 +26,24 @@ from tinybert_hf.recipes.plan import (
     PlainText,
     Plan,
     PlannedTeacher,
-    bytes_needed,
+    check_space,
     check_start,
     check_students_tokens,
-    objectives_between,
-    open_student_config,
     open_teacher_config,
-    preset_config,
     skeleton,
-    weights_of,
+    student_config_of,
     with_epochs,
 )
-from tinybert_hf.recipes.report import STUDENT, TEACHER, TITLES, RunReport, describe_phases
+from tinybert_hf.recipes.report import (
+    STUDENT,
+    TEACHER,
+    TITLES,
+    RunReport,
+    describe_phases,
+    models_table,
+)
 from tinybert_hf.recipes.steps import Steps
-from tinybert_hf.tasks import GENERAL, TASKS
+from tinybert_hf.tasks import GENERAL
 from tinybert_hf.training import GeneralDistillationTrainer
 
 if TYPE_CHECKING:
@@ -52,43 +56,6 @@ if TYPE_CHECKING:
 
 
 # The plan.
-
-
-def _make_plan(recipe: Recipe, folder: RunFolder) -> Plan:
-    """The text is looked for, and not yet read."""
-    sources, validation = _sources(recipe)
-    assert recipe.teacher.model is not None
-    teacher = _open_encoder_config(recipe.teacher.model)
-    if recipe.student.model is not None:
-        config = open_student_config(recipe.student.model)
-    else:
-        config = preset_config(recipe, {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id})
-    tokenizer = open_tokenizer(recipe.teacher.model, "teacher", teacher)
-    check_students_tokens(recipe, tokenizer, config)
-    recipe = with_epochs(recipe, config, None)
-    # The head for masked tokens is there where a loss needs it.
-    masked = any("label_loss" in phase.loss_weights() for phase in recipe.phases)
-    student_class = TinyBertForMaskedLM if masked else TinyBertModel
-    length = _corpus(recipe).block_size
-    check_length("corpus.block_size", length, RecipeError, option="--block-size", teacher=teacher, student=config)
-    if config.num_decoder_layers is not None or config.is_encoder_decoder:
-        raise RecipeError("student: a general distillation makes an encoder, and this student has a decoder")
-    student = skeleton(student_class, config)
-    objectives = objectives_between(recipe, student, skeleton(TASKS[GENERAL].opener.from_config, teacher))
-    plan = Plan(
-        recipe,
-        folder,
-        TaskData(None, None, (), GENERAL),
-        (PlannedTeacher(recipe.teacher.model, teacher, tokenizer),),
-        student_class,
-        config,
-        tokenizer,
-        objectives,
-        text=PlainText(sources, validation),
-    )
-    check_start(plan)
-    folder.check(bytes_needed=bytes_needed(recipe, weights_of(student), 0))
-    return plan
 
 
 def _open_encoder_config(model: str) -> PreTrainedConfig:
@@ -138,8 +105,33 @@ class GeneralSteps(Steps):
 
     @classmethod
     def make_plan(cls, recipe: Recipe, folder: RunFolder) -> Plan:
-        """Check text, teacher and student."""
-        return _make_plan(recipe, folder)
+        """Check text, teacher and student; the text is looked for, and not yet read."""
+        sources, validation = _sources(recipe)
+        assert recipe.teacher.model is not None
+        teacher = _open_encoder_config(recipe.teacher.model)
+        config = student_config_of(recipe, teacher)
+        tokenizer = open_tokenizer(recipe.teacher.model, "teacher", teacher)
+        check_students_tokens(recipe, tokenizer, config)
+        recipe = with_epochs(recipe, config, None)
+        # The head for masked tokens is there where a loss needs it.
+        masked = any("label_loss" in phase.loss_weights() for phase in recipe.phases)
+        student_class = TinyBertForMaskedLM if masked else TinyBertModel
+        length = _corpus(recipe).block_size
+        check_length("corpus.block_size", length, RecipeError, option="--block-size", teacher=teacher, student=config)
+        if config.num_decoder_layers is not None or config.is_encoder_decoder:
+            raise RecipeError("student: a general distillation makes an encoder, and this student has a decoder")
+        plan = Plan.between(
+            recipe,
+            folder,
+            TaskData(None, None, (), GENERAL),
+            (PlannedTeacher(recipe.teacher.model, teacher, tokenizer),),
+            skeleton(recipe.spec.opener.from_config, teacher),
+            (student_class, config, tokenizer),
+            text=PlainText(sources, validation),
+        )
+        check_start(plan)
+        check_space(plan)
+        return plan
 
     @classmethod
     def content(cls, recipe: Recipe) -> dict[str, Any]:
@@ -314,12 +306,8 @@ class GeneralSteps(Steps):
     @classmethod
     def table(cls, report: RunReport) -> Table:
         """Sizes and latencies."""
-        from rich.table import Table
-
-        table = Table(caption=latency_in_words(report.costs, report.device), caption_justify="left")
-        table.add_column("model", no_wrap=True)
-        for title in ("parameters", "of teacher", "MB", f"latency ({report.where})"):
-            table.add_column(title, justify="right")
+        titles = ("parameters", "of teacher", "MB", f"latency ({report.where})")
+        table = models_table(latency_in_words(report.costs, report.device), titles)
         whole = report.costs[TEACHER]["parameters"]
         for name, cost in report.costs.items():
             table.add_row(

@@ -16,7 +16,7 @@ from tinybert_hf.data import TaskData
 from tinybert_hf.data.shards import is_first_process
 from tinybert_hf.distillation import initialize_from_teacher, load_teacher
 from tinybert_hf.distillation.projections import AnyProjections
-from tinybert_hf.distillation.teachers import AnyTeacher
+from tinybert_hf.distillation.teachers import AnyTeacher, different_tokens
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import counted
 from tinybert_hf.training import Phase, projections_from
@@ -94,6 +94,16 @@ def open_tokenizer(model: str, whose: str, config: PreTrainedConfig) -> PreTrain
     """
     what = f"The {whose} {model} has no tokenizer that can be opened; save its tokenizer into the same folder"
     return checkpoints.open_tokenizer(model, what=what, config=config)
+
+
+def tokenizer_of_student(
+    recipe: Recipe, teachers: PreTrainedTokenizerBase, config: PreTrainedConfig
+) -> PreTrainedTokenizerBase:
+    """The (first) teacher's, or that of a student that exists and reads other tokens."""
+    if recipe.student.model is None:
+        return teachers
+    own = open_tokenizer(recipe.student.model, "student", config)
+    return own if different_tokens(teachers, own, shown=1) else teachers
 
 
 # The student of a run before it learns: its start weights, and the projections that it brings to the first phase.

@@ -230,6 +230,24 @@ class Plan:
     text: PlainText | None = None
     unlabelled_rows: int = 0
 
+    @classmethod
+    def between(
+        cls,
+        recipe: Recipe,
+        folder: RunFolder,
+        data: TaskData,
+        teachers: tuple[PlannedTeacher, ...],
+        taught_by: AnyTeacher,
+        student: tuple[Any, TinyBertConfig, PreTrainedTokenizerBase],
+        **more: Any,
+    ) -> Plan:
+        """With what each phase computes (see `objectives_between`) between the teachers, without their weights, and a
+        student: its class, its configuration and its tokenizer.
+        """
+        student_class, config, tokenizer = student
+        objectives = objectives_between(recipe, skeleton(student_class, config), taught_by)
+        return cls(recipe, folder, data, teachers, student_class, config, tokenizer, objectives, **more)
+
     @property
     def spec(self) -> TaskSpec:
         """The task."""
@@ -586,6 +604,14 @@ def preset_config(recipe: Recipe, from_teacher: Mapping[str, Any], **fixed: Any)
         raise RecipeError(f"student.overrides: {first_line(error)}") from error
 
 
+def student_config_of(recipe: Recipe, teacher: PreTrainedConfig, **fixed: Any) -> TinyBertConfig:
+    """Of a student that exists, or of one from a preset for the teacher's tokens; else as `preset_config`."""
+    if recipe.student.model is not None:
+        return open_student_config(recipe.student.model, **fixed)
+    from_teacher = {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id}
+    return preset_config(recipe, from_teacher, **fixed)
+
+
 def check_students_tokens(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, student: TinyBertConfig) -> None:
     """Refuse a student that embeds fewer tokens than it is given.
 
@@ -643,13 +669,15 @@ def in_phase(index: int, name: str, error: TinyBertError) -> TinyBertError:
     return type(error)(f"phases.{index} ({name}): {error}")
 
 
-def bytes_needed(recipe: Recipe, student_weights: int, teacher_weights: int) -> int:
-    """A low estimate, to refuse only what must fail: the start, a checkpoint with its optimizer, the result."""
-    copies = 6 if recipe.baseline is None else 8
-    total = copies * student_weights
-    if recipe.teacher.finetune is not None:
+def check_space(plan: Plan, teacher_weights: int = 0) -> None:
+    """Refuse only what must fail for lack of space: the start, a checkpoint with its optimizer, the result, and what
+    the fine-tuning of a teacher of so many weights adds.
+    """
+    copies = 6 if plan.recipe.baseline is None else 8
+    total = copies * weights_of(skeleton(plan.student_class, plan.student_config))
+    if plan.recipe.teacher.finetune is not None:
         total += 4 * teacher_weights
-    return total * _BYTES_PER_WEIGHT
+    plan.folder.check(bytes_needed=total * _BYTES_PER_WEIGHT)
 
 
 def first_line(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from typing import TYPE_CHECKING, Any
@@ -23,6 +23,7 @@ from tinybert_hf.training import Phase
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from tinybert_hf.recipes.steps import Steps
 
@@ -167,6 +168,19 @@ SCREEN = {"logging_steps": 0.25, "disable_tqdm": False}
 TEACHER, STUDENT, BASELINE = "teacher", "student", "baseline"
 TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, alone"}
 FIGURE_WIDTH = len("22.90 M")
+
+
+def models_table(caption: str | None, titles: Iterable[str], **column: Any) -> Table:
+    """A table without rows: a row will be a model, with its figures on the right; `column` says how they are set."""
+    from rich.table import Table
+
+    table = Table(caption=caption, caption_justify="left")
+    table.add_column("model", no_wrap=True)
+    for title in titles:
+        table.add_column(title, justify="right", **column)
+    return table
+
+
 _PACKAGES = ("tinybert_hf", "torch", "transformers", "accelerate", "datasets")
 
 
