@@ -6,7 +6,7 @@ from tinybert_hf.lazy_names import names_of_modules
 
 if TYPE_CHECKING:
     from tinybert_hf.benchmark.benchmark import benchmark_models
-    from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Latency, Measurement, ModelFigures, Ratio
+    from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Latency, Measurement, ModelMetrics, Ratio
     from tinybert_hf.benchmark.settings import BACKENDS, BenchmarkSettings
 
 __all__ = [
@@ -16,7 +16,7 @@ __all__ = [
     "Entry",
     "Latency",
     "Measurement",
-    "ModelFigures",
+    "ModelMetrics",
     "Ratio",
     "benchmark_models",
 ]
@@ -26,7 +26,7 @@ __getattr__, __dir__ = names_of_modules(
     __name__,
     {
         "benchmark": ("benchmark_models",),
-        "report": ("BenchmarkReport", "Entry", "Latency", "Measurement", "ModelFigures", "Ratio"),
+        "report": ("BenchmarkReport", "Entry", "Latency", "Measurement", "ModelMetrics", "Ratio"),
         "settings": ("BACKENDS", "BenchmarkSettings"),
     },
 )

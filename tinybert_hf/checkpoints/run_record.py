@@ -13,7 +13,7 @@ from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import does_not_exist
 from tinybert_hf.tasks import TaskSpec, spec_of
 
-# What figures, losses and models are called on the page.
+# What metrics, losses and models are called on the page.
 
 LOSSES = {
     "attention_loss": "attention",
@@ -137,8 +137,8 @@ class RunRecord:
         first = self.recipe["teacher"]
         trained_here = first["model"] is None or first["finetune"] is not None
         place = str(self.folder / "teacher") if trained_here else first["model"]
-        further = self.recipe.get("extra_teachers") or ()
-        return [{**first, "place": place}, *({**one, "place": one["model"]} for one in further)]
+        extra = self.recipe.get("extra_teachers") or ()
+        return [{**first, "place": place}, *({**one, "place": one["model"]} for one in extra)]
 
     @property
     def teacher_names(self) -> list[str]:

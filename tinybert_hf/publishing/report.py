@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tinybert_hf.checkpoints.card_parts import latency_in_words
+from tinybert_hf.checkpoints.card_parts import format_latency
 from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.checkpoints.run_record import (
     LOSSES,
@@ -158,7 +158,7 @@ def _speed_of(run: FinishedRun) -> _Speed:
     return _SENTENCES if run.spec.has_decoder else _LATENCY
 
 
-def figures(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
+def metrics_table(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
     """The table of all models: its heads and its rows."""
     metrics, costs = run.content["metrics"], run.content["costs"]
     main = run.content["main_metric"]
@@ -306,8 +306,8 @@ def report_page(run: FinishedRun, moved: Moved) -> str:
             "title": run.recipe.get("name") or run.folder.resolve().name,
             "summary": summary(run),
             "tiles": tiles(run),
-            "figures": figures(run),
-            "speed": latency_in_words(run.content["costs"], run.content.get("device", "cpu")),
+            "metrics_table": metrics_table(run),
+            "speed": format_latency(run.content["costs"], run.content.get("device", "cpu")),
             "comparison_picture": comparison_picture(run),
             "phases": _phases(run),
             "distances": _distances(run),

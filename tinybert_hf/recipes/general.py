@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tinybert_hf.checkpoints import PROJECTIONS_FILE, check_folder_files, check_length
-from tinybert_hf.checkpoints.card_parts import argument, latency_in_words
+from tinybert_hf.checkpoints.card_parts import argument, format_latency
 from tinybert_hf.data import TaskData
 from tinybert_hf.data.corpus import BlockCollator, Corpus, CorpusBlocks, cache_folder, open_blocks, split_corpus
 from tinybert_hf.data.corpus_sources import Sources, find_files, find_sources
@@ -183,7 +183,7 @@ class GeneralSteps(Steps):
         with self.run.stage(CORPUS, "Tokenising the corpus, or opening it where it is tokenised"):
             self.corpus = self._open_corpus()
         self.run.folder.finish_stage(CORPUS, self.corpus.report)
-        self.run.say(*corpus_in_words(self.corpus, _corpus(self.recipe).block_size))
+        self.run.say(*format_corpus(self.corpus, _corpus(self.recipe).block_size))
         self.run.warn(self._few_steps())
 
     def _few_steps(self) -> Iterator[str]:
@@ -280,7 +280,7 @@ class GeneralSteps(Steps):
 
     def in_words(self, metrics: Mapping[str, Any]) -> str:
         """Each loss before and after."""
-        return f"on held-out text: {losses_in_words(metrics)}" if metrics else ""
+        return f"on held-out text: {format_losses(metrics)}" if metrics else ""
 
     def student_warnings(self, metrics: Mapping[str, Any]) -> list[str]:
         """A student that is farther from its teacher than before has been spoilt by the training."""
@@ -307,7 +307,7 @@ class GeneralSteps(Steps):
     def table(cls, report: RunReport) -> Table:
         """Sizes and latencies."""
         titles = ("parameters", "of teacher", "MB", f"latency ({report.where})")
-        table = models_table(latency_in_words(report.costs, report.device), titles)
+        table = models_table(format_latency(report.costs, report.device), titles)
         whole = report.costs[TEACHER]["parameters"]
         for name, cost in report.costs.items():
             table.add_row(
@@ -323,7 +323,7 @@ class GeneralSteps(Steps):
     def last_lines(cls, report: RunReport) -> list[str]:
         """The losses, the speed, and how to go on."""
         held_out = report.corpus["validation_tokens"]
-        lines = [f"On {counted(held_out, 'held-out token')}: {losses_in_words(report.metrics[STUDENT])}"]
+        lines = [f"On {counted(held_out, 'held-out token')}: {format_losses(report.metrics[STUDENT])}"]
         if report.throughput:
             speed = report.throughput
             lines.append(
@@ -338,7 +338,7 @@ class GeneralSteps(Steps):
         ]
 
 
-def corpus_in_words(corpus: Corpus, block_size: int) -> list[str]:
+def format_corpus(corpus: Corpus, block_size: int) -> list[str]:
     """What a corpus came to, a line each."""
     report = corpus.report
     full = report["tokens"] / (report["blocks"] * block_size)
@@ -403,10 +403,10 @@ def _risen(metrics: Mapping[str, Any]) -> list[str]:
     """The losses that did not fall, each in words: "attention loss 1.2 -> 1.3"."""
     before = metrics.get("before", {})
     risen = [name for name in metrics if name.endswith("_loss") and metrics[name] >= before.get(name, math.inf)]
-    return [losses_in_words({name: metrics[name], "before": before}) for name in risen]
+    return [format_losses({name: metrics[name], "before": before}) for name in risen]
 
 
-def losses_in_words(metrics: Mapping[str, Any]) -> str:
+def format_losses(metrics: Mapping[str, Any]) -> str:
     """Each loss before and after: "hidden-state loss 1.23 -> 0.21"."""
     before = metrics.get("before", {})
     said = []

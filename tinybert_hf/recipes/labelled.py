@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints.card_parts import latency_in_words, literal
+from tinybert_hf.checkpoints.card_parts import format_latency, literal
 from tinybert_hf.data import TaskData, tokenizing_notes, train_wordpiece_tokenizer
 from tinybert_hf.data.augmentation_candidates import check_predicts_words, predicts_words
 from tinybert_hf.data.settings import SINGLE_LABEL
@@ -20,9 +20,9 @@ from tinybert_hf.evaluation import ModelCost, check_can_count, measure_costs, pr
 from tinybert_hf.messages import counted
 from tinybert_hf.recipes.augmentation import AUGMENTATION, TEXT_COLUMNS, augment_stage, open_words, read_copies
 from tinybert_hf.recipes.models import (
+    format_left_out,
+    format_pruning,
     open_tokenizer,
-    pruning_in_words,
-    text_in_words,
     tokenizer_of_student,
 )
 from tinybert_hf.recipes.plan import (
@@ -40,7 +40,7 @@ from tinybert_hf.recipes.plan import (
 )
 from tinybert_hf.recipes.report import (
     BASELINE,
-    FIGURE_WIDTH,
+    METRIC_WIDTH,
     STUDENT,
     TEACHER,
     TITLES,
@@ -433,7 +433,7 @@ class LabelledSteps(Steps):
         titles = (report.main_metric, "of teacher", *beside, "parameters", "MB", f"latency ({report.where})")
         # Titles wrap; a figure that a narrow terminal cuts off would say nothing.
         words = (escape(title.replace("_", " ")) for title in titles)
-        table = models_table(latency_in_words(report.costs, report.device), words, min_width=FIGURE_WIDTH)
+        table = models_table(format_latency(report.costs, report.device), words, min_width=METRIC_WIDTH)
         for name, metrics in report.metrics.items():
             cost, share = report.costs[name], report.share_of(name)
             table.add_row(
@@ -518,4 +518,4 @@ def _pruned(report: RunReport, result: Mapping[str, Any]) -> list[str]:
     after = report.metrics[STUDENT][report.main_metric]
     change = "" if before is None else f", {report.main_metric.replace('_', ' ')} {before:.4f} -> {after:.4f}"
     baseline = " The student that was trained alone keeps the whole vocabulary." * (BASELINE in report.metrics)
-    return [f"Its vocabulary was pruned: {pruning_in_words(result)}{change}.{baseline}", text_in_words(result)]
+    return [f"Its vocabulary was pruned: {format_pruning(result)}{change}.{baseline}", format_left_out(result)]

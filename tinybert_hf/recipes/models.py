@@ -207,7 +207,7 @@ def prune_stage(run: Run, settings: VocabularyPruning) -> None:
     folder.place(PRUNING)
     result = folder.result_of(PRUNING)
     run.say(
-        f"Student, pruned: {run.steps.in_words(result['metrics'])}, {pruning_in_words(result)}", text_in_words(result)
+        f"Student, pruned: {run.steps.in_words(result['metrics'])}, {format_pruning(result)}", format_left_out(result)
     )
 
 
@@ -247,7 +247,7 @@ def prune_student(
     return pruned
 
 
-def pruning_in_words(result: Mapping[str, Any]) -> str:
+def format_pruning(result: Mapping[str, Any]) -> str:
     """The sizes before and after."""
     return (
         f"{result['pieces_before']:,} -> {counted(result['pieces_after'], 'piece')}, "
@@ -256,7 +256,7 @@ def pruning_in_words(result: Mapping[str, Any]) -> str:
     )
 
 
-def text_in_words(result: Mapping[str, Any]) -> str:
+def format_left_out(result: Mapping[str, Any]) -> str:
     """What of the corpus, and of the validation rows, keeps its pieces."""
     said = (
         f"{result['kept_share']:.2%} of the corpus' tokens keep their piece. In further text like it about "

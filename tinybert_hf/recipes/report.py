@@ -167,7 +167,7 @@ def _said(value: Any) -> Any:
 SCREEN = {"logging_steps": 0.25, "disable_tqdm": False}
 TEACHER, STUDENT, BASELINE = "teacher", "student", "baseline"
 TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, alone"}
-FIGURE_WIDTH = len("22.90 M")
+METRIC_WIDTH = len("22.90 M")
 
 
 def models_table(caption: str | None, titles: Iterable[str], **column: Any) -> Table:

@@ -102,23 +102,23 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
 
 
 def _check_extra_teachers(recipe: Recipe) -> None:
-    further = recipe.extra_teachers
-    for index, one in enumerate(further):
+    extra = recipe.extra_teachers
+    for index, one in enumerate(extra):
         if one.dtype is not None:
             _one_of(one.dtype, DTYPES, f"extra_teachers.{index}.dtype")
         check_number(one.weight, f"extra_teachers.{index}.weight")
     check_number(recipe.teacher.weight, "teacher.weight")
-    if not further and recipe.teacher.layer_map is not None:
+    if not extra and recipe.teacher.layer_map is not None:
         raise RecipeError("teacher.layer_map: of one teacher, the phases say it (phases.0.layer_map)")
-    if further and recipe.spec.has_decoder:
+    if extra and recipe.spec.has_decoder:
         raise RecipeError(
             "extra_teachers: a translator learns from the translations of one teacher here; in Python, "
             "Seq2SeqDistillationTrainer takes several"
         )
     for index, phase in enumerate(recipe.phases):
-        if further and phase.teacher_cache:
+        if extra and phase.teacher_cache:
             raise RecipeError(
-                f"phases.{index}.teacher_cache: it keeps what one teacher says, and here are {len(further) + 1}; "
+                f"phases.{index}.teacher_cache: it keeps what one teacher says, and here are {len(extra) + 1}; "
                 "leave it out"
             )
 

@@ -23,7 +23,7 @@ from tinybert_hf.distillation.choices import INT8
 from tinybert_hf.distillation.teachers import different_tokens, round_to_int8
 from tinybert_hf.errors import RecipeError, TeacherError
 from tinybert_hf.evaluation import (
-    TranslationContestant,
+    TranslationEntry,
     evaluate_translation,
     measure_translation_costs,
     nothing_in_common,
@@ -33,8 +33,8 @@ from tinybert_hf.evaluation import (
 from tinybert_hf.messages import counted, counted_layers
 from tinybert_hf.model import PRESETS, TinyBertConfig
 from tinybert_hf.recipes.augmentation import (
+    format_pseudo_labels,
     pseudo_label_warnings,
-    pseudo_labels_in_words,
     read_translated_rows,
     write_translated_rows,
 )
@@ -364,7 +364,7 @@ class TranslationSteps(Steps):
                     run.teacher, run.tokenizer, self.recipe, pairs, self._pseudo_folder, run.console
                 )
             run.folder.finish_stage(PSEUDO_LABELS, reports)
-        run.say(*(pseudo_labels_in_words(name, report) for name, report in self._translated.items()))
+        run.say(*(format_pseudo_labels(name, report) for name, report in self._translated.items()))
         run.warn(pseudo_label_warnings(self._translated))
 
     def sides(self) -> Mapping[str, Iterable[str]]:
@@ -465,12 +465,10 @@ class TranslationSteps(Steps):
         with run.stage("costs", "Measuring size and speed"):
             measured = measure_translation_costs(
                 {
-                    TEACHER: TranslationContestant(
+                    TEACHER: TranslationEntry(
                         run.teacher, run.tokenizer, recipe.teacher_num_beams, recipe.teacher.prefix
                     ),
-                    STUDENT: TranslationContestant(
-                        student, run.student_tokenizer, recipe.evaluation.student_num_beams
-                    ),
+                    STUDENT: TranslationEntry(student, run.student_tokenizer, recipe.evaluation.student_num_beams),
                 },
                 sources[:: max(1, len(sources) // _TIMED_SENTENCES)][:_TIMED_SENTENCES],
             )
