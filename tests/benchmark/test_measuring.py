@@ -45,9 +45,9 @@ def measuring(runners: list[Runner], probe: Any = None, **settings: Any) -> Meas
     return Measuring(runners, runners[0].entry, options, "cpu", probe, [])
 
 
-def runner(model: BenchmarkModel, calls: list[Any], fails_at: Any = lambda *size: None, **entry: str) -> Runner:
+def runner(measured: BenchmarkModel, calls: list[Any], fails_at: Any = lambda *size: None, **entry: str) -> Runner:
     named = Entry(**{"model": "tiny", "backend": "eager", **entry})
-    return Runner(named, model, None, counting(calls, fails_at))
+    return Runner(named, measured, None, counting(calls, fails_at))
 
 
 def test_a_length_over_the_models_own(model: BenchmarkModel) -> None:
