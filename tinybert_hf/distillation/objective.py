@@ -584,9 +584,8 @@ def distillation_losses(
     seen = objective.capture_teachers(teacher, batch)
     made = objective.capture_student(student, batch)
     given: GivenProjections = projections
-    if not isinstance(given, Projections):  # one for each layer of the map, whichever losses are computed
-        layers = objective.each[0].layer_map("hidden_state_loss").student_layers
-        given = as_lookup(given, (0, *layers))
+    if not isinstance(given, Projections):  # the first is of the embeddings, whether a loss compares them or not
+        given = as_lookup(given, tuple(dict.fromkeys((0, *objective.each[0].projected_layers))))
     return objective.compute(
         made,
         seen,
