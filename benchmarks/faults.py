@@ -94,7 +94,7 @@ FAULTS = (
     Fault("a list of layers counted from 0", MAPS, "return list(enumerate(teachers, start=1))", "return list(enumerate(teachers, start=0))", TESTS_OF_MAPS),
     Fault("a projection for the embeddings alone", OBJECTIVE, "tuple(dict.fromkeys((0, *objective.each[0].projected_layers)))", "(0,)", "tests/distillation/test_objective.py"),
     Fault("a loss between decoders over the tokens of the source", HIDDEN, "hidden_state_loss(s, t, at.target_mask, projection, token_count=at.counts.target_tokens)", "hidden_state_loss(s, t, at.target_mask, projection, token_count=at.counts.tokens)", TESTS_OF_LOSSES),
-    Fault("the check of a recipe brings torch", "training/phase_losses.py", "from __future__ import annotations", "import torch", "tests/test_public_api.py"),
+    Fault("the check of a recipe brings torch", "training/phase_losses.py", "from tinybert_hf.errors import RecipeError, check_number", "import torch\n\nfrom tinybert_hf.errors import RecipeError, check_number", "tests/test_public_api.py"),
     Fault("a translator's speed is read as a time", "publishing/report.py", "return student / teacher if speed.longer_is_better else teacher / student", "return teacher / student", "tests/publishing/report/test_page.py"),
     Fault("a run of no decoder loses its start from the teacher", "recipes/plan.py", "return not self.recipe.spec.has_decoder and", "return self.recipe.spec.has_decoder and", "tests/recipes/test_plan.py"),
     Fault("one map for hidden states and attention", ENTRIES[2], "layer_maps=(\"attention_layer_map\", \"layer_map\")", "layer_maps=(\"layer_map\",)", TESTS_OF_MAPS),
