@@ -443,8 +443,8 @@ def measure_speed(world: World, best: str, sentences: int) -> None:
         },
         sources[:sentences],
     )
-    figures = {k: asdict(v) for k, v in costs.items()}
-    world.keep(speed_name(world.device, best), {"run": best, "sentences": sentences, **figures})
+    metrics = {k: asdict(v) for k, v in costs.items()}
+    world.keep(speed_name(world.device, best), {"run": best, "sentences": sentences, **metrics})
     kept = {name: json.loads((world.work / "results" / f"{name}.json").read_text()) for name in ("teacher", best)}
     write_worst_sentences(
         world.work / "worst.md", sources, references, kept["teacher"]["hypotheses"], kept[best]["hypotheses"]

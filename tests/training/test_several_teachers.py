@@ -222,8 +222,8 @@ def test_the_figures_of_each_teacher_and_of_their_mean(make: Any, tiny_tokenizer
     with pytest.warns(
         UserWarning, match=r"teachers\[1\]'s accuracy is 0\.2500, no better .* \(0\.5000\).*perhaps, yes, no"
     ):
-        figures = trainer.evaluate_teacher(encoded)
-    assert figures == {"teacher_0_accuracy": 0.75, "teacher_1_accuracy": 0.25, "teachers_accuracy": 0.25}
+        metrics = trainer.evaluate_teacher(encoded)
+    assert metrics == {"teacher_0_accuracy": 0.75, "teacher_1_accuracy": 0.25, "teachers_accuracy": 0.25}
     trainer = make(good, encoded, bert(vocab_size=64, **names), phase="intermediate", layer_map="1:1")
     trainer.compute_metrics = lambda outcome: {"rows": float(len(outcome.label_ids))}
     assert trainer.evaluate_teacher(encoded) == {"teacher_rows": 4.0, "teacher_accuracy": 0.75}

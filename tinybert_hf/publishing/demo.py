@@ -26,7 +26,7 @@ from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import open_translator
 from tinybert_hf.evaluation.cost import Clock, Times, timed_rounds
 from tinybert_hf.messages import counted, counted_layers
-from tinybert_hf.tasks import TASKS, TEXT_CLASSIFICATION, TRANSLATION
+from tinybert_hf.tasks import TASKS, TEXT_CLASSIFICATION, TRANSLATION, spec_of
 
 if TYPE_CHECKING:
     import gradio
@@ -147,6 +147,11 @@ class Contest:
     num_beams: int = 1
     facts: RunFacts = field(default_factory=RunFacts)
     notes: tuple[str, ...] = ()
+
+    @property
+    def translates(self) -> bool:
+        """Whether the models write."""
+        return spec_of(self.kind).has_decoder
 
     @property
     def models(self) -> tuple[DemoModel, ...]:
@@ -414,7 +419,7 @@ def _clean(text: str) -> str:
 def _task(contest: Contest, entry: DemoModel, texts: Sequence[str]) -> Callable[[], Answer]:
     shortened = [text[:_CHARACTERS] for text in texts]
     cut = any(len(text) > _CHARACTERS for text in texts)
-    if contest.kind == TRANSLATION:
+    if contest.translates:
         return lambda: _translation(entry, shortened[0], contest.num_beams, cut)
     whole = entry.tokenizer(*shortened, verbose=False)["input_ids"]
     cut = cut or (entry.limit is not None and len(whole) > entry.limit)
@@ -506,8 +511,8 @@ def _said(contest: Contest, comparison: Comparison) -> str:
     """What they say, and whether it is the same."""
     by_role = {answer.role: _format_answer(contest, answer) for answer in comparison.answers}
     if TEACHER not in by_role:
-        return f"The student says {by_role[STUDENT]}." if contest.kind != TRANSLATION else "The student's translation:"
-    if contest.kind == TRANSLATION:
+        return "The student's translation:" if contest.translates else f"The student says {by_role[STUDENT]}."
+    if contest.translates:
         same = comparison.answers[0].text == comparison.answers[1].text
         return "Both translate it alike." if same else "They translate it differently."
     if contest.kind == REGRESSION:
@@ -519,7 +524,7 @@ def _said(contest: Contest, comparison: Comparison) -> str:
 
 
 def _format_answer(contest: Contest, answer: Answer) -> str:
-    if contest.kind == TRANSLATION:
+    if contest.translates:
         return f"<b>{escape(answer.text or '')}</b>"
     if contest.kind == REGRESSION:
         return f"<b>{answer.scores[0]:.3f}</b>"
@@ -538,7 +543,7 @@ def _how(contest: Contest, comparison: Comparison) -> str:
     place = f"CPU, {counted(threads, 'thread')}" if where == "cpu" else where.upper()
     calls = f"the median of {comparison.calls} calls" if comparison.calls > 1 else "one call"
     how = f"{calls} after a warm-up, tokenizing included; {place}"
-    if contest.kind == TRANSLATION:
+    if contest.translates:
         how += ", greedy search" if contest.num_beams == 1 else f", {contest.num_beams} beams"
     ratio = comparison.speed_up
     if ratio is None:
@@ -554,7 +559,7 @@ def _card(contest: Contest, who: DemoModel, answer: Answer) -> str:
     head = f'<div class="tb-head"><span class="tb-who">{who.role}</span>'
     head += f'<span class="tb-time">{_milliseconds(answer.milliseconds)}</span></div>'
     head += f'<div class="tb-size">{escape(size_of(who))}</div>'
-    if contest.kind == TRANSLATION:
+    if contest.translates:
         written = escape(answer.text) if answer.text else '<span class="tb-more">(nothing)</span>'
         body = f'<div class="tb-text">{written}</div>'
     elif contest.kind == REGRESSION:
@@ -651,7 +656,7 @@ def build_page(contest: Contest) -> gradio.Blocks:
             gr.HTML("".join(note_html(note) for note in contest.notes), elem_id="notes")
         labels = ("First text", "Second text") if contest.pairs else ("Text",)
         boxes = [gr.Textbox(label=label, lines=2, max_lines=8, elem_id=f"text-{i}") for i, label in enumerate(labels)]
-        button = gr.Button("Translate" if contest.kind == TRANSLATION else "Compare" if contest.teacher else "Answer",
+        button = gr.Button("Translate" if contest.translates else "Compare" if contest.teacher else "Answer",
                            variant="primary", elem_id="run")  # fmt: skip
         # Made here, so that the examples know it; shown below them.
         result = gr.HTML(elem_id="answers", render=False)
@@ -659,7 +664,7 @@ def build_page(contest: Contest) -> gradio.Blocks:
         def show(*texts: str) -> str:
             return answer_html(contest, *texts)
 
-        examples = examples_for(contest.facts, translator=contest.kind == TRANSLATION, pairs=contest.pairs)
+        examples = examples_for(contest.facts, translator=contest.translates, pairs=contest.pairs)
         gr.Examples([list(one) for one in examples], boxes, result, show, cache_examples=False, run_on_click=True)
         result.render()
         # One at a time: two at once would slow each other down, and the times would say so.
@@ -698,7 +703,7 @@ def _title(contest: Contest) -> str:
 
 def _introduction(contest: Contest) -> str:
     alone = contest.teacher is None
-    if contest.kind == TRANSLATION:
+    if contest.translates:
         return "Type a text: the translation of " + ("the student" if alone else "each") + ", and how long it takes."
     what = "number" if contest.kind == REGRESSION else "labels"
     given = "two texts" if contest.pairs else "a text"

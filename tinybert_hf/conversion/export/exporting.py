@@ -37,7 +37,7 @@ from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.messages import counted
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING, TASKS, TRANSLATION
+from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING, TASKS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -169,7 +169,7 @@ def compare(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
         exported: called as it is.
         texts: as many as shall be compared.
     """
-    return _translators(source, exported, texts) if source.task == TRANSLATION else _encoders(source, exported, texts)
+    return _translators(source, exported, texts) if source.translates else _encoders(source, exported, texts)
 
 
 def _encoders(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
@@ -375,7 +375,7 @@ def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, s
     _write_config(source, folder)
     save_tokenizer(source.tokenizer, source.model, folder)
     write_vocabulary_files(source.tokenizer, folder)
-    if source.task == TRANSLATION:
+    if source.translates:
         source.model.generation_config.save_pretrained(folder)
     graphs = chosen.write(source, folder)
     if chosen.runtime is None and source.task == ENCODER:  # transformers opens it, and sentence-transformers does
