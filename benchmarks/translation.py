@@ -28,7 +28,7 @@ from tinybert_hf.data import TASKS
 from tinybert_hf.data.pseudo_labels import PseudoLabelSettings, read_pseudo_labels, write_pseudo_labels
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.data.tokenizers import train_translation_tokenizer
-from tinybert_hf.evaluation.cost import TranslationContestant, measure_translation_costs
+from tinybert_hf.evaluation.cost import TranslationEntry, measure_translation_costs
 from tinybert_hf.evaluation.translation import evaluate_translation, write_worst_sentences
 from tinybert_hf.training import FinetuneSettings, Phase, finetune, run_phases
 
@@ -438,13 +438,13 @@ def measure_speed(world: World, best: str, sentences: int) -> None:
     sources, references = test_pairs(world)
     costs = measure_translation_costs(
         {
-            "teacher": TranslationContestant(teacher, tokenizer, BEAMS),
-            "student": TranslationContestant(student, tokenizer, 1),
+            "teacher": TranslationEntry(teacher, tokenizer, BEAMS),
+            "student": TranslationEntry(student, tokenizer, 1),
         },
         sources[:sentences],
     )
-    figures = {k: asdict(v) for k, v in costs.items()}
-    world.keep(speed_name(world.device, best), {"run": best, "sentences": sentences, **figures})
+    metrics = {k: asdict(v) for k, v in costs.items()}
+    world.keep(speed_name(world.device, best), {"run": best, "sentences": sentences, **metrics})
     kept = {name: json.loads((world.work / "results" / f"{name}.json").read_text()) for name in ("teacher", best)}
     write_worst_sentences(
         world.work / "worst.md", sources, references, kept["teacher"]["hypotheses"], kept[best]["hypotheses"]

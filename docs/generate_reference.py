@@ -50,7 +50,7 @@ def recipe_page() -> str:
             else:
                 raise SystemExit(f"{kind.__name__}.{field.name} has no description")
             about = about.replace("None", "null")  # as YAML has it
-            lines.append(f"| `{field.name}` | {type_in_words(hints[field.name])} | {default_of(field)} | {about} |")
+            lines.append(f"| `{field.name}` | {format_type(hints[field.name])} | {default_of(field)} | {about} |")
     return "\n".join(lines) + "\n"
 
 
@@ -106,10 +106,10 @@ def on_one_line(text: str) -> str:
     return " ".join(text.split()).replace("|", "\\|")
 
 
-def type_in_words(hint: Any) -> str:
+def format_type(hint: Any) -> str:
     """What YAML may hold there."""
     if get_origin(hint) in (Union, types.UnionType):
-        return " or ".join(type_in_words(one) for one in get_args(hint) if one is not type(None))
+        return " or ".join(format_type(one) for one in get_args(hint) if one is not type(None))
     if nested(hint) is not None:
         return "a list of sections" if get_origin(hint) in (list, tuple) else "a section"
     origin = get_origin(hint) or hint

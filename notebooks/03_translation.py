@@ -37,7 +37,7 @@ from tinybert_hf import (
 )
 from tinybert_hf.data import TASKS, DataSettings, demo_translation_splits, train_translation_tokenizer
 from tinybert_hf.data.pseudo_labels import PseudoLabelSettings, read_pseudo_labels, write_pseudo_labels
-from tinybert_hf.evaluation import TranslationContestant, evaluate_translation, measure_translation_costs
+from tinybert_hf.evaluation import TranslationEntry, evaluate_translation, measure_translation_costs
 
 quiet_libraries()  # one readable line a log, no progress bars
 set_seed(0)
@@ -188,10 +188,8 @@ scores = {
     who: evaluate_translation(model, tokenizer, sources, targets, target_language="zh")
     for who, model in (("teacher", teacher), ("student", student))
 }
-contestants = {
-    who: TranslationContestant(model, tokenizer) for who, model in (("teacher", teacher), ("student", student))
-}
-costs = measure_translation_costs(contestants, sources[:32], batch_sizes=(1,), rounds=3)
+entries = {who: TranslationEntry(model, tokenizer) for who, model in (("teacher", teacher), ("student", student))}
+costs = measure_translation_costs(entries, sources[:32], batch_sizes=(1,), rounds=3)
 pd.DataFrame(
     {
         who: {

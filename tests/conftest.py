@@ -79,6 +79,14 @@ def headless(tmp_path_factory: pytest.TempPathFactory) -> str:
     return make_teacher(tmp_path_factory.mktemp("headless"), head=False)
 
 
+@pytest.fixture(scope="session")
+def translator(tmp_path_factory: pytest.TempPathFactory) -> str:
+    """Folder of a small Marian model that has learnt to exchange words; tests read it and do not change it."""
+    from tiny_translator import save_translator
+
+    return save_translator(tmp_path_factory.mktemp("translator"))
+
+
 @pytest.fixture
 def work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """An empty current folder."""

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from typing import Any
 
 from tinybert_hf.benchmark.memory import MemoryUse
-from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Measurement, ModelFigures
+from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Measurement, ModelMetrics
 from tinybert_hf.evaluation.cost import Times
 
 BASE, SMALL = Entry("base", "eager"), Entry("small", "onnx-int8")
@@ -40,9 +40,9 @@ def report(*, threads: int = 1, quality: bool = True) -> BenchmarkReport:
     )
 
 
-def _figures(entry: Entry, megabytes: float, accuracy: float | None) -> ModelFigures:
+def _figures(entry: Entry, megabytes: float, accuracy: float | None) -> ModelMetrics:
     known: dict[str, Any] = {} if accuracy is None else {"metrics": {"accuracy": accuracy}, "main_metric": "accuracy"}
-    return ModelFigures(
+    return ModelMetrics(
         entry.model, entry.backend, f"/models/{entry.model}", False, 100_000_000, megabytes, 400.0 / megabytes, **known
     )
 

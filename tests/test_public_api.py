@@ -9,6 +9,8 @@ import pytest
 import yaml
 
 import tinybert_hf
+from tinybert_hf.model import PRESETS
+from tinybert_hf.tasks import student_shapes
 
 HEAVY = ("datasets", "evaluate", "sklearn", "onnxruntime")
 
@@ -83,6 +85,7 @@ def test_the_command_answers_without_torch(tmp_path: Path) -> None:
         "    print('loaded:', *(name for name in ('torch', 'transformers') if name in sys.modules))"
     )
     (tmp_path / "bad.yaml").write_text("name: [")
+    (tmp_path / "wrong.yaml").write_text("student: {preset: 4l-312d}\nphases: [{name: intermediate, epoch: 1}]")
     (tmp_path / "rows.jsonl").write_text("{}")
     rows = ["--train-file", "rows.jsonl", "--validation-file"]
     for arguments, said in (
@@ -90,6 +93,9 @@ def test_the_command_answers_without_torch(tmp_path: Path) -> None:
         (["distill", "--teecher", "x"], "--teacher"),
         (["distill", "sst3"], "did you mean sst2"),
         (["distill", "bad.yaml"], "bad.yaml, line 1"),
+        (["distill", "wrong.yaml"], "did you mean epochs"),
+        (["distill", "sst2", "--set", "phases.0.temperature=0"], "temperature"),
+        (["distill", "demo", "--student", "4l-312"], "did you mean 4l-312d"),
         (["distill", "sst2", *rows, "row.jsonl", "--student", "4l-312d"], "Did you mean rows.jsonl"),
         (["distill", "sst2", *rows, "rows.jsonl", "--teacher", "./x"], "./x does not exist"),
         (["export", "x", "--to", "onxx"], "Did you mean onnx?"),
@@ -103,6 +109,47 @@ def test_the_command_answers_without_torch(tmp_path: Path) -> None:
         )  # fmt: skip
         assert said in process.stdout + process.stderr
         assert process.stdout.splitlines()[-1] == "loaded:"
+
+
+LOAD = "import tinybert_hf_command, sys\nfrom tinybert_hf import load_recipe\n"
+SAID = "print(*(name for name in ('torch', 'transformers', 'numpy') if name in sys.modules))"
+
+
+def test_a_recipe_is_checked_without_torch(tmp_path: Path) -> None:
+    wrong = {
+        "phases: [{name: intermediate, epoch: 1}]": "did you mean epochs",
+        "phases: [{name: prediction, cross_attention_loss_weight: 1}]": "is for translators",
+        "phases: [{name: intermediate, layer_map: none}]": "no loss but those between layers",
+        "phases: [{name: intermediate, teacher_cache: true}]": "too large to keep",
+        "phases: [{name: intermediate, projection: each}]": "there is no 'each' here",
+        "student: {preset: 4l-312}": "did you mean 4l-312d",
+        "student: {preset: seq2seq-6-2-256d}": "is a translator",
+        "teacher: {model: x, dtype: int4}": "there is no 'int4' here",
+        "card: {license: 3}": "card.license",
+    }
+    script = [
+        LOAD,
+        "from tinybert_hf.recipes.loader import shipped_recipes",
+        "for name in shipped_recipes(): load_recipe(name)",
+    ]
+    for number, line in enumerate(wrong):
+        rest = "" if line.startswith("student") else "student: {preset: 4l-312d}\n"
+        (tmp_path / f"{number}.yaml").write_text(f"{rest}{line}\n")
+        script += ["try:", f"    load_recipe('{number}.yaml')", "except Exception as error:", "    print(error)"]
+    process = subprocess.run(
+        [sys.executable, "-c", "\n".join([*script, SAID])],
+        capture_output=True, text=True, check=True, timeout=280, cwd=tmp_path,
+    )  # fmt: skip
+    *messages, loaded = process.stdout.splitlines()
+    assert len(messages) == len(wrong)
+    for number, (message, said) in enumerate(zip(messages, wrong.values(), strict=True)):
+        assert f"recipe {number}.yaml: " in message
+        assert said in message
+    assert loaded == ""
+
+
+def test_the_shapes_that_a_recipe_is_checked_by_are_those_of_the_family() -> None:
+    assert student_shapes() == PRESETS
 
 
 def test_the_command_registers_the_family_where_it_opens_a_model() -> None:

@@ -1,10 +1,11 @@
-"""Tiny models of several families, with weights large enough that a fault shows."""
+"""Tiny models of several families, with weights large enough that a fault shows, and what their trainings share."""
 
 from __future__ import annotations
 
 from typing import Any
 
 import torch
+from datasets import Dataset
 from transformers import (
     AlbertConfig,
     AutoModelForSequenceClassification,
@@ -15,6 +16,7 @@ from transformers import (
     PreTrainedModel,
     RobertaConfig,
     T5Config,
+    TrainerCallback,
 )
 
 COMMON = {"vocab_size": 60, "num_labels": 3, "initializer_range": 0.3}
@@ -61,3 +63,37 @@ def batch_of(lengths: list[int], padded_to: int | None = None, seed: int = 0) ->
         ids[row, :length] = torch.randint(5, 60, (length,), generator=generator)
         mask[row, :length] = 1
     return {"input_ids": ids, "attention_mask": mask}
+
+
+# Of trainings.
+
+QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
+
+
+def rows_by_first_token(count: int = 32) -> Dataset:
+    """Rows whose label can be read off the first token."""
+    generator = torch.Generator().manual_seed(0)
+    first = torch.randint(5, 8, (count,), generator=generator).tolist()
+    ids = [[token, *torch.randint(8, 24, (4,), generator=generator).tolist()] for token in first]
+    return Dataset.from_dict(
+        {"input_ids": ids, "attention_mask": [[1] * 5] * count, "labels": [token - 5 for token in first]}
+    )
+
+
+class StopAt(TrainerCallback):
+    """Ctrl-C after a step of a phase, or before its first."""
+
+    def __init__(self, step: int, phase: str) -> None:
+        self.step, self.phase = step, phase
+
+    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        self.on_step_end(args, state, control)
+
+    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
+        if args.phase == self.phase and state.global_step == self.step:
+            raise KeyboardInterrupt
+
+
+def logged(trainer: Any, name: str = "loss") -> list[float]:
+    """What a trainer has logged under a name."""
+    return [entry[name] for entry in trainer.state.log_history if name in entry]

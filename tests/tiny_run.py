@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+import io
 import json
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
 import pytest
+from rich.console import Console
 from transformers import BertConfig, BertForSequenceClassification, Trainer, set_seed
 
 from tinybert_hf.data import train_wordpiece_tokenizer
+from tinybert_hf.recipes.run import run_recipe
+from tinybert_hf.recipes.schema import Recipe
 
 NOUNS = ("film", "plot", "cast", "scene", "song", "play")
 PRAISE, BLAME = ("good", "bright", "fine", "warm"), ("bad", "dull", "weak", "cold")
@@ -87,6 +91,13 @@ def recipe_mapping(folder: Path, model: str, **changes: Any) -> dict[str, Any]:
         "output_dir": str(folder / "out"),
     }
     return {**mapping, **changes}
+
+
+def carry_out(recipe: Recipe) -> tuple[dict[str, Any], str]:
+    """run.json and what was printed."""
+    console = Console(record=True, width=300, file=io.StringIO())
+    run_recipe(recipe, console)
+    return json.loads((Path(recipe.folder) / "run.json").read_text()), console.export_text()
 
 
 def stop_at_step(patch: pytest.MonkeyPatch, trainer: type[Trainer], step: int) -> None:

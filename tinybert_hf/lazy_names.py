@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from importlib import import_module
 from typing import Any
 
@@ -27,3 +27,10 @@ def lazy_names(package: str, module_of: Mapping[str, str]) -> tuple[Callable[[st
         return sorted({*vars(sys.modules[package]), *module_of})
 
     return get, names
+
+
+def names_of_modules(
+    package: str, names_of: Mapping[str, Iterable[str]]
+) -> tuple[Callable[[str], Any], Callable[[], list[str]]]:
+    """The same for names that modules of the package have: module, without the package -> its names."""
+    return lazy_names(package, {name: f"{package}.{module}" for module, names in names_of.items() for name in names})

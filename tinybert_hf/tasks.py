@@ -1,4 +1,4 @@
-"""What a task is, in one table: every room asks it, and a new task is a new entry.
+"""What a task is, in one table: every room asks it, and a new task is a new entry; and the shapes of a student.
 
 The entries are plain values, so that a command can read them without torch; what is code stands where its topic is,
 and is named by its place ("module:name") and imported when it is asked for.
@@ -6,9 +6,11 @@ and is named by its place ("module:name") and imported when it is asked for.
 
 from __future__ import annotations
 
+import ast
 from dataclasses import dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from importlib import import_module
+from pathlib import Path
 from typing import Any
 
 TEXT_CLASSIFICATION = "text-classification"
@@ -36,6 +38,8 @@ class TaskSpec:
         rows: place of the class that loads and tokenizes rows; None: it learns from plain text.
         metrics: place of the class that counts its metrics (see `evaluation.metrics`); None: losses measure it.
         head: the model is an encoder with a head for labels or answers.
+        has_decoder: the model reads one text and writes another; there are losses between decoders.
+        chooses_student: a recipe may leave the student's shape open.
         aliases: short names of it on a command line.
         bert: the stock BERT with the same head; None: there is none.
         named_labels: its head has a list of names.
@@ -61,6 +65,8 @@ class TaskSpec:
     rows: str | None = None
     metrics: str | None = None
     head: bool = True
+    has_decoder: bool = False
+    chooses_student: bool = False
     aliases: tuple[str, ...] = ()
     bert: str | None = None
     named_labels: bool = False
@@ -93,6 +99,11 @@ class TaskSpec:
     def words(self) -> str:
         """The name in a sentence."""
         return self.name.replace("-", " ")
+
+    @property
+    def of_plain_text(self) -> bool:
+        """It has no rows: a student learns it before any task."""
+        return self.rows is None
 
     @cached_property
     def task(self) -> Any:
@@ -192,6 +203,8 @@ TASKS = {
             teacher="a translator of these languages, or one that `tinybert finetune` has trained on your pairs",
             load="import tinybert_hf; AutoModelForSeq2SeqLM.from_pretrained({place})",
             head=False,
+            has_decoder=True,
+            chooses_student=True,
             text_column="source",
             columns=("source_column", "target_column", "max_target_length"),
             fields={
@@ -218,13 +231,13 @@ TASKS = {
 HEADS = {name: spec for name, spec in TASKS.items() if spec.head}
 
 
-def spec_of(problem_type: str) -> TaskSpec:
+def spec_of(problem_type: str | None) -> TaskSpec:
     """The task of a `TaskData`, or of what transformers calls a problem type: those are of text classification.
 
     Args:
-        problem_type: single_label_classification and its like, or the name of another task.
+        problem_type: single_label_classification and its like, or the name of another task; None where none is known.
     """
-    return TASKS.get(problem_type, TASKS[TEXT_CLASSIFICATION])
+    return TASKS.get(problem_type or TEXT_CLASSIFICATION, TASKS[TEXT_CLASSIFICATION])
 
 
 def task_of(config: Any) -> str:
@@ -238,3 +251,13 @@ def task_of(config: Any) -> str:
         if any(one.endswith(spec.ending) for one in names):
             return name
     return TEXT_CLASSIFICATION
+
+
+@cache
+def student_shapes() -> dict[str, dict[str, Any]]:
+    """`PRESETS` of the model family, by name, read from the file that has them: importing it would load torch."""
+    file = Path(__file__).parent / "model" / "configuration_tinybert.py"
+    for one in ast.parse(file.read_text(encoding="utf-8")).body:
+        if isinstance(one, ast.AnnAssign) and ast.unparse(one.target) == "PRESETS" and one.value is not None:
+            return dict(ast.literal_eval(one.value))
+    raise LookupError(f"{file} has no PRESETS.")

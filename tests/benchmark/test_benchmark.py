@@ -13,7 +13,7 @@ from transformers import AutoModel
 
 from tinybert_hf.benchmark import BenchmarkSettings, Entry, benchmark_models
 from tinybert_hf.benchmark import models as backends
-from tinybert_hf.benchmark.models import Contestant
+from tinybert_hf.benchmark.models import BenchmarkModel
 from tinybert_hf.checkpoints import Checkpoint, is_exported
 from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import TinyBertError
@@ -78,7 +78,7 @@ def test_onnx_beside_pytorch(teacher: str, tmp_path: Path) -> None:
 
 def test_a_shape_is_exported_with_a_vocabulary_of_its_own(tiny_config: Callable[..., Any], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
-    shape = Contestant("tiny", Checkpoint("", tiny_config()), "AutoModelForSequenceClassification")
+    shape = BenchmarkModel("tiny", Checkpoint("", tiny_config()), "AutoModelForSequenceClassification")
     folder = backends.exported_folder(shape, Entry("tiny", "onnx"), tmp_path, lambda text: None)
     assert folder is not None
     assert is_exported(folder)
@@ -100,7 +100,7 @@ def test_a_missing_library(teacher: str, monkeypatch: pytest.MonkeyPatch) -> Non
         benchmark_models([teacher], BenchmarkSettings(**ONE_SIZE, backends=("eager", "onnx")))
     notes: list[str] = []
     found = backends.choose_backends(
-        {"t": Contestant("t", Checkpoint(teacher, None), "AutoModel")}, (), torch.device("cpu"), notes
+        {"t": BenchmarkModel("t", Checkpoint(teacher, None), "AutoModel")}, (), torch.device("cpu"), notes
     )
     assert [one.backend for one in found] == ["eager", "compiled"]
     assert len(notes) == 2
@@ -110,7 +110,7 @@ def test_a_missing_library(teacher: str, monkeypatch: pytest.MonkeyPatch) -> Non
 def test_on_a_gpu_onnx_is_left_out_by_default() -> None:
     pytest.importorskip("onnxruntime")
     notes: list[str] = []
-    known = {"t": Contestant("t", Checkpoint("t", None), "AutoModel")}
+    known = {"t": BenchmarkModel("t", Checkpoint("t", None), "AutoModel")}
     found = backends.choose_backends(known, (), torch.device("cuda"), notes)
     assert [one.backend for one in found] == ["eager", "compiled"]
     assert "runs on the CPU" in notes[0]

@@ -10,13 +10,13 @@ import tiny_models
 import torch
 from torch.utils.flop_counter import FlopCounterMode
 
-from tinybert_hf.benchmark.models import Contestant, find_contestant
+from tinybert_hf.benchmark.models import BenchmarkModel, find_model
 from tinybert_hf.checkpoints import Checkpoint
 from tinybert_hf.evaluation.cost import forward_flops
 
 
 def skeleton_of(config: Any) -> Any:
-    return Contestant("x", Checkpoint("", config), "AutoModelForSequenceClassification").skeleton
+    return BenchmarkModel("x", Checkpoint("", config), "AutoModelForSequenceClassification").skeleton
 
 
 @pytest.mark.parametrize(("batch_size", "length"), [(1, 7), (3, 40)])
@@ -42,7 +42,7 @@ def test_as_torch_counts_a_model_that_is_run(family: str) -> None:
 
 def test_the_published_sizes() -> None:
     """BERT-base at 128 tokens: 22.3 GFLOP; the 4-layer student 17.9 times less."""
-    base, student = (forward_flops(find_contestant(name).skeleton, 1, 128) for name in ("bert-base", "4l-312d"))
+    base, student = (forward_flops(find_model(name).skeleton, 1, 128) for name in ("bert-base", "4l-312d"))
     assert base is not None
     assert student is not None
     assert base == 12 * (2 * 128 * (4 * 768**2 + 2 * 768 * 3072) + 4 * 128**2 * 768) + 2 * (768**2 + 2 * 768)

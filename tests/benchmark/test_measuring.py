@@ -9,7 +9,7 @@ from made_up_benchmark import counting
 
 from tinybert_hf.benchmark.benchmark import Measuring, Runner
 from tinybert_hf.benchmark.memory import FullMemoryError, MemoryUse
-from tinybert_hf.benchmark.models import Contestant
+from tinybert_hf.benchmark.models import BenchmarkModel
 from tinybert_hf.benchmark.report import Entry
 from tinybert_hf.benchmark.settings import BenchmarkSettings
 from tinybert_hf.checkpoints import Checkpoint
@@ -36,8 +36,8 @@ class Probe:
 
 
 @pytest.fixture
-def contestant(tiny_config: Any) -> Contestant:
-    return Contestant("tiny", Checkpoint("", tiny_config()), "AutoModelForSequenceClassification")
+def model(tiny_config: Any) -> BenchmarkModel:
+    return BenchmarkModel("tiny", Checkpoint("", tiny_config()), "AutoModelForSequenceClassification")
 
 
 def measuring(runners: list[Runner], probe: Any = None, **settings: Any) -> Measuring:
@@ -45,14 +45,14 @@ def measuring(runners: list[Runner], probe: Any = None, **settings: Any) -> Meas
     return Measuring(runners, runners[0].entry, options, "cpu", probe, [])
 
 
-def runner(contestant: Contestant, calls: list[Any], fails_at: Any = lambda *size: None, **entry: str) -> Runner:
+def runner(measured: BenchmarkModel, calls: list[Any], fails_at: Any = lambda *size: None, **entry: str) -> Runner:
     named = Entry(**{"model": "tiny", "backend": "eager", **entry})
-    return Runner(named, contestant, None, counting(calls, fails_at))
+    return Runner(named, measured, None, counting(calls, fails_at))
 
 
-def test_a_length_over_the_models_own(contestant: Contestant) -> None:
+def test_a_length_over_the_models_own(model: BenchmarkModel) -> None:
     calls: list[Any] = []
-    task = measuring([runner(contestant, calls)])
+    task = measuring([runner(model, calls)])
     (found,) = task.measure((1, 65))
     assert found.skipped == "the model reads 64 tokens at most"
     assert found.wall is None
@@ -63,11 +63,11 @@ def test_a_length_over_the_models_own(contestant: Contestant) -> None:
     assert found.flops == 2 * 64 * 2 * (4 * 32**2 + 2 * 32 * 48) + 2 * 4 * 64**2 * 32 + 2 * 32**2 + 2 * 2 * 32
 
 
-def test_a_size_without_memory_is_skipped_with_the_larger_ones(contestant: Contestant) -> None:
+def test_a_size_without_memory_is_skipped_with_the_larger_ones(model: BenchmarkModel) -> None:
     hungry, modest = [], []  # type: ignore[var-annotated]
     runners = [
-        runner(contestant, modest),
-        runner(contestant, hungry, lambda *size: FULL if size == (8, 16) else None, model="hungry"),
+        runner(model, modest),
+        runner(model, hungry, lambda *size: FULL if size == (8, 16) else None, model="hungry"),
     ]
     task = measuring(runners)
     found = [task.measure(size)[1].skipped for size in SIZES]
@@ -82,10 +82,10 @@ def test_a_size_without_memory_is_skipped_with_the_larger_ones(contestant: Conte
     assert set(modest) == {(1, 16), (1, 32), (8, 16), (8, 32)}
 
 
-def test_a_process_that_is_lost_saves_this_one_from_trying(contestant: Contestant) -> None:
+def test_a_process_that_is_lost_saves_this_one_from_trying(model: BenchmarkModel) -> None:
     eager, compiled = [], []  # type: ignore[var-annotated]
     probe = Probe(full_at=(8, 16))
-    task = measuring([runner(contestant, eager), runner(contestant, compiled, backend="compiled")], probe)
+    task = measuring([runner(model, eager), runner(model, compiled, backend="compiled")], probe)
     found = [task.measure(size) for size in SIZES]
     assert (8, 16) not in eager + compiled
     assert found[0][0].memory == MemoryUse(4.0, 1.0)
@@ -95,23 +95,23 @@ def test_a_process_that_is_lost_saves_this_one_from_trying(contestant: Contestan
     assert probe.jobs == [("eager", 1, 16), ("eager", 1, 32), ("eager", 8, 16)]
 
 
-def test_memory_that_cannot_be_measured_stops_nothing(contestant: Contestant) -> None:
+def test_memory_that_cannot_be_measured_stops_nothing(model: BenchmarkModel) -> None:
     class Gone:
         def measure(self, job: Any) -> MemoryUse:
             raise TinyBertError("The process that measures memory has ended.")
 
-    task = measuring([runner(contestant, [])], Gone())
+    task = measuring([runner(model, [])], Gone())
     found = [task.measure(size)[0] for size in SIZES[:2]]
     assert [one.wall is not None for one in found] == [True, True]
     assert task.notes == ["tiny@eager: The process that measures memory has ended."]
 
 
-def test_what_cannot_be_compiled_is_left_out_or_refused(contestant: Contestant) -> None:
+def test_what_cannot_be_compiled_is_left_out_or_refused(model: BenchmarkModel) -> None:
     def no_compiler(*size: int) -> Exception:
         return RuntimeError("Failed to find C++ compiler\nand a long trace")
 
     calls: list[Any] = []
-    runners = [runner(contestant, []), runner(contestant, calls, no_compiler, backend="compiled")]
+    runners = [runner(model, []), runner(model, calls, no_compiler, backend="compiled")]
     task = measuring(runners)
     found = [task.measure(size)[1].skipped for size in SIZES[:2]]
     assert found == ["torch.compile failed (RuntimeError: Failed to find C++ compiler)"] * 2
@@ -121,13 +121,13 @@ def test_what_cannot_be_compiled_is_left_out_or_refused(contestant: Contestant) 
         measuring(runners, backends=("eager", "compiled")).measure((1, 16))
 
 
-def test_other_errors_are_not_hidden(contestant: Contestant) -> None:
+def test_other_errors_are_not_hidden(model: BenchmarkModel) -> None:
     with pytest.raises(RuntimeError, match="shapes do not fit"):
-        measuring([runner(contestant, [], lambda *size: RuntimeError("shapes do not fit"))]).measure((1, 16))
+        measuring([runner(model, [], lambda *size: RuntimeError("shapes do not fit"))]).measure((1, 16))
 
 
-def test_without_the_baseline_there_are_times_and_no_ratio(contestant: Contestant) -> None:
-    runners = [runner(contestant, [], lambda *size: FULL), runner(contestant, [], model="other")]
+def test_without_the_baseline_there_are_times_and_no_ratio(model: BenchmarkModel) -> None:
+    runners = [runner(model, [], lambda *size: FULL), runner(model, [], model="other")]
     first, other = measuring(runners).measure((1, 16))
     assert first.wall is None
     assert other.wall is not None

@@ -29,9 +29,9 @@ def test_a_card_is_whole_and_says_nothing_of_the_machine(file: Path) -> None:
     assert card.data.library_name == "transformers"
     assert wrong_license(card.data.license, None, None) is None
     assert all(map(is_language, [card.data.language] if isinstance(card.data.language, str) else card.data.language))
-    figures = {one.metric_type: one.metric_value for one in card.data.eval_results}
+    metrics = {one.metric_type: one.metric_value for one in card.data.eval_results}
     (row,) = re.findall(r"^\| this model \| ([\d.]+) \|", card.text, flags=re.MULTILINE)
-    main = figures["accuracy"] if "accuracy" in figures else figures["bleu"]
+    main = metrics["accuracy"] if "accuracy" in metrics else metrics["bleu"]
     assert float(row) == pytest.approx(main, abs=0.06 if main > 1 else 1e-4)
     assert not re.search(r"(?<![\w:/])/(?:[\w.-]+/)+", re.sub(r"https?://\S+", "", card.text))
     for section in ("How to load it", "What it reaches", "How it was made", "Limits", "Environment", "Citation"):

@@ -41,11 +41,11 @@ def out(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def test_every_figure_is_that_of_the_run(out: Path, tmp_path: Path) -> None:
-    figures = {"teacher": 0.9375, "student": 0.875, "baseline": 0.75}
+    metrics = {"teacher": 0.9375, "student": 0.875, "baseline": 0.75}
 
     def learnt(run: dict[str, Any]) -> None:
         assert run.pop("trivial") == ["teacher", "student", "baseline"]  # on these few rows nothing is learnt
-        for who, value in figures.items():
+        for who, value in metrics.items():
             run["metrics"][who]["accuracy"] = value
 
     folder = changed(out, tmp_path, learnt)
@@ -58,7 +58,7 @@ def test_every_figure_is_that_of_the_run(out: Path, tmp_path: Path) -> None:
     results = {one.metric_type: one.metric_value for one in card.data.eval_results or ()}
     assert results["accuracy"] == 0.875
     for who in ("teacher", "student", "baseline"):
-        assert f"| {figures[who]:.4f} |" in card.text
+        assert f"| {metrics[who]:.4f} |" in card.text
     assert "It keeps 93.3% of its teacher's accuracy." in card.text
     for phase in run["phases"]:
         for name, value in phase["losses"].items():

@@ -49,7 +49,7 @@ def test_the_fields_of_a_record(tmp_path: Path) -> None:
     record = RunRecord.beside(written(tmp_path, {"recipe": RECIPE}))
     assert record is not None
     assert (record.file, record.recipe, record.data) == (tmp_path / RUN_FILE, RECIPE, RECIPE["data"])
-    assert (record.is_general, record.is_translation) == (True, False)
+    assert (record.spec.of_plain_text, record.spec.has_decoder) == (True, False)
     assert record.teacher_names == ["owner/name"]
     facts = facts_of_run(str(tmp_path))
     assert (facts.teacher, facts.teachers, facts.pairs, facts.source) == ("owner/name", 1, True, "de")

@@ -86,8 +86,8 @@ def test_what_the_hub_could_not_read_and_what_nobody_has_said(trainer: Distillat
         trainer.create_model_card()
         card = read(trainer)
         assert (card.data.license, card.data.language) == (license, language)
-    figures = {one.metric_type: one.metric_value for one in card.data.eval_results}
-    assert {**figures, "loss": 0} == {"accuracy": 0.5, "f1": 0.25, "loss": 0}
+    metrics = {one.metric_type: one.metric_value for one in card.data.eval_results}
+    assert {**metrics, "loss": 0} == {"accuracy": 0.5, "f1": 0.25, "loss": 0}
     assert '("这部电影非常好看，剧情也很感人。")' in card.text, "bad, fair and good are what somebody thinks"
     with pytest.raises(TinyBertError, match="license is 'Apache'"):
         trainer.create_model_card(license="Apache")

@@ -398,8 +398,8 @@ def test_evaluate_finds_the_obvious_columns(tinybert: Cli, work: Path, teacher: 
     result = tinybert("evaluate", teacher, "--validation-file", "b.jsonl", "--max-length", "16", "--json")
     assert result.exit_code == 0, result.output
     assert "column 'sentence'" in result.stderr
-    figures = json.loads(result.stdout)
-    assert ("WARNING: The model's accuracy is" in result.stderr) == (figures["accuracy"] <= 0.5)
+    metrics = json.loads(result.stdout)
+    assert ("WARNING: The model's accuracy is" in result.stderr) == (metrics["accuracy"] <= 0.5)
     write_rows(work / "odd.jsonl", [{**row, "label": "positive"} for row in rows(15)] + rows(1))
     result = tinybert("evaluate", teacher, "--validation-file", "odd.jsonl", "--max-length", "16", "--cpu")
     assert "WARNING: The model's accuracy is" in result.stderr, result.output

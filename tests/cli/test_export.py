@@ -32,11 +32,11 @@ def test_a_teacher_is_exported_and_measured(
     assert "accuracy:" in done.stdout
     assert done.stderr.splitlines()[:2] == [f"Opening {teacher}", "Writing it as onnx"]
     assert "It stands in out. Open it: from tinybert_hf import open_exported; open_exported('out')" in done.stdout
-    figures = [
+    metrics = [
         json.loads(tinybert("evaluate", folder, "--validation-file", rows, "--json").stdout)
         for folder in (teacher, "out")
     ]
-    assert figures[0] == figures[1]
+    assert metrics[0] == metrics[1]
 
     from tinybert_hf.conversion.export import onnx_graph
 
@@ -73,13 +73,13 @@ def test_an_export_is_measured_with_the_columns_and_the_length_of_its_model(
     for form in ("onnx", "bert"):
         made = tinybert("export", "model", "--to", form, "--validation-file", "other.jsonl")
         assert made.exit_code == 0, made.output
-        figures = [
+        metrics = [
             json.loads(tinybert("evaluate", *words, "--validation-file", "other.jsonl", "--json").stdout)
             for words in (("model",), (f"model-{form}",), (f"model-{form}", "--max-length", "60"))
         ]
         assert "/home/me" not in Path(f"model-{form}/export.json").read_text()
-        assert figures[0] == figures[1]
-        assert figures[0]["accuracy"] != figures[2]["accuracy"]  # five tokens say less
+        assert metrics[0] == metrics[1]
+        assert metrics[0]["accuracy"] != metrics[2]["accuracy"]  # five tokens say less
 
 
 def test_every_format_says_its_size(tinybert: Callable[..., Any], teacher: str, work: Path) -> None:

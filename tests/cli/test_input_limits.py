@@ -126,11 +126,11 @@ def test_the_length_that_is_advised_works(tinybert: Cli, roberta: str) -> None:
 
 
 def test_the_batch_size_changes_no_figure_where_the_tokenizer_pads_on_the_left(tinybert: Cli, roberta: str) -> None:
-    figures = set()
+    metrics = set()
     for size in (1, 5, 64):
         done = tinybert("evaluate", roberta, "--validation-file", "train.jsonl", "--batch-size", size, "--json")
-        figures.add(done.stdout)
-    assert len(figures) == 1
+        metrics.add(done.stdout)
+    assert len(metrics) == 1
 
 
 def test_a_student_of_such_a_teacher_is_saved_with_a_tokenizer_that_fits_it(tinybert: Cli, roberta: str) -> None:

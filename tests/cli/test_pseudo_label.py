@@ -17,11 +17,6 @@ SOURCES = [tiny_translator.sentence(1 + index % 5, index) for index in range(9)]
 EXPECTED = [{"source": text, "target": tiny_translator.in_german(text)} for text in SOURCES]
 
 
-@pytest.fixture(scope="session")
-def translator(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return tiny_translator.save_translator(tmp_path_factory.mktemp("translator"))
-
-
 @pytest.fixture
 def label(tinybert: Cli, work: Path, translator: str) -> Cli:
     """Label good rows with a good teacher; later options win over these."""

@@ -37,11 +37,11 @@ def test_finetune_evaluate_and_distill(
     # The length is that of run.json.
     shown = tinybert("evaluate", "tuned", *files[2:], "--predictions", "a.jsonl", "--cpu", "--json")
     assert shown.exit_code == 0, shown.output
-    figures = json.loads(shown.stdout)
-    assert "8 questions are read in" in figures.pop("notes")[0]
+    metrics = json.loads(shown.stdout)
+    assert "8 questions are read in" in metrics.pop("notes")[0]
     assert len(Path("a.jsonl").read_text().splitlines()) == 8
     said = json.loads(Path("tuned/run.json").read_text())["metrics"]
-    assert figures == pytest.approx(said)
+    assert metrics == pytest.approx(said)
     distilled = tinybert("distill", "squad", "--teacher", "tuned", *files, "--dry-run", *LENGTH)
     assert distilled.exit_code == 0, distilled.output
     assert "task: question-answering" in distilled.output

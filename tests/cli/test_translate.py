@@ -23,11 +23,6 @@ TRANSLATIONS = ["das Katze sieht", "", "Hund", "das Hund und das Katze", "", "Ba
 LINES = "".join(line + "\n" for line in TRANSLATIONS)
 
 
-@pytest.fixture(scope="session")
-def translator(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return tiny_translator.save_translator(tmp_path_factory.mktemp("translator"))
-
-
 @pytest.fixture
 def translate(tinybert: Cli, work: Path, translator: str) -> Cli:
     return lambda *words: tinybert("translate", translator, "--cpu", *words)

@@ -13,6 +13,7 @@ from typing import Any
 
 import pytest
 import tiny_translator
+from tiny_masked_lm import write_rows
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MarianMTModel, PreTrainedTokenizerFast
 
 from tinybert_hf.data import pseudo_labels
@@ -43,11 +44,6 @@ def model() -> MarianMTModel:
 @pytest.fixture(scope="module")
 def tokenizer() -> PreTrainedTokenizerFast:
     return tiny_translator.make_tokenizer()
-
-
-def write_rows(path: Path, rows: list[dict[str, Any]]) -> str:
-    path.write_text("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows), encoding="utf-8")
-    return str(path)
 
 
 @pytest.fixture

@@ -8,7 +8,7 @@ from tiny_models import FAMILIES, UNFIT, batch_of, bert, make
 from transformers import EuroBertConfig
 
 from tinybert_hf.distillation import capture, distillation_losses
-from tinybert_hf.distillation.capture import Wanted
+from tinybert_hf.distillation.capturing import Wanted
 from tinybert_hf.errors import CaptureError
 
 

@@ -13,7 +13,7 @@ from tiny_models import batch_of, bert
 from torch import Tensor, nn
 
 from tinybert_hf.distillation import AttentionRecord, Counts, Objective, distillation_losses
-from tinybert_hf.distillation.capture import Capture
+from tinybert_hf.distillation.capturing import Capture
 from tinybert_hf.distillation.losses import attention_loss, hidden_state_loss, prediction_loss
 from tinybert_hf.errors import CaptureError
 

@@ -9,7 +9,7 @@ from torch import Tensor
 from transformers import PreTrainedModel
 
 from tinybert_hf.distillation import AttentionRecord, capture, distillation_losses
-from tinybert_hf.distillation.capture import Capture, Wanted, model_inputs
+from tinybert_hf.distillation.capturing import Capture, Wanted, model_inputs
 
 EVERYTHING = Wanted(
     attention=(1, 2),

@@ -156,19 +156,19 @@ def test_figures_with_unanswerable_questions_and_their_best_threshold() -> None:
     doubts, texts = [-2.0, 1.0, 0.5, -1.0, -3.0], ["a1", "b1", "c", "wrong", "e"]
     raw = Dataset.from_list([{"answers": {"text": each, "answer_start": [0] * len(each)}} for each in right])
     found = [FoundAnswer(text, score=0.0, no_answer_score=doubt) for text, doubt in zip(texts, doubts, strict=True)]
-    figures = answer_metrics(found, raw)
+    metrics = answer_metrics(found, raw)
     # At 0 the rows 1 and 2 are not answered: right are a1 and c.
-    assert figures["f1"] == figures["exact_match"] == pytest.approx(2 / 5)
-    assert figures["f1_answerable"] == pytest.approx(1 / 3)
-    assert figures["f1_unanswerable"] == pytest.approx(1 / 2)
+    assert metrics["f1"] == metrics["exact_match"] == pytest.approx(2 / 5)
+    assert metrics["f1_answerable"] == pytest.approx(1 / 3)
+    assert metrics["f1_unanswerable"] == pytest.approx(1 / 2)
 
     def at(threshold: float) -> float:
         said = ["" if doubt > threshold else text for text, doubt in zip(texts, doubts, strict=True)]
         return sum(f1_score(*pair) for pair in zip(said, right, strict=True)) / len(right)
 
     best = max(at(threshold) for threshold in (*doubts, -9.0))
-    assert figures["best_f1"] == pytest.approx(best)
-    assert at(figures["best_f1_threshold"]) == pytest.approx(best)
+    assert metrics["best_f1"] == pytest.approx(best)
+    assert at(metrics["best_f1_threshold"]) == pytest.approx(best)
     assert set(answer_metrics(found[:2], raw.select([0, 1]))) == {"f1", "exact_match"}
     assert main_metric("question-answering") == "f1"
 
@@ -188,8 +188,8 @@ def test_logits_of_the_right_places_give_full_marks(tmp_path: Path, answerer: st
     for one, row in zip(pointing, windows, strict=True):
         inside = row["start_positions"] != row["no_answer_at"]
         one[row["start_positions"], 0], one[row["end_positions"], 1] = (9, 9) if inside else (5, 5)
-    figures = task_metrics(pointing, windows, raw, TaskData(None, None, (), "question-answering"))
-    assert figures["f1"] == figures["exact_match"] == figures["best_f1"] == 1
+    metrics = task_metrics(pointing, windows, raw, TaskData(None, None, (), "question-answering"))
+    assert metrics["f1"] == metrics["exact_match"] == metrics["best_f1"] == 1
     assert task_metrics(logits, windows, raw, TaskData(None, None, (), "question-answering"))["f1"] < 1
 
 

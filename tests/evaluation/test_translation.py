@@ -141,22 +141,22 @@ def test_search_and_language_reach_the_model(translator_folder, pairs, monkeypat
         return real(*args, **kwargs)
 
     monkeypatch.setattr(translation, "translate_texts", recorded)
-    figures = evaluate_any_checkpoint(translator_folder, pairs, num_beams=2, batch_size=3, target_language="zh")
+    metrics = evaluate_any_checkpoint(translator_folder, pairs, num_beams=2, batch_size=3, target_language="zh")
     assert searches == [(2, 3)]
-    assert "tok:zh" in figures["bleu_signature"]
+    assert "tok:zh" in metrics["bleu_signature"]
 
 
 class TestAnyCheckpoint:
     def test_translator(self, translator_folder, pairs):
-        figures = evaluate_any_checkpoint(translator_folder, pairs)
+        metrics = evaluate_any_checkpoint(translator_folder, pairs)
         expected = evaluate_translation_checkpoint(translator_folder, pairs)
         for changing in ("hypotheses", "sentences_per_second"):
             expected.pop(changing)
-        assert figures.pop("sentences_per_second") > 0
-        assert ("warnings" in figures) == (figures["bleu"] < 2)
-        figures.pop("warnings", None)
-        assert figures == expected
-        json.dumps(figures)
+        assert metrics.pop("sentences_per_second") > 0
+        assert ("warnings" in metrics) == (metrics["bleu"] < 2)
+        metrics.pop("warnings", None)
+        assert metrics == expected
+        json.dumps(metrics)
 
     def test_classifier(self, tmp_path, tiny_config, tiny_tokenizer):
         config = tiny_config(num_labels=2, id2label={0: "NEG", 1: "POS"}, label2id={"NEG": 0, "POS": 1})
@@ -166,10 +166,10 @@ class TestAnyCheckpoint:
         path.write_text("text,label\nthe film,NEG\ngood,POS\nbad,NEG\n")
         settings = DataSettings(validation_file=str(path))
         assert not holds_translator(str(tmp_path / "model"))
-        figures = evaluate_any_checkpoint(str(tmp_path / "model"), settings)
-        assert ("warnings" in figures) == (figures["accuracy"] <= 2 / 3)
-        figures.pop("warnings", None)
-        assert figures == evaluate_checkpoint(str(tmp_path / "model"), settings)
+        metrics = evaluate_any_checkpoint(str(tmp_path / "model"), settings)
+        assert ("warnings" in metrics) == (metrics["accuracy"] <= 2 / 3)
+        metrics.pop("warnings", None)
+        assert metrics == evaluate_checkpoint(str(tmp_path / "model"), settings)
         with pytest.raises(
             TinyBertError, match=r"no translator: by its config\.json it holds a TinyBertForSequenceClassification"
         ):

@@ -124,6 +124,6 @@ def test_evaluate_metrics_add_batches_to_the_same_figures(guesses, references, l
     metric = load_metric("translation", target_language=language)
     for guess, reference in zip(guesses, references, strict=True):
         metric.add_batch(predictions=[guess], references=[reference])
-    figures = metric.compute()
-    assert figures == translation_scores(guesses, references, language)
-    assert f"tok:{cut}" in figures["bleu_signature"]
+    metrics = metric.compute()
+    assert metrics == translation_scores(guesses, references, language)
+    assert f"tok:{cut}" in metrics["bleu_signature"]

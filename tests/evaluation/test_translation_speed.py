@@ -8,7 +8,7 @@ from tiny_translator import make_model, sentence
 from tinybert_hf import TinyBertForSeq2Seq
 from tinybert_hf.data.generation import Translations
 from tinybert_hf.errors import DataError
-from tinybert_hf.evaluation import TranslationContestant, int8_megabytes, measure_translation_costs, parameter_count
+from tinybert_hf.evaluation import TranslationEntry, int8_megabytes, measure_translation_costs, parameter_count
 from tinybert_hf.evaluation import cost as translation_speed
 from tinybert_hf.evaluation.cost import Clock
 
@@ -32,7 +32,7 @@ def test_size_is_that_of_the_saved_file(model, tmp_path, tokenizer):
     vectors = sum(4 * tensor.numel() for tensor in saved if tensor.dim() == 1)
     assert matrices > vectors > 0
     assert int8_megabytes(model) == pytest.approx((matrices + vectors) / 1e6)
-    cost = measure_translation_costs({"it": TranslationContestant(model, tokenizer)}, TEXTS[:1], rounds=1)["it"]
+    cost = measure_translation_costs({"it": TranslationEntry(model, tokenizer)}, TEXTS[:1], rounds=1)["it"]
     assert cost.megabytes == pytest.approx(sum(tensor.numel() * 4 for tensor in saved) / 1e6)
     assert cost.int8_megabytes == int8_megabytes(model)
     assert int8_megabytes(model.to(torch.bfloat16)) == cost.int8_megabytes
@@ -105,15 +105,15 @@ def clock(monkeypatch):
     return clock
 
 
-def _contestants():
+def _entries():
     return {
-        "teacher": TranslationContestant(make_model(), "a", num_beams=5, prefix="> "),
-        "student": TranslationContestant(make_model(d_model=16), "b"),
+        "teacher": TranslationEntry(make_model(), "a", num_beams=5, prefix="> "),
+        "student": TranslationEntry(make_model(d_model=16), "b"),
     }
 
 
 def test_medians_spread_and_ratios(clock):
-    models = _contestants()
+    models = _entries()
     costs = measure_translation_costs(models, TEXTS, clock=clock.time)
     assert list(costs) == ["teacher", "student"]
     teacher, student = costs["teacher"], costs["student"]
@@ -129,13 +129,13 @@ def test_medians_spread_and_ratios(clock):
     assert (teacher.num_beams, student.num_beams) == (5, 1)
     assert (teacher.characters, student.characters) == (3, 5)
     assert teacher.size_ratio == 1
-    sizes = [parameter_count(contestant.model) for contestant in models.values()]
+    sizes = [parameter_count(entry.model) for entry in models.values()]
     assert [teacher.parameters, student.parameters] == sizes
     assert student.size_ratio == sizes[1] / sizes[0] < 1
 
 
 def test_models_take_turns(clock):
-    costs = measure_translation_costs(_contestants(), TEXTS, warm_up_texts=2, threads=1, clock=clock.time)
+    costs = measure_translation_costs(_entries(), TEXTS, warm_up_texts=2, threads=1, clock=clock.time)
     turns = [f"{name}{size}" if texts == 6 else f"({name}{size})" for name, size, texts, *_ in clock.calls]
     assert " ".join(turns) == "(a1) (b1) a1 b1 b1 a1 a1 b1 (a32) (b32) a32 b32 b32 a32 a32 b32"
     assert {(call[0], *call[3:]) for call in clock.calls} == {("a", 5, "> "), ("b", 1, "")}
@@ -145,8 +145,8 @@ def test_models_take_turns(clock):
 def test_real_translators(translator, tokenizer):
     texts = [sentence(1 + row % 5, row) for row in range(8)]
     models = {
-        "beam": TranslationContestant(translator, tokenizer, 4),
-        "greedy": TranslationContestant(translator, tokenizer),
+        "beam": TranslationEntry(translator, tokenizer, 4),
+        "greedy": TranslationEntry(translator, tokenizer),
     }
     costs = measure_translation_costs(models, texts, batch_sizes=(2,), rounds=2)
     assert list(costs["greedy"].sentences_per_second) == [2]
@@ -156,10 +156,10 @@ def test_real_translators(translator, tokenizer):
 
 
 def test_nothing_to_measure(translator, tokenizer):
-    contestant = {"it": TranslationContestant(translator, tokenizer)}
+    entry = {"it": TranslationEntry(translator, tokenizer)}
     for texts in ([], [" "]):
         with pytest.raises(DataError, match="no texts"):
-            measure_translation_costs(contestant, texts)
+            measure_translation_costs(entry, texts)
     for wrong in ({"models": {}}, {"batch_sizes": ()}, {"rounds": 0}):
         with pytest.raises(ValueError, match="a model, a batch size and a round"):
-            measure_translation_costs(**{"models": contestant, "texts": TEXTS, **wrong})
+            measure_translation_costs(**{"models": entry, "texts": TEXTS, **wrong})

@@ -25,8 +25,8 @@ def test_sorted_by_what_the_student_loses():
     for row in rows:
         i = row["row"] - 1
         assert (row["source"], row["reference"], row["teacher"], row["student"]) == tuple(t[i] for t in TEXTS)
-        figures = (row["loss"], row["teacher_chrf"], row["student_chrf"])
-        assert figures == pytest.approx((losses[i], teacher[i], student[i]), abs=0.006)
+        metrics = (row["loss"], row["teacher_chrf"], row["student_chrf"])
+        assert metrics == pytest.approx((losses[i], teacher[i], student[i]), abs=0.006)
 
 
 def test_equal_losses_keep_their_order_and_the_rest_is_left_out():

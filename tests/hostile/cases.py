@@ -271,8 +271,8 @@ def _open_teacher(folder: Path) -> Any:
 
 
 def _evaluate(folder: Path, settings: DataSettings) -> Any:
-    figures = evaluate_any_checkpoint(str(folder), settings, device="cpu")
-    return {name: value for name, value in figures.items() if name != "sentences_per_second"}
+    metrics = evaluate_any_checkpoint(str(folder), settings, device="cpu")
+    return {name: value for name, value in metrics.items() if name != "sentences_per_second"}
 
 
 def _open_translator(folder: Path) -> Any:

@@ -23,11 +23,6 @@ from tinybert_hf.recipes.schema import Recipe
 
 
 @pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return tiny_run.make_teacher(tmp_path_factory.mktemp("teacher"))
-
-
-@pytest.fixture(scope="module")
 def masked_lm(tmp_path_factory: pytest.TempPathFactory) -> str:
     """The teacher's tokenizer and body, with a head that predicts words."""
     from transformers import AutoTokenizer, BertConfig, BertForMaskedLM, set_seed
@@ -52,13 +47,6 @@ def quiet() -> Console:
     return Console(file=io.StringIO())
 
 
-def run(one: Recipe) -> tuple[dict[str, Any], str]:
-    """run.json and what was printed."""
-    console = Console(record=True, width=300, file=io.StringIO())
-    run_recipe(one, console)
-    return json.loads((Path(one.folder) / "run.json").read_text()), console.export_text()
-
-
 def learnt(folder: Path) -> list[Any]:
     """The losses of every step, and the weights and projections that each phase ended with."""
     logs = [json.loads(path.read_text())["losses"] for path in sorted(folder.glob("phases/*/log.json"))]
@@ -69,7 +57,7 @@ def learnt(folder: Path) -> list[Any]:
 
 def test_the_phases_learn_from_rows_and_copies_and_no_label_reaches_them(teacher: str, tmp_path: Path) -> None:
     first = recipe(tmp_path / "a", teacher)
-    content, printed = run(first)
+    content, printed = tiny_run.carry_out(first)
     report = content["augmentation"]
     assert (report["rows"], report["augmented_rows"], report["left"]["rows_without_a_copy"]) == (48, 96, 0)
     assert [phase["steps"] for phase in content["phases"]] == [9, 9]  # 144 rows, 16 a step
@@ -83,7 +71,7 @@ def test_the_phases_learn_from_rows_and_copies_and_no_label_reaches_them(teacher
         {**row, "label": {"positive": "negative", "negative": "positive"}[row["label"]]} for row in tiny_run.rows()
     ]
     tiny_run.write_rows(tmp_path / "b" / "train.jsonl", swapped)
-    other, _ = run(second)
+    other, _ = tiny_run.carry_out(second)
     assert learnt(Path(second.folder)) == learnt(Path(first.folder))
     weights = [(Path(one.folder) / "model.safetensors").read_bytes() for one in (first, second)]
     assert weights[0] == weights[1]
@@ -112,13 +100,13 @@ def test_only_the_phases_see_copies(teacher: str, tmp_path: Path) -> None:
 def test_a_masked_lm_predicts_the_words(teacher: str, masked_lm: str, tmp_path: Path) -> None:
     one = recipe(tmp_path / "a", teacher)
     named = build(Recipe, {**one.as_dict(), "augmentation": {"copies": 2, "model": masked_lm}})
-    content, printed = run(named)
+    content, printed = tiny_run.carry_out(named)
     assert content["augmentation"]["augmented_rows"] == 96
     assert "neighbours" not in printed
     # A teacher whose checkpoint has the head needs no other model.
     own = recipe(tmp_path / "b", masked_lm)
     own = build(Recipe, {**own.as_dict(), "teacher": {"model": masked_lm, "finetune": {"epochs": 1}}})
-    _, printed = run(own)
+    _, printed = tiny_run.carry_out(own)
     assert "neighbours" not in printed
 
 
@@ -126,7 +114,7 @@ def test_a_stopped_run_goes_on_with_the_same_copies(
     teacher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     one, whole = recipe(tmp_path / "a", teacher), recipe(tmp_path / "b", teacher)
-    run(whole)
+    tiny_run.carry_out(whole)
     make = augmentation.write_copies
 
     def stopping(*given: Any) -> Any:
@@ -135,10 +123,10 @@ def test_a_stopped_run_goes_on_with_the_same_copies(
 
     monkeypatch.setattr(augmentation, "write_copies", stopping)
     with pytest.raises(KeyboardInterrupt):
-        run(one)
+        tiny_run.carry_out(one)
     assert not (Path(one.folder) / "run.json").exists()
     monkeypatch.setattr(augmentation, "write_copies", make)
-    run(one)
+    tiny_run.carry_out(one)
     weights = [(Path(done.folder) / "model.safetensors").read_bytes() for done in (one, whole)]
     assert weights[0] == weights[1]
 

@@ -26,7 +26,7 @@ from tinybert_hf.data import TASKS, DataSettings
 from tinybert_hf.distillation.teachers import constant_f1
 from tinybert_hf.errors import DataError, RecipeError
 from tinybert_hf.evaluation import main_metric
-from tinybert_hf.publishing.report import figures
+from tinybert_hf.publishing.report import metrics_table
 from tinybert_hf.recipes.loader import load_recipe, shipped_recipes
 from tinybert_hf.recipes.plan import Plan, make_plan
 from tinybert_hf.recipes.run import run_recipe
@@ -336,7 +336,7 @@ def test_card_and_report_keep_further_rows_apart(work: Path, encoder: str) -> No
     assert "nyu-mll/glue" not in card  # the rows were files, whatever the recipe names
     files = [one.dataset_name for one in ModelCard(card).data.eval_results or ()]
     assert files.count("validation.jsonl") == files.count("mismatched.jsonl") == 3
-    heads, rows = figures(read_run(work / "out"))
+    heads, rows = metrics_table(read_run(work / "out"))
     assert heads[1] == "accuracy"
     place = heads.index("accuracy, mismatched")
     assert [row[place] for row in rows] == [f"{figure:.1%}" for figure in apart.values()]

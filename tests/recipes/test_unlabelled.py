@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import io
-import json
 from pathlib import Path
 from typing import Any
 
 import pytest
 import tiny_entities
 import tiny_run
-from rich.console import Console
 
 from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.checkpoints.run_record import read_run
@@ -19,13 +16,7 @@ from tinybert_hf.publishing.report import summary
 from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.report import describe_plan
-from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
-
-
-@pytest.fixture(scope="module")
-def teacher(tmp_path_factory: pytest.TempPathFactory) -> str:
-    return tiny_run.make_teacher(tmp_path_factory.mktemp("teacher"))
 
 
 def recipe(
@@ -38,13 +29,6 @@ def recipe(
     return build(Recipe, {**mapping, "data": {**mapping["data"], **(data or {})}})
 
 
-def run(one: Recipe) -> tuple[dict[str, Any], str]:
-    """run.json and what was printed."""
-    console = Console(record=True, width=300, file=io.StringIO())
-    run_recipe(one, console)
-    return json.loads((Path(one.folder) / "run.json").read_text()), console.export_text()
-
-
 def weights(one: Recipe) -> bytes:
     return (Path(one.folder) / "model.safetensors").read_bytes()
 
@@ -52,14 +36,14 @@ def weights(one: Recipe) -> bytes:
 def test_rows_without_labels_teach_as_much_as_rows_with_them(teacher: str, tmp_path: Path) -> None:
     """The oracle: all rows in one file with labels. The phases read no label, so the students are the same."""
     whole = recipe(tmp_path / "whole", teacher)
-    run(whole)
+    tiny_run.carry_out(whole)
     (tmp_path / "parts").mkdir()
     bare = [{"text": row["text"], "label": 17} for row in tiny_run.rows()[24:]]
     file = tiny_run.write_rows(tmp_path / "parts" / "more.jsonl", bare)
     parts = recipe(tmp_path / "parts", teacher, data={"unlabelled_file": file})
     tiny_run.write_rows(tmp_path / "parts" / "train.jsonl", tiny_run.rows()[:24])
     assert "rows: 24 train, 16 validation, 24 without labels" in describe_plan(make_plan(parts))
-    content, printed = run(parts)
+    content, printed = tiny_run.carry_out(parts)
     assert weights(parts) == weights(whole)
     assert content["unlabelled_rows"] == 24
     assert "The phases also learn the teacher's answers to 24 further rows without labels" in printed
@@ -76,13 +60,13 @@ def test_words_without_tags(tmp_path: Path) -> None:
     pytest.importorskip("seqeval")
     model = tiny_entities.make_teacher(tmp_path / "teacher")
     whole = recipe(tmp_path / "whole", model, tiny_entities)
-    run(whole)
+    tiny_run.carry_out(whole)
     (tmp_path / "parts").mkdir()
     bare = [{"tokens": row["tokens"]} for row in tiny_entities.rows()[10:]]
     file = tiny_run.write_rows(tmp_path / "parts" / "more.jsonl", [{"tokens": []}, *bare])
     parts = recipe(tmp_path / "parts", model, tiny_entities, data={"unlabelled_file": file})
     tiny_run.write_rows(tmp_path / "parts" / "train.jsonl", tiny_entities.rows()[:10])
-    content, printed = run(parts)
+    content, printed = tiny_run.carry_out(parts)
     assert weights(parts) == weights(whole)
     assert content["unlabelled_rows"] == 30
     assert "1 of 31 rows have no words: left out" in printed
@@ -97,7 +81,7 @@ def test_beside_copies_and_pairs(teacher: str, tmp_path: Path) -> None:
     one = recipe(tmp_path / "a", teacher, data=data, augmentation={"copies": 2})
     for name in ("train", "validation"):
         tiny_run.write_rows(tmp_path / "a" / f"{name}.jsonl", pairs)
-    content, _ = run(one)
+    content, _ = tiny_run.carry_out(one)
     assert content["augmentation"]["augmented_rows"] == 96
     assert content["unlabelled_rows"] == 16
     assert [phase["steps"] for phase in content["phases"]] == [10, 10]  # 48 + 96 + 16 rows, 16 a step

@@ -11,38 +11,16 @@ import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
-from tiny_models import bert
-from transformers import BertTokenizer, EarlyStoppingCallback, TrainerCallback
+from tiny_models import QUIET, StopAt, bert, rows_by_first_token
+from transformers import BertTokenizer, EarlyStoppingCallback
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, Phase, finetune, run_phases
 from tinybert_hf.errors import OutputFolderError, RecipeError
 from tinybert_hf.training.logs import held_out_losses
 
-QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 BEST = {**QUIET, "load_best_model_at_end": True, "logging_steps": 1}
 # A rate at which the losses rise again, so that the best checkpoint is not the last.
 PHASE = Phase("intermediate", epochs=6, learning_rate=0.3, batch_size=8, lr_scheduler_type="constant")
-
-
-def rows(count: int = 32) -> Dataset:
-    """Rows whose label can be read off the first token."""
-    generator = torch.Generator().manual_seed(0)
-    first = torch.randint(5, 8, (count,), generator=generator).tolist()
-    ids = [[token, *torch.randint(8, 24, (4,), generator=generator).tolist()] for token in first]
-    return Dataset.from_dict(
-        {"input_ids": ids, "attention_mask": [[1] * 5] * count, "labels": [token - 5 for token in first]}
-    )
-
-
-class StopAt(TrainerCallback):
-    """Ctrl-C after a step of a phase."""
-
-    def __init__(self, step: int, phase: str) -> None:
-        self.step, self.phase = step, phase
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if args.phase == self.phase and state.global_step == self.step:
-            raise KeyboardInterrupt
 
 
 def accuracy(prediction: Any) -> dict[str, float]:
@@ -55,8 +33,8 @@ def run(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Any:
     def run(folder: str, phases: tuple[Phase, ...] = (PHASE,), **options: Any) -> tuple[Any, Any]:
         student = bert(vocab_size=64)
         given: dict[str, Any] = {
-            "train_dataset": rows(),
-            "eval_dataset": rows(8),
+            "train_dataset": rows_by_first_token(),
+            "eval_dataset": rows_by_first_token(8),
             "training_arguments": BEST,
             "compute_metrics": accuracy,
             **options,
@@ -76,8 +54,8 @@ def trainer_of(folder: Path, tokenizer: BertTokenizer, **options: Any) -> Distil
         bert(vocab_size=64),
         bert(layers=4, hidden=32, vocab_size=64),
         DistillationArguments(output_dir=str(folder), **arguments),
-        train_dataset=rows(),
-        eval_dataset=rows(8),
+        train_dataset=rows_by_first_token(),
+        eval_dataset=rows_by_first_token(8),
         processing_class=tokenizer,
     )
 
@@ -87,7 +65,7 @@ def held_out(student: Any, tokenizer: BertTokenizer, projections: Path, folder: 
     trainer = trainer_of(folder, tokenizer)
     trainer.student.load_state_dict(student.state_dict())
     trainer.projections.load_state_dict(load_file(projections))
-    return sum(held_out_losses(trainer, rows(8)).values())
+    return sum(held_out_losses(trainer, rows_by_first_token(8)).values())
 
 
 @pytest.mark.parametrize("metric", [None, "accuracy", "loss"])
@@ -150,7 +128,7 @@ def test_nothing_to_evaluate_on(run: Any, tiny_tokenizer: BertTokenizer, tmp_pat
             bert(vocab_size=64),
             FinetuneSettings(epochs=1),
             output_dir=tmp_path / "tuned",
-            train_dataset=rows(),
+            train_dataset=rows_by_first_token(),
             processing_class=tiny_tokenizer,
             training_arguments=BEST,
         )
@@ -161,7 +139,7 @@ def test_a_metric_that_does_not_exist(run: Any, tmp_path: Path) -> None:
     with pytest.raises(RecipeError, match=r"'f2', which .* gives: accuracy, distillation_loss, loss, "):
         run("run", (phase,), training_arguments={**BEST, "metric_for_best_model": "f2"})
     assert not list(tmp_path.glob("run/phases/*/checkpoint-*"))
-    unlabelled = rows(8).remove_columns("labels")
+    unlabelled = rows_by_first_token(8).remove_columns("labels")
     with pytest.raises(RecipeError, match=r"needs rows with labels\). It gives: distillation_loss, prediction_loss"):
         run("without", (phase,), eval_dataset=unlabelled, compute_metrics=None)
     _, (result,) = run("layers", (Phase("intermediate", epochs=1, batch_size=8),), eval_dataset=unlabelled)
@@ -174,7 +152,7 @@ def test_a_metric_that_wants_all_rows_is_looked_for_later(run: Any) -> None:
         return accuracy(prediction)
 
     phase = Phase("prediction", epochs=1, batch_size=8)
-    more: dict[str, Any] = {"eval_dataset": rows(80), "compute_metrics": of_all}
+    more: dict[str, Any] = {"eval_dataset": rows_by_first_token(80), "compute_metrics": of_all}
     run("run", (phase,), training_arguments={**BEST, "metric_for_best_model": "accuracy"}, **more)
     with pytest.raises(RecipeError, match="'f2'"):
         run("other", (phase,), training_arguments={**BEST, "metric_for_best_model": "f2"}, **more)
@@ -288,13 +266,13 @@ def test_finetuning_keeps_its_best(tmp_path: Path, tiny_tokenizer: BertTokenizer
             model,
             FinetuneSettings(epochs=5, learning_rate=0.3, batch_size=8, lr_scheduler_type="constant"),
             output_dir=tmp_path / "tuned",
-            train_dataset=rows(),
+            train_dataset=rows_by_first_token(),
             eval_dataset=rows_to_see,
             processing_class=tiny_tokenizer,
             training_arguments=BEST,
         )
 
-    model, metrics = train(rows(8))
-    batch = {name: torch.tensor(rows(8)[name]) for name in ("input_ids", "attention_mask", "labels")}
+    model, metrics = train(rows_by_first_token(8))
+    batch = {name: torch.tensor(rows_by_first_token(8)[name]) for name in ("input_ids", "attention_mask", "labels")}
     with torch.no_grad():
         assert metrics["loss"] == pytest.approx(float(model.eval()(**batch).loss), rel=1e-5)

@@ -87,12 +87,12 @@ def test_a_resumed_training_is_not_evaluated_again_at_the_start(tmp_path: Path) 
     resumed = make_trainer(tmp_path / "a", **options)
     resumed.train(resume_from_checkpoint=str(tmp_path / "a" / "checkpoint-5"))
 
-    def figures(trainer: GeneralDistillationTrainer) -> list[dict[str, Any]]:
+    def metrics(trainer: GeneralDistillationTrainer) -> list[dict[str, Any]]:
         return [
             {k: v for k, v in entry.items() if "loss" in k and k != "train_loss"}
             for entry in trainer.state.log_history
         ]
 
-    assert figures(resumed) == figures(whole)
+    assert metrics(resumed) == metrics(whole)
     assert resumed.throughput["tokens"] == whole.throughput["tokens"]
     assert resumed.throughput["padding"] == pytest.approx(whole.throughput["padding"])

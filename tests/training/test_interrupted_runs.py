@@ -15,7 +15,7 @@ from typing import Any
 import killed_runs
 import pytest
 import torch
-from tiny_models import bert
+from tiny_models import QUIET, bert
 from transformers import BertTokenizer, TrainerCallback
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, finetune
@@ -24,8 +24,6 @@ from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import MANIFEST_FILE
 from tinybert_hf.training.checkpoints import SAVING_FOLDER, complete_checkpoint, put_checkpoint
 from tinybert_hf.training.collators import SeededCollator
-
-QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 
 
 def slow(*values: Any) -> Any:

@@ -10,13 +10,11 @@ from typing import Any
 import killed_runs
 import pytest
 import torch
-from tiny_models import bert
+from tiny_models import QUIET, bert
 from transformers import BertTokenizer
 
 from tinybert_hf import DistillationArguments, DistillationTrainer
 from tinybert_hf.training.logs import LossCurve, phase_log
-
-QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 
 
 def noted(curve: LossCurve, values: list[float], start: int = 0, steps: int = 230) -> None:

@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from killed_runs import rows
 from markdown_pages import ROOT, fenced_blocks
 from safetensors.torch import load_file
-from tiny_models import batch_of, bert
+from tiny_models import QUIET, batch_of, bert, logged
 from tiny_seq2seq import student as translating_student
 from tiny_seq2seq import teacher as translator
 from tiny_seq2seq import translation_batch
@@ -25,12 +25,7 @@ from tinybert_hf.errors import CaptureError, LayerMapError, OutputFolderError, R
 from tinybert_hf.model import PRESETS
 from tinybert_hf.training.trainer import EXTRA_LOSSES_FILE
 
-QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 NAMES = {0: "no", 1: "yes", 2: "perhaps"}
-
-
-def logged(trainer: Any, name: str) -> list[float]:
-    return [entry[name] for entry in trainer.state.log_history if name in entry]
 
 
 def small_teacher(layers: int = 4, hidden: int = 32, **more: Any) -> Any:

@@ -8,9 +8,8 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
-from tiny_models import bert
-from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer, TrainerCallback
+from tiny_models import QUIET, StopAt, bert, rows_by_first_token
+from transformers import AutoModelForSequenceClassification, AutoTokenizer, BertTokenizer
 
 from tinybert_hf import (
     FinetuneSettings,
@@ -24,32 +23,10 @@ from tinybert_hf.errors import OutputFolderError, RecipeError
 from tinybert_hf.training import resumable
 from tinybert_hf.training.finetuning import FinetuneTrainer
 
-QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 PHASES = (
     Phase("intermediate", epochs=2, learning_rate=1e-3, batch_size=8),
     Phase("prediction", epochs=1, learning_rate=1e-3, batch_size=8),
 )
-
-
-def rows(count: int = 32) -> Dataset:
-    """Rows whose label can be read off the first token."""
-    generator = torch.Generator().manual_seed(0)
-    first = torch.randint(5, 8, (count,), generator=generator).tolist()
-    ids = [[token, *torch.randint(8, 24, (4,), generator=generator).tolist()] for token in first]
-    return Dataset.from_dict(
-        {"input_ids": ids, "attention_mask": [[1] * 5] * count, "labels": [token - 5 for token in first]}
-    )
-
-
-class StopAt(TrainerCallback):
-    """Ctrl-C after a step of the second phase."""
-
-    def __init__(self, step: int, phase: str) -> None:
-        self.step, self.phase = step, phase
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if args.phase == self.phase and state.global_step == self.step:
-            raise KeyboardInterrupt
 
 
 @pytest.fixture
@@ -62,8 +39,8 @@ def run(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Any:
             teacher,
             phases,
             output_dir=tmp_path / folder,
-            train_dataset=rows(),
-            eval_dataset=rows(8),
+            train_dataset=rows_by_first_token(),
+            eval_dataset=rows_by_first_token(8),
             processing_class=tiny_tokenizer,
             training_arguments={**QUIET, "save_steps": 2, "logging_steps": 1},
             **options,
@@ -197,8 +174,8 @@ def test_finetuning_learns_and_leaves_a_whole_folder(tmp_path: Path, tiny_tokeni
         model,
         FinetuneSettings(epochs=12, learning_rate=5e-3, batch_size=8),
         output_dir=tmp_path / "teacher",
-        train_dataset=rows(),
-        eval_dataset=rows(),
+        train_dataset=rows_by_first_token(),
+        eval_dataset=rows_by_first_token(),
         processing_class=tiny_tokenizer,
         compute_metrics=lambda p: {"accuracy": float((p.predictions.argmax(-1) == p.label_ids).mean())},
         training_arguments=QUIET,
@@ -230,7 +207,7 @@ def test_finetuning_in_accumulated_batches_is_the_same(
                 epochs=1, learning_rate=1.0, batch_size=size, warmup_ratio=0.0, lr_scheduler_type="constant"
             ),
             output_dir=tmp_path / f"{family}-{size}",
-            train_dataset=rows(8),
+            train_dataset=rows_by_first_token(8),
             processing_class=tiny_tokenizer,
             training_arguments={**QUIET, "gradient_accumulation_steps": steps, "optim": "sgd", "max_grad_norm": 0.0},
         )
@@ -369,7 +346,7 @@ def test_the_epochs_are_those_that_train(
         bert(layers=1, hidden=16, vocab_size=64),
         FinetuneSettings(batch_size=8),
         output_dir=tmp_path / "tuned",
-        train_dataset=rows(),
+        train_dataset=rows_by_first_token(),
         processing_class=tiny_tokenizer,
         training_arguments=QUIET,
     )

@@ -10,10 +10,10 @@ import tiny_seq2seq
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
-from tiny_models import bert
+from tiny_models import QUIET, StopAt, bert, logged
 from tiny_translator import in_german, sentence
 from torch import nn
-from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel, TrainerCallback
+from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, PreTrainedModel
 
 from tinybert_hf import (
     DistillationArguments,
@@ -31,7 +31,6 @@ from tinybert_hf.data import train_translation_tokenizer
 from tinybert_hf.distillation.losses import DECODER_LOSSES, ENCODER_LOSSES
 from tinybert_hf.errors import RecipeError, TeacherError, TinyBertError
 
-QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 BETWEEN_LAYERS = {*ENCODER_LOSSES, *DECODER_LOSSES}
 # Pairs of 1 to 5 words: sources and targets of unequal lengths.
 TEXTS = [sentence(1 + index * 3 % 5, index) for index in range(24)]
@@ -78,10 +77,6 @@ def make_trainer(tmp_path: Path, tokenizer: Any, rows: Dataset) -> Any:
         )
 
     return make
-
-
-def logged(trainer: Any, name: str) -> list[float]:
-    return [entry[name] for entry in trainer.state.log_history if name in entry]
 
 
 def weights_of(model: nn.Module) -> torch.Tensor:
@@ -279,20 +274,6 @@ class TestRefused:
         assert phase.loss_weights(has_decoder=True).keys() == BETWEEN_LAYERS
         with pytest.raises(RecipeError, match="cross_attention_loss_weight is for translators"):
             phase.loss_weights()
-
-
-class StopAt(TrainerCallback):
-    """Ctrl-C after a step of a phase, or before its first."""
-
-    def __init__(self, step: int, phase: str) -> None:
-        self.step, self.phase = step, phase
-
-    def on_train_begin(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        self.on_step_end(args, state, control)
-
-    def on_step_end(self, args: Any, state: Any, control: Any, **kwargs: Any) -> None:
-        if args.phase == self.phase and state.global_step == self.step:
-            raise KeyboardInterrupt
 
 
 class TestPhases:

@@ -10,7 +10,7 @@ import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
-from tiny_models import bert
+from tiny_models import QUIET, bert, logged
 from transformers import BertTokenizer
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, Phase, Teachers, run_phases, with_teacher_tokens
@@ -18,7 +18,6 @@ from tinybert_hf.checkpoints import PROJECTIONS_FILE
 from tinybert_hf.distillation.teachers import round_to_int8
 from tinybert_hf.errors import CaptureError, DataError, RecipeError, TeacherError
 
-QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 TEXTS = ["a good film", "the plot is very dull", "not bad", "the film was bright and good , but the plot dull ."] * 4
 
 
@@ -47,10 +46,6 @@ def weights(trainer: Any) -> dict[str, torch.Tensor]:
     return {name: value.clone() for name, value in trainer.student.state_dict().items()}
 
 
-def losses(trainer: Any) -> list[float]:
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-
-
 def other_tokenizer(tokenizer: BertTokenizer) -> BertTokenizer:
     """The same pieces with other ids, and six more of them."""
     special, pieces = tokenizer.all_special_tokens, [*tokenizer.get_vocab()]
@@ -68,7 +63,7 @@ def test_twice_the_same_teacher_is_that_teacher(make: Any) -> None:
         torch.testing.assert_close(weights(both)[name], value, rtol=1e-4, atol=1e-5)
     listed = make([one], phase="prediction")
     listed.train()
-    assert losses(listed) == losses(single)
+    assert logged(listed) == logged(single)
     for name, value in weights(single).items():
         assert torch.equal(weights(listed)[name], value), "a list of one is the model itself"
 
@@ -89,7 +84,7 @@ def test_a_stopped_run_with_several_teachers_goes_on_exactly(make: Any, tmp_path
     resumed.train(resume_from_checkpoint=str(tmp_path / "out" / "checkpoint-2"))
     for name, value in whole.model.state_dict().items():
         assert torch.equal(resumed.model.state_dict()[name], value), name
-    assert losses(resumed)[-2:] == losses(whole)[-2:]
+    assert logged(resumed)[-2:] == logged(whole)[-2:]
     assert all(torch.equal(value, before[name]) for name, value in teachers.state_dict().items())
     assert not any(module.training for model in models for module in model.modules())
 
@@ -118,8 +113,8 @@ def test_a_teacher_in_fewer_bits_teaches_nearly_the_same_and_stays_as_it_is(make
     found = make(smaller, phase="joint", teacher_bf16=dtype == "products in bfloat16")
     expected.train()
     found.train()
-    assert losses(found) == pytest.approx(losses(expected), rel=0.02)
-    assert losses(found) != losses(expected)
+    assert logged(found) == pytest.approx(logged(expected), rel=0.02)
+    assert logged(found) != logged(expected)
     after = smaller.state_dict()
     assert all(torch.equal(value, after[name]) and value.dtype == after[name].dtype for name, value in before.items())
     assert all(parameter.grad is None for parameter in smaller.parameters())
@@ -156,7 +151,7 @@ def test_teachers_of_both_kinds_teach_together(make: Any, tiny_tokenizer: BertTo
     data = with_teacher_tokens(rows(tiny_tokenizer), other(TEXTS), teacher=1)
     trainer = make(teachers, data, phase="joint", max_steps=4)
     trainer.train()
-    assert losses(trainer)[-1] < losses(trainer)[0]
+    assert logged(trainer)[-1] < logged(trainer)[0]
 
 
 def test_what_a_teacher_with_other_tokens_cannot_do(make: Any, tiny_tokenizer: BertTokenizer) -> None:
@@ -227,8 +222,8 @@ def test_the_figures_of_each_teacher_and_of_their_mean(make: Any, tiny_tokenizer
     with pytest.warns(
         UserWarning, match=r"teachers\[1\]'s accuracy is 0\.2500, no better .* \(0\.5000\).*perhaps, yes, no"
     ):
-        figures = trainer.evaluate_teacher(encoded)
-    assert figures == {"teacher_0_accuracy": 0.75, "teacher_1_accuracy": 0.25, "teachers_accuracy": 0.25}
+        metrics = trainer.evaluate_teacher(encoded)
+    assert metrics == {"teacher_0_accuracy": 0.75, "teacher_1_accuracy": 0.25, "teachers_accuracy": 0.25}
     trainer = make(good, encoded, bert(vocab_size=64, **names), phase="intermediate", layer_map="1:1")
     trainer.compute_metrics = lambda outcome: {"rows": float(len(outcome.label_ids))}
     assert trainer.evaluate_teacher(encoded) == {"teacher_rows": 4.0, "teacher_accuracy": 0.75}
@@ -269,4 +264,4 @@ def test_columns_for_a_teacher_that_reads_the_students_tokens_are_not_needed(
     assert "teachers_accuracy" in given.evaluate_teacher(data)
     given.train()
     plain.train()
-    assert losses(given) == losses(plain)
+    assert logged(given) == logged(plain)

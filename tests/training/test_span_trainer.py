@@ -9,6 +9,7 @@ import pytest
 import torch
 from datasets import Dataset
 from tiny_answers import make_teacher, rows
+from tiny_models import QUIET
 
 from tinybert_hf import DistillationArguments, DistillationTrainer, FinetuneSettings, Phase, finetune, load_teacher
 from tinybert_hf.data import TASKS, DataSettings, TaskData
@@ -17,7 +18,6 @@ from tinybert_hf.evaluation import predicted_logits, task_metrics
 from tinybert_hf.model import TinyBertConfig, TinyBertForQuestionAnswering
 from tinybert_hf.training.teacher_cache import pays
 
-QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 SETTINGS = DataSettings(max_length=24)
 
 

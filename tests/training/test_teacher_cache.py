@@ -13,7 +13,7 @@ import torch
 from datasets import Dataset
 from killed_runs import Masking
 from killed_runs import rows as many_rows
-from tiny_models import bert
+from tiny_models import QUIET, bert, logged
 from transformers import BertTokenizer
 
 from tinybert_hf import (
@@ -30,8 +30,6 @@ from tinybert_hf.errors import DataError, OutputFolderError, RecipeError, Teache
 from tinybert_hf.training import teacher_cache
 from tinybert_hf.training import teacher_cache as module
 from tinybert_hf.training.cache_files import CacheFolder, RowIndex
-
-QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 
 
 @pytest.fixture(autouse=True)
@@ -82,10 +80,6 @@ def weights(trainer: Any) -> torch.Tensor:
     return torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
 
 
-def losses(trainer: Any) -> list[float]:
-    return [entry["loss"] for entry in trainer.state.log_history if "loss" in entry]
-
-
 @pytest.mark.parametrize(
     "arguments",
     [
@@ -105,7 +99,7 @@ def test_a_student_learns_the_same_from_the_cache(make: Any, calls: list[int], a
     cached.train()
     tolerance = 1e-3 if arguments.get("bf16") else 1e-6
     torch.testing.assert_close(weights(cached), weights(live), rtol=tolerance, atol=tolerance)
-    assert losses(cached) == pytest.approx(losses(live), rel=1e-2 if arguments.get("bf16") else 1e-5)
+    assert logged(cached) == pytest.approx(logged(live), rel=1e-2 if arguments.get("bf16") else 1e-5)
     assert sum(calls[before:]) == 21 + 3 * 8 - 8  # each row once, and the few rows that are looked at first
     calls.clear()
     again = make("cache", **arguments)
@@ -131,7 +125,7 @@ def test_hidden_states_are_kept_on_request_only(make: Any) -> None:
     cached.model.load_state_dict(live.model.state_dict())
     live.train()
     cached.train()
-    assert losses(cached) == pytest.approx(losses(live), rel=1e-3)
+    assert logged(cached) == pytest.approx(logged(live), rel=1e-3)
     torch.testing.assert_close(weights(cached), weights(live), rtol=1e-2, atol=2e-3)
     batch = next(iter(cached.get_train_dataloader()))
     assert batch[f"{module.HIDDEN_STATES}0"].dtype == torch.float16

@@ -9,7 +9,7 @@ import pytest
 import torch
 from datasets import Dataset
 from safetensors.torch import load_file
-from tiny_models import bert
+from tiny_models import QUIET, bert, logged
 from transformers import AutoModelForSequenceClassification, BertTokenizer, DataCollatorWithPadding
 
 from tinybert_hf import (
@@ -24,8 +24,6 @@ from tinybert_hf.checkpoints import PROJECTIONS_FILE
 from tinybert_hf.errors import CaptureError, DataError, RecipeError, TeacherError, TinyBertError
 from tinybert_hf.training import setup
 from tinybert_hf.training.resumable import LengthGroupedSampler
-
-QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 
 
 def rows(count: int = 24, seed: int = 0) -> Dataset:
@@ -66,10 +64,6 @@ def make_trainer(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> Any:
         )
 
     return make
-
-
-def logged(trainer: Any, name: str) -> list[float]:
-    return [entry[name] for entry in trainer.state.log_history if name in entry]
 
 
 @pytest.mark.parametrize("weights", [{}, {"prediction_loss_weight": 0.0, "label_loss_weight": 1.0}])

@@ -2,11 +2,11 @@
 
 from typing import TYPE_CHECKING
 
-from tinybert_hf.lazy_names import lazy_names
+from tinybert_hf.lazy_names import names_of_modules
 
 if TYPE_CHECKING:
     from tinybert_hf.benchmark.benchmark import benchmark_models
-    from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Latency, Measurement, ModelFigures, Ratio
+    from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Latency, Measurement, ModelMetrics, Ratio
     from tinybert_hf.benchmark.settings import BACKENDS, BenchmarkSettings
 
 __all__ = [
@@ -16,20 +16,17 @@ __all__ = [
     "Entry",
     "Latency",
     "Measurement",
-    "ModelFigures",
+    "ModelMetrics",
     "Ratio",
     "benchmark_models",
 ]
 
-_REPORT = ("BenchmarkReport", "Entry", "Latency", "Measurement", "ModelFigures")
 # Late, so that the command line can look at its settings before torch is loaded.
-__getattr__, __dir__ = lazy_names(
+__getattr__, __dir__ = names_of_modules(
     __name__,
     {
-        "BACKENDS": "tinybert_hf.benchmark.settings",
-        "BenchmarkSettings": "tinybert_hf.benchmark.settings",
-        "Ratio": "tinybert_hf.benchmark.report",
-        "benchmark_models": "tinybert_hf.benchmark.benchmark",
-        **dict.fromkeys(_REPORT, "tinybert_hf.benchmark.report"),
+        "benchmark": ("benchmark_models",),
+        "report": ("BenchmarkReport", "Entry", "Latency", "Measurement", "ModelMetrics", "Ratio"),
+        "settings": ("BACKENDS", "BenchmarkSettings"),
     },
 )

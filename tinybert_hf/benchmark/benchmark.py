@@ -13,16 +13,16 @@ from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.benchmark.memory import FullMemoryError, MemoryProbe, MemoryUse, can_measure_memory, memory_probe
 from tinybert_hf.benchmark.models import (
-    Contestant,
+    BenchmarkModel,
     OpenedModel,
     choose_backends,
     exported_folder,
-    find_contestant,
+    find_model,
     megabytes_of,
     open_forward,
     short_names,
 )
-from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Measurement, ModelFigures
+from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Measurement, ModelMetrics
 from tinybert_hf.benchmark.settings import BACKENDS, COMPILED, EAGER, BenchmarkSettings
 from tinybert_hf.data.label_values import are_generic
 from tinybert_hf.data.settings import REGRESSION, SINGLE_LABEL
@@ -49,15 +49,15 @@ if TYPE_CHECKING:
 # How good the models are, on the same rows.
 
 
-def check_comparable(contestants: Mapping[str, Contestant]) -> None:
-    """Refuses models that do not answer the same question: their figures would say nothing about each other.
+def check_comparable(models: Mapping[str, BenchmarkModel]) -> None:
+    """Refuses models that do not answer the same question: their metrics would say nothing about each other.
 
     Shapes without weights answer nothing, and pass.
 
     Raises:
         TinyBertError: a model has no head, or tasks or labels differ.
     """
-    trained = {name: one for name, one in contestants.items() if one.place is not None}
+    trained = {name: one for name, one in models.items() if one.place is not None}
     for name, one in trained.items():
         if one.task is None:
             raise TinyBertError(
@@ -70,33 +70,33 @@ def check_comparable(contestants: Mapping[str, Contestant]) -> None:
     for name, one in trained.items():
         if one.task != first.task:
             raise _different("tasks", name, str(one.task), first_name, str(first.task))
-        own, theirs = label_names(one), label_names(first)
-        if len(own) != len(theirs) or (own != theirs and not (are_generic(own) or are_generic(theirs))):
-            raise _different("labels", name, ", ".join(own), first_name, ", ".join(theirs))
+        own, other = label_names(one), label_names(first)
+        if len(own) != len(other) or (own != other and not (are_generic(own) or are_generic(other))):
+            raise _different("labels", name, ", ".join(own), first_name, ", ".join(other))
 
 
-def label_names(contestant: Contestant) -> list[str]:
+def label_names(model: BenchmarkModel) -> list[str]:
     """In alphabetical order and without case, as labels are matched; none of a model that answers questions."""
-    if not (contestant.task and TASKS[contestant.task].named_labels):
+    if not (model.task and TASKS[model.task].named_labels):
         return []
-    return sorted(str(name).casefold() for name in contestant.config.id2label.values())
+    return sorted(str(name).casefold() for name in model.config.id2label.values())
 
 
-def main_metric_of(contestant: Contestant) -> str:
-    """The figure that decides between two models for its task."""
-    config = contestant.config
-    if contestant.task != TEXT_CLASSIFICATION:
-        return main_metric(str(contestant.task), list(config.id2label.values()))
+def main_metric_of(model: BenchmarkModel) -> str:
+    """The metric that decides between two models for its task."""
+    config = model.config
+    if model.task != TEXT_CLASSIFICATION:
+        return main_metric(str(model.task), list(config.id2label.values()))
     return main_metric(config.problem_type or (REGRESSION if config.num_labels == 1 else SINGLE_LABEL))
 
 
 def measure_quality(
-    contestant: Contestant, folder: str | None, validation: DataSettings, device: torch.device
+    model: BenchmarkModel, folder: str | None, validation: DataSettings, device: torch.device
 ) -> dict[str, Any]:
-    """The figures of `tinybert evaluate`.
+    """The metrics of `tinybert evaluate`.
 
     Args:
-        contestant: with weights and a head.
+        model: with weights and a head.
         folder: of the exported model; None: it is measured in PyTorch.
         validation: where the rows are.
         device: of PyTorch.
@@ -104,14 +104,14 @@ def measure_quality(
     from tinybert_hf.evaluation import evaluate_any_checkpoint
 
     device_name = "cpu" if folder else str(device)
-    metrics = evaluate_any_checkpoint(folder or contestant.checkpoint, validation, device=device_name)
+    metrics = evaluate_any_checkpoint(folder or model.checkpoint, validation, device=device_name)
     return {name: value for name, value in metrics.items() if name != "notes"}
 
 
-def _different(what: str, name: str, own: str, first_name: str, theirs: str) -> TinyBertError:
+def _different(what: str, name: str, own: str, first_name: str, other: str) -> TinyBertError:
     return TinyBertError(
         f"{name} and {first_name} cannot be measured on the same rows, since their {what} differ: {own:.200} of "
-        f"{name}, {theirs:.200} of {first_name}. Leave --validation-file out to measure size and speed alone."
+        f"{name}, {other:.200} of {first_name}. Leave --validation-file out to measure size and speed alone."
     )
 
 
@@ -126,7 +126,7 @@ class Runner:
 
     Attributes:
         entry: which.
-        contestant: the model.
+        model: the model.
         folder: of the exported model; None for PyTorch.
         opener: opens it.
         full: sizes that the memory did not suffice for.
@@ -134,7 +134,7 @@ class Runner:
     """
 
     entry: Entry
-    contestant: Contestant
+    model: BenchmarkModel
     folder: str | None
     opener: Callable[[], OpenedModel]
     full: set[Size] = field(default_factory=set)
@@ -151,7 +151,7 @@ class Runner:
         """Why this size need not be tried; None where it may be."""
         if self.broken is not None:
             return self.broken
-        longest = self.contestant.longest
+        longest = self.model.longest
         if longest is not None and size[1] > longest:
             return f"the model reads {counted(longest, 'token')} at most"
         smaller = [one for one in self.full if one[0] <= size[0] and one[1] <= size[1]]
@@ -197,9 +197,9 @@ class Measuring:
         return [self._finished(one, times, failed) for one in found.values()]
 
     def _blank(self, runner: Runner, size: Size) -> Measurement:
-        longest = runner.contestant.longest
+        longest = runner.model.longest
         countable = longest is None or size[1] <= longest
-        flops = forward_flops(runner.contestant.skeleton, *size) if countable else None
+        flops = forward_flops(runner.model.skeleton, *size) if countable else None
         return Measurement(runner.entry.model, runner.entry.backend, *size, flops)
 
     def _tried(self, runner: Runner, size: Size) -> tuple[str | None, MemoryUse | None]:
@@ -209,7 +209,7 @@ class Measuring:
         if reason is not None or self.probe is None or runner.entry.backend == COMPILED:
             return reason, None
         job = {
-            "given": runner.contestant.given,
+            "given": runner.model.given,
             "backend": runner.entry.backend,
             "folder": runner.folder,
             "batch_size": size[0],
@@ -305,22 +305,22 @@ def benchmark_models(
     import torch
 
     settings, say = settings or BenchmarkSettings(), say or _silent
-    contestants = _find(models)
+    found = _find(models)
     device = torch.device(settings.device or ("cuda" if torch.cuda.is_available() else "cpu"))
     notes: list[str] = []
-    entries = choose_backends(contestants, settings.backends, device, notes)
-    baseline = _baseline(settings.baseline, entries, contestants)
+    entries = choose_backends(found, settings.backends, device, notes)
+    baseline = _baseline(settings.baseline, entries, found)
     if validation is not None:
-        check_comparable(contestants)
+        check_comparable(found)
     with contextlib.ExitStack() as stack:
         stack.enter_context(limited_threads(settings.thread_count))
         work = Path(stack.enter_context(TemporaryDirectory(prefix="tinybert-benchmark-")))
-        runners = _runners(entries, contestants, settings, device, work, (say, notes))
+        runners = _runners(entries, found, settings, device, work, (say, notes))
         if baseline not in [runner.entry for runner in runners]:
             raise TinyBertError(
                 f"The baseline {baseline} cannot run, so there is nothing to compare with: {notes[-1]}"
             )
-        figures = _figures(runners, baseline, validation, device, say)
+        measured = _metrics_of_all(runners, baseline, validation, device, say)
         probe = _open_probe(stack, settings, notes)
         stack.enter_context(torch.inference_mode())
         stack.enter_context(torch._dynamo.config.patch(recompile_limit=_COMPILATIONS))
@@ -331,7 +331,7 @@ def benchmark_models(
             measurements += measuring.measure((batch_size, length))
     return BenchmarkReport(
         baseline=baseline,
-        models=figures,
+        models=measured,
         measurements=measurements,
         notes=notes,
         threads=settings.thread_count,
@@ -341,7 +341,7 @@ def benchmark_models(
     )
 
 
-def _find(models: Sequence[str | Path]) -> dict[str, Contestant]:
+def _find(models: Sequence[str | Path]) -> dict[str, BenchmarkModel]:
     """Short name -> model."""
     givens = [str(model) for model in models]
     if not givens:
@@ -349,14 +349,14 @@ def _find(models: Sequence[str | Path]) -> dict[str, Contestant]:
     twice = sorted({given for given in givens if givens.count(given) > 1})
     if twice:
         raise TinyBertError(f"{twice[0]} is named twice. Each model is measured in every backend as it is.")
-    return dict(zip(short_names(givens), map(find_contestant, givens), strict=True))
+    return dict(zip(short_names(givens), map(find_model, givens), strict=True))
 
 
-def _baseline(wanted: str | None, entries: Sequence[Entry], contestants: dict[str, Contestant]) -> Entry:
+def _baseline(wanted: str | None, entries: Sequence[Entry], models: dict[str, BenchmarkModel]) -> Entry:
     if wanted is None:
         return entries[0]
     model, _, backend = wanted.rpartition("@") if wanted.rpartition("@")[2] in BACKENDS else (wanted, "", "")
-    named = [one for one in entries if model in (one.model, contestants[one.model].given)]
+    named = [one for one in entries if model in (one.model, models[one.model].given)]
     fitting = [one for one in named if backend in ("", one.backend)]
     if not fitting:
         known = ", ".join(map(str, entries))
@@ -366,7 +366,7 @@ def _baseline(wanted: str | None, entries: Sequence[Entry], contestants: dict[st
 
 def _runners(
     entries: Sequence[Entry],
-    contestants: dict[str, Contestant],
+    models: dict[str, BenchmarkModel],
     settings: BenchmarkSettings,
     device: torch.device,
     work: Path,
@@ -376,46 +376,46 @@ def _runners(
     say, notes = told
     found = []
     for entry in entries:
-        contestant = contestants[entry.model]
+        model = models[entry.model]
         try:
-            folder = exported_folder(contestant, entry, work, say)
+            folder = exported_folder(model, entry, work, say)
         except TinyBertError as error:
             if settings.backends:
                 raise
             notes.append(f"{entry} was left out: {error}")
             continue
         threads = settings.thread_count
-        opener = partial(open_forward, contestant, entry.backend, folder, threads=threads, device=device)
-        found.append(Runner(entry, contestant, folder, opener))
+        opener = partial(open_forward, model, entry.backend, folder, threads=threads, device=device)
+        found.append(Runner(entry, model, folder, opener))
     return found
 
 
-def _figures(
+def _metrics_of_all(
     runners: Sequence[Runner], baseline: Entry, validation: DataSettings | None, device: torch.device, say: Say
-) -> list[ModelFigures]:
-    sizes = {runner.entry: megabytes_of(runner.contestant, runner.folder) for runner in runners}
+) -> list[ModelMetrics]:
+    sizes = {runner.entry: megabytes_of(runner.model, runner.folder) for runner in runners}
     known: dict[tuple[str, str | None], dict[str, Any]] = {}
     found = []
     for runner in runners:
-        contestant, metrics = runner.contestant, None
-        if validation is not None and contestant.place is not None:
+        model, metrics = runner.model, None
+        if validation is not None and model.place is not None:
             # Compiled or not, the weights and what is computed are the same.
             key = (runner.entry.model, runner.folder)
             if key not in known:
                 say(f"{runner.entry} on the validation rows")
-                known[key] = measure_quality(contestant, runner.folder, validation, device)
+                known[key] = measure_quality(model, runner.folder, validation, device)
             metrics = known[key]
         found.append(
-            ModelFigures(
+            ModelMetrics(
                 model=runner.entry.model,
                 backend=runner.entry.backend,
-                given=contestant.given,
-                random_weights=contestant.place is None,
-                parameters=contestant.parameters,
+                given=model.given,
+                random_weights=model.place is None,
+                parameters=model.parameters,
                 megabytes=sizes[runner.entry],
                 smaller=sizes[baseline] / sizes[runner.entry],
                 metrics=metrics,
-                main_metric=None if metrics is None else main_metric_of(contestant),
+                main_metric=None if metrics is None else main_metric_of(model),
             )
         )
     return found

@@ -144,13 +144,13 @@ def measure(job: Mapping[str, Any]) -> dict[str, Any]:
     """What the model and one forward take, in this process."""
     import torch
 
-    from tinybert_hf.benchmark.models import find_contestant, open_forward
+    from tinybert_hf.benchmark.models import find_model, open_forward
 
     torch.set_num_threads(job["threads"])
     device = torch.device(job["device"])
-    contestant = find_contestant(job["given"])
+    found = find_model(job["given"])
     before = resident_megabytes("VmRSS")
-    opened = open_forward(contestant, job["backend"], job["folder"], threads=job["threads"], device=device)
+    opened = open_forward(found, job["backend"], job["folder"], threads=job["threads"], device=device)
     with torch.inference_mode():
         opened(1, min(_WARM_UP_LENGTH, job["length"]))()
         model = resident_megabytes("VmRSS") - before

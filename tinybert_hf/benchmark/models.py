@@ -60,7 +60,7 @@ _TEACHER = "teacher"
 
 
 @dataclass(frozen=True)
-class Contestant:
+class BenchmarkModel:
     """A model that is measured.
 
     Attributes:
@@ -168,7 +168,7 @@ def weight_files(folder: Path) -> list[Path]:
     return []
 
 
-def find_contestant(given: str) -> Contestant:
+def find_model(given: str) -> BenchmarkModel:
     """Finds out what a name means; weights are not read.
 
     Args:
@@ -179,7 +179,7 @@ def find_contestant(given: str) -> Contestant:
         TinyBertError: it is none of them, its configuration cannot be read, or it is a translator.
     """
     if is_shape(given):
-        return Contestant(given, Checkpoint("", shape_config(given)), _CLASSIFIER)
+        return BenchmarkModel(given, Checkpoint("", shape_config(given)), _CLASSIFIER)
     place = _teacher_of_run(given) or given
     try:
         checkpoint = Checkpoint.read(place, "a model to measure")
@@ -191,7 +191,7 @@ def find_contestant(given: str) -> Contestant:
             "`tinybert_hf.evaluation.measure_translation_costs` measures translators against each other, in sentences "
             "per second."
         )
-    return Contestant(given, checkpoint, auto_class_of(checkpoint.config), *_export(place))
+    return BenchmarkModel(given, checkpoint, auto_class_of(checkpoint.config), *_export(place))
 
 
 def _export(place: str) -> tuple[str | None, int | None]:
@@ -254,12 +254,12 @@ OpenedModel = Callable[[int, int], Forward]
 
 
 def choose_backends(
-    contestants: Mapping[str, Contestant], wanted: Sequence[str], device: torch.device, notes: list[str]
+    models: Mapping[str, BenchmarkModel], wanted: Sequence[str], device: torch.device, notes: list[str]
 ) -> list[Entry]:
     """Which model is measured in which backend. An exported folder has one only, its own.
 
     Args:
-        contestants: by short name.
+        models: by short name.
         wanted: names in `BACKENDS`; empty: all that can run here.
         device: of PyTorch.
         notes: is told what cannot run.
@@ -283,44 +283,44 @@ def choose_backends(
             notes.append(f"The backend {name} was left out: {reason}")
     return [
         Entry(name, backend)
-        for name, one in contestants.items()
+        for name, one in models.items()
         for backend in ([one.exported] if one.exported else chosen)
     ]
 
 
-def exported_folder(contestant: Contestant, entry: Entry, work: Path, say: Callable[[str], None]) -> str | None:
+def exported_folder(model: BenchmarkModel, entry: Entry, work: Path, say: Callable[[str], None]) -> str | None:
     """The folder that a backend opens, made in `work` where it is not there yet; None where PyTorch opens the model.
 
     Raises:
         TinyBertError: the model cannot be exported.
     """
-    if contestant.exported:
-        return contestant.place
+    if model.exported:
+        return model.place
     if entry.backend in _PYTORCH:
         return None
     from tinybert_hf.conversion.export import export_model
 
     say(f"{entry}: exporting")
-    source = contestant.place or contestant.save(work / "shapes" / entry.model)
+    source = model.place or model.save(work / "shapes" / entry.model)
     target = work / entry.backend / entry.model.replace("/", "--")
     export_model(source, target, entry.backend)
     return str(target)
 
 
-def megabytes_of(contestant: Contestant, folder: str | None) -> float:
+def megabytes_of(model: BenchmarkModel, folder: str | None) -> float:
     """Size of the files that hold the weights, 10^6 bytes."""
     if folder is None:
-        return contestant.megabytes()
+        return model.megabytes()
     return sum(file.stat().st_size for file in files_of_export(folder)) / 1e6
 
 
 def open_forward(
-    contestant: Contestant, backend: str, folder: str | None, *, threads: int, device: torch.device
+    model: BenchmarkModel, backend: str, folder: str | None, *, threads: int, device: torch.device
 ) -> OpenedModel:
     """Opens a model.
 
     Args:
-        contestant: the model.
+        model: the model.
         backend: a name in `BACKENDS`.
         folder: of the exported model; None for PyTorch.
         threads: of the CPU.
@@ -336,14 +336,14 @@ def open_forward(
 
     call: Any
     if folder is None:
-        call, place = contestant.open().to(device), device
+        call, place = model.open().to(device), device
         if backend == COMPILED:
             call = torch.compile(call, dynamic=True)
     else:
         call, place = open_exported(folder, threads=threads), torch.device("cpu")
 
     def of_size(batch_size: int, length: int) -> Forward:
-        return timed_forward(call, random_inputs(contestant.config, batch_size, length, place), place)
+        return timed_forward(call, random_inputs(model.config, batch_size, length, place), place)
 
     return of_size
 

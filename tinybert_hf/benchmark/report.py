@@ -109,7 +109,7 @@ class Entry:
 
 
 @dataclass(frozen=True)
-class ModelFigures:
+class ModelMetrics:
     """What does not depend on the size of a forward.
 
     Attributes:
@@ -154,7 +154,7 @@ class Latency:
     @classmethod
     def of(cls, seconds: list[float], rounds: list[float], baseline_rounds: list[float] | None) -> Latency:
         """From the times of all forwards, and the medians of each round, in seconds."""
-        ratios = [theirs / max(own, 1e-9) for theirs, own in zip(baseline_rounds or [], rounds, strict=False)]
+        ratios = [baseline / max(own, 1e-9) for baseline, own in zip(baseline_rounds or [], rounds, strict=False)]
         return cls(
             p50_ms=1000 * percentile(seconds, 0.5),
             p95_ms=1000 * percentile(seconds, 0.95),
@@ -227,7 +227,7 @@ class BenchmarkReport:
     """
 
     baseline: Entry
-    models: list[ModelFigures]
+    models: list[ModelMetrics]
     measurements: list[Measurement]
     notes: list[str]
     threads: int
@@ -297,7 +297,7 @@ def tables(report: BenchmarkReport) -> list[TextTable]:
     return [_models(report), *(_size(report, *size) for size in report.sizes)]
 
 
-def ratio_in_words(ratio: Ratio | None) -> str:
+def format_ratio(ratio: Ratio | None) -> str:
     """The median and its interval: 7.9 (7.5-8.2)."""
     if ratio is None:
         return _NOTHING
@@ -308,16 +308,16 @@ def caption(report: BenchmarkReport) -> str:
     """What the ratios are, in a sentence or two."""
     rounds = [one.wall.faster.rounds for one in report.measurements if one.wall and one.wall.faster]
     spread = f"{min(rounds)} to {max(rounds)}" if rounds and min(rounds) < max(rounds) else f"{max(rounds, default=0)}"
-    rounds_in_words = "round" if spread == "1" else "rounds"
+    rounds_word = "round" if spread == "1" else "rounds"
     confidence = [one.wall.faster.confidence for one in report.measurements if one.wall and one.wall.faster]
     weakest = f"{100 * min(confidence, default=0):.0f} %"
     return (
-        f"Ratios are to {report.baseline}: the median over {spread} interleaved {rounds_in_words}, in brackets its "
-        f"interval (confidence {weakest} or more). {threads_in_words(report)}, {report.device}, {report.processor}."
+        f"Ratios are to {report.baseline}: the median over {spread} interleaved {rounds_word}, in brackets its "
+        f"interval (confidence {weakest} or more). {format_threads(report)}, {report.device}, {report.processor}."
     )
 
 
-def threads_in_words(report: BenchmarkReport) -> str:
+def format_threads(report: BenchmarkReport) -> str:
     """1 thread, 2 threads."""
     return counted(report.threads, "thread")
 
@@ -329,7 +329,7 @@ def _models(report: BenchmarkReport) -> TextTable:
     return TextTable("Models", tuple(columns), [_model(one, report.main_metric) for one in report.models])
 
 
-def _model(one: ModelFigures, metric: str | None) -> tuple[str, ...]:
+def _model(one: ModelMetrics, metric: str | None) -> tuple[str, ...]:
     cells = [one.model, one.backend, f"{one.parameters / 1e6:.1f} M", f"{one.megabytes:.1f}", _times(one.smaller)]
     if metric:
         cells.append(_NOTHING if one.metrics is None else f"{one.metrics[metric]:.4f}")
@@ -355,9 +355,9 @@ def _measurement(one: Measurement, *, with_cpu: bool, with_memory: bool) -> tupl
     if one.skipped is not None:
         return (*cells, "skipped", *[_NOTHING] * (3 + 2 * with_cpu + 2 * with_memory))
     cells += [*_latency(one.wall, p95=True), _short(one.rows_per_second or 0.0)]
-    cells.append(ratio_in_words(one.wall.faster if one.wall else None))
+    cells.append(format_ratio(one.wall.faster if one.wall else None))
     if with_cpu:
-        cells += [*_latency(one.cpu), ratio_in_words(one.cpu.faster if one.cpu else None)]
+        cells += [*_latency(one.cpu), format_ratio(one.cpu.faster if one.cpu else None)]
     if with_memory:
         use = one.memory
         cells += [_NOTHING] * 2 if use is None else [f"{use.peak_megabytes:,.0f}", f"{use.forward_megabytes:,.0f}"]
@@ -421,7 +421,7 @@ def plot(report: BenchmarkReport) -> str | None:
     drawing.text(
         (middle, below), f"ms of a forward of {batch_size} x {length} tokens, p50, logarithmic", "label", "middle"
     )
-    drawing.text((middle, below + 14), f"{threads_in_words(report)}; area: size on disk", "label", "middle")
+    drawing.text((middle, below + 14), f"{format_threads(report)}; area: size on disk", "label", "middle")
     _draw_legend(drawing, points, metric, left_out)
     return drawing.file()
 

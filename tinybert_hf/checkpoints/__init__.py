@@ -3,51 +3,56 @@
 And what is written is put in place, so that a folder is whole or absent.
 """
 
-from tinybert_hf.checkpoints.exported import (
-    EXPORT_FILE,
-    ONNX_FOLDER,
-    ExportedModel,
-    files_of_export,
-    is_exported,
-    open_exported,
-    require,
-)
-from tinybert_hf.checkpoints.input_limits import (
-    InputLimits,
-    check_batch,
-    check_ids,
-    check_length,
-    check_tokens,
-    fit_tokenizer,
-    limits_of,
-    with_fitting_settings,
-)
-from tinybert_hf.checkpoints.integrity import (
-    check_folder,
-    check_manifest,
-    check_writable,
-    damaged_weights,
-    made_beside,
-    modules_of,
-    open_config,
-    reason_of,
-    refusing,
-    save_atomically,
-)
-from tinybert_hf.checkpoints.loading import (
-    PROJECTIONS_FILE,
-    Checkpoint,
-    check_folder_files,
-    open_model,
-    read_projections,
-)
-from tinybert_hf.checkpoints.tokenizers import (
-    carry_modules,
-    open_tokenizer,
-    save_tokenizer,
-    sentence_steps,
-    settle_tokenizer,
-)
+from typing import TYPE_CHECKING
+
+from tinybert_hf.lazy_names import names_of_modules
+
+if TYPE_CHECKING:
+    from tinybert_hf.checkpoints.exported import (
+        EXPORT_FILE,
+        ONNX_FOLDER,
+        ExportedModel,
+        files_of_export,
+        is_exported,
+        open_exported,
+        require,
+    )
+    from tinybert_hf.checkpoints.input_limits import (
+        InputLimits,
+        check_batch,
+        check_ids,
+        check_length,
+        check_tokens,
+        fit_tokenizer,
+        limits_of,
+        with_fitting_settings,
+    )
+    from tinybert_hf.checkpoints.integrity import (
+        check_folder,
+        check_manifest,
+        check_writable,
+        damaged_weights,
+        made_beside,
+        modules_of,
+        open_config,
+        reason_of,
+        refusing,
+        save_atomically,
+    )
+    from tinybert_hf.checkpoints.loading import (
+        PROJECTIONS_FILE,
+        Checkpoint,
+        check_folder_files,
+        open_model,
+        read_projections,
+    )
+    from tinybert_hf.checkpoints.tokenizers import (
+        carry_modules,
+        open_tokenizer,
+        save_tokenizer,
+        sentence_steps,
+        settle_tokenizer,
+    )
 
 __all__ = [
     "EXPORT_FILE",
@@ -86,3 +91,55 @@ __all__ = [
     "settle_tokenizer",
     "with_fitting_settings",
 ]
+
+# Late, so that a recipe can be checked before torch is loaded.
+__getattr__, __dir__ = names_of_modules(
+    __name__,
+    {
+        "exported": (
+            "EXPORT_FILE",
+            "ONNX_FOLDER",
+            "ExportedModel",
+            "files_of_export",
+            "is_exported",
+            "open_exported",
+            "require",
+        ),
+        "input_limits": (
+            "InputLimits",
+            "check_batch",
+            "check_ids",
+            "check_length",
+            "check_tokens",
+            "fit_tokenizer",
+            "limits_of",
+            "with_fitting_settings",
+        ),
+        "integrity": (
+            "check_folder",
+            "check_manifest",
+            "check_writable",
+            "damaged_weights",
+            "made_beside",
+            "modules_of",
+            "open_config",
+            "reason_of",
+            "refusing",
+            "save_atomically",
+        ),
+        "loading": (
+            "PROJECTIONS_FILE",
+            "Checkpoint",
+            "check_folder_files",
+            "open_model",
+            "read_projections",
+        ),
+        "tokenizers": (
+            "carry_modules",
+            "open_tokenizer",
+            "save_tokenizer",
+            "sentence_steps",
+            "settle_tokenizer",
+        ),
+    },
+)

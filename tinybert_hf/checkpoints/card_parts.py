@@ -704,7 +704,7 @@ def _model_code(subject: Subject, texts: ExampleTexts) -> Iterator[str]:
         yield "print(tokenizer.batch_decode(model.generate(**batch), skip_special_tokens=True))"
 
 
-def latency_in_words(costs: Mapping[str, Mapping[str, Any]], device: str) -> str | None:
+def format_latency(costs: Mapping[str, Mapping[str, Any]], device: str) -> str | None:
     """How the speeds of a run's models were measured, a sentence; None where the run does not say it.
 
     Args:

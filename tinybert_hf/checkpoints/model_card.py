@@ -20,12 +20,12 @@ from tinybert_hf.checkpoints.card_parts import (
     argument,
     citation,
     escaped,
+    format_latency,
     hub_name,
     introduction,
     languages_of_dataset,
     languages_of_translator,
     last_part,
-    latency_in_words,
     limits,
     metadata,
     named,
@@ -40,7 +40,7 @@ from tinybert_hf.checkpoints.integrity import check_config_file, read_object, wr
 from tinybert_hf.checkpoints.run_record import RunRecord, starts_from_teacher
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import counted, does_not_exist, share_kept
-from tinybert_hf.tasks import TASKS
+from tinybert_hf.tasks import TASKS, spec_of
 
 if TYPE_CHECKING:
     from huggingface_hub import EvalResult
@@ -75,10 +75,10 @@ def general_body(run: Mapping[str, Any], name: str) -> Iterator[str]:
     yield f"Losses on {counted(corpus['validation_tokens'], 'held-out token')}, between student and teacher:"
     yield ""
     rows = []
-    figures = run["metrics"]["student"]
-    for loss, value in figures.items():
+    metrics = run["metrics"]["student"]
+    for loss, value in metrics.items():
         if loss.endswith("_loss"):
-            before = figures["before"].get(loss)
+            before = metrics["before"].get(loss)
             title = "masked-LM" if loss == "label_loss" else loss.removesuffix("_loss").replace("_", " ")
             rows.append([title, "" if before is None else f"{before:.4g}", f"{value:.4g}"])
     yield from table(["loss", "before", "after"], rows)
@@ -90,7 +90,7 @@ def general_body(run: Mapping[str, Any], name: str) -> Iterator[str]:
     ]
     where = run["device"].replace("cpu", "CPU")
     yield from table(["model", "parameters", "MB", f"latency ({where})"], rows)
-    said = latency_in_words(run["costs"], run["device"])
+    said = format_latency(run["costs"], run["device"])
     if said is not None:
         yield ""
         yield said
@@ -276,7 +276,7 @@ def _known_languages(run: Mapping[str, Any]) -> tuple[str, ...]:
     data = recipe["corpus" if _is_general(run) else "data"]
     generated = (data["dataset"] or "").startswith("demo-") and not data.get("train_file")
     of_rows = languages_of_dataset(data["dataset"] if generated else hub_dataset(run))
-    if not of_rows and recipe.get("task") == "translation":
+    if not of_rows and spec_of(recipe.get("task")).has_decoder:
         return languages_of_translator(recipe)
     return of_rows
 
@@ -324,7 +324,7 @@ def hub_dataset(run: Mapping[str, Any]) -> str | None:
 
 
 def _is_general(run: Mapping[str, Any]) -> bool:
-    return bool(run) and run["recipe"].get("task") == "general"
+    return bool(run) and spec_of(run["recipe"].get("task")).of_plain_text
 
 
 def _config_file(place: Path) -> str:
@@ -340,7 +340,7 @@ def _config_file(place: Path) -> str:
 
 
 def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
-    """The figures of the student, as the metadata has them."""
+    """The metrics of the student, as the metadata has them."""
     from huggingface_hub import EvalResult
 
     data = run["recipe"]["data"]
@@ -351,8 +351,8 @@ def _results(run: Mapping[str, Any], pipeline: str) -> Iterator[EvalResult]:
         # Rows of files have no split, but would be taken for the others without a name of their own.
         split = data["further_validation"].get(part) if hub else part
         measured.append((data["further_validation_files"].get(part), split, own))
-    for file, split, figures in measured:
-        for name, value in figures.items():
+    for file, split, metrics in measured:
+        for name, value in metrics.items():
             if name in _METRICS and isinstance(value, int | float) and math.isfinite(value):
                 yield EvalResult(
                     task_type=pipeline,
@@ -406,7 +406,7 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     last = "sentences per second, batch 1" if is_translator else f"latency ({where})"
     yield from table(["model", *titles, "parameters", "MB", last], _rows(run, names, apart))
     yield ""
-    said = latency_in_words(run["costs"], run["device"])
+    said = format_latency(run["costs"], run["device"])
     yield from filter(None, [said])
     yield _kept(run)
     held_out = _held_out(data, _named_rows(data["train_file"]) or data["dataset"] or "the training rows")
@@ -444,7 +444,7 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
 
 
 def _rows(run: Mapping[str, Any], names: Sequence[str], apart: Sequence[tuple[str, str]]) -> Iterator[list[str]]:
-    """A line of figures for each model."""
+    """A line of metrics for each model."""
     for who, metrics in run["metrics"].items():
         cost = run["costs"][who]
         values = [*(metrics[name] for name in names), *(metrics["further"][part][name] for part, name in apart)]
@@ -453,11 +453,11 @@ def _rows(run: Mapping[str, Any], names: Sequence[str], apart: Sequence[tuple[st
         else:
             speed = f"{cost['latency_ms']:.1f} ms"
         size = [f"{cost['parameters'] / 1e6:.1f} M", f"{cost['megabytes']:.1f}"]
-        yield [_ROWS[who], *map(_figure, values), *size, speed]
+        yield [_ROWS[who], *map(_format_metric, values), *size, speed]
 
 
 def _kept(run: Mapping[str, Any]) -> str:
-    """The student's main figure beside its teacher's: as a share, where that says something."""
+    """The student's main metric beside its teacher's: as a share, where that says something."""
     main = run["main_metric"]
     student, teacher = (run["metrics"][who][main] for who in ("student", "teacher"))
     title, trivial = main.replace("_", " "), run.get("trivial", ())
@@ -466,7 +466,7 @@ def _kept(run: Mapping[str, Any]) -> str:
         return f"It keeps {share:.1%} of its teacher's {title}."
     who = {"teacher": "The teacher knows", "student": "This model knows"}
     known = [f"{who[one]} no more of the task than the labels' counts say." for one in who if one in trivial]
-    return " ".join([f"Its {title} is {_figure(student)}, its teacher's {_figure(teacher)}.", *known])
+    return " ".join([f"Its {title} is {_format_metric(student)}, its teacher's {_format_metric(teacher)}.", *known])
 
 
 def _phases(phases: Sequence[Mapping[str, Any]], done: Sequence[Mapping[str, Any]]) -> Iterator[list[str]]:
@@ -513,22 +513,22 @@ def _pruning(pruning: Mapping[str, Any], metrics: Mapping[str, Any], main: str) 
     return (
         f"Its vocabulary was then pruned from {pruning['pieces_before']:,} to {pruning['pieces_after']:,} word pieces "
         f"({pruning['megabytes_before']:.1f} MB to {pruning['megabytes_after']:.1f} MB; {main.replace('_', ' ')} "
-        f"before: {_figure(before)}): text of kept pieces gets the same answers, other words are read in smaller "
-        f"pieces.{alone}"
+        f"before: {_format_metric(before)}): text of kept pieces gets the same answers, other words are read in "
+        f"smaller pieces.{alone}"
     )
 
 
-def _figure(value: Any) -> str:
+def _format_metric(value: Any) -> str:
     if not math.isfinite(value):
         return "-"
     return f"{value:.4f}" if isinstance(value, float) and abs(value) <= 1 else f"{value:.1f}"
 
 
-# The figures of a run as files: for people's scripts, and for the Hub's leaderboards.
+# The metrics of a run as files: for people's scripts, and for the Hub's leaderboards.
 
 
 def metrics_of(folder: str | Path) -> str | None:
-    """The figures of a run as JSON, for metrics.json; None where there was no run here."""
+    """The metrics of a run as JSON, for metrics.json; None where there was no run here."""
     record = RunRecord.beside(folder)
     if record is None:
         return None
@@ -569,7 +569,7 @@ def eval_results_of(folder: str | Path) -> str | None:
     return str(yaml.safe_dump(eval_result_entries_to_yaml([entry]), sort_keys=False))
 
 
-# The model card of a student that a DistillationTrainer has trained: its settings and its last figures.
+# The model card of a student that a DistillationTrainer has trained: its settings and its last metrics.
 
 
 def trainer_card(
@@ -631,9 +631,9 @@ def trainer_card(
     )
     parts = [
         *introduction(subject, [named(one) for one in teachers]),
-        *_table("What it reaches", "metric", "on the evaluation rows", _in_words(metrics)),
-        *_table("Losses at the end of training", "loss", "value", _in_words(losses)),
-        *_table("How it was made", "setting", "value", _in_words(settings)),
+        *_table("What it reaches", "metric", "on the evaluation rows", _formatted(metrics)),
+        *_table("Losses at the end of training", "loss", "value", _formatted(losses)),
+        *_table("How it was made", "setting", "value", _formatted(settings)),
         *limits(),
         *_table("Environment", "package", "version", versions),
         *citation(),
@@ -667,5 +667,5 @@ def _table(title: str, key: str, value: str, content: Mapping[str, Any]) -> Iter
     yield from table([key, value], rows, names=2)
 
 
-def _in_words(content: Mapping[str, Any]) -> dict[str, Any]:
+def _formatted(content: Mapping[str, Any]) -> dict[str, Any]:
     return {name.replace("_", " "): one for name, one in content.items()}

@@ -11,9 +11,9 @@ from typing import Any
 from tinybert_hf.checkpoints.integrity import read_object
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import does_not_exist
-from tinybert_hf.tasks import GENERAL, TRANSLATION
+from tinybert_hf.tasks import TaskSpec, spec_of
 
-# What figures, losses and models are called on the page.
+# What metrics, losses and models are called on the page.
 
 LOSSES = {
     "attention_loss": "attention",
@@ -127,14 +127,9 @@ class RunRecord:
         return dict(self.recipe.get("data") or {})
 
     @property
-    def is_translation(self) -> bool:
-        """Whether the models read one language and write another."""
-        return bool(self.recipe.get("task") == TRANSLATION)
-
-    @property
-    def is_general(self) -> bool:
-        """Whether the student learned from plain text, before any task."""
-        return bool(self.recipe.get("task") == GENERAL)
+    def spec(self) -> TaskSpec:
+        """What its task is."""
+        return spec_of(self.recipe.get("task"))
 
     @property
     def teachers(self) -> list[dict[str, Any]]:
@@ -142,8 +137,8 @@ class RunRecord:
         first = self.recipe["teacher"]
         trained_here = first["model"] is None or first["finetune"] is not None
         place = str(self.folder / "teacher") if trained_here else first["model"]
-        further = self.recipe.get("extra_teachers") or ()
-        return [{**first, "place": place}, *({**one, "place": one["model"]} for one in further)]
+        extra = self.recipe.get("extra_teachers") or ()
+        return [{**first, "place": place}, *({**one, "place": one["model"]} for one in extra)]
 
     @property
     def teacher_names(self) -> list[str]:
@@ -175,7 +170,7 @@ def starts_from_teacher(recipe: Mapping[str, Any]) -> bool:
         recipe: of a run.
     """
     student = recipe["student"]
-    start = student.get("init") or ("random" if recipe.get("task") == TRANSLATION else "teacher")
+    start = student.get("init") or ("random" if spec_of(recipe.get("task")).has_decoder else "teacher")
     return not student.get("model") and bool(start == "teacher")
 
 

@@ -118,30 +118,30 @@ def opened_by_its_file(path: str | Path, **options: Any) -> Any:
     return made
 
 
-def differences(backend: Any, said: Any, *, around: bool = True) -> list[str]:
+def differences(backend: Any, wanted: Any, *, around: bool = True) -> list[str]:
     """What one tokenizer does otherwise than another, a clause each; both are left as they were.
 
     Args:
         backend: of the `tokenizers` library.
-        said: likewise; what it should be.
+        wanted: likewise; what it should be.
         around: compare the special tokens around a text, too.
     """
     found = [
-        f"its {name} is {_short(ours)}, and {_short(theirs)} in the file"
+        f"its {name} is {_short(own)}, and {_short(filed)} in the file"
         for name in _PARTS
-        if (theirs := _state(said, name)) != (ours := _state(backend, name))
-        and not (name == "decoder" and theirs is None)  # nothing of the file is lost
+        if (filed := _state(wanted, name)) != (own := _state(backend, name))
+        and not (name == "decoder" and filed is None)  # nothing of the file is lost
     ]
-    ours, theirs = _model_settings(backend.model), _model_settings(said.model)
+    own, filed = _model_settings(backend.model), _model_settings(wanted.model)
     found += [
-        f"{name} is {ours.get(name)!r:.60}, and {theirs.get(name)!r:.60} in the file"
-        for name in sorted({*ours, *theirs})
-        if ours.get(name) != theirs.get(name)
+        f"{name} is {own.get(name)!r:.60}, and {filed.get(name)!r:.60} in the file"
+        for name in sorted({*own, *filed})
+        if own.get(name) != filed.get(name)
     ]
-    with whole_texts(backend), whole_texts(said):
-        added = [str(token) for token in said.get_added_tokens_decoder().values()][:_MOST_ADDED]
+    with whole_texts(backend), whole_texts(wanted):
+        added = [str(token) for token in wanted.get_added_tokens_decoder().values()][:_MOST_ADDED]
         for text in (*_PROBES, *(f"a {token} b{token}C" for token in added)):
-            other = said.encode(text, add_special_tokens=around)
+            other = wanted.encode(text, add_special_tokens=around)
             try:
                 one = backend.encode(text, add_special_tokens=around)
             except Exception as error:  # of the vocabulary of another class, without the file's unknown token
@@ -149,17 +149,17 @@ def differences(backend: Any, said: Any, *, around: bool = True) -> list[str]:
             if (one.ids, one.type_ids) != (other.ids, other.type_ids):
                 return [*found, f"{text!r:.40} becomes {_first_difference(one.tokens, other.tokens)}"]
         if around:
-            one, other = (each.encode(_PROBES[0], _PROBES[2]) for each in (backend, said))
+            one, other = (each.encode(_PROBES[0], _PROBES[2]) for each in (backend, wanted))
             if (one.ids, one.type_ids) != (other.ids, other.type_ids):
                 found.append("two texts are joined otherwise (post_processor)")
     return found
 
 
-def _first_difference(ours: list[str], theirs: list[str]) -> str:
+def _first_difference(tokens_now: list[str], wanted: list[str]) -> str:
     """Some tokens of both, from where they differ; of tokens that are alike, the beginning: their ids differ."""
-    pairs = enumerate(zip(ours, theirs, strict=False))
+    pairs = enumerate(zip(tokens_now, wanted, strict=False))
     start = next((place for place, (one, other) in pairs if one != other), 0)
-    mine, its = (", ".join(tokens[start : start + 4]) for tokens in (ours, theirs))
+    mine, its = (", ".join(tokens[start : start + 4]) for tokens in (tokens_now, wanted))
     return f"{mine!r:.60}, and {its!r:.60} by the file"
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ast
 import csv
 import functools
 import inspect
@@ -26,7 +25,7 @@ from tinybert_hf.data.settings import (
     SearchSettings,
 )
 from tinybert_hf.errors import TinyBertError, check_number
-from tinybert_hf.tasks import HEADS, TASKS, TEXT_CLASSIFICATION
+from tinybert_hf.tasks import HEADS, TASKS, TEXT_CLASSIFICATION, student_shapes
 from tinybert_hf.training.settings import FinetuneSettings, PhaseSchedule
 
 if TYPE_CHECKING:
@@ -43,12 +42,8 @@ def recipe_names() -> list[str]:
 
 
 def preset_names() -> list[str]:
-    """The shapes of a student, read from the file that has them: importing it would load torch."""
-    file = Path(__file__).parent.parent / "model" / "configuration_tinybert.py"
-    for one in ast.parse(file.read_text(encoding="utf-8")).body:
-        if isinstance(one, ast.AnnAssign) and ast.unparse(one.target) == "PRESETS" and isinstance(one.value, ast.Dict):
-            return [str(key.value) for key in one.value.keys if isinstance(key, ast.Constant)]
-    return []
+    """The shapes of a student."""
+    return list(student_shapes())
 
 
 # The options that several commands share.

@@ -221,9 +221,9 @@ def finetune(
     head = task or (TOKEN_CLASSIFICATION if tags_words else TEXT_CLASSIFICATION)
     quiet_libraries()
     rows = {"train_file": train_file, **fields_of(given, "data")}
-    usual_epochs, usual_rate = (None, 5e-5) if model is not None else (10.0, 1e-3)
+    default_epochs, default_rate = (None, 5e-5) if model is not None else (10.0, 1e-3)
     settings = FinetuneSettings(
-        epochs=epochs or usual_epochs, learning_rate=learning_rate or usual_rate, batch_size=batch_size
+        epochs=epochs or default_epochs, learning_rate=learning_rate or default_rate, batch_size=batch_size
     )
     more: dict[str, Any] = {"seed": seed, "training_arguments": fields_of(given, "training_arguments")}
     with opens_models(model), said_aside(as_json):

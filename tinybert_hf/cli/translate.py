@@ -394,7 +394,7 @@ def pseudo_label(
         write_pseudo_labels,
     )
     from tinybert_hf.data.raw_rows import columns_named_by
-    from tinybert_hf.recipes.augmentation import repetition_in_words
+    from tinybert_hf.recipes.augmentation import format_repetition
     from tinybert_hf.recipes.folder import row_progress
 
     settings = PseudoLabelSettings(
@@ -427,7 +427,7 @@ def pseudo_label(
         )
         repeated = repeated_target(rows)
         if repeated is not None:
-            typer.echo(f"WARNING: {repetition_in_words(*repeated)}", err=True)
+            typer.echo(f"WARNING: {format_repetition(*repeated)}", err=True)
 
 
 def _print_report(report: PseudoLabelReport) -> None:

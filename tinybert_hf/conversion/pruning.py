@@ -390,8 +390,8 @@ def check_unchanged(before: Pair, after: Pair, kept: Sequence[int], texts: Seque
             raise TinyBertError(
                 f"With the pruned vocabulary, {batch[0]!r:.80} becomes other pieces: nothing was saved."
             )
-        for name, theirs, ours in _outputs(before[0], old, after[0], new):
-            _compare(name, theirs, ours, kept)
+        for name, original, pruned in _outputs(before[0], old, after[0], new):
+            _compare(name, original, pruned, kept)
         compared += len(batch)
     return compared
 
@@ -408,23 +408,23 @@ def _outputs(first: PreTrainedModel, old: Any, second: PreTrainedModel, new: Any
         with torch.inference_mode():
             found.append(dict(model.eval()(**inputs, output_hidden_states=True, return_dict=True).items()))
         model.train(mode)
-    theirs, ours = ({**one, "hidden_states": one["hidden_states"][-1]} for one in found)
-    return [(name, theirs[name], ours[name]) for name in theirs if torch.is_tensor(theirs[name])]
+    of_old, of_new = ({**one, "hidden_states": one["hidden_states"][-1]} for one in found)
+    return [(name, of_old[name], of_new[name]) for name in of_old if torch.is_tensor(of_old[name])]
 
 
-def _compare(name: str, theirs: Tensor, ours: Tensor, kept: Sequence[int]) -> None:
+def _compare(name: str, original: Tensor, pruned: Tensor, kept: Sequence[int]) -> None:
     import torch
 
-    if theirs.shape != ours.shape:  # a masked-language model scores every piece; those that are left are compared
-        theirs = theirs[..., torch.tensor(kept, device=theirs.device)]
+    if original.shape != pruned.shape:  # a masked-language model scores every piece; those that are left are compared
+        original = original[..., torch.tensor(kept, device=original.device)]
         # A product with fewer columns may be summed in another order.
-        same = torch.allclose(theirs, ours, rtol=1e-4, atol=1e-4)
+        same = torch.allclose(original, pruned, rtol=1e-4, atol=1e-4)
     else:
-        same = torch.equal(theirs, ours)
+        same = torch.equal(original, pruned)
     if not same:
         raise TinyBertError(
-            f"{name} of the pruned model differs by up to {(theirs - ours).abs().max():.3g} on texts whose pieces are "
-            "all kept: nothing was saved. This model depends on its vocabulary in a way that is not known here."
+            f"{name} of the pruned model differs by up to {(original - pruned).abs().max():.3g} on texts whose pieces "
+            "are all kept: nothing was saved. This model depends on its vocabulary in a way that is not known here."
         )
 
 

@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.lazy_names import lazy_names
+from tinybert_hf.lazy_names import names_of_modules
 
 if TYPE_CHECKING:
     from tinybert_hf.data.demo import demo_sentiment, demo_sentiment_splits
@@ -35,19 +35,19 @@ __all__ = [
 ]
 
 # Late, so that the command line can look at settings without reading the rest.
-_MODULES = {
-    "demo": ("demo_sentiment", "demo_sentiment_splits"),
-    "demo_translation": ("demo_translation_splits",),
-    "question_answering": ("QuestionAnsweringTask",),
-    "settings": ("DataSettings",),
-    "tasks": ("Task", "TaskData", "tokenizing_notes"),
-    "text_classification": ("TextClassificationTask",),
-    "token_classification": ("TokenClassificationTask",),
-    "tokenizers": ("train_translation_tokenizer", "train_wordpiece_tokenizer"),
-    "translation": ("TranslationTask",),
-}
-_get, __dir__ = lazy_names(
-    __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+_get, __dir__ = names_of_modules(
+    __name__,
+    {
+        "demo": ("demo_sentiment", "demo_sentiment_splits"),
+        "demo_translation": ("demo_translation_splits",),
+        "question_answering": ("QuestionAnsweringTask",),
+        "settings": ("DataSettings",),
+        "tasks": ("Task", "TaskData", "tokenizing_notes"),
+        "text_classification": ("TextClassificationTask",),
+        "token_classification": ("TokenClassificationTask",),
+        "tokenizers": ("train_translation_tokenizer", "train_wordpiece_tokenizer"),
+        "translation": ("TranslationTask",),
+    },
 )
 
 

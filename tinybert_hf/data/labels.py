@@ -103,9 +103,9 @@ def labels_without_rows(measured: Mapping[str, Sequence[Any]], labels: Labels) -
         absent = [name for i, name in enumerate(labels.names) if i not in there]
         if not absent:
             continue
-        figure = "f1_macro" if several else "f1"
+        metric = "f1_macro" if several else "f1"
         they = "it" if len(absent) == 1 else "them"
-        effect = f"{figure}, the mean over labels, leaves {they} out where the model does not answer {they} either"
+        effect = f"{metric}, the mean over labels, leaves {they} out where the model does not answer {they} either"
         if not several and len(labels.names) == 2:
             if 1 in there:
                 continue

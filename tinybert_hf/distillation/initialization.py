@@ -14,7 +14,7 @@ from torch.nn.utils.rnn import pad_sequence
 from tinybert_hf.checkpoints import check_batch
 from tinybert_hf.distillation.architecture import EncoderParts, LayerParts, encoder_parts
 from tinybert_hf.distillation.batch import attention_mask
-from tinybert_hf.distillation.capture import model_inputs
+from tinybert_hf.distillation.capturing import model_inputs
 from tinybert_hf.distillation.heads import AffineMap, HeadToTake
 from tinybert_hf.distillation.layer_map import LayerMapSpec, resolve_layer_map
 from tinybert_hf.distillation.objective import evaluation_mode

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from tinybert_hf.distillation.architecture import answers_with_spans, is_translator
 from tinybert_hf.distillation.batch import Counts, Masks, labels_of, masks_of
-from tinybert_hf.distillation.capture import Capture, Wanted, capture, model_inputs
+from tinybert_hf.distillation.capturing import Capture, Wanted, capture, model_inputs
 from tinybert_hf.distillation.layer_map import NO_MAP, LayerMap, LayerMapSpec, compares_nothing, contradiction
 from tinybert_hf.distillation.losses import (
     DECODER_LOSSES,
@@ -25,7 +25,8 @@ from tinybert_hf.distillation.losses import (
     LossInputs,
     turned_off,
 )
-from tinybert_hf.distillation.losses.entry import LAYER_FIELDS, Layers
+from tinybert_hf.distillation.losses.entry import Layers
+from tinybert_hf.distillation.losses.own import LAYER_FIELDS
 from tinybert_hf.distillation.projections import AnyProjections, JointProjections, Projections, as_lookup
 from tinybert_hf.distillation.teachers import (
     AnyTeacher,
@@ -583,9 +584,8 @@ def distillation_losses(
     seen = objective.capture_teachers(teacher, batch)
     made = objective.capture_student(student, batch)
     given: GivenProjections = projections
-    if not isinstance(given, Projections):  # one for each layer of the map, whichever losses are computed
-        layers = objective.each[0].layer_map("hidden_state_loss").student_layers
-        given = as_lookup(given, (0, *layers))
+    if not isinstance(given, Projections):  # the first is of the embeddings, whether a loss compares them or not
+        given = as_lookup(given, tuple(dict.fromkeys((0, *objective.each[0].projected_layers))))
     return objective.compute(
         made,
         seen,

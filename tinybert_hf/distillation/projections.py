@@ -8,9 +8,8 @@ from typing import TypeAlias
 import torch
 from torch import Tensor, nn
 
+from tinybert_hf.distillation.choices import PROJECTIONS
 from tinybert_hf.errors import LayerMapError
-
-PROJECTIONS = ("per_layer", "shared", "none")
 
 
 class Projections(nn.Module):

@@ -13,6 +13,7 @@ from torch import Tensor, nn
 
 from tinybert_hf.checkpoints import open_model, open_tokenizer
 from tinybert_hf.distillation.architecture import encoder_shape
+from tinybert_hf.distillation.choices import INT8
 from tinybert_hf.distillation.layer_map import LayerMapSpec
 from tinybert_hf.errors import CaptureError, TeacherError, check_number
 from tinybert_hf.tasks import HEADS, TASKS, TEXT_CLASSIFICATION
@@ -148,12 +149,12 @@ def different_tokens(teacher: PreTrainedTokenizerBase, student: PreTrainedTokeni
         shown: how many at most.
     """
     found: list[str] = []
-    for theirs, ours in zip(_vocabularies(teacher), _vocabularies(student), strict=True):
-        if theirs == ours:
+    for teacher_ids, student_ids in zip(_vocabularies(teacher), _vocabularies(student), strict=True):
+        if teacher_ids == student_ids:
             continue
-        for token in sorted({*theirs, *ours}, key=str):
-            pair = f"{token!r} ({theirs.get(token)} and {ours.get(token)})"
-            if theirs.get(token) != ours.get(token) and len(found) < shown and pair not in found:
+        for token in sorted({*teacher_ids, *student_ids}, key=str):
+            pair = f"{token!r} ({teacher_ids.get(token)} and {student_ids.get(token)})"
+            if teacher_ids.get(token) != student_ids.get(token) and len(found) < shown and pair not in found:
                 found.append(pair)
     return found
 
@@ -166,8 +167,6 @@ def _vocabularies(tokenizer: Any) -> tuple[dict[str, int], dict[str, int]]:
 
 
 # Opening a teacher, and matching its labels with the student's.
-
-INT8 = "int8"
 
 
 def load_teacher(
@@ -320,26 +319,26 @@ def better_label_order(
 
 
 def order_warning(
-    figures: Mapping[str, Any], who: str, teacher: PreTrainedConfig, student: PreTrainedConfig
+    metrics: Mapping[str, Any], who: str, teacher: PreTrainedConfig, student: PreTrainedConfig
 ) -> str | None:
     """What to say of a teacher that would be much better if its outputs meant other labels than they are called.
 
     Args:
-        figures: accuracy, and better_label_order (order, accuracy) where `better_label_order` has found one.
+        metrics: accuracy, and better_label_order (order, accuracy) where `better_label_order` has found one.
         who: as for `majority_warning`.
         teacher: its configuration.
         student: with the labels of the data.
     """
-    better = figures.get("better_label_order")
+    better = metrics.get("better_label_order")
     if better is None:
         return None
-    theirs, ours, matched = _names(teacher), _names(student), label_order(student, teacher)
-    meant = {matched[output]: ours[label] for label, output in enumerate(better["order"])}
-    said = ", ".join(f"{theirs[output]} = {meant[output]}" for output in sorted(meant))
+    teacher_names, student_names, matched = _names(teacher), _names(student), label_order(student, teacher)
+    meant = {matched[output]: student_names[label] for label, output in enumerate(better["order"])}
+    names = ", ".join(f"{teacher_names[output]} = {meant[output]}" for output in sorted(meant))
     return (
-        f"{who}'s accuracy is {figures['accuracy']:.4f}, and would be {better['accuracy']:.4f} if its outputs meant "
-        f"other labels than now: {said}. If it was fine-tuned so, write these names into id2label and label2id of its "
-        "config.json; as it is now it teaches wrong answers."
+        f"{who}'s accuracy is {metrics['accuracy']:.4f}, and would be {better['accuracy']:.4f} if its outputs meant "
+        f"other labels than now: {names}. If it was fine-tuned so, write these names into id2label and label2id of "
+        "its config.json; as it is now it teaches wrong answers."
     )
 
 
@@ -362,15 +361,15 @@ def label_order(student: PreTrainedConfig, teacher: PreTrainedConfig) -> list[in
             message.
     """
     _check_problem_types(student, teacher)
-    ours, theirs = _names(student), _names(teacher)
-    if len(ours) != len(theirs):
-        raise TeacherError(_both_lists("have different numbers of labels", ours, theirs))
-    if _generic(ours) or _generic(theirs) or ours == theirs:
-        return list(range(len(ours)))
-    index = {name.strip().casefold(): i for i, name in enumerate(theirs)}
-    wanted = [name.strip().casefold() for name in ours]
+    student_names, teacher_names = _names(student), _names(teacher)
+    if len(student_names) != len(teacher_names):
+        raise TeacherError(_both_lists("have different numbers of labels", student_names, teacher_names))
+    if _generic(student_names) or _generic(teacher_names) or student_names == teacher_names:
+        return list(range(len(student_names)))
+    index = {name.strip().casefold(): i for i, name in enumerate(teacher_names)}
+    wanted = [name.strip().casefold() for name in student_names]
     if sorted(wanted) != sorted(index):
-        raise TeacherError(_both_lists("have different label names", ours, theirs))
+        raise TeacherError(_both_lists("have different label names", student_names, teacher_names))
     return [index[name] for name in wanted]
 
 
@@ -395,14 +394,14 @@ def _check_problem_types(student: PreTrainedConfig, teacher: PreTrainedConfig) -
     raise TeacherError(
         f"The student is for {problem_type_of(student)} and the teacher for {problem_type_of(teacher)}, so the "
         "teacher's predictions cannot be used.\n"
-        f"  student: {_problem_in_words(student)}\n  teacher: {_problem_in_words(teacher)}\n"
+        f"  student: {_format_problem(student)}\n  teacher: {_format_problem(teacher)}\n"
         "Take a teacher of the student's problem type, or fine-tune it first (--finetune-teacher); in Python, make "
         "the student with the teacher's problem_type and num_labels."
         + (" Where a config.json lacks problem_type and the rule is wrong, write it there." if unset else "")
     )
 
 
-def _problem_in_words(config: PreTrainedConfig) -> str:
+def _format_problem(config: PreTrainedConfig) -> str:
     by_rule = "" if config.problem_type is not None else ", not set in its configuration, so by transformers' rule"
     return f"{problem_type_of(config)}{by_rule} (labels: {', '.join(_names(config))})"
 

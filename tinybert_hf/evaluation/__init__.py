@@ -3,8 +3,8 @@
 from tinybert_hf.evaluation.classifying import Classifier, classify, classify_file
 from tinybert_hf.evaluation.cost import (
     ModelCost,
-    TranslationContestant,
     TranslationCost,
+    TranslationEntry,
     int8_megabytes,
     measure_costs,
     measure_translation_costs,
@@ -52,8 +52,8 @@ __all__ = [
     "Classifier",
     "ModelCost",
     "QuestionAnswerer",
-    "TranslationContestant",
     "TranslationCost",
+    "TranslationEntry",
     "TranslationResult",
     "TranslationScores",
     "answer_metrics_for",

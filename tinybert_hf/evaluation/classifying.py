@@ -24,7 +24,7 @@ from tinybert_hf.checkpoints.integrity import flush, read_object, write_json
 from tinybert_hf.data.files import SUFFIXES, checked_suffix, checked_text, obvious_column, stream_file, stream_lines
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION
 from tinybert_hf.data.shards import beside, folder_content
-from tinybert_hf.distillation.capture import logits_of
+from tinybert_hf.distillation.capturing import logits_of
 from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import sha256_of
 from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION, task_of
@@ -133,10 +133,10 @@ class Classifier:
     def _answered(self, texts: Sequence[Text], rows: Sequence[Any], top_k: int | None) -> Iterator[Any]:
         logits: list[NDArray[np.float32]] = [np.empty(0, np.float32)] * len(rows)
         for places in batches([len(one) for one in rows], self._batch_tokens):
-            for place, said in zip(places, self._forward([rows[place] for place in places]), strict=True):
-                logits[place] = said
+            for place, each in zip(places, self._forward([rows[place] for place in places]), strict=True):
+                logits[place] = each
         if self.task == TOKEN_CLASSIFICATION:
-            return (self._entities(text, row, said) for text, row, said in zip(texts, rows, logits, strict=True))
+            return (self._entities(text, row, each) for text, row, each in zip(texts, rows, logits, strict=True))
         return self._labels(np.stack(logits), top_k)
 
     def _forward(self, rows: Sequence[Any]) -> NDArray[np.float32]:
@@ -156,9 +156,9 @@ class Classifier:
         given = {"input_ids": ids, "attention_mask": mask, **({} if types is None else {"token_type_ids": types})}
         with torch.inference_mode():
             batch = {name: torch.from_numpy(one).to(self.model.device) for name, one in given.items()}
-            said = logits_of(self.model(**batch))
-            assert said is not None  # checked when it was opened
-            return said.float().cpu().numpy()  # type: ignore[no-any-return]
+            logits = logits_of(self.model(**batch))
+            assert logits is not None  # checked when it was opened
+            return logits.float().cpu().numpy()  # type: ignore[no-any-return]
 
     def _labels(self, logits: NDArray[np.float32], top_k: int | None) -> Iterator[Any]:
         config = self.model.config
@@ -308,7 +308,7 @@ def _classify_lines(
     with part.open("ab") as handle:
         while chunk := list(islice(texts, AT_ONCE)):
             lines = (
-                _line(text, said) for text, said in zip(chunk, classifier.stream(chunk, top_k=top_k), strict=True)
+                _line(text, answer) for text, answer in zip(chunk, classifier.stream(chunk, top_k=top_k), strict=True)
             )
             handle.write("".join(lines).encode("utf-8"))
             handle.flush()
@@ -384,16 +384,16 @@ def _texts_of(source: str, columns: Sequence[str]) -> Iterator[Text]:
         yield found[0] if len(found) == 1 else (found[0], found[1])
 
 
-def _line(text: Text, said: Any) -> str:
+def _line(text: Text, answer: Any) -> str:
     row: dict[str, Any] = (
         {"text": text} if isinstance(text, str) else dict(zip(("text", "text_pair"), text, strict=True))
     )
-    more = said if isinstance(said, dict) else {"entities" if _are_entities(said) else "labels": said}
+    more = answer if isinstance(answer, dict) else {"entities" if _are_entities(answer) else "labels": answer}
     return json.dumps({**row, **more}, ensure_ascii=False, default=float) + "\n"
 
 
-def _are_entities(said: Any) -> bool:
-    return not said or "entity_group" in said[0]
+def _are_entities(answer: Any) -> bool:
+    return not answer or "entity_group" in answer[0]
 
 
 def batches(lengths: Sequence[int], most: int) -> Iterator[list[int]]:

@@ -404,7 +404,7 @@ _FP32_BYTES = 4
 
 
 @dataclass(frozen=True)
-class TranslationContestant:
+class TranslationEntry:
     """A translator and how it searches.
 
     Attributes:
@@ -468,7 +468,7 @@ class TranslationCost:
 
 
 def measure_translation_costs(
-    models: Mapping[str, TranslationContestant],
+    models: Mapping[str, TranslationEntry],
     texts: Sequence[str],
     *,
     batch_sizes: Sequence[int] = (1, 32),
@@ -512,8 +512,8 @@ def measure_translation_costs(
 
     with limited_threads(threads):
         for batch_size in batch_sizes:
-            for contestant in models.values():
-                _translate(contestant, texts[:warm_up_texts], batch_size)
+            for entry in models.values():
+                _translate(entry, texts[:warm_up_texts], batch_size)
             passes = {name: partial(translate, name, batch_size) for name in models}
             times, failed = timed_rounds(passes, rounds=rounds, once=True, clock=clock)
             for name, reason in failed.items():
@@ -523,13 +523,13 @@ def measure_translation_costs(
     first = next(iter(models))
     return {
         name: _translation_cost(
-            contestant,
+            entry,
             characters[name],
             (speeds[name], speeds[first]),
             parameter_count(models[first].model),
-            threads if contestant.model.device.type == "cpu" else None,
+            threads if entry.model.device.type == "cpu" else None,
         )
-        for name, contestant in models.items()
+        for name, entry in models.items()
     }
 
 
@@ -553,34 +553,34 @@ def int8_megabytes(model: PreTrainedModel) -> float:
     return (size + sum(_FP32_BYTES * tensor.numel() for tensor in vectors)) / 1e6
 
 
-def _translate(contestant: TranslationContestant, texts: Sequence[str], batch_size: int) -> Any:
+def _translate(entry: TranslationEntry, texts: Sequence[str], batch_size: int) -> Any:
     return translate_texts(
-        contestant.model,
-        contestant.tokenizer,
+        entry.model,
+        entry.tokenizer,
         texts,
         batch_size=batch_size,
-        num_beams=contestant.num_beams,
-        prefix=contestant.prefix,
+        num_beams=entry.num_beams,
+        prefix=entry.prefix,
     )
 
 
 def _translation_cost(
-    contestant: TranslationContestant,
+    entry: TranslationEntry,
     characters: float,
     both_speeds: tuple[Mapping[int, list[float]], Mapping[int, list[float]]],
     first_parameters: int,
     threads: int | None,
 ) -> TranslationCost:
     speeds, first_speeds = both_speeds
-    parameters = parameter_count(contestant.model)
+    parameters = parameter_count(entry.model)
     ratios = {
         size: [own / other for own, other in zip(speeds[size], first_speeds[size], strict=True)] for size in speeds
     }
     return TranslationCost(
         parameters=parameters,
-        megabytes=sum(tensor.numel() * tensor.element_size() for tensor in _saved(contestant.model)) / 1e6,
-        int8_megabytes=int8_megabytes(contestant.model),
-        num_beams=contestant.num_beams,
+        megabytes=sum(tensor.numel() * tensor.element_size() for tensor in _saved(entry.model)) / 1e6,
+        int8_megabytes=int8_megabytes(entry.model),
+        num_beams=entry.num_beams,
         characters=characters,
         sentences_per_second={size: Spread.of(values) for size, values in speeds.items()},
         speedup={size: Spread.of(values) for size, values in ratios.items()},

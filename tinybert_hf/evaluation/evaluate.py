@@ -12,7 +12,7 @@ from tinybert_hf.checkpoints.input_limits import without_unread_segments
 from tinybert_hf.data import TaskData, tokenizing_notes
 from tinybert_hf.data.label_values import are_generic
 from tinybert_hf.data.settings import PROBLEM_TYPES, REGRESSION, SINGLE_LABEL, DataSettings
-from tinybert_hf.distillation.capture import logits_of
+from tinybert_hf.distillation.capturing import logits_of
 from tinybert_hf.errors import DataError, TinyBertError
 from tinybert_hf.evaluation.metrics import check_can_count, doubts_about, metrics_of, task_metrics
 from tinybert_hf.evaluation.question_answering import (
@@ -46,7 +46,7 @@ def evaluate_model(
         batch_size: rows of one forward.
 
     Returns:
-        The figures of `metrics_for`.
+        The metrics of `metrics_for`.
     """
     logits = predicted_logits(model, dataset, processing_class, batch_size)
     return metrics_of(logits, dataset, problem_type)
@@ -87,9 +87,11 @@ def predicted_logits(model: PreTrainedModel, dataset: Dataset, processing_class:
                 check_batch(limits, batch, f"The {type(model).__name__}", DataError)
                 taken = without_unread_segments(model, batch)
                 output = model(**{name: tensor.to(model.device) for name, tensor in taken.items()})
-                said = _answers(model, output).float().cpu().numpy()
+                answers = _answers(model, output).float().cpu().numpy()
                 logits.extend(
-                    [one[real] for one, real in zip(said, _real(batch), strict=True)] if said.ndim == 3 else said
+                    [one[real] for one, real in zip(answers, _real(batch), strict=True)]
+                    if answers.ndim == 3
+                    else answers
                 )
                 order.extend(rows)
     finally:
@@ -116,7 +118,7 @@ def evaluate_checkpoint(
         device: where to run; None takes the GPU if there is one.
 
     Returns:
-        The figures of `task_metrics`.
+        The metrics of `task_metrics`.
 
     Raises:
         DataError: the rows cannot be used, or their labels are not the model's.
@@ -166,10 +168,10 @@ def answered_rows(
 
 
 def _answers(model: Any, output: Any) -> Any:
-    said = logits_of(output)
-    if said is None:
+    logits = logits_of(output)
+    if logits is None:
         raise TinyBertError(f"{type(model).__name__} has no head, so it answers nothing that could be measured.")
-    return said
+    return logits
 
 
 def _real(batch: Any) -> Any:
@@ -247,7 +249,7 @@ def evaluate_any_checkpoint(
     Returns:
         For a classifier or a model that answers questions the metrics of `task_metrics`, with `notes` on the rows
         where there are any; for a translator those of `evaluate_translation` without the
-        translations: numbers, the two signatures, and `notes`. `warnings` beside them where the figures say that the
+        translations: numbers, the two signatures, and `notes`. `warnings` beside them where the metrics say that the
         model knows nothing.
 
     Raises:

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from tinybert_hf.distillation.architecture import decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.batch import attention_mask, target_mask
-from tinybert_hf.distillation.capture import Wanted, capture, model_inputs
+from tinybert_hf.distillation.capturing import Wanted, capture, model_inputs
 from tinybert_hf.distillation.objective import evaluation_mode
 
 if TYPE_CHECKING:
@@ -51,8 +51,8 @@ def layer_distances(students: Sequence[Tensor], teachers: Sequence[Tensor]) -> l
     Returns:
         For each student layer a list with the distance to each teacher layer.
     """
-    theirs = [_scaled(states) for states in teachers]
-    return [[1.0 - _between(_scaled(states), other) for other in theirs] for states in students]
+    scaled_teachers = [_scaled(states) for states in teachers]
+    return [[1.0 - _between(_scaled(states), other) for other in scaled_teachers] for states in students]
 
 
 def _scaled(states: Tensor) -> Tensor:
@@ -150,9 +150,9 @@ def _all_layers(model: PreTrainedModel, batch: Mapping[str, Any]) -> dict[str, l
 
 
 def _distances(student: list[list[Tensor]], teacher: list[list[Tensor]]) -> list[list[float]]:
-    ours, theirs = (
+    student_states, teacher_states = (
         [torch.cat(layers)[:MOST_TOKENS] for layers in zip(*each, strict=True)] for each in (student, teacher)
     )
-    device = theirs[0].device
-    found = layer_distances([states.to(device) for states in ours], theirs)
+    device = teacher_states[0].device
+    found = layer_distances([states.to(device) for states in student_states], teacher_states)
     return [[round(distance, 4) for distance in row] for row in found]

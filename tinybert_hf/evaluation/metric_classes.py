@@ -9,7 +9,7 @@ from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION, SINGLE_LABEL
 from tinybert_hf.evaluation.metrics import multi_label_scores, regression_scores, single_label_scores
 from tinybert_hf.evaluation.translation import corpus_bleu, corpus_chrf
 
-# The figures as metrics of the `evaluate` library. Slow to import; `metrics.load_metric` does it when asked.
+# The same as metrics of the `evaluate` library. Slow to import; `metrics.load_metric` does it when asked.
 
 
 class _Scores(evaluate.Metric):  # type: ignore[misc]

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
     Numbers = NDArray[np.floating[Any] | np.integer[Any]]
 
 
-# The figures for each problem type, counted by scikit-learn and scipy.
+# The metrics for each problem type, counted by scikit-learn and scipy.
 #
 # Plain functions: the Trainer calls them after every epoch, and importing `evaluate` alone takes seconds.
 
@@ -216,7 +216,7 @@ def metrics_for(problem_type: str, num_labels: int) -> "Callable[[EvalPrediction
         num_labels: width of the classifier.
 
     Returns:
-        A function from logits and labels to the figures. Logits above 0 (a probability above 1/2) count as 1 where a
+        A function from logits and labels to the metrics. Logits above 0 (a probability above 1/2) count as 1 where a
         row may have several labels.
 
     Raises:
@@ -238,7 +238,7 @@ def metrics_for(problem_type: str, num_labels: int) -> "Callable[[EvalPrediction
 
 
 def load_metric(problem_type: str, num_labels: int = 2, target_language: str | None = None) -> Any:
-    """Makes the same figures as an `evaluate.Metric`, for code that adds batches or combines metrics.
+    """Makes the same metrics as an `evaluate.Metric`, for code that adds batches or combines metrics.
 
     It needs no network. Importing `evaluate` takes seconds, which is why the Trainer's way does not.
 
@@ -312,8 +312,8 @@ def answered_tags(logits: Any, rows: "Dataset", raw: "Dataset", label_names: Seq
     """
     silent = OUTSIDE if marks_entities(label_names) else ""
     answers = [[silent] * len(words) for words in raw["tokens"]]
-    for said, row, words in zip(logits, rows["row"], rows["word_ids"], strict=True):
-        for best, word in zip(said.argmax(-1), words, strict=True):
+    for each, row, words in zip(logits, rows["row"], rows["word_ids"], strict=True):
+        for best, word in zip(each.argmax(-1), words, strict=True):
             if word >= 0:
                 answers[row][word] = label_names[best]
     return answers
@@ -336,8 +336,12 @@ def token_scores(predictions: Rows, references: Rows, *, entities: bool) -> dict
     Raises:
         TinyBertError: seqeval is not installed.
     """
-    pairs = [pair for said, gold in zip(predictions, references, strict=True) for pair in zip(said, gold, strict=True)]
-    accuracy = {"accuracy": sum(said == gold for said, gold in pairs) / len(pairs) if pairs else 0.0}
+    pairs = [
+        pair
+        for predicted, gold in zip(predictions, references, strict=True)
+        for pair in zip(predicted, gold, strict=True)
+    ]
+    accuracy = {"accuracy": sum(predicted == gold for predicted, gold in pairs) / len(pairs) if pairs else 0.0}
     if not entities:
         return accuracy
     check_can_count(TOKEN_CLASSIFICATION, ("B-any",))
@@ -366,7 +370,7 @@ def token_metrics_for(label_names: Sequence[str]) -> "Callable[[EvalPrediction],
     """Makes the `compute_metrics` of a Trainer for a token classifier.
 
     It sees windows and label ids alone: an entity that two windows share counts twice, a tag that is not among the
-    labels not at all. The figures of a finished run are those of `token_scores` over whole rows.
+    labels not at all. The metrics of a finished run are those of `token_scores` over whole rows.
 
     Args:
         label_names: in the order of their ids.
@@ -375,12 +379,12 @@ def token_metrics_for(label_names: Sequence[str]) -> "Callable[[EvalPrediction],
     def compute_metrics(outcome: "EvalPrediction") -> dict[str, float]:
         logits: Any = outcome.predictions[0] if isinstance(outcome.predictions, tuple) else outcome.predictions
         labels: Any = outcome.label_ids[0] if isinstance(outcome.label_ids, tuple) else outcome.label_ids
-        said, gold = [], []
+        predicted, gold = [], []
         for best, row in zip(logits.argmax(-1), labels, strict=True):
             real = row != NO_LABEL
-            said.append([label_names[index] for index in best[real]])
+            predicted.append([label_names[index] for index in best[real]])
             gold.append([label_names[index] for index in row[real]])
-        return token_scores(said, gold, entities=marks_entities(label_names))
+        return token_scores(predicted, gold, entities=marks_entities(label_names))
 
     return compute_metrics
 
@@ -401,7 +405,7 @@ def task_metrics(logits: Any, rows: "Dataset", raw: "Dataset", data: TaskData) -
 
 
 def metrics_of(logits: Any, dataset: "Dataset", problem_type: str) -> dict[str, float]:
-    """The figures of `metrics_for`.
+    """The metrics of `metrics_for`.
 
     Args:
         logits: (rows, labels), as an array.

@@ -73,7 +73,7 @@ def _f1(answer: list[str], right: list[str]) -> float:
     return 2 * common / (len(answer) + len(right))
 
 
-# From start and end logits to answers, and from answers to their figures.
+# From start and end logits to answers, and from answers to their metrics.
 
 MAX_ANSWER_TOKENS = 30
 """A longer span is no answer; as in the published scripts."""
@@ -119,15 +119,15 @@ def find_answers(logits: Sequence["Numbers"], windows: "Dataset", contexts: Sequ
     best, parts = [FoundAnswer()] * len(contexts), [FoundAnswer()] * len(contexts)
     lowest = [float("inf")] * len(contexts)
     columns = [list(windows[name]) for name in (EXAMPLE, FIRST, NO_ANSWER, STARTS, ENDS)]
-    for said, example, first, null, starts, ends in zip(logits, *columns, strict=True):
-        own, context, among = said[first : first + len(starts)], contexts[example], best
+    for each, example, first, null, starts, ends in zip(logits, *columns, strict=True):
+        own, context, among = each[first : first + len(starts)], contexts[example], best
         start, end, score = best_span(_at_words(own, context, starts, ends))
         if score == float("-inf"):
             among, (start, end, score) = parts, best_span(own)
         if score > among[example].score:
             place = starts[start], _with_marks(context, ends[end])
             among[example] = FoundAnswer(context[slice(*place)], *place, score)
-        lowest[example] = min(lowest[example], float(said[null].sum()))
+        lowest[example] = min(lowest[example], float(each[null].sum()))
     found = (whole if whole.text else part for whole, part in zip(best, parts, strict=True))
     return [replace(one, no_answer_score=null) for one, null in zip(found, lowest, strict=True)]
 
@@ -191,7 +191,7 @@ def answer_metrics(found: Sequence[FoundAnswer], raw: "Dataset") -> dict[str, fl
     Returns:
         f1 and exact_match, from 0 to 1. With unanswerable questions, where no answer is given if the model's doubt is
         above 0: f1_answerable, exact_match_answerable, f1_unanswerable (the share of those that were not answered);
-        best_f1 and best_exact_match, the figures at the thresholds of doubt that are the best for these rows, and
+        best_f1 and best_exact_match, the metrics at the thresholds of doubt that are the best for these rows, and
         best_f1_threshold.
     """
     import numpy as np
@@ -203,19 +203,19 @@ def answer_metrics(found: Sequence[FoundAnswer], raw: "Dataset") -> dict[str, fl
         "f1": np.array([f1_score(*pair) for pair in zip(texts, right, strict=True)]),
         "exact_match": np.array([exact_match(*pair) for pair in zip(texts, right, strict=True)]),
     }
-    figures = {name: float(each.mean()) for name, each in scores.items()}
+    metrics = {name: float(each.mean()) for name, each in scores.items()}
     if not unanswerable.any():
-        return figures
+        return metrics
     if not unanswerable.all():
-        figures |= {f"{name}_answerable": float(each[~unanswerable].mean()) for name, each in scores.items()}
-    figures["f1_unanswerable"] = float(scores["f1"][unanswerable].mean())
+        metrics |= {f"{name}_answerable": float(each[~unanswerable].mean()) for name, each in scores.items()}
+    metrics["f1_unanswerable"] = float(scores["f1"][unanswerable].mean())
     doubts = np.array([one.doubt for one in found])
     for name, score in (("f1", f1_score), ("exact_match", exact_match)):
         answered = np.array([score(one.text, texts) for one, texts in zip(found, right, strict=True)])
-        figures[f"best_{name}"], threshold = _best_threshold(doubts, answered, unanswerable)
+        metrics[f"best_{name}"], threshold = _best_threshold(doubts, answered, unanswerable)
         if name == "f1":
-            figures["best_f1_threshold"] = threshold
-    return figures
+            metrics["best_f1_threshold"] = threshold
+    return metrics
 
 
 def answer_metrics_for(windows: "Dataset", raw: "Dataset") -> "Callable[[EvalPrediction], dict[str, float]]":
@@ -233,8 +233,8 @@ def answer_metrics_for(windows: "Dataset", raw: "Dataset") -> "Callable[[EvalPre
 
         starts, ends = outcome.predictions[:2]  # (windows, L), padded behind
         logits = [np.stack(pair, axis=-1) for pair in zip(starts, ends, strict=True)]
-        figures = answer_metrics(find_answers(logits, windows, raw["context"]), raw)
-        return {name: figures[name] for name in ("exact_match", "f1")}
+        metrics = answer_metrics(find_answers(logits, windows, raw["context"]), raw)
+        return {name: metrics[name] for name in ("exact_match", "f1")}
 
     return compute_metrics
 
@@ -309,7 +309,7 @@ def write_answers(path: Path, found: Sequence[FoundAnswer], raw: "Dataset") -> N
 
     Args:
         path: .json: id -> answer, as SQuAD's own evaluation reads it. .jsonl: a line a question, with the right
-            answers and the figures.
+            answers and the metrics.
         found: of each row.
         raw: the rows.
     """

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 
 # BLEU and chrF of translations, counted by sacrebleu.
 #
-# Plain functions; `metric_classes.py` has the same figures as metrics of the `evaluate` library.
+# Plain functions; `metric_classes.py` has the same metrics as metrics of the `evaluate` library.
 
 CHINESE_NAMES = ("zh", "zho", "chi", "cmn", "yue", "lzh", "wuu", "chinese")
 _KANA = re.compile("[\u3040-\u30ff]")

@@ -2,14 +2,14 @@
 
 from typing import TYPE_CHECKING
 
-from tinybert_hf.lazy_names import lazy_names
+from tinybert_hf.lazy_names import names_of_modules
 
 if TYPE_CHECKING:
     from tinybert_hf.publishing.demo import (
         Answer,
         Comparison,
         Contest,
-        Contestant,
+        DemoModel,
         EmptyTextError,
         build_page,
         check_address,
@@ -27,7 +27,7 @@ __all__ = [
     "Answer",
     "Comparison",
     "Contest",
-    "Contestant",
+    "DemoModel",
     "EmptyTextError",
     "Pushed",
     "build_page",
@@ -44,26 +44,34 @@ __all__ = [
 ]
 
 # Late: an upload does not need what makes a page.
-__getattr__, __dir__ = lazy_names(
+__getattr__, __dir__ = names_of_modules(
     __name__,
     {
-        "Answer": "tinybert_hf.publishing.demo",
-        "Comparison": "tinybert_hf.publishing.demo",
-        "Contest": "tinybert_hf.publishing.demo",
-        "Contestant": "tinybert_hf.publishing.demo",
-        "EmptyTextError": "tinybert_hf.publishing.demo",
-        "Pushed": "tinybert_hf.publishing.hub",
-        "REPORT_FILE": "tinybert_hf.publishing.report",
-        "build_page": "tinybert_hf.publishing.demo",
-        "check_address": "tinybert_hf.publishing.demo",
-        "check_gradio": "tinybert_hf.publishing.demo",
-        "check_space_folder": "tinybert_hf.publishing.space",
-        "compare": "tinybert_hf.publishing.demo",
-        "open_contest": "tinybert_hf.publishing.demo",
-        "push": "tinybert_hf.publishing.hub",
-        "report_page": "tinybert_hf.publishing.report",
-        "serve": "tinybert_hf.publishing.demo",
-        "write_report": "tinybert_hf.publishing.report",
-        "write_space": "tinybert_hf.publishing.space",
+        "demo": (
+            "Answer",
+            "Comparison",
+            "Contest",
+            "DemoModel",
+            "EmptyTextError",
+            "build_page",
+            "check_address",
+            "check_gradio",
+            "compare",
+            "open_contest",
+            "serve",
+        ),
+        "hub": (
+            "Pushed",
+            "push",
+        ),
+        "report": (
+            "REPORT_FILE",
+            "report_page",
+            "write_report",
+        ),
+        "space": (
+            "check_space_folder",
+            "write_space",
+        ),
     },
 )

@@ -26,7 +26,7 @@ from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import open_translator
 from tinybert_hf.evaluation.cost import Clock, Times, timed_rounds
 from tinybert_hf.messages import counted, counted_layers
-from tinybert_hf.tasks import TASKS, TEXT_CLASSIFICATION, TRANSLATION
+from tinybert_hf.tasks import TASKS, TEXT_CLASSIFICATION, TRANSLATION, spec_of
 
 if TYPE_CHECKING:
     import gradio
@@ -102,7 +102,7 @@ STUDENT, TEACHER = "student", "teacher"
 
 
 @dataclass(frozen=True)
-class Contestant:
+class DemoModel:
     """A model that answers.
 
     Attributes:
@@ -139,8 +139,8 @@ class Contest:
         notes: what a reader of the page should know, a sentence each.
     """
 
-    student: Contestant
-    teacher: Contestant | None
+    student: DemoModel
+    teacher: DemoModel | None
     kind: str
     labels: tuple[str, ...] = ()
     pairs: bool = False
@@ -149,7 +149,12 @@ class Contest:
     notes: tuple[str, ...] = ()
 
     @property
-    def contestants(self) -> tuple[Contestant, ...]:
+    def translates(self) -> bool:
+        """Whether the models write."""
+        return spec_of(self.kind).has_decoder
+
+    @property
+    def models(self) -> tuple[DemoModel, ...]:
         """Who answers, the teacher first."""
         return (self.student,) if self.teacher is None else (self.teacher, self.student)
 
@@ -196,7 +201,7 @@ def open_contest(
         raise TinyBertError(
             f"{student}/config.json: problem_type is {kind!r:.60}; known are {', '.join(PROBLEM_TYPES)}."
         )
-    beside: Contestant | None = None
+    beside: DemoModel | None = None
     notes: list[str] = []
     named = teacher or (facts.teacher if with_teacher else None)
     if named is None:
@@ -224,7 +229,7 @@ def open_contest(
     )
 
 
-def _beside(own: Contestant, named: str, translator: bool, **options: Any) -> Contestant:
+def _beside(own: DemoModel, named: str, translator: bool, **options: Any) -> DemoModel:
     """The teacher, where it answers the student's question.
 
     Raises:
@@ -258,7 +263,7 @@ def _open(
     languages: tuple[str | None, str | None],
     device: str | None,
     prefix: str = "",
-) -> Contestant:
+) -> DemoModel:
     import torch
 
     where = device or ("cuda" if torch.cuda.is_available() else "cpu")
@@ -272,17 +277,17 @@ def _open(
     # A CPU is slow with half precision, in which large checkpoints are often saved.
     model = model.to(where, dtype=torch.float32 if where == "cpu" else model.dtype).eval()
     order = () if translator else tuple(range(model.config.num_labels))
-    return Contestant(role, checkpoint.path, model, tokenizer, order, source_positions(model, tokenizer), prefix)
+    return DemoModel(role, checkpoint.path, model, tokenizer, order, source_positions(model, tokenizer), prefix)
 
 
 def _label_names(config: Any) -> tuple[str, ...]:
     return tuple(str(config.id2label[index]) for index in range(config.num_labels))
 
 
-__all__ = ["MULTI_LABEL", "REGRESSION", "STUDENT", "TEACHER", "TRANSLATION", "Contest", "Contestant", "open_contest"]
+__all__ = ["MULTI_LABEL", "REGRESSION", "STUDENT", "TEACHER", "TRANSLATION", "Contest", "DemoModel", "open_contest"]
 
 
-# Asks the contestants for their answers, and how long each takes. Knows nothing of a page.
+# Asks the models for their answers, and how long each takes. Knows nothing of a page.
 
 T = TypeVar("T")
 
@@ -321,7 +326,7 @@ class Answer:
 
 @dataclass(frozen=True)
 class Comparison:
-    """The answers of all contestants to one text.
+    """The answers of all models to one text.
 
     Attributes:
         answers: in the order of the contest, the teacher first.
@@ -340,7 +345,7 @@ class Comparison:
 
 
 def compare(contest: Contest, text: str, text_pair: str | None = None, calls: int = CALLS) -> Comparison:
-    """Asks every contestant.
+    """Asks every entry.
 
     Args:
         contest: from `open_contest`.
@@ -354,7 +359,7 @@ def compare(contest: Contest, text: str, text_pair: str | None = None, calls: in
     texts = [_clean(one) for one in ((text, text_pair or "") if contest.pairs else (text,))]
     if not all(texts):
         raise EmptyTextError("Please type both texts." if contest.pairs else "Please type a text first.")
-    tasks = [_task(contest, one, texts) for one in contest.contestants]
+    tasks = [_task(contest, one, texts) for one in contest.models]
     answers, times = measure(tasks, calls)
     timed = (replace(answer, milliseconds=own.latency_ms) for answer, own in zip(answers, times, strict=True))
     return Comparison(tuple(timed), len(times[0].wall))
@@ -399,7 +404,7 @@ def chosen_labels(kind: str, labels: Sequence[str], answer: Answer) -> tuple[str
     Args:
         kind: of the contest.
         labels: of the contest.
-        answer: of one contestant.
+        answer: of one entry.
     """
     if kind == MULTI_LABEL:
         return tuple(label for label, score in zip(labels, answer.scores, strict=True) if score > THRESHOLD)
@@ -411,36 +416,34 @@ def _clean(text: str) -> str:
     return str(text or "").encode("utf-8", "replace").decode("utf-8").strip()
 
 
-def _task(contest: Contest, contestant: Contestant, texts: Sequence[str]) -> Callable[[], Answer]:
+def _task(contest: Contest, entry: DemoModel, texts: Sequence[str]) -> Callable[[], Answer]:
     shortened = [text[:_CHARACTERS] for text in texts]
     cut = any(len(text) > _CHARACTERS for text in texts)
-    if contest.kind == TRANSLATION:
-        return lambda: _translation(contestant, shortened[0], contest.num_beams, cut)
-    whole = contestant.tokenizer(*shortened, verbose=False)["input_ids"]
-    cut = cut or (contestant.limit is not None and len(whole) > contestant.limit)
-    return lambda: _classification(contestant, shortened, contest.kind, cut)
+    if contest.translates:
+        return lambda: _translation(entry, shortened[0], contest.num_beams, cut)
+    whole = entry.tokenizer(*shortened, verbose=False)["input_ids"]
+    cut = cut or (entry.limit is not None and len(whole) > entry.limit)
+    return lambda: _classification(entry, shortened, contest.kind, cut)
 
 
-def _translation(contestant: Contestant, text: str, num_beams: int, cut: bool) -> Answer:
-    made = translate_texts(
-        contestant.model, contestant.tokenizer, [text], num_beams=num_beams, prefix=contestant.prefix
-    )
-    return Answer(contestant.role, (), made.best[0], cut or made.truncated[0], made.cut_off[0][0])
+def _translation(entry: DemoModel, text: str, num_beams: int, cut: bool) -> Answer:
+    made = translate_texts(entry.model, entry.tokenizer, [text], num_beams=num_beams, prefix=entry.prefix)
+    return Answer(entry.role, (), made.best[0], cut or made.truncated[0], made.cut_off[0][0])
 
 
-def _classification(contestant: Contestant, texts: Sequence[str], kind: str, cut: bool) -> Answer:
+def _classification(entry: DemoModel, texts: Sequence[str], kind: str, cut: bool) -> Answer:
     import torch
 
-    options: dict[str, Any] = {} if contestant.limit is None else {"truncation": True, "max_length": contestant.limit}
-    batch = contestant.tokenizer(*texts, return_tensors="pt", **options).to(contestant.model.device)
+    options: dict[str, Any] = {} if entry.limit is None else {"truncation": True, "max_length": entry.limit}
+    batch = entry.tokenizer(*texts, return_tensors="pt", **options).to(entry.model.device)
     with torch.inference_mode():
-        logits = contestant.model(**batch).logits[0].float()
+        logits = entry.model(**batch).logits[0].float()
     if kind == MULTI_LABEL:
         logits = logits.sigmoid()
     elif kind != REGRESSION:
         logits = logits.softmax(-1)
     scores = logits.tolist()
-    return Answer(contestant.role, tuple(scores[index] for index in contestant.order), truncated=cut)
+    return Answer(entry.role, tuple(scores[index] for index in entry.order), truncated=cut)
 
 
 # A comparison as HTML: one card for each model, bars for its labels. Every text is escaped.
@@ -483,7 +486,7 @@ def comparison_html(contest: Contest, comparison: Comparison) -> str:
         comparison: from `compare`.
     """
     said = f'<p class="tb-said">{_said(contest, comparison)}</p><p class="tb-how">{_how(contest, comparison)}</p>'
-    answers = zip(contest.contestants, comparison.answers, strict=True)
+    answers = zip(contest.models, comparison.answers, strict=True)
     cards = "".join(_card(contest, who, answer) for who, answer in answers)
     return f'{said}<div class="tb-cards">{cards}</div>{"".join(map(note_html, _notes(contest, comparison)))}'
 
@@ -493,23 +496,23 @@ def note_html(note: str) -> str:
     return f'<p class="tb-note">{escape(note)}</p>'
 
 
-def size_of(contestant: Contestant) -> str:
+def size_of(entry: DemoModel) -> str:
     """A model in a few words: its class, layers, width and parameters."""
-    config: Any = contestant.model.config
+    config: Any = entry.model.config
     decoder = getattr(config, "num_decoder_layers", None) or getattr(config, "decoder_layers", None)
     layers: Any = getattr(config, "encoder_layers", None) if decoder else None
     layers = layers or getattr(config, "num_hidden_layers", "?")
-    parameters = sum(weights.numel() for weights in contestant.model.parameters())
+    parameters = sum(weights.numel() for weights in entry.model.parameters())
     millions = f"{parameters / 1e6:.1f}" if parameters >= 1e5 else f"{parameters / 1e6:.2f}"
     return f"{counted_layers(layers, decoder)} x {getattr(config, 'hidden_size', '?')}, {millions} M parameters"
 
 
 def _said(contest: Contest, comparison: Comparison) -> str:
     """What they say, and whether it is the same."""
-    by_role = {answer.role: _in_words(contest, answer) for answer in comparison.answers}
+    by_role = {answer.role: _format_answer(contest, answer) for answer in comparison.answers}
     if TEACHER not in by_role:
-        return f"The student says {by_role[STUDENT]}." if contest.kind != TRANSLATION else "The student's translation:"
-    if contest.kind == TRANSLATION:
+        return "The student's translation:" if contest.translates else f"The student says {by_role[STUDENT]}."
+    if contest.translates:
         same = comparison.answers[0].text == comparison.answers[1].text
         return "Both translate it alike." if same else "They translate it differently."
     if contest.kind == REGRESSION:
@@ -520,8 +523,8 @@ def _said(contest: Contest, comparison: Comparison) -> str:
     return f"They differ: the teacher says {by_role[TEACHER]}, the student {by_role[STUDENT]}."
 
 
-def _in_words(contest: Contest, answer: Answer) -> str:
-    if contest.kind == TRANSLATION:
+def _format_answer(contest: Contest, answer: Answer) -> str:
+    if contest.translates:
         return f"<b>{escape(answer.text or '')}</b>"
     if contest.kind == REGRESSION:
         return f"<b>{answer.scores[0]:.3f}</b>"
@@ -540,7 +543,7 @@ def _how(contest: Contest, comparison: Comparison) -> str:
     place = f"CPU, {counted(threads, 'thread')}" if where == "cpu" else where.upper()
     calls = f"the median of {comparison.calls} calls" if comparison.calls > 1 else "one call"
     how = f"{calls} after a warm-up, tokenizing included; {place}"
-    if contest.kind == TRANSLATION:
+    if contest.translates:
         how += ", greedy search" if contest.num_beams == 1 else f", {contest.num_beams} beams"
     ratio = comparison.speed_up
     if ratio is None:
@@ -552,11 +555,11 @@ def _how(contest: Contest, comparison: Comparison) -> str:
     return f"The student is <b>{faster}</b> the teacher ({how})."
 
 
-def _card(contest: Contest, who: Contestant, answer: Answer) -> str:
+def _card(contest: Contest, who: DemoModel, answer: Answer) -> str:
     head = f'<div class="tb-head"><span class="tb-who">{who.role}</span>'
     head += f'<span class="tb-time">{_milliseconds(answer.milliseconds)}</span></div>'
     head += f'<div class="tb-size">{escape(size_of(who))}</div>'
-    if contest.kind == TRANSLATION:
+    if contest.translates:
         written = escape(answer.text) if answer.text else '<span class="tb-more">(nothing)</span>'
         body = f'<div class="tb-text">{written}</div>'
     elif contest.kind == REGRESSION:
@@ -584,7 +587,7 @@ def _bars(contest: Contest, answer: Answer) -> Iterator[str]:
 
 
 def _notes(contest: Contest, comparison: Comparison) -> Iterator[str]:
-    answered = list(zip(contest.contestants, comparison.answers, strict=True))
+    answered = list(zip(contest.models, comparison.answers, strict=True))
     limits = [f"the {who.role} reads {who.limit or 'fewer'} tokens" for who, answer in answered if answer.truncated]
     if limits:
         yield f"The text is too long: {', '.join(limits)}. Only its beginning was read."
@@ -653,7 +656,7 @@ def build_page(contest: Contest) -> gradio.Blocks:
             gr.HTML("".join(note_html(note) for note in contest.notes), elem_id="notes")
         labels = ("First text", "Second text") if contest.pairs else ("Text",)
         boxes = [gr.Textbox(label=label, lines=2, max_lines=8, elem_id=f"text-{i}") for i, label in enumerate(labels)]
-        button = gr.Button("Translate" if contest.kind == TRANSLATION else "Compare" if contest.teacher else "Answer",
+        button = gr.Button("Translate" if contest.translates else "Compare" if contest.teacher else "Answer",
                            variant="primary", elem_id="run")  # fmt: skip
         # Made here, so that the examples know it; shown below them.
         result = gr.HTML(elem_id="answers", render=False)
@@ -661,7 +664,7 @@ def build_page(contest: Contest) -> gradio.Blocks:
         def show(*texts: str) -> str:
             return answer_html(contest, *texts)
 
-        examples = examples_for(contest.facts, translator=contest.kind == TRANSLATION, pairs=contest.pairs)
+        examples = examples_for(contest.facts, translator=contest.translates, pairs=contest.pairs)
         gr.Examples([list(one) for one in examples], boxes, result, show, cache_examples=False, run_on_click=True)
         result.render()
         # One at a time: two at once would slow each other down, and the times would say so.
@@ -700,7 +703,7 @@ def _title(contest: Contest) -> str:
 
 def _introduction(contest: Contest) -> str:
     alone = contest.teacher is None
-    if contest.kind == TRANSLATION:
+    if contest.translates:
         return "Type a text: the translation of " + ("the student" if alone else "each") + ", and how long it takes."
     what = "number" if contest.kind == REGRESSION else "labels"
     given = "two texts" if contest.pairs else "a text"

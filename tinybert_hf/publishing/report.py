@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import yaml
 
-from tinybert_hf.checkpoints.card_parts import latency_in_words
+from tinybert_hf.checkpoints.card_parts import format_latency
 from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.checkpoints.run_record import (
     LOSSES,
@@ -69,7 +69,7 @@ def _copies(run: FinishedRun) -> str:
 
 
 def _rows(run: FinishedRun) -> str:
-    if run.is_general:
+    if run.spec.of_plain_text:
         text = run.recipe["corpus"]
         names = text["dataset"] or ", ".join(dict.fromkeys(Path(file).name for file in text["files"]))
         return f"{counted(run.content['corpus']['train_tokens'], 'token')} of plain text ({names})"
@@ -83,7 +83,7 @@ def _rows(run: FinishedRun) -> str:
 def tiles(run: FinishedRun) -> list[tuple[str, str]]:
     """The three numbers that matter most, each with what it says."""
     metrics, main = run.content["metrics"], run.content["main_metric"]
-    if run.is_general:
+    if run.spec.of_plain_text:
         before, after = metrics["student"]["before"][main], metrics["student"][main]
         left = f"{after / before:.0%}" if before else f"{after:.4g}"
         return [(left, "of the loss on held-out text is left" if before else "is the loss"), *_cheaper(run)]
@@ -121,18 +121,44 @@ def _times(ratio: float) -> str:
 
 
 def _speed_ratio(run: FinishedRun) -> float:
-    costs = run.content["costs"]
-    if run.is_translation:
-        return _sentences(costs["student"]) / _sentences(costs["teacher"])
-    return float(costs["teacher"]["latency_ms"]) / float(costs["student"]["latency_ms"])
+    costs, speed = run.content["costs"], _speed_of(run)
+    student, teacher = (speed.value(costs[who]) for who in ("student", "teacher"))
+    return student / teacher if speed.longer_is_better else teacher / student
 
 
-def _sentences(cost: Mapping[str, Any]) -> float:
-    """Sentences per second, one at a time."""
-    return float(cost["sentences_per_second"]["1"]["median"])
+class _Speed(NamedTuple):
+    """How the speed of a model is said, one text at a time.
+
+    Attributes:
+        name: heads its column.
+        title: stands over its bars.
+        value: of what a run has measured of a model.
+        form: of the value in a text.
+        longer_is_better: of its bars.
+    """
+
+    name: str
+    title: str
+    value: Callable[[Mapping[str, Any]], float]
+    form: str
+    longer_is_better: bool
 
 
-def figures(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
+_LATENCY = _Speed("latency", "time for one text", lambda cost: float(cost["latency_ms"]), "{:.2f} ms", False)
+_SENTENCES = _Speed(
+    "sentences per second",
+    "sentences per second",
+    lambda cost: float(cost["sentences_per_second"]["1"]["median"]),
+    "{:.1f}",
+    True,
+)
+
+
+def _speed_of(run: FinishedRun) -> _Speed:
+    return _SENTENCES if run.spec.has_decoder else _LATENCY
+
+
+def metrics_table(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
     """The table of all models: its heads and its rows."""
     metrics, costs = run.content["metrics"], run.content["costs"]
     main = run.content["main_metric"]
@@ -145,13 +171,13 @@ def figures(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
         for part in metrics["student"].get("further", ())
         for name in (main, *run.content.get("further_metrics", ()))
     ]
-    speed = "sentences per second" if run.is_translation else "latency"
+    speed = _speed_of(run)
     apart = [f"{metric_name(name)}, {part}" for part, name in further]
-    heads = ["model", *(metric_name(name) for name in names), *apart, "parameters", "MB", speed]
+    heads = ["model", *(metric_name(name) for name in names), *apart, "parameters", "MB", speed.name]
     rows = []
     for who, own in metrics.items():
         cost = costs[who]
-        fast = f"{_sentences(cost):.1f}" if run.is_translation else f"{cost['latency_ms']:.2f} ms"
+        fast = speed.form.format(speed.value(cost))
         each = [metric_value(name, own[name]) if name in own else "–" for name in names]
         each += [metric_value(name, own["further"][part][name]) for part, name in further]
         rows.append([MODELS[who], *each, parameters(cost["parameters"]), f"{cost['megabytes']:.2f}", fast])
@@ -163,20 +189,14 @@ def comparison_picture(run: FinishedRun) -> str:
     metrics, costs, main = run.content["metrics"], run.content["costs"], run.content["main_metric"]
     models = list(metrics)
     groups = []
-    if not run.is_general:  # a teacher without a task has no figure of its own
+    if not run.spec.of_plain_text:  # a teacher without a task has no figure of its own
         quality = [float(metrics[who][main]) for who in models]
         title = f"{metric_name(main)} (longer is better)"
         groups.append(BarGroup(title, tuple(quality), tuple(metric_value(main, v) for v in quality)))
-    if run.is_translation:
-        speed = [_sentences(costs[who]) for who in models]
-        groups.append(
-            BarGroup("sentences per second (longer is better)", tuple(speed), tuple(f"{v:.1f}" for v in speed))
-        )
-    else:
-        speed = [float(costs[who]["latency_ms"]) for who in models]
-        groups.append(
-            BarGroup("time for one text (shorter is better)", tuple(speed), tuple(f"{v:.2f} ms" for v in speed))
-        )
+    speed = _speed_of(run)
+    each = [speed.value(costs[who]) for who in models]
+    title = f"{speed.title} ({'longer' if speed.longer_is_better else 'shorter'} is better)"
+    groups.append(BarGroup(title, tuple(each), tuple(map(speed.form.format, each))))
     size = [float(costs[who]["megabytes"]) for who in models]
     groups.append(BarGroup("size (shorter is better)", tuple(size), tuple(f"{v:.2f} MB" for v in size)))
     return bar_picture([MODELS[who] for who in models], groups, "Quality, speed and size of the models")
@@ -192,7 +212,7 @@ def phases_table(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
     rows = []
     for settings, done in zip(run.recipe["phases"], run.content["phases"], strict=True):
         phase = Phase(**settings)
-        weights = phase.loss_weights(has_decoder=run.is_translation)
+        weights = phase.loss_weights(has_decoder=run.spec.has_decoder)
         losses = [LOSSES[name] + ("" if weight == 1 else f" × {weight:g}") for name, weight in weights.items()]
         batch = f"{phase.batch_size}"
         if phase.gradient_accumulation_steps > 1:
@@ -214,7 +234,7 @@ def phases_table(run: FinishedRun) -> tuple[list[str], list[list[str]]]:
 
 def compares_layers(run: FinishedRun, index: int) -> bool:
     """Whether a phase has a loss between layers."""
-    losses = Phase(**run.recipe["phases"][index]).loss_weights(has_decoder=run.is_translation)
+    losses = Phase(**run.recipe["phases"][index]).loss_weights(has_decoder=run.spec.has_decoder)
     return bool(losses.keys() - {"prediction_loss", "label_loss"})
 
 
@@ -286,8 +306,8 @@ def report_page(run: FinishedRun, moved: Moved) -> str:
             "title": run.recipe.get("name") or run.folder.resolve().name,
             "summary": summary(run),
             "tiles": tiles(run),
-            "figures": figures(run),
-            "speed": latency_in_words(run.content["costs"], run.content.get("device", "cpu")),
+            "metrics_table": metrics_table(run),
+            "speed": format_latency(run.content["costs"], run.content.get("device", "cpu")),
             "comparison_picture": comparison_picture(run),
             "phases": _phases(run),
             "distances": _distances(run),
@@ -299,7 +319,6 @@ def report_page(run: FinishedRun, moved: Moved) -> str:
             "seed": run.recipe["seed"],
             "warnings": run.content.get("warnings") or [],
             "versions": run.content["versions"],
-            "is_translation": run.is_translation,
         }
     except (LookupError, TypeError, ValueError, AttributeError, ZeroDivisionError) as error:
         if isinstance(error, TinyBertError):
@@ -364,7 +383,7 @@ def _half(run: FinishedRun, half: str, before: Mapping[str, Any], after: Mapping
     means = [_mean(one[half], mapped) for one in (before, after)]
     title = "Encoder" if half == "encoder" else "Decoder"
     return {
-        "title": title if run.is_translation else None,
+        "title": title if run.spec.has_decoder else None,
         "pictures": pictures,
         "mapped": bool(mapped),
         "means": means,

@@ -14,6 +14,7 @@ from typing import Any
 from tinybert_hf.checkpoints.run_record import LOSSES, metric_name, metric_value
 from tinybert_hf.distillation.layer_map import compares_nothing, resolve_layer_map
 from tinybert_hf.errors import TinyBertError
+from tinybert_hf.tasks import spec_of
 from tinybert_hf.training import Phase
 
 # Pictures as SVG: the few shapes that they need, every text escaped, every colour a class of the page's style.
@@ -338,7 +339,7 @@ def mapped_cells(recipe: Mapping[str, Any], half: str, students: int, teachers: 
     own = recipe["teacher"].get("layer_map")
     cells: set[tuple[int, int]] = set()
     for phase in (Phase(**settings) for settings in recipe["phases"] if not compares_nothing(own)):
-        losses = phase.loss_weights(has_decoder=recipe["task"] == "translation")
+        losses = phase.loss_weights(has_decoder=spec_of(recipe["task"]).has_decoder)
         for loss, field in _MAPS[half].items():
             if loss in losses:
                 spec = own or getattr(phase, field) or getattr(phase, next(iter(_MAPS[half].values())))

@@ -15,7 +15,8 @@ from tinybert_hf.data import DataSettings, TaskData
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION
 from tinybert_hf.data.translation import set_languages
 from tinybert_hf.distillation import label_order, load_teacher
-from tinybert_hf.distillation.teachers import INT8, round_to_int8, shares
+from tinybert_hf.distillation.choices import INT8
+from tinybert_hf.distillation.teachers import round_to_int8, shares
 from tinybert_hf.errors import TeacherError, TinyBertError
 from tinybert_hf.evaluation import evaluate_translation, open_translator, predicted_logits, worst_sentences
 from tinybert_hf.messages import does_not_exist
@@ -216,16 +217,16 @@ def compare_classifiers(
     raw = data.validation.select(range(min(most_rows, len(data.validation))))
     opened = open_classifiers(run, moved)
     config = opened[0][0].config
-    said = []
+    probabilities = []
     for model, tokenizer in opened:
         ready = TASKS[run.recipe["task"]].task.tokenize(raw, tokenizer, settings)
-        said.append(_probabilities(predicted_logits(model, ready, tokenizer), data.problem_type))
-        said[-1] = said[-1][:, label_order(config, model.config)]
+        probabilities.append(_probabilities(predicted_logits(model, ready, tokenizer), data.problem_type))
+        probabilities[-1] = probabilities[-1][:, label_order(config, model.config)]
     weights = shares([float(one.get("weight") or 1.0) for one in run.teachers])
-    teacher = sum(weight * each for weight, each in zip(weights, said[1:], strict=True))
+    teacher = sum(weight * each for weight, each in zip(weights, probabilities[1:], strict=True))
     names = [str(config.id2label[index]) for index in range(config.num_labels)]
     labels = list(raw["label"])
-    worst, counts, measure = _compare(data.problem_type, said[0], teacher, labels, names)
+    worst, counts, measure = _compare(data.problem_type, probabilities[0], teacher, labels, names)
     rows = [
         Row(index + 1, _texts(raw[index]), answers, right, distance)
         for index, answers, right, distance in worst[:shown]
@@ -281,20 +282,23 @@ def _of_labels(
     import numpy as np
 
     if several:
-        gold, ours, theirs = np.asarray(labels) > 0.5, student > 0.5, teacher > 0.5
+        gold, student_says, teacher_says = np.asarray(labels) > 0.5, student > 0.5, teacher > 0.5
         sides = [[np.stack([p[:, k], 1 - p[:, k]], -1) for p in (teacher, student)] for k in range(len(names))]
         distances, added = np.asarray(sum(divergence(*each) for each in sides)), ", added up over the labels"
     else:
         indices = labels, student.argmax(-1), teacher.argmax(-1)
-        gold, ours, theirs = (np.eye(len(names), dtype=bool)[np.asarray(one)] for one in indices)
+        gold, student_says, teacher_says = (np.eye(len(names), dtype=bool)[np.asarray(one)] for one in indices)
         distances, added = divergence(teacher, student), ": 0 where they are the same"
     found: _Found = []
-    same, right_t, right_s = ((one == other).all(-1) for one, other in ((ours, theirs), (theirs, gold), (ours, gold)))
+    same, right_t, right_s = (
+        (one == other).all(-1)
+        for one, other in ((student_says, teacher_says), (teacher_says, gold), (student_says, gold))
+    )
     for row in np.argsort(-distances, kind="stable").tolist():
         answers = {
-            "label": _said(names, gold[row]),
-            "teacher": _said(names, theirs[row], teacher[row]),
-            "student": _said(names, ours[row], student[row]),
+            "label": _format_labels(names, gold[row]),
+            "teacher": _format_labels(names, teacher_says[row], teacher[row]),
+            "student": _format_labels(names, student_says[row], student[row]),
         }
         right: dict[str, bool | None] = {"teacher": bool(right_t[row]), "student": bool(right_s[row])}
         found.append((row, answers, right, float(distances[row])))
@@ -325,7 +329,7 @@ _HAPPENED = {
 }
 
 
-def _said(names: Sequence[str], chosen: Any, probabilities: Any = None) -> str:
+def _format_labels(names: Sequence[str], chosen: Any, probabilities: Any = None) -> str:
     shares = [""] * len(names) if probabilities is None else [f" ({one:.1%})" for one in probabilities]
     return ", ".join(f"{name}{share}" for name, share, one in zip(names, shares, chosen, strict=True) if one) or "none"
 
@@ -397,11 +401,11 @@ def compare_translators(
     sources, references = (list(data.validation[side][:count]) for side in ("source", "target"))
     num_beams = (run.content["metrics"]["student"]["beams"], run.content["metrics"]["teacher"]["beams"])
     prefixes = ("", run.recipe["teacher"].get("prefix") or "")
-    said = [
+    translations = [
         evaluate_translation(model, tokenizer, sources, references, num_beams=wide, prefix=prefix)["hypotheses"]
         for (model, tokenizer), wide, prefix in zip(open_translators(run, moved), num_beams, prefixes, strict=True)
     ]
-    every = worst_sentences(sources, references, said[1], said[0], None)
+    every = worst_sentences(sources, references, translations[1], translations[0], None)
     counts = [
         ("teacher's translation nearer to the reference", sum(one["loss"] > 0 for one in every)),
         ("student's translation nearer to the reference", sum(one["loss"] < 0 for one in every)),

@@ -14,7 +14,7 @@ from tinybert_hf.checkpoints.integrity import place_folder, read_object
 from tinybert_hf.data.generation import source_positions
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import sha256_of
-from tinybert_hf.publishing.demo import TRANSLATION, Contest, check_gradio, examples_for
+from tinybert_hf.publishing.demo import Contest, check_gradio, examples_for
 
 APP_FILE, SETTINGS_FILE = "app.py", "settings.json"
 RECORD_FILE = "space.json"  # which files were written here, so that nothing of somebody else is replaced
@@ -104,7 +104,7 @@ def _record(target: Path) -> dict[str, str]:
 
 def _settings(contest: Contest, name: str, repo_id: str | None) -> dict[str, Any]:
     """What app.py, the file space_app.py beside this one, reads from settings.json."""
-    student, translator = contest.student, contest.kind == TRANSLATION
+    student, translator = contest.student, contest.translates
     config = student.model.config
     positions = getattr(config, "max_decoder_position_embeddings", None) or source_positions(student.model, None)
     return {

@@ -54,7 +54,7 @@ def augment_stage(run: Run, settings: AugmentationSettings, folder: Path) -> Non
             run.say_notes(source.notes)
             report = write_copies(source, run.recipe, run.plan.data.part("train"), folder, run.console)
         run.folder.finish_stage(AUGMENTATION, report)
-    run.say(copies_in_words(run.folder.result_of(AUGMENTATION)))
+    run.say(format_copies(run.folder.result_of(AUGMENTATION)))
 
 
 def open_words(recipe: Recipe, teacher: PreTrainedModel, tokenizer: PreTrainedTokenizerBase) -> OpenedSource:
@@ -139,7 +139,7 @@ def read_copies(features: Features, folder: Path) -> Dataset:
     return dataset_of(columns, features)
 
 
-def copies_in_words(report: Mapping[str, Any]) -> str:
+def format_copies(report: Mapping[str, Any]) -> str:
     """The counts as a line."""
     left = ", ".join(f"{count:,} {reason.replace('_', ' ')}" for reason, count in report["left"].items() if count)
     return (
@@ -215,7 +215,7 @@ def read_translated_rows(folder: Path, reports: Mapping[str, Any]) -> Dataset:
     return concatenate_datasets([read_pseudo_labels(folder / name) for name in reports])
 
 
-def pseudo_labels_in_words(name: str, report: Mapping[str, Any]) -> str:
+def format_pseudo_labels(name: str, report: Mapping[str, Any]) -> str:
     """The counts as a line."""
     seconds = report["seconds"]
     rate = f" ({report['rows_read'] / seconds:,.0f} rows/s)" if seconds else ""
@@ -237,11 +237,11 @@ def pseudo_label_warnings(reports: Mapping[str, Mapping[str, Any]]) -> list[str]
                 f"({', '.join(report['filtered'])}). Look at the teacher, or at the filters of pseudo_labels."
             )
         if report.get("repeated"):
-            found.append(f"{TITLES[name]}: {repetition_in_words(*report['repeated'])}")
+            found.append(f"{TITLES[name]}: {format_repetition(*report['repeated'])}")
     return found
 
 
-def repetition_in_words(target: str, count: int) -> str:
+def format_repetition(target: str, count: int) -> str:
     """What a translation of many sources says about the teacher."""
     return (
         f"the teacher writes the same for {count:,} different texts ({target[:60]!r}): it hardly looks at what it "

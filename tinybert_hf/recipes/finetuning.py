@@ -241,7 +241,7 @@ class _Tuning:
         task = TASKS[self.task].task
         network, tokenizer = open_model(rows)
         assert rows.train is not None
-        tuning = self.settings.with_epochs(len(rows.train), has_decoder=self.task == TRANSLATION)
+        tuning = self.settings.with_epochs(len(rows.train), has_decoder=TASKS[self.task].has_decoder)
         folder.claim()
         train = task.tokenize(rows.train, tokenizer, self.data)
         notes = [*rows.notes, *shared_rows_notes(rows), *tokenizing_notes(train)]

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
 
 from tinybert_hf.checkpoints import PROJECTIONS_FILE, check_folder_files, check_length
-from tinybert_hf.checkpoints.card_parts import argument, latency_in_words
+from tinybert_hf.checkpoints.card_parts import argument, format_latency
 from tinybert_hf.data import TaskData
 from tinybert_hf.data.corpus import BlockCollator, Corpus, CorpusBlocks, cache_folder, open_blocks, split_corpus
 from tinybert_hf.data.corpus_sources import Sources, find_files, find_sources
@@ -26,20 +26,24 @@ from tinybert_hf.recipes.plan import (
     PlainText,
     Plan,
     PlannedTeacher,
-    bytes_needed,
+    check_space,
     check_start,
     check_students_tokens,
-    objectives_between,
-    open_student_config,
     open_teacher_config,
-    preset_config,
     skeleton,
-    weights_of,
+    student_config_of,
     with_epochs,
 )
-from tinybert_hf.recipes.report import STUDENT, TEACHER, TITLES, RunReport, describe_phases
+from tinybert_hf.recipes.report import (
+    STUDENT,
+    TEACHER,
+    TITLES,
+    RunReport,
+    describe_phases,
+    models_table,
+)
 from tinybert_hf.recipes.steps import Steps
-from tinybert_hf.tasks import GENERAL, TASKS
+from tinybert_hf.tasks import GENERAL
 from tinybert_hf.training import GeneralDistillationTrainer
 
 if TYPE_CHECKING:
@@ -52,43 +56,6 @@ if TYPE_CHECKING:
 
 
 # The plan.
-
-
-def _make_plan(recipe: Recipe, folder: RunFolder) -> Plan:
-    """The text is looked for, and not yet read."""
-    sources, validation = _sources(recipe)
-    assert recipe.teacher.model is not None
-    teacher = _open_encoder_config(recipe.teacher.model)
-    if recipe.student.model is not None:
-        config = open_student_config(recipe.student.model)
-    else:
-        config = preset_config(recipe, {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id})
-    tokenizer = open_tokenizer(recipe.teacher.model, "teacher", teacher)
-    check_students_tokens(recipe, tokenizer, config)
-    recipe = with_epochs(recipe, config, None)
-    # The head for masked tokens is there where a loss needs it.
-    masked = any("label_loss" in phase.loss_weights() for phase in recipe.phases)
-    student_class = TinyBertForMaskedLM if masked else TinyBertModel
-    length = _corpus(recipe).block_size
-    check_length("corpus.block_size", length, RecipeError, option="--block-size", teacher=teacher, student=config)
-    if config.num_decoder_layers is not None or config.is_encoder_decoder:
-        raise RecipeError("student: a general distillation makes an encoder, and this student has a decoder")
-    student = skeleton(student_class, config)
-    objectives = objectives_between(recipe, student, skeleton(TASKS[GENERAL].opener.from_config, teacher))
-    plan = Plan(
-        recipe,
-        folder,
-        TaskData(None, None, (), GENERAL),
-        (PlannedTeacher(recipe.teacher.model, teacher, tokenizer),),
-        student_class,
-        config,
-        tokenizer,
-        objectives,
-        text=PlainText(sources, validation),
-    )
-    check_start(plan)
-    folder.check(bytes_needed=bytes_needed(recipe, weights_of(student), 0))
-    return plan
 
 
 def _open_encoder_config(model: str) -> PreTrainedConfig:
@@ -138,8 +105,33 @@ class GeneralSteps(Steps):
 
     @classmethod
     def make_plan(cls, recipe: Recipe, folder: RunFolder) -> Plan:
-        """Check text, teacher and student."""
-        return _make_plan(recipe, folder)
+        """Check text, teacher and student; the text is looked for, and not yet read."""
+        sources, validation = _sources(recipe)
+        assert recipe.teacher.model is not None
+        teacher = _open_encoder_config(recipe.teacher.model)
+        config = student_config_of(recipe, teacher)
+        tokenizer = open_tokenizer(recipe.teacher.model, "teacher", teacher)
+        check_students_tokens(recipe, tokenizer, config)
+        recipe = with_epochs(recipe, config, None)
+        # The head for masked tokens is there where a loss needs it.
+        masked = any("label_loss" in phase.loss_weights() for phase in recipe.phases)
+        student_class = TinyBertForMaskedLM if masked else TinyBertModel
+        length = _corpus(recipe).block_size
+        check_length("corpus.block_size", length, RecipeError, option="--block-size", teacher=teacher, student=config)
+        if config.num_decoder_layers is not None or config.is_encoder_decoder:
+            raise RecipeError("student: a general distillation makes an encoder, and this student has a decoder")
+        plan = Plan.between(
+            recipe,
+            folder,
+            TaskData(None, None, (), GENERAL),
+            (PlannedTeacher(recipe.teacher.model, teacher, tokenizer),),
+            skeleton(recipe.spec.opener.from_config, teacher),
+            (student_class, config, tokenizer),
+            text=PlainText(sources, validation),
+        )
+        check_start(plan)
+        check_space(plan)
+        return plan
 
     @classmethod
     def content(cls, recipe: Recipe) -> dict[str, Any]:
@@ -191,7 +183,7 @@ class GeneralSteps(Steps):
         with self.run.stage(CORPUS, "Tokenising the corpus, or opening it where it is tokenised"):
             self.corpus = self._open_corpus()
         self.run.folder.finish_stage(CORPUS, self.corpus.report)
-        self.run.say(*corpus_in_words(self.corpus, _corpus(self.recipe).block_size))
+        self.run.say(*format_corpus(self.corpus, _corpus(self.recipe).block_size))
         self.run.warn(self._few_steps())
 
     def _few_steps(self) -> Iterator[str]:
@@ -288,7 +280,7 @@ class GeneralSteps(Steps):
 
     def in_words(self, metrics: Mapping[str, Any]) -> str:
         """Each loss before and after."""
-        return f"on held-out text: {losses_in_words(metrics)}" if metrics else ""
+        return f"on held-out text: {format_losses(metrics)}" if metrics else ""
 
     def student_warnings(self, metrics: Mapping[str, Any]) -> list[str]:
         """A student that is farther from its teacher than before has been spoilt by the training."""
@@ -314,12 +306,8 @@ class GeneralSteps(Steps):
     @classmethod
     def table(cls, report: RunReport) -> Table:
         """Sizes and latencies."""
-        from rich.table import Table
-
-        table = Table(caption=latency_in_words(report.costs, report.device), caption_justify="left")
-        table.add_column("model", no_wrap=True)
-        for title in ("parameters", "of teacher", "MB", f"latency ({report.where})"):
-            table.add_column(title, justify="right")
+        titles = ("parameters", "of teacher", "MB", f"latency ({report.where})")
+        table = models_table(format_latency(report.costs, report.device), titles)
         whole = report.costs[TEACHER]["parameters"]
         for name, cost in report.costs.items():
             table.add_row(
@@ -335,7 +323,7 @@ class GeneralSteps(Steps):
     def last_lines(cls, report: RunReport) -> list[str]:
         """The losses, the speed, and how to go on."""
         held_out = report.corpus["validation_tokens"]
-        lines = [f"On {counted(held_out, 'held-out token')}: {losses_in_words(report.metrics[STUDENT])}"]
+        lines = [f"On {counted(held_out, 'held-out token')}: {format_losses(report.metrics[STUDENT])}"]
         if report.throughput:
             speed = report.throughput
             lines.append(
@@ -350,7 +338,7 @@ class GeneralSteps(Steps):
         ]
 
 
-def corpus_in_words(corpus: Corpus, block_size: int) -> list[str]:
+def format_corpus(corpus: Corpus, block_size: int) -> list[str]:
     """What a corpus came to, a line each."""
     report = corpus.report
     full = report["tokens"] / (report["blocks"] * block_size)
@@ -415,10 +403,10 @@ def _risen(metrics: Mapping[str, Any]) -> list[str]:
     """The losses that did not fall, each in words: "attention loss 1.2 -> 1.3"."""
     before = metrics.get("before", {})
     risen = [name for name in metrics if name.endswith("_loss") and metrics[name] >= before.get(name, math.inf)]
-    return [losses_in_words({name: metrics[name], "before": before}) for name in risen]
+    return [format_losses({name: metrics[name], "before": before}) for name in risen]
 
 
-def losses_in_words(metrics: Mapping[str, Any]) -> str:
+def format_losses(metrics: Mapping[str, Any]) -> str:
     """Each loss before and after: "hidden-state loss 1.23 -> 0.21"."""
     before = metrics.get("before", {})
     said = []

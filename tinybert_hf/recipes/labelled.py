@@ -8,7 +8,7 @@ from functools import cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints.card_parts import latency_in_words, literal
+from tinybert_hf.checkpoints.card_parts import format_latency, literal
 from tinybert_hf.data import TaskData, tokenizing_notes, train_wordpiece_tokenizer
 from tinybert_hf.data.augmentation_candidates import check_predicts_words, predicts_words
 from tinybert_hf.data.settings import SINGLE_LABEL
@@ -19,33 +19,35 @@ from tinybert_hf.errors import DataError, TeacherError
 from tinybert_hf.evaluation import ModelCost, check_can_count, measure_costs, predicted_logits, task_metrics
 from tinybert_hf.messages import counted
 from tinybert_hf.recipes.augmentation import AUGMENTATION, TEXT_COLUMNS, augment_stage, open_words, read_copies
-from tinybert_hf.recipes.models import open_tokenizer, pruning_in_words, text_in_words
+from tinybert_hf.recipes.models import (
+    format_left_out,
+    format_pruning,
+    open_tokenizer,
+    tokenizer_of_student,
+)
 from tinybert_hf.recipes.plan import (
     Plan,
     PlannedTeacher,
-    bytes_needed,
     check_lengths,
+    check_space,
     check_start,
     check_students_tokens,
     joined,
     made_config,
-    objectives_between,
     open_encoder_config,
-    open_student_config,
-    preset_config,
-    skeleton,
-    weights_of,
+    student_config_of,
     with_epochs,
 )
 from tinybert_hf.recipes.report import (
     BASELINE,
-    FIGURE_WIDTH,
+    METRIC_WIDTH,
     STUDENT,
     TEACHER,
     TITLES,
     RunReport,
     describe_phases,
     describe_rows,
+    models_table,
 )
 from tinybert_hf.recipes.steps import Steps, student_warnings, teacher_warnings
 from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING, TASKS, TEXT_CLASSIFICATION, TOKEN_CLASSIFICATION
@@ -63,47 +65,6 @@ if TYPE_CHECKING:
 
 
 # The plan.
-
-
-def _make_plan(recipe: Recipe, folder: RunFolder) -> Plan:
-    spec = TASKS[recipe.task]
-    trained = _trained_teacher(recipe)
-    data = _load_rows(recipe, trained)
-    check_can_count(data.problem_type, data.label_names)
-    first = _new_teacher(recipe, data) if trained is None else trained
-    if recipe.teacher.config is not None:
-        texts, positions = texts_of(data.part("train")), first.max_position_embeddings
-        tokenizer = train_wordpiece_tokenizer(texts, recipe.teacher.vocabulary_size, max_length=positions)
-        first.vocab_size = len(tokenizer)
-    else:
-        tokenizer = open_tokenizer(str(recipe.teacher.model), "teacher", first)
-    student_config = _student_config(recipe, data, first)
-    rows, unlabelled = len(data.part("train")), 0 if data.unlabelled is None else len(data.unlabelled)
-    copies = 0 if recipe.augmentation is None else recipe.augmentation.copies * rows
-    recipe = with_epochs(recipe, student_config, rows, copies + unlabelled)
-    if data.label_names:
-        label_order(student_config, first)
-    teachers, read = _teachers(recipe, PlannedTeacher(recipe.teacher.model, first, tokenizer), student_config)
-    check_students_tokens(recipe, read, student_config)
-    if recipe.task == TOKEN_CLASSIFICATION and any(one.different for one in teachers):
-        raise TeacherError(
-            "A teacher reads other tokens than the student, and the answers of a token classifier stand at tokens, so "
-            "they cannot be compared. Take teachers and a student with one tokenizer; a student from a preset has its "
-            "teacher's."
-        )
-    student = skeleton(spec.student_class, student_config)
-    objectives = objectives_between(recipe, student, joined(recipe, teachers, spec, read))
-    plan = Plan(recipe, folder, data, teachers, spec.student_class, student_config, read, objectives)
-    for one in teachers:
-        check_lengths(recipe.data, teacher=one.config, student=student_config)
-    check_start(plan)
-    words = recipe.augmentation
-    if words is not None and words.model is not None and not words.neighbours_only:
-        check_predicts_words(words.model)
-    width, depth = first.hidden_size, first.num_hidden_layers
-    teacher_weights = first.vocab_size * width + 12 * depth * width * width
-    folder.check(bytes_needed=bytes_needed(recipe, weights_of(student), teacher_weights))
-    return plan
 
 
 def _trained_teacher(recipe: Recipe) -> PreTrainedConfig | None:
@@ -166,10 +127,7 @@ def _student_config(recipe: Recipe, data: TaskData, teacher: PreTrainedConfig) -
         # Numbers without names: what the teacher calls its outputs is what the student learns to say.
         names = tuple(str((teacher.id2label or {})[index]) for index in range(len(names)))
     labels = replace(data, label_names=names).config_fields
-    if recipe.student.model is not None:
-        return open_student_config(recipe.student.model, **labels)
-    from_teacher = {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id}
-    return preset_config(recipe, from_teacher, **labels)
+    return student_config_of(recipe, teacher, **labels)
 
 
 def _teachers(
@@ -184,11 +142,7 @@ def _teachers(
     for one in recipe.extra_teachers:
         config = open_encoder_config(one.model, recipe.task)
         teachers.append(PlannedTeacher(one.model, config, open_tokenizer(one.model, "teacher", config)))
-    read = first.tokenizer
-    if recipe.student.model is not None:
-        own = open_tokenizer(recipe.student.model, "student", student_config)
-        if different_tokens(read, own, shown=1):
-            read = own
+    read = tokenizer_of_student(recipe, first.tokenizer, student_config)
     if len(teachers) == 1 and read is first.tokenizer:
         return (first,), read
     return tuple(replace(one, different=tuple(different_tokens(one.tokenizer, read))) for one in teachers), read
@@ -218,7 +172,42 @@ class LabelledSteps(Steps):
     @classmethod
     def make_plan(cls, recipe: Recipe, folder: RunFolder) -> Plan:
         """Check data, teachers and student."""
-        return _make_plan(recipe, folder)
+        spec = TASKS[recipe.task]
+        trained = _trained_teacher(recipe)
+        data = _load_rows(recipe, trained)
+        check_can_count(data.problem_type, data.label_names)
+        first = _new_teacher(recipe, data) if trained is None else trained
+        if recipe.teacher.config is not None:
+            texts, positions = texts_of(data.part("train")), first.max_position_embeddings
+            tokenizer = train_wordpiece_tokenizer(texts, recipe.teacher.vocabulary_size, max_length=positions)
+            first.vocab_size = len(tokenizer)
+        else:
+            tokenizer = open_tokenizer(str(recipe.teacher.model), "teacher", first)
+        student_config = _student_config(recipe, data, first)
+        rows, unlabelled = len(data.part("train")), 0 if data.unlabelled is None else len(data.unlabelled)
+        copies = 0 if recipe.augmentation is None else recipe.augmentation.copies * rows
+        recipe = with_epochs(recipe, student_config, rows, copies + unlabelled)
+        if data.label_names:
+            label_order(student_config, first)
+        teachers, read = _teachers(recipe, PlannedTeacher(recipe.teacher.model, first, tokenizer), student_config)
+        check_students_tokens(recipe, read, student_config)
+        if recipe.task == TOKEN_CLASSIFICATION and any(one.different for one in teachers):
+            raise TeacherError(
+                "A teacher reads other tokens than the student, and the answers of a token classifier stand at "
+                "tokens, so they cannot be compared. Take teachers and a student with one tokenizer; a student from a "
+                "preset has its teacher's."
+            )
+        taught_by, student = joined(recipe, teachers, spec, read), (spec.student_class, student_config, read)
+        plan = Plan.between(recipe, folder, data, teachers, taught_by, student)
+        for one in teachers:
+            check_lengths(recipe.data, teacher=one.config, student=student_config)
+        check_start(plan)
+        words = recipe.augmentation
+        if words is not None and words.model is not None and not words.neighbours_only:
+            check_predicts_words(words.model)
+        width, depth = first.hidden_size, first.num_hidden_layers
+        check_space(plan, first.vocab_size * width + 12 * depth * width * width)
+        return plan
 
     @classmethod
     def describe(cls, plan: Plan) -> Iterator[str]:
@@ -443,14 +432,12 @@ class LabelledSteps(Steps):
     def table(cls, report: RunReport) -> Table:
         """The metrics beside their share of the teacher's, sizes and latencies."""
         from rich.markup import escape
-        from rich.table import Table
 
-        table = Table(caption=latency_in_words(report.costs, report.device), caption_justify="left")
-        table.add_column("model", no_wrap=True)
         beside = list(_beside(report, report.metrics[STUDENT]))
-        for title in (report.main_metric, "of teacher", *beside, "parameters", "MB", f"latency ({report.where})"):
-            # Titles wrap; a figure that a narrow terminal cuts off would say nothing.
-            table.add_column(escape(title.replace("_", " ")), justify="right", min_width=FIGURE_WIDTH)
+        titles = (report.main_metric, "of teacher", *beside, "parameters", "MB", f"latency ({report.where})")
+        # Titles wrap; a figure that a narrow terminal cuts off would say nothing.
+        words = (escape(title.replace("_", " ")) for title in titles)
+        table = models_table(format_latency(report.costs, report.device), words, min_width=METRIC_WIDTH)
         for name, metrics in report.metrics.items():
             cost, share = report.costs[name], report.share_of(name)
             table.add_row(
@@ -535,4 +522,4 @@ def _pruned(report: RunReport, result: Mapping[str, Any]) -> list[str]:
     after = report.metrics[STUDENT][report.main_metric]
     change = "" if before is None else f", {report.main_metric.replace('_', ' ')} {before:.4f} -> {after:.4f}"
     baseline = " The student that was trained alone keeps the whole vocabulary." * (BASELINE in report.metrics)
-    return [f"Its vocabulary was pruned: {pruning_in_words(result)}{change}.{baseline}", text_in_words(result)]
+    return [f"Its vocabulary was pruned: {format_pruning(result)}{change}.{baseline}", format_left_out(result)]

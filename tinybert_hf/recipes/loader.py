@@ -288,7 +288,7 @@ def load_recipe(
 
 def build_recipe(mapping: Mapping[str, Any], name_or_path: str) -> Recipe:
     """The recipe that a mapping says; errors as `load_recipe`."""
-    from tinybert_hf.recipes.schema import Recipe  # brings the Trainer, which a list of recipes does not need
+    from tinybert_hf.recipes.schema import Recipe  # which needs this file
 
     try:
         return build(Recipe, mapping)

@@ -16,7 +16,7 @@ from tinybert_hf.data import TaskData
 from tinybert_hf.data.shards import is_first_process
 from tinybert_hf.distillation import initialize_from_teacher, load_teacher
 from tinybert_hf.distillation.projections import AnyProjections
-from tinybert_hf.distillation.teachers import AnyTeacher
+from tinybert_hf.distillation.teachers import AnyTeacher, different_tokens
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.messages import counted
 from tinybert_hf.training import Phase, projections_from
@@ -96,6 +96,16 @@ def open_tokenizer(model: str, whose: str, config: PreTrainedConfig) -> PreTrain
     return checkpoints.open_tokenizer(model, what=what, config=config)
 
 
+def tokenizer_of_student(
+    recipe: Recipe, teachers: PreTrainedTokenizerBase, config: PreTrainedConfig
+) -> PreTrainedTokenizerBase:
+    """The (first) teacher's, or that of a student that exists and reads other tokens."""
+    if recipe.student.model is None:
+        return teachers
+    own = open_tokenizer(recipe.student.model, "student", config)
+    return own if different_tokens(teachers, own, shown=1) else teachers
+
+
 # The student of a run before it learns: its start weights, and the projections that it brings to the first phase.
 
 
@@ -107,7 +117,7 @@ def make_start(plan: Plan, teacher: PreTrainedModel, steps: Steps) -> PreTrained
     name = plan.recipe.student.model
     if name is not None:
         what = f"student.model {name}: config.json and the weights do not fit"
-        new_head = not plan.recipe.is_translation
+        new_head = not plan.spec.has_decoder
         opened: PreTrainedModel = open_model(
             name, plan.student_class, TinyBertError, what, new_head=new_head, config=plan.student_config
         )
@@ -197,7 +207,7 @@ def prune_stage(run: Run, settings: VocabularyPruning) -> None:
     folder.place(PRUNING)
     result = folder.result_of(PRUNING)
     run.say(
-        f"Student, pruned: {run.steps.in_words(result['metrics'])}, {pruning_in_words(result)}", text_in_words(result)
+        f"Student, pruned: {run.steps.in_words(result['metrics'])}, {format_pruning(result)}", format_left_out(result)
     )
 
 
@@ -237,7 +247,7 @@ def prune_student(
     return pruned
 
 
-def pruning_in_words(result: Mapping[str, Any]) -> str:
+def format_pruning(result: Mapping[str, Any]) -> str:
     """The sizes before and after."""
     return (
         f"{result['pieces_before']:,} -> {counted(result['pieces_after'], 'piece')}, "
@@ -246,7 +256,7 @@ def pruning_in_words(result: Mapping[str, Any]) -> str:
     )
 
 
-def text_in_words(result: Mapping[str, Any]) -> str:
+def format_left_out(result: Mapping[str, Any]) -> str:
     """What of the corpus, and of the validation rows, keeps its pieces."""
     said = (
         f"{result['kept_share']:.2%} of the corpus' tokens keep their piece. In further text like it about "

@@ -60,7 +60,7 @@ def with_learning_rates(recipe: Recipe) -> Recipe:
     named = [phase.learning_rate for phase in recipe.phases]
     last = named[-1]
     if None in named:
-        translates = recipe.is_translation
+        translates = recipe.spec.has_decoder
         # Those of translators do not depend on the width, and a preset may not be chosen yet.
         width = 0 if translates else _width(student, recipe)
         phases = tuple(phase.with_learning_rate(width, has_decoder=translates) for phase in recipe.phases)
@@ -88,7 +88,7 @@ def with_epochs(recipe: Recipe, student: TinyBertConfig, rows: int | None, furth
         rows: with labels; None: they are not counted, as in a text.
         further: rows that only the phases learn from.
     """
-    translates, width = recipe.is_translation, encoder_shape(student).width
+    translates, width = recipe.spec.has_decoder, encoder_shape(student).width
     all_rows = None if rows is None else rows + further
     phases = tuple(phase.with_epochs(all_rows, width, has_decoder=translates) for phase in recipe.phases)
     teacher, baseline = recipe.teacher, recipe.baseline
@@ -230,10 +230,28 @@ class Plan:
     text: PlainText | None = None
     unlabelled_rows: int = 0
 
+    @classmethod
+    def between(
+        cls,
+        recipe: Recipe,
+        folder: RunFolder,
+        data: TaskData,
+        teachers: tuple[PlannedTeacher, ...],
+        taught_by: AnyTeacher,
+        student: tuple[Any, TinyBertConfig, PreTrainedTokenizerBase],
+        **more: Any,
+    ) -> Plan:
+        """With what each phase computes (see `objectives_between`) between the teachers, without their weights, and a
+        student: its class, its configuration and its tokenizer.
+        """
+        student_class, config, tokenizer = student
+        objectives = objectives_between(recipe, skeleton(student_class, config), taught_by)
+        return cls(recipe, folder, data, teachers, student_class, config, tokenizer, objectives, **more)
+
     @property
     def spec(self) -> TaskSpec:
         """The task."""
-        return TASKS[self.recipe.task]
+        return self.recipe.spec
 
     @property
     def teacher_config(self) -> PreTrainedConfig:
@@ -270,7 +288,7 @@ class Plan:
     def starts_from_teacher(self) -> bool:
         """Whether the student's first weights are computed from the teacher's: of encoders, unless told otherwise."""
         student = self.recipe.student
-        return not self.recipe.is_translation and student.model is None and student.init in (None, "teacher")
+        return not self.recipe.spec.has_decoder and student.model is None and student.init in (None, "teacher")
 
     @property
     def start_map(self) -> LayerMap:
@@ -365,7 +383,7 @@ def objectives_between(recipe: Recipe, student: PreTrainedModel, teacher: AnyTea
             objective = Objective.between(
                 student,
                 teacher,
-                losses=tuple(phase.loss_weights(has_decoder=recipe.is_translation)),
+                losses=tuple(phase.loss_weights(has_decoder=recipe.spec.has_decoder)),
                 named=phase.named_losses,
                 temperature=phase.temperature,
                 **phase.layer_maps,
@@ -410,7 +428,7 @@ def arguments_of_phases(recipe: Recipe, given: Mapping[str, Any]) -> dict[str, A
         given: for all of its trainings.
     """
     return {
-        name: value for name, value in given.items() if name != "label_smoothing_factor" or not recipe.is_translation
+        name: value for name, value in given.items() if name != "label_smoothing_factor" or not recipe.spec.has_decoder
     }
 
 
@@ -427,13 +445,13 @@ def check_phase_arguments(plan: Plan) -> None:
     counted = plan.spec.head  # at each evaluation; of others there are the losses alone
     metrics = metric_names(data.problem_type, data.label_names) if counted else ()
     for index, phase in enumerate(recipe.phases):
-        losses = phase.loss_weights(has_decoder=recipe.is_translation)
+        losses = phase.loss_weights(has_decoder=recipe.spec.has_decoder)
         try:
             arguments = phase.arguments(
                 plan.folder.path,
                 seed=recipe.seed,
                 has_eval=True,
-                has_decoder=recipe.is_translation,
+                has_decoder=recipe.spec.has_decoder,
                 training_arguments=arguments_of_phases(recipe, recipe.training_arguments),
             )
             known = ("loss", DISTILLATION_LOSS, *losses, *metrics)
@@ -586,6 +604,14 @@ def preset_config(recipe: Recipe, from_teacher: Mapping[str, Any], **fixed: Any)
         raise RecipeError(f"student.overrides: {first_line(error)}") from error
 
 
+def student_config_of(recipe: Recipe, teacher: PreTrainedConfig, **fixed: Any) -> TinyBertConfig:
+    """Of a student that exists, or of one from a preset for the teacher's tokens; else as `preset_config`."""
+    if recipe.student.model is not None:
+        return open_student_config(recipe.student.model, **fixed)
+    from_teacher = {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id}
+    return preset_config(recipe, from_teacher, **fixed)
+
+
 def check_students_tokens(recipe: Recipe, tokenizer: PreTrainedTokenizerBase, student: TinyBertConfig) -> None:
     """Refuse a student that embeds fewer tokens than it is given.
 
@@ -643,13 +669,15 @@ def in_phase(index: int, name: str, error: TinyBertError) -> TinyBertError:
     return type(error)(f"phases.{index} ({name}): {error}")
 
 
-def bytes_needed(recipe: Recipe, student_weights: int, teacher_weights: int) -> int:
-    """A low estimate, to refuse only what must fail: the start, a checkpoint with its optimizer, the result."""
-    copies = 6 if recipe.baseline is None else 8
-    total = copies * student_weights
-    if recipe.teacher.finetune is not None:
+def check_space(plan: Plan, teacher_weights: int = 0) -> None:
+    """Refuse only what must fail for lack of space: the start, a checkpoint with its optimizer, the result, and what
+    the fine-tuning of a teacher of so many weights adds.
+    """
+    copies = 6 if plan.recipe.baseline is None else 8
+    total = copies * weights_of(skeleton(plan.student_class, plan.student_config))
+    if plan.recipe.teacher.finetune is not None:
         total += 4 * teacher_weights
-    return total * _BYTES_PER_WEIGHT
+    plan.folder.check(bytes_needed=total * _BYTES_PER_WEIGHT)
 
 
 def first_line(error: Exception) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import platform
-from collections.abc import Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from importlib.metadata import PackageNotFoundError, version
 from itertools import pairwise
@@ -25,6 +25,7 @@ from tinybert_hf.training.settings import LEFT
 
 if TYPE_CHECKING:
     from rich.console import Console
+    from rich.table import Table
 
     from tinybert_hf.recipes.steps import Steps
 
@@ -64,7 +65,7 @@ def describe_phases(plan: Plan, start: str | None = None) -> Iterator[str]:
     yield from _before(recipe)
     yield from describe_start(plan) if start is None else (start,)
     for index, (phase, objective) in enumerate(zip(recipe.phases, plan.objectives, strict=True)):
-        losses = phase.loss_weights(has_decoder=recipe.is_translation)
+        losses = phase.loss_weights(has_decoder=recipe.spec.has_decoder)
         yield _phase(index, phase, losses)
         yield from _maps(objective)
         if not _kept_answers(plan) or phase.teacher_cache is not None:
@@ -80,7 +81,7 @@ def describe_phases(plan: Plan, start: str | None = None) -> Iterator[str]:
 
 def _kept_answers(plan: Plan) -> bool:
     """Whether a teacher's answers are noted: of one that reads the student's tokens, and no translator's."""
-    return not plan.recipe.is_translation and len(plan.teachers) == 1 and not plan.other_tokens
+    return not plan.recipe.spec.has_decoder and len(plan.teachers) == 1 and not plan.other_tokens
 
 
 def _maps(objective: Objective) -> Iterator[str]:
@@ -168,7 +169,20 @@ def _said(value: Any) -> Any:
 SCREEN = {"logging_steps": 0.25, "disable_tqdm": False}
 TEACHER, STUDENT, BASELINE = "teacher", "student", "baseline"
 TITLES = {TEACHER: "teacher", STUDENT: "student, distilled", BASELINE: "student, alone"}
-FIGURE_WIDTH = len("22.90 M")
+METRIC_WIDTH = len("22.90 M")
+
+
+def models_table(caption: str | None, titles: Iterable[str], **column: Any) -> Table:
+    """A table without rows: a row will be a model, with its figures on the right; `column` says how they are set."""
+    from rich.table import Table
+
+    table = Table(caption=caption, caption_justify="left")
+    table.add_column("model", no_wrap=True)
+    for title in titles:
+        table.add_column(title, justify="right", **column)
+    return table
+
+
 _PACKAGES = ("tinybert_hf", "torch", "transformers", "accelerate", "datasets")
 
 

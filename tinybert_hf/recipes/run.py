@@ -151,7 +151,7 @@ class Run:
 
     def joined_teachers(self) -> AnyTeacher:
         """What the losses of the phases look at; where none does, a stand-in of the student's own shape."""
-        if not self.plan.needs_teacher and self.recipe.is_translation:
+        if not self.plan.needs_teacher and self.recipe.spec.has_decoder:
             return self.open_student(self.folder.work / "start")
         return join(self.recipe, self.teachers, self.plan.teachers)
 
@@ -337,7 +337,7 @@ class Run:
 
     def _announce(self, index: int, phase: Phase, step: int) -> None:
         if len(self.recipe.phases) > 1:
-            losses = phase.loss_weights(has_decoder=self.recipe.is_translation)
+            losses = phase.loss_weights(has_decoder=self.recipe.spec.has_decoder)
             named = ", ".join(loss.removesuffix("_loss").replace("_", " ") for loss in losses)
             self.say(
                 f"phase {index} ({phase.name}): {named}; {counted_epochs(phase.known_epochs, phase.learning_rate)}"

@@ -9,13 +9,11 @@ from typing import Any
 
 from tinybert_hf.checkpoints.card_parts import CardSettings
 from tinybert_hf.data.settings import BEST, NEAREST, CopySettings, CorpusSettings, DataSettings, SearchSettings
+from tinybert_hf.distillation.choices import DTYPES, PROJECTIONS
 from tinybert_hf.distillation.losses import ENCODER_LOSSES
-from tinybert_hf.distillation.projections import PROJECTIONS
-from tinybert_hf.distillation.teachers import INT8
 from tinybert_hf.errors import RecipeError, check_number
-from tinybert_hf.model import PRESETS
 from tinybert_hf.recipes.loader import unknown_name
-from tinybert_hf.tasks import GENERAL, TASKS, TRANSLATION
+from tinybert_hf.tasks import TASKS, TaskSpec, spec_of, student_shapes
 from tinybert_hf.training import FinetuneSettings, Phase
 from tinybert_hf.training.settings import PROJECTION_STARTS
 
@@ -24,7 +22,6 @@ from tinybert_hf.training.settings import PROJECTION_STARTS
 _RESERVED_NAMES = {"CON", "PRN", "AUX", "NUL", *(f"{port}{number}" for port in ("COM", "LPT") for number in range(10))}
 _LONGEST_NAME = 200
 INITS = ("teacher", "random")
-DTYPES = ("float32", "float16", "bfloat16", INT8)
 
 
 def check_values(recipe: Recipe) -> None:
@@ -36,12 +33,12 @@ def check_values(recipe: Recipe) -> None:
     _check_name(recipe.name)
     _check_models(recipe.teacher, recipe.student)
     _check_extra_teachers(recipe)
-    if recipe.student.preset is None and recipe.student.model is None and not recipe.is_translation:
+    if recipe.student.preset is None and recipe.student.model is None and not recipe.spec.chooses_student:
         raise RecipeError("student: set either `preset` or `model`")
     if not recipe.phases:
         raise RecipeError("phases: a run needs at least one; the usual ones are intermediate and prediction")
     for index, phase in enumerate(recipe.phases):
-        _check_phase(phase, f"phases.{index}", has_decoder=recipe.is_translation)
+        _check_phase(phase, f"phases.{index}", has_decoder=recipe.spec.has_decoder)
     if not 0 <= recipe.seed < 2**32:
         raise RecipeError(f"seed: expected a whole number from 0 to {2**32 - 1}, found {recipe.seed}")
     if recipe.prune_vocabulary is not None:
@@ -50,7 +47,7 @@ def check_values(recipe: Recipe) -> None:
         _check_augmentation(recipe, recipe.augmentation)
     if recipe.data.unlabelled_file is not None:
         _check_unlabelled(recipe)
-    if recipe.is_translation:
+    if recipe.spec.has_decoder:
         _check_translation(recipe)
     else:
         _refuse_translation(recipe)
@@ -92,7 +89,7 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
     if student.preset is not None and student.model is not None:
         raise RecipeError("student: set either `preset` or `model` and not both")
     if student.preset is not None:
-        _one_of(student.preset, PRESETS, "student.preset")
+        _one_of(student.preset, student_shapes(), "student.preset")
     if student.model is not None and student.overrides:
         raise RecipeError("student.overrides: these belong to a preset; the shape of `student.model` is what it is")
     if student.init is not None:
@@ -105,23 +102,23 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
 
 
 def _check_extra_teachers(recipe: Recipe) -> None:
-    further = recipe.extra_teachers
-    for index, one in enumerate(further):
+    extra = recipe.extra_teachers
+    for index, one in enumerate(extra):
         if one.dtype is not None:
             _one_of(one.dtype, DTYPES, f"extra_teachers.{index}.dtype")
         check_number(one.weight, f"extra_teachers.{index}.weight")
     check_number(recipe.teacher.weight, "teacher.weight")
-    if not further and recipe.teacher.layer_map is not None:
+    if not extra and recipe.teacher.layer_map is not None:
         raise RecipeError("teacher.layer_map: of one teacher, the phases say it (phases.0.layer_map)")
-    if further and recipe.is_translation:
+    if extra and recipe.spec.has_decoder:
         raise RecipeError(
             "extra_teachers: a translator learns from the translations of one teacher here; in Python, "
             "Seq2SeqDistillationTrainer takes several"
         )
     for index, phase in enumerate(recipe.phases):
-        if further and phase.teacher_cache:
+        if extra and phase.teacher_cache:
             raise RecipeError(
-                f"phases.{index}.teacher_cache: it keeps what one teacher says, and here are {len(further) + 1}; "
+                f"phases.{index}.teacher_cache: it keeps what one teacher says, and here are {len(extra) + 1}; "
                 "leave it out"
             )
 
@@ -155,7 +152,7 @@ def _check_unlabelled(recipe: Recipe) -> None:
             f"without them; the task is {recipe.task}. "
             + (
                 "A translator's are named by pseudo_labels.unlabelled_file"
-                if recipe.is_translation
+                if recipe.spec.has_decoder
                 else "Leave it out"
             )
         )
@@ -190,7 +187,7 @@ def _check_translation(recipe: Recipe) -> None:
             "out, or say random (--init random)"
         )
     if student.preset is not None and not _has_decoder(student):
-        translators = ", ".join(name for name, shape in PRESETS.items() if shape.get("is_encoder_decoder"))
+        translators = ", ".join(name for name, shape in student_shapes().items() if shape.get("is_encoder_decoder"))
         raise RecipeError(
             f"student.preset: {student.preset} has no decoder, so it cannot translate; choose one of {translators}"
         )
@@ -202,7 +199,7 @@ def _check_translation(recipe: Recipe) -> None:
 
 
 def _check_pruning(settings: VocabularyPruning, recipe: Recipe) -> None:
-    if recipe.is_translation:
+    if recipe.spec.has_decoder:
         raise RecipeError(
             "prune_vocabulary: a translator chooses each word that it writes among all pieces of its vocabulary, so "
             "with fewer of them it would write something else; leave the section out"
@@ -229,7 +226,7 @@ def _check_pseudo_labels(settings: PseudoLabels) -> None:
 
 def _has_decoder(student: StudentSettings) -> bool:
     assert student.preset is not None
-    shape = {**PRESETS[student.preset], **student.overrides}
+    shape = {**student_shapes()[student.preset], **student.overrides}
     return bool(shape.get("is_encoder_decoder")) and shape.get("num_decoder_layers") is not None
 
 
@@ -289,7 +286,7 @@ def check_general(recipe: Recipe) -> None:
         RecipeError: naming the field.
     """
     corpus = recipe.corpus
-    if not recipe.is_general:
+    if not recipe.spec.of_plain_text:
         if corpus is not None:
             raise RecipeError(
                 "corpus: plain text is for `task: general` (tinybert distill general); the rows of this task are "
@@ -521,14 +518,9 @@ class Recipe:
         check_values(self)
 
     @property
-    def is_translation(self) -> bool:
-        """Whether the models read one language and write another."""
-        return self.task == TRANSLATION
-
-    @property
-    def is_general(self) -> bool:
-        """Whether the student learns from plain text, before any task."""
-        return self.task == GENERAL
+    def spec(self) -> TaskSpec:
+        """What its task is; of a name that no task has (a plan refuses it) as of a text classification."""
+        return spec_of(self.task)
 
     @property
     def teacher_num_beams(self) -> int:

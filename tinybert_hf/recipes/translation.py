@@ -19,10 +19,11 @@ from tinybert_hf.data.generation import decoder_start_token
 from tinybert_hf.data.raw_rows import columns_named_by
 from tinybert_hf.data.translation import set_languages
 from tinybert_hf.distillation.architecture import decoder_shape, encoder_shape
-from tinybert_hf.distillation.teachers import INT8, different_tokens, round_to_int8
+from tinybert_hf.distillation.choices import INT8
+from tinybert_hf.distillation.teachers import different_tokens, round_to_int8
 from tinybert_hf.errors import RecipeError, TeacherError
 from tinybert_hf.evaluation import (
-    TranslationContestant,
+    TranslationEntry,
     evaluate_translation,
     measure_translation_costs,
     nothing_in_common,
@@ -32,22 +33,24 @@ from tinybert_hf.evaluation import (
 from tinybert_hf.messages import counted, counted_layers
 from tinybert_hf.model import PRESETS, TinyBertConfig
 from tinybert_hf.recipes.augmentation import (
+    format_pseudo_labels,
     pseudo_label_warnings,
-    pseudo_labels_in_words,
     read_translated_rows,
     write_translated_rows,
 )
 from tinybert_hf.recipes.folder import counting, read_json, row_progress
-from tinybert_hf.recipes.models import open_tokenizer
+from tinybert_hf.recipes.models import (
+    open_tokenizer,
+    tokenizer_of_student,
+)
 from tinybert_hf.recipes.plan import (
     Plan,
     PlannedTeacher,
     Size,
-    bytes_needed,
     check_lengths,
+    check_space,
     first_line,
     made_config,
-    objectives_between,
     open_student_config,
     open_teacher_config,
     preset_config,
@@ -63,6 +66,7 @@ from tinybert_hf.recipes.report import (
     RunReport,
     describe_phases,
     describe_rows,
+    models_table,
 )
 from tinybert_hf.recipes.steps import Steps
 from tinybert_hf.tasks import TASKS, TRANSLATION
@@ -85,52 +89,19 @@ TRANSLATORS = tuple(name for name, shape in PRESETS.items() if shape.get("is_enc
 _HEADS = {"encoder_attention_heads": "d_model", "decoder_attention_heads": "d_model"}
 
 
-def _make_plan(recipe: Recipe, folder: RunFolder) -> Plan:
-    spec = TASKS[TRANSLATION]
-    data = spec.task.load(recipe.data)
-    unlabelled = _count_unlabelled(recipe)
-    pairs = data.part("train")
-    teacher, tokenizer = _teacher(recipe, pairs)
-    recipe = _with_student(recipe, teacher)
-    config = _student_config(recipe, teacher)
-    recipe = with_epochs(recipe, config, len(pairs))
-    check_lengths(recipe.data, teacher=teacher, student=config)
-    student, read = skeleton(spec.student_class, config), tokenizer
-    different: tuple[str, ...] = ()
-    if recipe.student.model is not None:
-        own = open_tokenizer(recipe.student.model, "student", config)
-        different = tuple(different_tokens(tokenizer, own))
-        read = own if different else tokenizer
-    if different:
-        _check_labels_alone(recipe, different)
-    objectives = objectives_between(recipe, student, teacher)
-    folder.check(bytes_needed=bytes_needed(recipe, weights_of(student), weights_of(teacher)))
-    return Plan(
-        recipe,
-        folder,
-        data,
-        (PlannedTeacher(recipe.teacher.model, teacher.config, tokenizer, different),),
-        spec.student_class,
-        config,
-        read,
-        objectives,
-        tuple(_notes(recipe, needs_teacher=any(one.needs_teacher for one in objectives), different=bool(different))),
-        unlabelled_rows=unlabelled,
-    )
-
-
-def _notes(recipe: Recipe, *, needs_teacher: bool, different: bool) -> Iterator[str]:
-    if recipe.pseudo_labels is None and not needs_teacher:
+def _notes(plan: Plan) -> Iterator[str]:
+    recipe = plan.recipe
+    if recipe.pseudo_labels is None and not plan.needs_teacher:
         yield (
             "This is plain training: pseudo_labels is off and no phase has a loss that looks at the teacher, so "
             "the student learns nothing from it."
         )
-    if recipe.teacher.prefix and needs_teacher:
+    if recipe.teacher.prefix and plan.needs_teacher:
         yield (
             f"teacher.prefix ({recipe.teacher.prefix!r}) stands before what the teacher translates. The "
             "losses that look at the teacher show it the sources as the student reads them, without it."
         )
-    if different:
+    if plan.other_tokens:
         yield (
             f"The student {recipe.student.model} keeps its own tokenizer; from the teacher it learns the "
             "translations alone."
@@ -299,7 +270,24 @@ class TranslationSteps(Steps):
     @classmethod
     def make_plan(cls, recipe: Recipe, folder: RunFolder) -> Plan:
         """Check pairs, teacher and student."""
-        return _make_plan(recipe, folder)
+        spec = TASKS[TRANSLATION]
+        data = spec.task.load(recipe.data)
+        unlabelled = _count_unlabelled(recipe)
+        pairs = data.part("train")
+        teacher, tokenizer = _teacher(recipe, pairs)
+        recipe = _with_student(recipe, teacher)
+        config = _student_config(recipe, teacher)
+        recipe = with_epochs(recipe, config, len(pairs))
+        check_lengths(recipe.data, teacher=teacher, student=config)
+        read = tokenizer_of_student(recipe, tokenizer, config)
+        different = () if read is tokenizer else tuple(different_tokens(tokenizer, read))
+        if different:
+            _check_labels_alone(recipe, different)
+        teachers = (PlannedTeacher(recipe.teacher.model, teacher.config, tokenizer, different),)
+        student = spec.student_class, config, read
+        plan = Plan.between(recipe, folder, data, teachers, teacher, student, unlabelled_rows=unlabelled)
+        check_space(plan, weights_of(teacher))
+        return replace(plan, more_notes=tuple(_notes(plan)))
 
     @classmethod
     def describe(cls, plan: Plan) -> Iterator[str]:
@@ -376,7 +364,7 @@ class TranslationSteps(Steps):
                     run.teacher, run.tokenizer, self.recipe, pairs, self._pseudo_folder, run.console
                 )
             run.folder.finish_stage(PSEUDO_LABELS, reports)
-        run.say(*(pseudo_labels_in_words(name, report) for name, report in self._translated.items()))
+        run.say(*(format_pseudo_labels(name, report) for name, report in self._translated.items()))
         run.warn(pseudo_label_warnings(self._translated))
 
     def sides(self) -> Mapping[str, Iterable[str]]:
@@ -477,12 +465,10 @@ class TranslationSteps(Steps):
         with run.stage("costs", "Measuring size and speed"):
             measured = measure_translation_costs(
                 {
-                    TEACHER: TranslationContestant(
+                    TEACHER: TranslationEntry(
                         run.teacher, run.tokenizer, recipe.teacher_num_beams, recipe.teacher.prefix
                     ),
-                    STUDENT: TranslationContestant(
-                        student, run.student_tokenizer, recipe.evaluation.student_num_beams
-                    ),
+                    STUDENT: TranslationEntry(student, run.student_tokenizer, recipe.evaluation.student_num_beams),
                 },
                 sources[:: max(1, len(sources) // _TIMED_SENTENCES)][:_TIMED_SENTENCES],
             )
@@ -508,19 +494,15 @@ class TranslationSteps(Steps):
     @classmethod
     def table(cls, report: RunReport) -> Table:
         """Scores, sizes and speeds."""
-        from rich.table import Table
-
         sizes = list(report.costs[TEACHER]["sentences_per_second"])
         threads = report.costs[STUDENT].get("threads")
         where = report.where + (f", {counted(threads, 'thread')}" if threads else "")
-        table = Table(
-            caption=f"batch {', batch '.join(sizes)}: sentences per second at so many at once ({where}), the median "
+        table = models_table(
+            f"batch {', batch '.join(sizes)}: sentences per second at so many at once ({where}), the median "
             "of interleaved rounds, and how many times the teacher's; in brackets after BLEU: against the teacher",
-            caption_justify="left",
+            ("BLEU", "chrF", "size", *(f"batch {size}" for size in sizes)),
+            no_wrap=True,
         )
-        table.add_column("model", no_wrap=True)
-        for title in ("BLEU", "chrF", "size", *(f"batch {size}" for size in sizes)):
-            table.add_column(title, justify="right", no_wrap=True)
         teacher = report.metrics[TEACHER]["bleu"]
         for name, metrics in report.metrics.items():
             cost = report.costs[name]

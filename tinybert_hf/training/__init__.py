@@ -2,7 +2,7 @@
 
 from typing import TYPE_CHECKING
 
-from tinybert_hf.lazy_names import lazy_names
+from tinybert_hf.lazy_names import names_of_modules
 
 if TYPE_CHECKING:
     from tinybert_hf.training.arguments import DistillationArguments, Seq2SeqDistillationArguments
@@ -30,15 +30,15 @@ __all__ = [
 ]
 
 # Late, so that a recipe and the command line can look at settings before torch is loaded.
-_MODULES = {
-    "arguments": ("DistillationArguments", "Seq2SeqDistillationArguments"),
-    "collators": ("with_teacher_tokens",),
-    "finetuning": ("finetune",),
-    "general_trainer": ("GeneralDistillationTrainer",),
-    "phases": ("projections_from", "run_phases"),
-    "settings": ("DistillationSettings", "FinetuneSettings", "Phase", "PhaseResult"),
-    "trainer": ("DistillationTrainer", "Seq2SeqDistillationTrainer"),
-}
-__getattr__, __dir__ = lazy_names(
-    __name__, {name: f"{__name__}.{module}" for module, names in _MODULES.items() for name in names}
+__getattr__, __dir__ = names_of_modules(
+    __name__,
+    {
+        "arguments": ("DistillationArguments", "Seq2SeqDistillationArguments"),
+        "collators": ("with_teacher_tokens",),
+        "finetuning": ("finetune",),
+        "general_trainer": ("GeneralDistillationTrainer",),
+        "phases": ("projections_from", "run_phases"),
+        "settings": ("DistillationSettings", "FinetuneSettings", "Phase", "PhaseResult"),
+        "trainer": ("DistillationTrainer", "Seq2SeqDistillationTrainer"),
+    },
 )

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from tinybert_hf.checkpoints.integrity import NEW, file_fault, write_atomically, write_json
 from tinybert_hf.distillation.architecture import is_translator
-from tinybert_hf.distillation.capture import model_inputs
+from tinybert_hf.distillation.capturing import model_inputs
 from tinybert_hf.errors import DataError, OutputFolderError
 from tinybert_hf.model.manifest_tinybert import sha256_of
 

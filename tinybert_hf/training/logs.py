@@ -174,7 +174,7 @@ def phase_log(trainer: DistillationTrainer) -> dict[str, Any]:
     Returns:
         steps, epochs; `teacher_bf16`: whether a teacher multiplied in bfloat16; `weights` of the losses; `losses`:
         for each name a list, beside the list `step` (means over the steps since the entry before, see `LossCurve`);
-        `evaluation`: step, epoch and figures of each evaluation.
+        `evaluation`: step, epoch and metrics of each evaluation.
     """
     losses = trainer.loss_curve.points(trainer.state.global_step, lambda sums: trainer.accelerator.reduce(sums, "sum"))
     history: list[dict[str, Any]] = trainer.state.log_history
@@ -214,7 +214,7 @@ def write_model_card(trainer: DistillationTrainer, name: str | None, **metadata:
     """Write README.md into the trainer's output folder; one that a person has written stays.
 
     Args:
-        trainer: in any state; figures are those that were logged last.
+        trainer: in any state; metrics are those that were logged last.
         name: of the model, where it has no repository; None: that of the folder.
         **metadata: see `trainer_card`.
     """

@@ -24,18 +24,19 @@ from tinybert_hf.checkpoints.integrity import file_fault, write_json
 from tinybert_hf.data.shards import held_folder, is_first_process
 from tinybert_hf.distillation.architecture import encoder_shape, is_translator
 from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
-from tinybert_hf.distillation.losses.entry import own_losses
+from tinybert_hf.distillation.losses.own import own_losses
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import AnyProjections, Projections
 from tinybert_hf.distillation.teachers import AnyTeacher, resolve_teachers
 from tinybert_hf.errors import OutputFolderError
 from tinybert_hf.messages import capital, to_write
 from tinybert_hf.model.manifest_tinybert import sha256_of
-from tinybert_hf.training.arguments import count_rows, losses_of_phase
+from tinybert_hf.training.arguments import count_rows
 from tinybert_hf.training.cache_files import MANIFEST
 from tinybert_hf.training.checkpoints import check_origin, complete_checkpoint, origin_of, settings_of, step_of
 from tinybert_hf.training.finetuning import best_step, final_metrics
 from tinybert_hf.training.logs import phase_log
+from tinybert_hf.training.phase_losses import losses_of_phase
 from tinybert_hf.training.resumable import whole_state
 from tinybert_hf.training.settings import Phase, PhaseResult
 from tinybert_hf.training.setup import new_projections

@@ -326,7 +326,7 @@ class Phase(Seq2SeqDistillationSettings, PhaseSchedule):
         Raises:
             RecipeError: naming the loss.
         """
-        from tinybert_hf.training.arguments import check_cached_losses
+        from tinybert_hf.training.phase_losses import check_cached_losses
 
         if self.teacher_cache:
             losses = self.loss_weights(has_decoder=has_decoder)
@@ -345,7 +345,7 @@ class Phase(Seq2SeqDistillationSettings, PhaseSchedule):
             RecipeError: a weight that is none or whose layer map is, no loss left, or a decoder's loss between
                 encoders.
         """
-        from tinybert_hf.training.arguments import resolve_loss_weights
+        from tinybert_hf.training.phase_losses import resolve_loss_weights
 
         return resolve_loss_weights(self.name, self.given_weights, self.layer_maps, has_decoder=has_decoder)
 
@@ -379,11 +379,11 @@ class Phase(Seq2SeqDistillationSettings, PhaseSchedule):
             DISTILLATION_LOSS,
             DistillationArguments,
             Seq2SeqDistillationArguments,
-            learns_answers,
             plain_name,
             refused_arguments,
         )
         from tinybert_hf.training.finetuning import common_arguments
+        from tinybert_hf.training.phase_losses import learns_answers
 
         if self.epochs is None or self.learning_rate is None:
             raise RecipeError(

@@ -17,9 +17,9 @@ from transformers import EvalPrediction, PreTrainedConfig, PreTrainedModel
 from tinybert_hf.checkpoints import check_batch, check_tokens, limits_of
 from tinybert_hf.distillation.architecture import answers_with_spans, decoder_shape, encoder_shape, is_translator
 from tinybert_hf.distillation.batch import masks_of
-from tinybert_hf.distillation.capture import capture, model_inputs
+from tinybert_hf.distillation.capturing import capture, model_inputs
 from tinybert_hf.distillation.losses import DistillationLoss
-from tinybert_hf.distillation.losses.entry import check_first_values
+from tinybert_hf.distillation.losses.own import check_first_values
 from tinybert_hf.distillation.losses.prediction import MULTI_LABEL, REGRESSION, SINGLE_LABEL, mixed_logits
 from tinybert_hf.distillation.objective import Objective, TowardsTeacher, evaluation_mode
 from tinybert_hf.distillation.projections import AnyProjections, JointProjections, Projections
@@ -267,9 +267,13 @@ def _projections(
     mode: str, student: PreTrainedModel, teacher: PreTrainedModel, towards: TowardsTeacher
 ) -> Projections:
 
-    def half(layers: tuple[int, ...], ours: int, theirs: int, decoder: Projections | None = None) -> Projections:
+    def half(
+        layers: tuple[int, ...], student_width: int, teacher_width: int, decoder: Projections | None = None
+    ) -> Projections:
         # Where no state is compared, nothing is projected, whatever the widths are.
-        return Projections(mode if layers else "none", ours, theirs if layers else ours, layers, decoder)
+        return Projections(
+            mode if layers else "none", student_width, teacher_width if layers else student_width, layers, decoder
+        )
 
     decoder = None
     if towards.projected_decoder_layers:
@@ -311,33 +315,33 @@ class _States:
 
     def __init__(self, pairs: dict[int, int]) -> None:
         self.pairs = pairs
-        self.ours: dict[int, list[Tensor]] = {layer: [] for layer in pairs}
-        self.theirs: dict[int, list[Tensor]] = {layer: [] for layer in pairs}
+        self.of_student: dict[int, list[Tensor]] = {layer: [] for layer in pairs}
+        self.of_teacher: dict[int, list[Tensor]] = {layer: [] for layer in pairs}
 
     def note(self, student: Mapping[int, Tensor], teacher: Mapping[int, Tensor], mask: Tensor) -> None:
         real = mask.bool()
         for layer, other in self.pairs.items():
-            self.ours[layer].append(student[layer][real].float())
-            self.theirs[layer].append(teacher[other][real].float())
+            self.of_student[layer].append(student[layer][real].float())
+            self.of_teacher[layer].append(teacher[other][real].float())
 
     def fit(self, projections: Projections) -> None:
         if self.pairs:
-            ours = {layer: torch.cat(parts) for layer, parts in self.ours.items()}
-            projections.fit(ours, {layer: torch.cat(parts) for layer, parts in self.theirs.items()})
+            of_student = {layer: torch.cat(parts) for layer, parts in self.of_student.items()}
+            projections.fit(of_student, {layer: torch.cat(parts) for layer, parts in self.of_teacher.items()})
 
 
 # What the teachers themselves reach, before a student learns from them.
 
 
 def evaluate_teachers(trainer: DistillationTrainer, dataset: Any) -> dict[str, float]:
-    """The figures of each teacher and of their mean; a warning for one that knows no more than the label counts.
+    """The metrics of each teacher and of their mean; a warning for one that knows no more than the label counts.
 
     Args:
         trainer: with the teachers in their place.
         dataset: rows with labels, as the student reads them; with the columns of teachers that read others.
 
     Returns:
-        The figures of the trainer's compute_metrics (accuracy at least, where a row has one label), named teacher_...
+        The metrics of the trainer's compute_metrics (accuracy at least, where a row has one label), named teacher_...
         of one teacher; of several teacher_0_..., teacher_1_... and, of their mean, teachers_...
 
     Raises:
@@ -347,15 +351,15 @@ def evaluate_teachers(trainer: DistillationTrainer, dataset: Any) -> dict[str, f
     problem_type, config = problem_type_of(trainer.student.config), trainer.student.config
     teachers = each_teacher(trainer.teacher)
     several = isinstance(trainer.teacher, Teachers) and len(teachers) > 1
-    figures: dict[str, float] = {}
-    for index, (one, said) in enumerate(zip(teachers, logits, strict=True)):
+    metrics: dict[str, float] = {}
+    for index, (one, own_logits) in enumerate(zip(teachers, logits, strict=True)):
         prefix = f"teacher_{index}_" if several else "teacher_"
-        found = _figures(trainer, said, labels, problem_type)
-        figures |= {f"{prefix}{name}": value for name, value in found.items()}
+        found = _metrics_of(trainer, own_logits, labels, problem_type)
+        metrics |= {f"{prefix}{name}": value for name, value in found.items()}
         who = f"teachers[{index}]" if several else "the teacher"
-        warning = _knows_nothing(said, labels, problem_type, who)
+        warning = _knows_nothing(own_logits, labels, problem_type, who)
         if problem_type == SINGLE_LABEL:
-            better = better_label_order(said.argmax(-1).tolist(), labels.tolist(), said.shape[-1])
+            better = better_label_order(own_logits.argmax(-1).tolist(), labels.tolist(), own_logits.shape[-1])
             order = {} if better is None else {"better_label_order": {"order": better[0], "accuracy": better[1]}}
             warning = order_warning({**found, **order}, who, one.config, config) or majority_warning(
                 found["accuracy"],
@@ -368,9 +372,9 @@ def evaluate_teachers(trainer: DistillationTrainer, dataset: Any) -> dict[str, f
             warnings.warn(warning, stacklevel=3)
     if isinstance(trainer.teacher, Teachers) and several:
         mean = mixed_logits(logits, trainer.teacher.weights, problem_type)
-        found = _figures(trainer, mean, labels, problem_type)
-        figures |= {f"teachers_{name}": value for name, value in found.items()}
-    return figures
+        found = _metrics_of(trainer, mean, labels, problem_type)
+        metrics |= {f"teachers_{name}": value for name, value in found.items()}
+    return metrics
 
 
 def _knows_nothing(logits: Tensor, labels: Tensor, problem_type: str, who: str) -> str | None:
@@ -380,8 +384,8 @@ def _knows_nothing(logits: Tensor, labels: Tensor, problem_type: str, who: str) 
         f1_micro = float(2 * (given & wanted).sum() / (given.sum() + wanted.sum()).clamp(min=1))
         return constant_answer_warning(f1_micro, wanted.int().tolist(), who)
     if problem_type == REGRESSION and len(labels) > 1 and labels.unique().numel() > 1:
-        said, right = logits.double().flatten(), labels.double().flatten()
-        rises = (said - said.mean()) @ (right - right.mean())
+        answers, right = logits.double().flatten(), labels.double().flatten()
+        rises = (answers - answers.mean()) @ (right - right.mean())
         if not rises > 0:
             return f"{who} gives numbers that do not rise with the right ones. Was it fine-tuned on these labels?"
     return None
@@ -403,7 +407,7 @@ def _answers(trainer: DistillationTrainer, dataset: Any) -> tuple[list[Tensor], 
             raise TinyBertError(
                 "The teacher cannot be measured: the rows have no column labels. Keep it in eval_dataset."
             )
-        said = []
+        each = []
         for index, (model, order) in enumerate(zip(teachers, orders, strict=True)):
             own: Mapping[str, Any] = batch
             if isinstance(trainer.teacher, Teachers):
@@ -415,22 +419,22 @@ def _answers(trainer: DistillationTrainer, dataset: Any) -> tuple[list[Tensor], 
                     f"{type(model).__name__} does not answer once a row, so its accuracy cannot be counted here. "
                     "Translators and token classifiers are measured by `tinybert evaluate`."
                 )
-            said.append(logits[:, order].float())
-        gathered = trainer.accelerator.gather_for_metrics((*said, batch["labels"]))
+            each.append(logits[:, order].float())
+        gathered = trainer.accelerator.gather_for_metrics((*each, batch["labels"]))
         parts.append([one.cpu() for one in gathered])
     columns = [torch.cat(column) for column in zip(*parts, strict=True)]
     return columns[:-1], columns[-1]
 
 
-def _figures(trainer: DistillationTrainer, logits: Tensor, labels: Tensor, problem_type: str) -> dict[str, float]:
-    figures = {}
+def _metrics_of(trainer: DistillationTrainer, logits: Tensor, labels: Tensor, problem_type: str) -> dict[str, float]:
+    metrics = {}
     if problem_type == SINGLE_LABEL:
-        figures["accuracy"] = float((logits.argmax(-1) == labels).float().mean())
+        metrics["accuracy"] = float((logits.argmax(-1) == labels).float().mean())
     if trainer.compute_metrics is not None:
         outcome = EvalPrediction(predictions=logits.numpy(), label_ids=labels.numpy())
         # Accuracy stays the one that was counted here: the warning speaks of it.
-        figures = {**trainer.compute_metrics(outcome), **figures}
-    return figures
+        metrics = {**trainer.compute_metrics(outcome), **metrics}
+    return metrics
 
 
 def _names(config: PreTrainedConfig) -> list[str]:

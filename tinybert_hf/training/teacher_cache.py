@@ -23,7 +23,7 @@ from torch import Tensor, nn
 from tinybert_hf.data.shards import tensor_bytes
 from tinybert_hf.distillation.architecture import is_translator
 from tinybert_hf.distillation.batch import attention_mask
-from tinybert_hf.distillation.capture import Capture
+from tinybert_hf.distillation.capturing import Capture
 from tinybert_hf.distillation.losses import ANSWER_LOSSES
 from tinybert_hf.distillation.teachers import Int8Linear, multiplies_in_bfloat16
 from tinybert_hf.errors import DataError, OutputFolderError, RecipeError, TeacherError, TinyBertError
@@ -242,32 +242,32 @@ def write_missing(
             batch = collate([dataset[int(index.rows[place])] for place in wanted])
             if index.places_of(batch) != wanted:
                 raise DataError(f"The collator gives rows in another order than it gets them. {INSTEAD}")
-            for name, part in _said(trainer, batch, index, kept).items():
+            for name, part in _logits_of_batch(trainer, batch, index, kept).items():
                 parts[name].append(part)
         folder.write(shard, {name: torch.cat(each) for name, each in parts.items()})
         yield shard
 
 
-def _said(
+def _logits_of_batch(
     trainer: DistillationTrainer, batch: dict[str, Any], index: RowIndex, kept: tuple[CachedTensor, ...]
 ) -> dict[str, Tensor]:
     """The kept tensors of a batch, the padding left out: (rows, width) or (tokens, width)."""
     with trainer.compute_loss_context_manager():
         seen = trainer.distillation_objective.each[0].capture_teacher(trainer.teacher, trainer._prepare_inputs(batch))
     states = {f"{HIDDEN_STATES}{layer}": state for layer, state in seen.hidden_states.items()}
-    said = {}
+    parts = {}
     identities = batch_identities(batch, index.names)
     for each in kept:
         value = seen.logits if each.name == LOGITS else states[each.name]
         assert value is not None
-        said[each.name] = each.without_padding(value, identities)
-        if not said[each.name].isfinite().all():
+        parts[each.name] = each.without_padding(value, identities)
+        if not parts[each.name].isfinite().all():
             what = "logits" if each.name == LOGITS else each.name.removeprefix("teacher_").replace("_", " ")
             raise TeacherError(
                 f"The teacher's {what} are not finite, or too large for {str(each.dtype).removeprefix('torch.')} "
                 f"(above 65,504). Look at the teacher's dtype. {INSTEAD}"
             )
-    return said
+    return parts
 
 
 def _starts(counts: np.ndarray, size: int) -> np.ndarray:
@@ -384,7 +384,7 @@ def _writing(
                 "The teacher's answers to %d rows are written once to %s: %s in %d of %d shards%s.",
                 len(index),
                 path,
-                in_words(left),
+                format_bytes(left),
                 len(folder.missing),
                 len(folder.manifest["shards"]),
                 ", removed when the phase is done" if trainer.owns_cache else "",
@@ -411,12 +411,12 @@ def _check_size(
             else f"{INSTEAD.rstrip('.')}, take fewer rows, "
         )
         raise RecipeError(
-            f"The teacher cache {path} would take {in_words(size)} ({units}); allowed are {limit:g} GB. {advice}or "
-            f"allow it: teacher_cache_limit_gb={math.ceil(size / 1e8) / 10:g}."
+            f"The teacher cache {path} would take {format_bytes(size)} ({units}); allowed are {limit:g} GB. {advice}"
+            f"or allow it: teacher_cache_limit_gb={math.ceil(size / 1e8) / 10:g}."
         )
     if not enough_room(path, size):
         raise OutputFolderError(
-            f"The teacher cache {path} needs {in_words(size)}, which its disk does not have. Make room, or give a "
+            f"The teacher cache {path} needs {format_bytes(size)}, which its disk does not have. Make room, or give a "
             "folder on another disk."
         )
 
@@ -442,7 +442,7 @@ def _write_in_one_process(trainer: DistillationTrainer, writing: Iterator[int]) 
             return
 
 
-def in_words(size: int) -> str:
+def format_bytes(size: int) -> str:
     """A number of bytes."""
     for unit, least in (("GB", 1e9), ("MB", 1e6), ("kB", 1e3)):
         if size >= least:
@@ -471,7 +471,7 @@ class AnswerRecord:
         self.path, self.key, self.index, self.kept = path, key, index, kept
         counts = kept.counts(index)
         self._starts = np.concatenate([[0], np.cumsum(counts)])
-        self._said = torch.zeros(int(self._starts[-1]), kept.width, dtype=kept.dtype)
+        self._logits = torch.zeros(int(self._starts[-1]), kept.width, dtype=kept.dtype)
         self._known = torch.zeros(len(index), dtype=torch.bool)
         self._waiting: list[tuple[dict[str, Any], Tensor]] = []
 
@@ -509,20 +509,20 @@ class AnswerRecord:
             for place, row in zip(places, identities, strict=True):
                 start, end = end, end + (1 if self.kept.unit == "row" else row.tokens)
                 if not self._known[place]:
-                    self._said[self._starts[place] : self._starts[place + 1]] = parts[start:end]
+                    self._logits[self._starts[place] : self._starts[place + 1]] = parts[start:end]
                     self._known[place] = True
         self._waiting = []
 
     def save(self, file: str | Path) -> None:
         """Into a checkpoint, what this process has seen."""
         self._settle()
-        save_file({LOGITS: self._said, "known": self._known.to(torch.uint8)}, file)
+        save_file({LOGITS: self._logits, "known": self._known.to(torch.uint8)}, file)
 
     def load(self, file: str | Path) -> None:
         """From a checkpoint; where it has none the record stays empty, and the phase behind asks the teacher."""
         tensors = load_file(file) if Path(file).is_file() else {}
-        if tensors and tensors[LOGITS].shape == self._said.shape and len(tensors["known"]) == len(self._known):
-            self._said, self._known = tensors[LOGITS], tensors["known"].bool()
+        if tensors and tensors[LOGITS].shape == self._logits.shape and len(tensors["known"]) == len(self._known):
+            self._logits, self._known = tensors[LOGITS], tensors["known"].bool()
 
     def write(self, accelerator: Accelerator) -> None:
         """Make the cache; shards with a row that has no answer, or one that is not finite, are left to its phase.
@@ -546,8 +546,8 @@ class AnswerRecord:
         self._known = seen > 0
         times = seen.clamp(min=1).repeat_interleave(torch.from_numpy(self.kept.counts(self.index)))
         rows = max(1, _SHARED_AT_ONCE // self.kept.width)
-        for said, count in zip(self._said.split(rows), times.split(rows), strict=True):
-            said.copy_(accelerator.reduce(said.to(accelerator.device), "sum").cpu() / count[:, None])
+        for logits, count in zip(self._logits.split(rows), times.split(rows), strict=True):
+            logits.copy_(accelerator.reduce(logits.to(accelerator.device), "sum").cpu() / count[:, None])
 
     def _write(self) -> None:
         rows, size = len(self.index), self.kept.bytes(self.index)
@@ -555,9 +555,9 @@ class AnswerRecord:
         for shard in folder.missing:
             first = shard * folder.shard_rows
             last = min(first + folder.shard_rows, rows)
-            said = self._said[self._starts[first] : self._starts[last]]
-            if self._known[first:last].all() and said.isfinite().all():
-                folder.write(shard, {LOGITS: said.contiguous()})
+            logits = self._logits[self._starts[first] : self._starts[last]]
+            if self._known[first:last].all() and logits.isfinite().all():
+                folder.write(shard, {LOGITS: logits.contiguous()})
 
 
 # Where a teacher cache that nobody asked for saves time, and which phase fills it.

@@ -19,9 +19,9 @@ from transformers.utils.generic import find_labels
 
 from tinybert_hf.checkpoints import PROJECTIONS_FILE, with_fitting_settings
 from tinybert_hf.distillation.batch import WORD_STARTS, Counts, attention_mask, labels_of, masks_of
-from tinybert_hf.distillation.capture import Capture, model_inputs
+from tinybert_hf.distillation.capturing import Capture, model_inputs
 from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
-from tinybert_hf.distillation.losses.entry import own_losses
+from tinybert_hf.distillation.losses.own import own_losses
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import (
@@ -37,14 +37,13 @@ from tinybert_hf.training.arguments import (
     DistillationArguments,
     Seq2SeqDistillationArguments,
     check_best_model,
-    check_cached_losses,
-    losses_of_phase,
     plain_name,
 )
 from tinybert_hf.training.checkpoints import origin_of
 from tinybert_hf.training.collators import OwnTokensCollator, collator_for, own_inputs
 from tinybert_hf.training.following import FollowingHead, head_is_idle
 from tinybert_hf.training.logs import LossCurve, held_out_losses, write_model_card
+from tinybert_hf.training.phase_losses import check_cached_losses, losses_of_phase
 from tinybert_hf.training.resumable import ResumableTrainer, load_whole_state, whole_state
 from tinybert_hf.training.settings import FOLLOWED, LEFT, TRAINED
 from tinybert_hf.training.setup import (

@@ -17,7 +17,7 @@ import tiny_translator
 import torch
 from transformers import AutoModel, AutoModelForTokenClassification, AutoTokenizer, pipeline
 
-from tinybert_hf.benchmark.models import find_contestant
+from tinybert_hf.benchmark.models import find_model
 from tinybert_hf.checkpoints import open_exported
 from tinybert_hf.conversion.export import export_model
 from tinybert_hf.conversion.export.files import inputs_of, lengths_up_to, write_tflite
@@ -133,8 +133,8 @@ def test_it_answers_as_the_model(
     note = json.loads(Path("out/export.json").read_text())
     assert note["runtime"] == "litert"
     assert note["versions"]["litert-torch"]
-    contestant = find_contestant("out")
-    assert (contestant.exported, contestant.longest) == ("tflite", 64)
+    model = find_model("out")
+    assert (model.exported, model.longest) == ("tflite", 64)
     model = (HEADS[task].opener if task in HEADS else AutoModel).from_pretrained(source).eval()
     tokenizer, other = AutoTokenizer.from_pretrained("out"), open_exported("out", threads=1)
     for texts in (TEXTS, [TEXTS[0], " ".join(TEXTS * 2)]):

@@ -41,11 +41,3 @@ def finished(tmp_path_factory: pytest.TempPathFactory, teacher: str, finish_run:
         {"name": "prediction", "epochs": 1, "batch_size": 8},
     ]
     return finish_run(tmp_path_factory.mktemp("finished"), teacher, validation, phases=phases, baseline={"epochs": 1})
-
-
-@pytest.fixture(scope="session")
-def translator(tmp_path_factory: pytest.TempPathFactory) -> str:
-    """Folder of a small Marian model that has learnt to exchange words."""
-    from tiny_translator import save_translator
-
-    return save_translator(tmp_path_factory.mktemp("translator"))

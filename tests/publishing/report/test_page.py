@@ -16,9 +16,11 @@ import yaml
 from tiny_run import make_teacher, rows, write_rows
 from typer.testing import CliRunner
 
+from tinybert_hf.checkpoints.run_record import FinishedRun
 from tinybert_hf.cli import app
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.publishing import write_report
+from tinybert_hf.publishing.report import comparison_picture, metrics_table, tiles
 from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.schema import Recipe
 
@@ -270,6 +272,37 @@ def test_several_teachers_are_named(tmp_path: Path, teacher: str, finish_run: Ca
     assert "second (75%)" in text
     assert "weighted mean" in text
     assert missing(text) == []
+
+
+@pytest.mark.parametrize(
+    ("task", "teacher", "student", "head", "shown"),
+    [
+        ("text-classification", {"latency_ms": 20.0}, {"latency_ms": 5.0}, "latency", "5.00 ms"),
+        (
+            "translation",
+            {"sentences_per_second": {"1": {"median": 5.0}}},
+            {"sentences_per_second": {"1": {"median": 20.0}}},
+            "sentences per second",
+            "20.0",
+        ),
+    ],
+)
+def test_four_times_as_fast(
+    task: str, teacher: dict[str, Any], student: dict[str, Any], head: str, shown: str
+) -> None:
+    """A time that is shorter, or a rate that is higher."""
+    size = {"megabytes": 4.0, "parameters": 1000}
+    content = {
+        "recipe": {"task": task},
+        "main_metric": "bleu",
+        "metrics": {"teacher": {"bleu": 20.0}, "student": {"bleu": 18.0}},
+        "costs": {"teacher": {**size, **teacher}, "student": {**size, **student}},
+    }
+    run = FinishedRun(Path("run"), content, [], None, {})
+    assert tiles(run)[-1] == ("4.0 ×", "as fast as the teacher, one text at a time (CPU)")
+    heads, rows = metrics_table(run)
+    assert (heads[-1], rows[1][-1]) == (head, shown)
+    assert head.removeprefix("latency") in comparison_picture(run)
 
 
 @pytest.mark.slow  # a translator learns its words first

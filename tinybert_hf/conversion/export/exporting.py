@@ -37,7 +37,7 @@ from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.messages import counted
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING, TASKS, TRANSLATION
+from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING, TASKS
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -61,7 +61,7 @@ class ExportReport:
         megabytes_before: the weights of the model, 10^6 bytes.
         megabytes_after: the files that hold them now.
         parity: how near its answers are.
-        metric: the figure that decides; None without validation rows.
+        metric: the one that decides; None without validation rows.
         before: of the model, in points.
         after: of the export.
         max_metric_drop: points.
@@ -169,7 +169,7 @@ def compare(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
         exported: called as it is.
         texts: as many as shall be compared.
     """
-    return _translators(source, exported, texts) if source.task == TRANSLATION else _encoders(source, exported, texts)
+    return _translators(source, exported, texts) if source.translates else _encoders(source, exported, texts)
 
 
 def _encoders(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
@@ -181,11 +181,11 @@ def _encoders(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
             expected, found = source.model(**batch), exported(**batch)
         real = batch["attention_mask"].bool()
         for name in _compared(expected):
-            theirs, ours = expected[name].float(), found[name].float()
-            if theirs.shape[:2] == real.shape:
-                theirs, ours = theirs[real], ours[real]
-            difference = max(difference, _gap(theirs, ours))
-            labels, own = _says(theirs, name), _says(ours, name)
+            original, converted = expected[name].float(), found[name].float()
+            if original.shape[:2] == real.shape:
+                original, converted = original[real], converted[real]
+            difference = max(difference, _gap(original, converted))
+            labels, own = _says(original, name), _says(converted, name)
             if labels is not None and own is not None:
                 same, answers = same + int(labels.eq(own).sum()), answers + labels.numel()
         shapes.append(" x ".join(map(str, real.shape)))
@@ -212,18 +212,18 @@ def _translators(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
     return Parity(count, tuple(dict.fromkeys(shapes)), difference, same / count)
 
 
-def _gap(theirs: Tensor, ours: Tensor) -> float:
+def _gap(original: Tensor, exported: Tensor) -> float:
     """The largest difference; what is no number is infinitely far."""
-    return float((theirs - ours).abs().nan_to_num(nan=float("inf")).max())
+    return float((original - exported).abs().nan_to_num(nan=float("inf")).max())
 
 
-def _same_rows(theirs: Tensor, ours: Tensor) -> int:
+def _same_rows(original: Tensor, exported: Tensor) -> int:
     """How many rows hold the same tokens; one is longer where the model writes more."""
     from torch.nn.functional import pad
 
-    wide = max(theirs.shape[1], ours.shape[1])
-    theirs, ours = (pad(one, (0, wide - one.shape[1]), value=-1) for one in (theirs, ours))
-    return int(theirs.eq(ours).all(dim=1).sum())
+    wide = max(original.shape[1], exported.shape[1])
+    original, exported = (pad(one, (0, wide - one.shape[1]), value=-1) for one in (original, exported))
+    return int(original.eq(exported).all(dim=1).sum())
 
 
 def _compared(output: Any) -> list[str]:
@@ -323,7 +323,7 @@ def export_model(
         _check_parity(parity, chosen, to, str(model))
         if validation is not None:
             say("Measuring both on the validation rows")
-        figures = {} if validation is None else _measured(str(model), str(beside), validation)
+        metrics = {} if validation is None else _measured(str(model), str(beside), validation)
         report = ExportReport(
             folder=str(target),
             format=to,
@@ -335,7 +335,7 @@ def export_model(
             parity=parity,
             max_metric_drop=max_metric_drop,
             notes=_notes(source, chosen),
-            **figures,
+            **metrics,
         )
         more: dict[str, Any] = {"trained_with": known}
         if chosen.fixed_lengths:
@@ -375,7 +375,7 @@ def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, s
     _write_config(source, folder)
     save_tokenizer(source.tokenizer, source.model, folder)
     write_vocabulary_files(source.tokenizer, folder)
-    if source.task == TRANSLATION:
+    if source.translates:
         source.model.generation_config.save_pretrained(folder)
     graphs = chosen.write(source, folder)
     if chosen.runtime is None and source.task == ENCODER:  # transformers opens it, and sentence-transformers does

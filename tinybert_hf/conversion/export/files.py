@@ -22,7 +22,7 @@ from tinybert_hf.conversion.export.onnx_translator import (
 from tinybert_hf.conversion.export.source import ENCODER, Source
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.model.manifest_tinybert import sha256_of
-from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION, TRANSLATION
+from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel
@@ -46,11 +46,10 @@ def write_onnx_int8(source: Source, folder: Path) -> dict[str, str]:
 
 
 def _write(source: Source, folder: Path, *, int8: bool) -> dict[str, str]:
-    translates = source.task == TRANSLATION
-    reason = can_write_translator(source.model) if translates else can_write(source.model)
+    reason = can_write_translator(source.model) if source.translates else can_write(source.model)
     if reason is not None:
         raise TinyBertError(f"{source.name} cannot be exported to ONNX: {reason}.")
-    if translates:
+    if source.translates:
         return write_with_shared_weights(translator_models(source.model, int8=int8), folder)
     name = _INT8_FILE if int8 else _ONNX_FILE
     (folder / ONNX_FOLDER).mkdir(exist_ok=True)
@@ -215,7 +214,7 @@ def as_bert(source: Source) -> PreTrainedModel:
 
 def _misfit(source: Source) -> str | None:
     config, family = source.model.config, source.model.config.model_type
-    if source.task == TRANSLATION:
+    if source.translates:
         if family == "tinybert":
             return (
                 "a stock translator is a Marian model, which has no norm behind its embeddings and counts places by "

@@ -454,14 +454,14 @@ def _head(
             outputs["pooler_output"] = (pooled, "FLOAT", ["batch", width])
         return outputs
     if task == QUESTION_ANSWERING:
-        said = graph.exact_linear(states, model.qa_outputs.weight, model.qa_outputs.bias)
-        ends = graph.node("Split", said, outputs=2, axis=-1, num_outputs=2)
+        logits = graph.exact_linear(states, model.qa_outputs.weight, model.qa_outputs.bias)
+        ends = graph.node("Split", logits, outputs=2, axis=-1, num_outputs=2)
         return {
             name: (graph.node("Squeeze", one, graph.numbers(2)), "FLOAT", everywhere)
             for name, one in zip(("start_logits", "end_logits"), ends, strict=True)
         }
-    said = graph.exact_linear(states, model.classifier.weight, model.classifier.bias)
-    return {"logits": (said, "FLOAT", [*everywhere, model.config.num_labels])}
+    logits = graph.exact_linear(states, model.classifier.weight, model.classifier.bias)
+    return {"logits": (logits, "FLOAT", [*everywhere, model.config.num_labels])}
 
 
 def _classified(graph: GraphBuilder, first: str, model: Any) -> str:

@@ -12,7 +12,7 @@ from tinybert_hf.checkpoints.loading import Checkpoint
 from tinybert_hf.data.generation import source_positions
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation import open_translator
-from tinybert_hf.tasks import HEADS, TRANSLATION
+from tinybert_hf.tasks import HEADS, TRANSLATION, spec_of
 
 if TYPE_CHECKING:
     from transformers import PreTrainedModel, PreTrainedTokenizerBase
@@ -44,6 +44,11 @@ class Source:
     length: int
     megabytes: float
 
+    @property
+    def translates(self) -> bool:
+        """Whether it writes."""
+        return spec_of(self.task).has_decoder
+
     @cached_property
     def folder(self) -> Path:
         """Where it stands on this machine: that folder, or the one that the Hub's files were put into.
@@ -73,7 +78,7 @@ def open_source(name: str) -> Source:
         raise TinyBertError(f"{name} is an export already. Give the folder of the model that it was made from.")
     checkpoint = Checkpoint.read(name, "a model that can be exported")
     task = TRANSLATION if checkpoint.is_translator else _task(checkpoint.config, name)
-    if task == TRANSLATION:
+    if checkpoint.is_translator:
         model, tokenizer = open_translator(checkpoint, _DTYPE)
     elif task == ENCODER:
         model, tokenizer = _open_encoder(checkpoint)

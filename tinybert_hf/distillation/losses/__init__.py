@@ -5,44 +5,41 @@ A loss is a sum over real items divided by a count of them. The count is the bat
 whole.
 
 LOSSES says of each what it captures, computes and counts, and which layer map it goes by; the objective calls what
-stands there. So a new loss is a file with its function, an entry here, and its weight in `DistillationSettings`
-(training/settings.py), a torch-free file that cannot read this one; a test holds the two together.
+stands at its place. So a new loss is a file with its function, an entry here, and its weight in `DistillationSettings`
+(training/settings.py); a test holds the two together. A recipe is checked against this table, so it loads no torch: a
+file of losses is imported when one of its losses is computed.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from tinybert_hf.distillation.layer_map import compares_nothing
-from tinybert_hf.distillation.losses.attention import attention_loss
-from tinybert_hf.distillation.losses.entry import AnswerLoss, DistillationLoss, LayerLoss, Loss, LossInputs, chosen_map
-from tinybert_hf.distillation.losses.hidden_state import embedding_loss, hidden_state_loss
-from tinybert_hf.distillation.losses.prediction import (
-    SPANS,
-    label_loss,
-    prediction_loss,
-    span_label_loss,
-    span_prediction_loss,
-    towards_labels,
-    towards_teachers,
-)
+from tinybert_hf.distillation.losses.entry import AnswerLoss, LayerLoss, Loss, LossInputs, chosen_map
+from tinybert_hf.lazy_names import names_of_modules
 
-# s, t: the captured layer of student and teacher; p: the projection; at: masks and counts of the step.
+if TYPE_CHECKING:
+    from tinybert_hf.distillation.losses.attention import attention_loss
+    from tinybert_hf.distillation.losses.hidden_state import embedding_loss, hidden_state_loss
+    from tinybert_hf.distillation.losses.own import DistillationLoss
+    from tinybert_hf.distillation.losses.prediction import (
+        SPANS,
+        label_loss,
+        prediction_loss,
+        span_label_loss,
+        span_prediction_loss,
+    )
+
 LOSSES: dict[str, LayerLoss | AnswerLoss] = {
     "attention_loss": LayerLoss(
-        lambda s, t, p, at: attention_loss(s, t, at.masks.source, pair_count=at.counts.pairs),
-        captures="attention",
-        layer_maps=("attention_layer_map", "layer_map"),
+        "attention:of_encoders", captures="attention", layer_maps=("attention_layer_map", "layer_map")
     ),
     "hidden_state_loss": LayerLoss(
-        lambda s, t, p, at: hidden_state_loss(s, t, at.masks.source, p, token_count=at.counts.tokens),
-        captures="hidden_states",
-        layer_maps=("layer_map",),
-        projected=True,
+        "hidden_state:of_encoders", captures="hidden_states", layer_maps=("layer_map",), projected=True
     ),
     "embedding_loss": LayerLoss(
-        lambda s, t, p, at: embedding_loss(s, t, at.masks.source, p, token_count=at.counts.tokens),
+        "hidden_state:of_embeddings",
         captures="hidden_states",
         layer_maps=("layer_map",),
         projected=True,
@@ -50,28 +47,26 @@ LOSSES: dict[str, LayerLoss | AnswerLoss] = {
     ),
     # The same between decoders: future positions left out, or target rows against source columns.
     "decoder_attention_loss": LayerLoss(
-        lambda s, t, p, at: attention_loss(s, t, at.target_mask, causal=True, pair_count=at.counts.target_pairs),
+        "attention:of_decoders",
         captures="decoder_attention",
         layer_maps=("decoder_attention_layer_map", "decoder_layer_map"),
         in_decoder=True,
     ),
     "cross_attention_loss": LayerLoss(
-        lambda s, t, p, at: attention_loss(
-            s, t, at.target_mask, key_mask=at.masks.source, pair_count=at.counts.cross_pairs
-        ),
+        "attention:from_target_to_source",
         captures="cross_attention",
         layer_maps=("cross_attention_layer_map", "decoder_layer_map"),
         in_decoder=True,
     ),
     "decoder_hidden_state_loss": LayerLoss(
-        lambda s, t, p, at: hidden_state_loss(s, t, at.target_mask, p, token_count=at.counts.target_tokens),
+        "hidden_state:of_decoders",
         captures="decoder_hidden_states",
         layer_maps=("decoder_layer_map",),
         in_decoder=True,
         projected=True,
     ),
-    "prediction_loss": AnswerLoss(towards_teachers, phases=("prediction", "joint")),
-    "label_loss": AnswerLoss(towards_labels, of_labels=True),
+    "prediction_loss": AnswerLoss("prediction:towards_teachers", phases=("prediction", "joint")),
+    "label_loss": AnswerLoss("prediction:towards_labels", of_labels=True),
 }
 _BETWEEN_LAYERS = {name: loss for name, loss in LOSSES.items() if isinstance(loss, LayerLoss)}
 ENCODER_LOSSES = tuple(name for name, loss in _BETWEEN_LAYERS.items() if not loss.in_decoder)
@@ -122,3 +117,13 @@ __all__ = [
     "span_prediction_loss",
     "turned_off",
 ]
+
+__getattr__, __dir__ = names_of_modules(
+    __name__,
+    {
+        "attention": ("attention_loss",),
+        "hidden_state": ("embedding_loss", "hidden_state_loss"),
+        "own": ("DistillationLoss",),
+        "prediction": ("SPANS", "label_loss", "prediction_loss", "span_label_loss", "span_prediction_loss"),
+    },
+)

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
-from typing import Any, NamedTuple, TypeAlias
+from typing import TYPE_CHECKING, Any, NamedTuple, TypeAlias
 
 import torch
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from tinybert_hf.distillation.batch import at_least_some, causal_pairs
-from tinybert_hf.distillation.capture import AttentionRecord
+from tinybert_hf.distillation.capturing import AttentionRecord
 from tinybert_hf.errors import CaptureError
+
+if TYPE_CHECKING:
+    from tinybert_hf.distillation.losses.entry import LossInputs
 
 # Queries of a product that is computed at once: what is kept of it for a moment grows with the length, not its square.
 _BLOCK = 128
@@ -235,3 +238,21 @@ def _grouped(heads_apart: Tensor, groups: int) -> Tensor:
     size = heads // groups
     split = heads_apart.reshape(batch, groups, size, length, width)
     return split.transpose(2, 3).reshape(batch, groups, length, size * width)
+
+
+# As the table of losses calls it: s, t are the captured layer of student and teacher, at has masks and counts.
+
+
+def of_encoders(s: AttentionRecord, t: AttentionRecord, _projection: None, at: LossInputs) -> Tensor:
+    """Between tokens of the source."""
+    return attention_loss(s, t, at.masks.source, pair_count=at.counts.pairs)
+
+
+def of_decoders(s: AttentionRecord, t: AttentionRecord, _projection: None, at: LossInputs) -> Tensor:
+    """Between tokens of the target, future ones left out."""
+    return attention_loss(s, t, at.target_mask, causal=True, pair_count=at.counts.target_pairs)
+
+
+def from_target_to_source(s: AttentionRecord, t: AttentionRecord, _projection: None, at: LossInputs) -> Tensor:
+    """Rows of the target, columns of the source."""
+    return attention_loss(s, t, at.target_mask, key_mask=at.masks.source, pair_count=at.counts.cross_pairs)

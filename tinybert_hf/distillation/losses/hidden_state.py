@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import torch
 from torch import Tensor, nn
 
 from tinybert_hf.distillation.batch import at_least_some
 from tinybert_hf.errors import CaptureError
+
+if TYPE_CHECKING:
+    from tinybert_hf.distillation.losses.entry import LossInputs
 
 # Hidden states of the student, projected to the teacher's width, towards the teacher's.
 
@@ -91,3 +96,21 @@ def embedding_loss(
         Jiao et al. 2020, TinyBERT, equation 9.
     """
     return hidden_state_loss(student, teacher, mask, projection, token_count=token_count)
+
+
+# As the table of losses calls them: s, t are the captured layer of student and teacher, at has masks and counts.
+
+
+def of_encoders(s: Tensor, t: Tensor, projection: nn.Module | None, at: LossInputs) -> Tensor:
+    """Over tokens of the source."""
+    return hidden_state_loss(s, t, at.masks.source, projection, token_count=at.counts.tokens)
+
+
+def of_embeddings(s: Tensor, t: Tensor, projection: nn.Module | None, at: LossInputs) -> Tensor:
+    """Likewise, of layer 0."""
+    return embedding_loss(s, t, at.masks.source, projection, token_count=at.counts.tokens)
+
+
+def of_decoders(s: Tensor, t: Tensor, projection: nn.Module | None, at: LossInputs) -> Tensor:
+    """Over tokens of the target."""
+    return hidden_state_loss(s, t, at.target_mask, projection, token_count=at.counts.target_tokens)

@@ -12,7 +12,7 @@ from torch import Tensor
 from tinybert_hf.errors import CaptureError, check_temperature
 
 if TYPE_CHECKING:
-    from tinybert_hf.distillation.capture import Capture
+    from tinybert_hf.distillation.capturing import Capture
     from tinybert_hf.distillation.losses.entry import LossInputs
 
 

@@ -22,11 +22,11 @@ def plan(finetune: Any) -> Any:
     )
 
 
-@pytest.mark.parametrize("figures", [{"accuracy": 0.75}, WRONG_ORDER])
-def test_the_order_of_the_labels_is_not_blamed_where_it_cannot_be_wrong(figures: dict[str, Any]) -> None:
-    (given,) = teacher_warnings(plan(None), figures, ["x"])
+@pytest.mark.parametrize("metrics", [{"accuracy": 0.75}, WRONG_ORDER])
+def test_the_order_of_the_labels_is_not_blamed_where_it_cannot_be_wrong(metrics: dict[str, Any]) -> None:
+    (given,) = teacher_warnings(plan(None), metrics, ["x"])
     assert "order" in given or "id2label" in given
-    (tuned,) = teacher_warnings(plan(object()), figures, ["x"])
+    (tuned,) = teacher_warnings(plan(object()), metrics, ["x"])
     assert "It was fine-tuned in this run" in tuned
     assert "--teacher-epochs" in tuned
     assert not [word for word in ("order", "id2label", "bad, good") if word in tuned]

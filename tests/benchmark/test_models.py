@@ -10,7 +10,7 @@ import torch
 from tiny_run import make_teacher
 from transformers import AutoModel, RobertaConfig, RobertaModel
 
-from tinybert_hf.benchmark.models import Contestant, find_contestant, short_names, weight_files
+from tinybert_hf.benchmark.models import BenchmarkModel, find_model, short_names, weight_files
 from tinybert_hf.benchmark.settings import BenchmarkSettings
 from tinybert_hf.checkpoints import Checkpoint
 from tinybert_hf.errors import TinyBertError
@@ -18,7 +18,7 @@ from tinybert_hf.evaluation.cost import random_inputs
 
 
 def test_a_folder(teacher: str) -> None:
-    found = find_contestant(teacher)
+    found = find_model(teacher)
     assert (found.task, found.longest) == ("text-classification", 64)
     model = found.open()
     assert found.parameters == sum(one.numel() for one in model.parameters())
@@ -28,15 +28,15 @@ def test_a_folder(teacher: str) -> None:
 
 
 def test_an_encoder_without_a_head(headless: str) -> None:
-    found = find_contestant(headless)
+    found = find_model(headless)
     assert (found.task, found.auto_class) == (None, "AutoModel")
     assert isinstance(found.open(), type(AutoModel.from_pretrained(headless)))
 
 
 def test_a_shape_has_random_weights_and_keeps_the_random_state() -> None:
     state = torch.get_rng_state()
-    found = find_contestant("2l-192d")
-    first, second = found.open(), find_contestant("2l-192d").open()
+    found = find_model("2l-192d")
+    first, second = found.open(), find_model("2l-192d").open()
     assert found.place is None
     assert found.config.num_labels == 2
     assert torch.equal(torch.get_rng_state(), state)
@@ -49,12 +49,12 @@ def test_a_shape_has_random_weights_and_keeps_the_random_state() -> None:
     ("name", "millions"), [("bert-base", 109.5), ("bert-large", 335.1), ("distilbert-base", 67.0)]
 )
 def test_known_shapes_are_as_large_as_the_published_models(name: str, millions: float) -> None:
-    assert find_contestant(name).parameters / 1e6 == pytest.approx(millions, abs=0.06)
+    assert find_model(name).parameters / 1e6 == pytest.approx(millions, abs=0.06)
 
 
 def test_a_folder_of_a_shapes_name_is_the_folder(work: Path) -> None:
     make_teacher(work / "2l-192d")
-    assert find_contestant("2l-192d").place == "2l-192d"
+    assert find_model("2l-192d").place == "2l-192d"
 
 
 def test_the_teacher_of_a_run(work: Path, teacher: str) -> None:
@@ -62,7 +62,7 @@ def test_the_teacher_of_a_run(work: Path, teacher: str) -> None:
     recipe = {"task": "text-classification", "phases": [], "teacher": {"model": teacher, "finetune": None}}
     (work / "out").mkdir()
     (work / "out" / "run.json").write_text(json.dumps({**run, "recipe": recipe}))
-    assert find_contestant("out/teacher").place == teacher
+    assert find_model("out/teacher").place == teacher
 
 
 def test_roberta_reads_two_tokens_fewer_than_it_has_positions() -> None:
@@ -70,7 +70,7 @@ def test_roberta_reads_two_tokens_fewer_than_it_has_positions() -> None:
         vocab_size=60, hidden_size=16, num_hidden_layers=1, num_attention_heads=2, intermediate_size=16,
         max_position_embeddings=20,
     )  # fmt: skip
-    found = Contestant("r", Checkpoint("", config), "AutoModel")
+    found = BenchmarkModel("r", Checkpoint("", config), "AutoModel")
     assert found.longest == 18
     model = RobertaModel(config)
     model(**random_inputs(config, 2, 18, "cpu"))
@@ -79,7 +79,7 @@ def test_roberta_reads_two_tokens_fewer_than_it_has_positions() -> None:
 
 
 def test_inputs_are_the_same_for_one_vocabulary_and_hold_no_special_token(teacher: str) -> None:
-    config = find_contestant(teacher).config
+    config = find_model(teacher).config
     state = torch.get_rng_state()
     first = random_inputs(config, 4, 50, "cpu")
     assert torch.equal(first["input_ids"], random_inputs(config, 4, 50, "cpu")["input_ids"])
@@ -99,10 +99,10 @@ def test_short_names(work: Path) -> None:
 
 def test_what_is_no_model(work: Path) -> None:
     with pytest.raises(TinyBertError, match="Did you mean 'bert-base', a shape without weights"):
-        find_contestant("bert-bas")
+        find_model("bert-bas")
     (work / "empty").mkdir()
     with pytest.raises(TinyBertError, match=r"not a checkpoint: it has no config\.json"):
-        find_contestant("empty")
+        find_model("empty")
 
 
 def test_a_translator_is_refused_with_what_measures_it(work: Path) -> None:
@@ -110,7 +110,7 @@ def test_a_translator_is_refused_with_what_measures_it(work: Path) -> None:
     (work / "marian").mkdir()
     (work / "marian" / "config.json").write_text(json.dumps(config))
     with pytest.raises(TinyBertError, match=r"marian is a translator.*measure_translation_costs"):
-        find_contestant("marian")
+        find_model("marian")
 
 
 @pytest.mark.parametrize(
