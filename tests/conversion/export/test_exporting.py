@@ -471,11 +471,12 @@ def run_of(text: str) -> Any:
         *(("onnx", task) for task in [*HEADS, "encoder", "translation"]),
         ("onnx-int8", "text-classification"), ("bert", "token-classification"), ("bert", "encoder"),
         ("openvino", "question-answering"), ("openvino", "translation"),
+        ("openvino-int8", "text-classification"), ("openvino-int8", "encoder"),
     ],
 )  # fmt: skip
 def test_the_card_of_an_export_opens_it(to: str, task: str, saved: Callable[..., str], work: Path) -> None:
-    if to == "openvino":
-        pytest.importorskip("openvino")
+    if to.startswith("openvino"):
+        pytest.importorskip("openvino" if to == "openvino" else "nncf")
     if task == "translation":
         model = tiny_translator.make_model()
         model.generation_config.max_length = 12
