@@ -105,4 +105,4 @@ def test_texts_for_the_ranges_of_int8(tinybert: Callable[..., Any], teacher: str
     pytest.importorskip("nncf")
     done = tinybert(*words, "other.jsonl", "--text-column", "review", "--overwrite")
     assert done.exit_code == 0, done.output
-    assert f"Its ranges were set by {len(other)} rows of the texts that were given." in done.stdout
+    assert f"Calibrated on {len(other)} of the texts that were given." in done.stdout

@@ -320,6 +320,8 @@ def export_model(
         more: dict[str, Any] = {"trained_with": known}
         if chosen.fixed_lengths:
             more["longest"] = source.length  # tokens; whoever measures it asks
+        if chosen.calibrated:
+            more["calibration"] = _calibration(source, sample)
         _note(beside, report, chosen, graphs, more)
         write_manifest(beside, ("*", f"{ONNX_FOLDER}/*"))
         place_folder(beside, target, replace=(target / EXPORT_FILE).is_file())
@@ -358,10 +360,13 @@ def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, s
 
 
 def _notes(source: Source, chosen: Format, sample: Sample) -> tuple[str, ...]:
-    """What the ranges were set by, and what becomes of the steps behind an encoder."""
-    rows = len(source.calibration)
-    calibrated = (f"Its ranges were set by {counted(rows, 'row')} of {sample.what}.",) if rows else ()
+    """What it was calibrated on, and what becomes of the steps behind an encoder."""
+    calibrated = (f"Calibrated on {_calibration(source, sample)}.",) if chosen.calibrated else ()
     return (*calibrated, *_further_steps(source, chosen))
+
+
+def _calibration(source: Source, sample: Sample) -> str:
+    return f"{len(source.calibration)} of {sample.what}"
 
 
 def _further_steps(source: Source, chosen: Format) -> tuple[str, ...]:
