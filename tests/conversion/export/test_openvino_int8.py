@@ -69,6 +69,10 @@ def test_the_same_texts_in_any_order_give_the_same_file(saved: Callable[..., str
         first, second, other = (Path(name, f"openvino_model.{kind}").read_bytes() for name in ("a", "b", "other"))
         assert first == second
         assert first != other
+    # What OpenVINO's cache tells them apart by (see test_openvinos_cache_tells_two_students_apart).
+    read = [openvino.Core().read_model(f"{name}/openvino_model.xml") for name in ("a", "b", "other")]
+    first, second, other = (str(one.get_rt_info(["tinybert_hf", "sha256"]).value) for one in read)
+    assert first == second != other
 
 
 @pytest.mark.parametrize("family", ["roberta", "distilbert"])
