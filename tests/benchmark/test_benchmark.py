@@ -76,6 +76,17 @@ def test_onnx_beside_pytorch(teacher: str, tmp_path: Path) -> None:
     assert {one.flops for one in report.measurements} == {report.measurements[0].flops}
 
 
+def test_an_export_to_openvino_beside_pytorch(teacher: str, tmp_path: Path) -> None:
+    pytest.importorskip("nncf")
+    from tinybert_hf.conversion.export import export_model
+
+    exported = tmp_path / "small"
+    export_model(teacher, exported, "openvino-int8", texts=["the film was good", "bad"])
+    report = benchmark_models([teacher, exported], BenchmarkSettings(**ONE_SIZE, backends=("eager",)))
+    assert [one.backend for one in report.models] == ["eager", "openvino-int8"]
+    assert report.models[1].megabytes == sum(one.stat().st_size for one in exported.glob("openvino_model.*")) / 1e6
+
+
 def test_a_shape_is_exported_with_a_vocabulary_of_its_own(tiny_config: Callable[..., Any], tmp_path: Path) -> None:
     pytest.importorskip("onnxruntime")
     shape = BenchmarkModel("tiny", Checkpoint("", tiny_config()), "AutoModelForSequenceClassification")

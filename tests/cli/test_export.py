@@ -86,3 +86,23 @@ def test_every_format_says_its_size(tinybert: Callable[..., Any], teacher: str, 
     made = tinybert("export", teacher, "--to", "bert", "--output", "out", "--json")
     size = (work / "out" / "model.safetensors").stat().st_size
     assert json.loads(made.stdout)["megabytes_after"] == pytest.approx(size / 1e6)
+
+
+def test_texts_for_the_ranges_of_int8(tinybert: Callable[..., Any], teacher: str, rows: str) -> None:
+    words = ("export", teacher, "--to", "openvino-int8", "--output", "out", "--text-file")
+    absent = tinybert(*words, "nosuch.txt")
+    assert absent.exit_code == 2
+    assert "nosuch.txt" in absent.stderr
+    other = [{"review": json.loads(line)["text"]} for line in Path(rows).read_text().splitlines()]
+    Path("other.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in other))
+    unnamed = tinybert(*words, "other.jsonl")
+    assert unnamed.exit_code == 2
+    assert "--text-column" in unnamed.stderr
+    named = (*words[:3], "onnx", *words[4:])
+    done = tinybert(*named, "other.jsonl", "--text-column", "review", "--json")
+    assert done.exit_code == 0, done.output
+    assert json.loads(done.stdout)["parity"]["texts"] == len(other) + 5
+    pytest.importorskip("nncf")
+    done = tinybert(*words, "other.jsonl", "--text-column", "review", "--overwrite")
+    assert done.exit_code == 0, done.output
+    assert f"Calibrated on {len(other)} of the texts that were given." in done.stdout

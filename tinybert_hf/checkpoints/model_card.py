@@ -205,6 +205,8 @@ def _export_body(export: Mapping[str, Any]) -> Iterator[str]:
     before, after = export.get("megabytes_before"), export.get("megabytes_after")
     if isinstance(before, int | float) and isinstance(after, int | float):
         yield f"{before:.1f} MB became {after:.1f} MB."
+    if isinstance(export.get("calibration"), str):
+        yield f"Calibrated on {plain(export['calibration'])}."
     parity = export.get("parity")
     if isinstance(parity, Mapping):
         equal = parity.get("equal_answers")

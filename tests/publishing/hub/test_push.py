@@ -196,15 +196,21 @@ EXPORTED = {
     "onnx-int8": {"onnx/model_quantized.onnx"},
     "bert": {"model.safetensors"},
     "openvino": {"openvino_model.xml", "openvino_model.bin"},
+    "openvino-int8": {"openvino_model.xml", "openvino_model.bin"},
 }
 
 
 @pytest.mark.parametrize(
-    "to", ["onnx", "bert", *(pytest.param(one, marks=pytest.mark.slow) for one in ("onnx-int8", "openvino"))]
+    "to",
+    [
+        "onnx",
+        "bert",
+        *(pytest.param(one, marks=pytest.mark.slow) for one in ("onnx-int8", "openvino", "openvino-int8")),
+    ],
 )
 def test_an_export_goes_up_whole_and_its_card_opens_it(hub: Hub, folder: Path, to: str) -> None:
     if to != "bert":
-        pytest.importorskip("openvino" if to == "openvino" else "onnxruntime")
+        pytest.importorskip({"openvino": "openvino", "openvino-int8": "nncf"}.get(to, "onnxruntime"))
     place = folder.parent / "exported"
     export_model(folder, place, to, texts=["the film was good"])
     push(place, "me/tiny")

@@ -43,7 +43,9 @@ class Format:
         libraries: that it needs, with the extra that brings each.
         runtime: a name that `open_exported` knows; None: transformers opens it.
         tolerance: how far an output may be from the model's; None: as far as the answers allow.
-        fixed_lengths: it holds a few lengths that texts are filled up to, and no translators.
+        fixed_lengths: it holds a few lengths that texts are filled up to.
+        calibrated: its ranges are set by rows that the model reads (`Source.calibration`).
+        no_translators: why it holds none, in a sentence or two; None: it holds them.
     """
 
     what: str
@@ -52,6 +54,8 @@ class Format:
     runtime: str | None
     tolerance: float | None
     fixed_lengths: bool = False
+    calibrated: bool = False
+    no_translators: str | None = None
 
     def write(self, source: Source, folder: Path) -> dict[str, str]:
         """Put the files of a model into a folder.
@@ -81,6 +85,18 @@ FORMATS = {
         "openvino",
         _EXACT,
     ),
+    "openvino-int8": Format(
+        "OpenVINO, int8, calibrated",
+        "write_openvino_int8",
+        {"onnx": "openvino", "openvino": "openvino", "nncf": "openvino-int8"},
+        "openvino",
+        None,
+        calibrated=True,
+        no_translators=(
+            "Only encoders are calibrated: the ranges within a translator's decoder depend on what it has written so "
+            "far. Export it to openvino, or in int8 to onnx-int8."
+        ),
+    ),
     "tflite": Format(
         "TensorFlow Lite (LiteRT), fp32, in a few fixed lengths",
         "write_tflite",
@@ -88,6 +104,10 @@ FORMATS = {
         "litert",
         _EXACT,
         fixed_lengths=True,
+        no_translators=(
+            "What it writes grows token by token, and tflite has fixed lengths only (its converter takes no others). "
+            "Export it to onnx or onnx-int8."
+        ),
     ),
     "bert": Format("a stock BERT, for programs that know only that", "write_bert", {}, None, _STOCK),
 }

@@ -6,7 +6,7 @@ import inspect
 import json
 import math
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -25,19 +25,19 @@ from tinybert_hf.checkpoints import (
     sentence_steps,
 )
 from tinybert_hf.checkpoints.card_parts import CARD_FILE, CardSettings, hub_name, last_part, values_of_card
-from tinybert_hf.checkpoints.exported import suppressed_output
+from tinybert_hf.checkpoints.exported import nothing_reported, suppressed_output
 from tinybert_hf.checkpoints.integrity import place_folder, read_object
 from tinybert_hf.checkpoints.model_card import write_card
 from tinybert_hf.checkpoints.run_record import RunRecord
 from tinybert_hf.checkpoints.tokenizers import write_vocabulary_files
 from tinybert_hf.conversion.export import Format, format_named
+from tinybert_hf.conversion.export.sample import Sample, calibration_rows, sample_for
 from tinybert_hf.conversion.export.source import ENCODER, Source, open_source
-from tinybert_hf.data.demo import demo_sentiment
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.messages import counted
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING, TASKS
+from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -119,7 +119,6 @@ class ExportReport:
 
 # Whether an exported model answers as the model that it was made from, on text.
 
-TEXTS = 64
 _SHORT, _MEDIUM, _BATCH = 7, 60, 8
 _TRANSLATED, _WRITTEN = 16, 64  # texts and tokens; a translator takes a forward a token
 _STATES = ("last_hidden_state", "pooler_output")
@@ -140,25 +139,6 @@ class Parity:
     shapes: tuple[str, ...]
     largest_difference: float
     equal_answers: float | None
-
-
-def default_texts() -> list[str]:
-    """Sentences of the demo's grammar."""
-    return [row["text"] for row in demo_sentiment(TEXTS)]
-
-
-def texts_of(task: str, validation: DataSettings, label_names: Sequence[str] | None) -> list[str]:
-    """The texts of the first validation rows.
-
-    Args:
-        task: a name in `TASKS`.
-        validation: where the rows are.
-        label_names: of the model.
-    """
-    spec = TASKS[task]
-    rows = spec.task.load(validation, need_train=False, label_names=label_names).part("validation")
-    found = rows[:TEXTS][spec.text_column]
-    return [one if isinstance(one, str) else " ".join(one) for one in found]
 
 
 def compare(source: Source, exported: Any, texts: Sequence[str]) -> Parity:
@@ -261,7 +241,7 @@ def _encoded(source: Source, texts: Sequence[str], length: int) -> Any:
 
 MAX_METRIC_DROP = 0.5
 _PACKAGES = (
-    "tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino", "litert-torch",
+    "tinybert_hf", "torch", "transformers", "onnx", "onnxruntime", "openvino", "nncf", "litert-torch",
     "ai-edge-litert",
 )  # fmt: skip
 _OF_DATA = ("max_length", "doc_stride", "problem_type")
@@ -290,7 +270,8 @@ def export_model(
         validation: rows to measure both models on.
         max_metric_drop: points of the metric that an int8 model may lose; one that loses more is kept, and the report
             says so.
-        texts: to compare both models on; None: sentences of the demo's grammar.
+        texts: to compare both models on, and to calibrate a format that is calibrated; None: those of the validation
+            rows, or else sentences of the demo's grammar, or to calibrate what the model was trained with.
         overwrite: replace an export that stands in `output_dir`.
         progress: told what is being done, a line each time.
 
@@ -301,25 +282,24 @@ def export_model(
     """
     say = progress or (lambda _: None)
     chosen, target = format_named(to), Path(output_dir)
-    if chosen.fixed_lengths and holds_translator(str(model)):
-        raise TinyBertError(
-            f"{model} is a translator. What it writes grows token by token, and {to} has fixed lengths only (its "
-            "converter takes no others). Export it to onnx or onnx-int8."
-        )
-    with suppressed_output():
+    if chosen.no_translators is not None and holds_translator(str(model)):
+        raise TinyBertError(f"{model} is a translator. {chosen.no_translators}")
+    with suppressed_output(), nothing_reported():
         for library, extra in chosen.libraries.items():
             require(library, extra)
     _check_target(target, overwrite)
     check_writable(target)
     say(f"Opening {model}")
     source, known = open_source(str(model)), _trained_with(str(model))
-    texts = list(texts) if texts else _texts(source, validation)
+    sample = sample_for(source, texts, validation, calibrated=chosen.calibrated)
+    if chosen.calibrated:
+        source = replace(source, calibration=tuple(calibration_rows(source, sample, known.get("max_length"))))
     with made_beside(target) as beside:
         beside.mkdir()
         say(f"Writing it as {to}")
         graphs = _write(source, chosen, beside, to)
-        say(f"Comparing both on {counted(len(texts), 'text')}")
-        parity = compare(source, _opened(source, chosen, beside), texts)
+        say(f"Comparing both on {counted(len(sample.texts), 'text')}")
+        parity = compare(source, _opened(source, chosen, beside), sample.texts)
         _check_parity(parity, chosen, to, str(model))
         if validation is not None:
             say("Measuring both on the validation rows")
@@ -334,12 +314,14 @@ def export_model(
             megabytes_after=sum(file.stat().st_size for file in files_of_export(beside)) / 1e6,
             parity=parity,
             max_metric_drop=max_metric_drop,
-            notes=_notes(source, chosen),
+            notes=_notes(source, chosen, sample),
             **metrics,
         )
         more: dict[str, Any] = {"trained_with": known}
         if chosen.fixed_lengths:
             more["longest"] = source.length  # tokens; whoever measures it asks
+        if chosen.calibrated:
+            more["calibration"] = _calibration(source, sample)
         _note(beside, report, chosen, graphs, more)
         write_manifest(beside, ("*", f"{ONNX_FOLDER}/*"))
         place_folder(beside, target, replace=(target / EXPORT_FILE).is_file())
@@ -347,15 +329,6 @@ def export_model(
     write_card(target, settings=CardSettings(**values_of_card(str(model))))
     write_manifest(target, (CARD_FILE,))
     return report
-
-
-def _texts(source: Source, validation: DataSettings | None) -> list[str]:
-    if validation is None:
-        return default_texts()
-    if source.task == ENCODER:
-        raise TinyBertError(f"{source.name} has no head, so there is nothing to measure on validation rows.")
-    labels = source.model.config.id2label if TASKS[source.task].named_labels else {}
-    return texts_of(source.task, validation, tuple(labels.values()) or None)
 
 
 def _check_target(target: Path, overwrite: bool) -> None:
@@ -386,7 +359,17 @@ def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, s
     return graphs
 
 
-def _notes(source: Source, chosen: Format) -> tuple[str, ...]:
+def _notes(source: Source, chosen: Format, sample: Sample) -> tuple[str, ...]:
+    """What it was calibrated on, and what becomes of the steps behind an encoder."""
+    calibrated = (f"Calibrated on {_calibration(source, sample)}.",) if chosen.calibrated else ()
+    return (*calibrated, *_further_steps(source, chosen))
+
+
+def _calibration(source: Source, sample: Sample) -> str:
+    return f"{len(source.calibration)} of {sample.what}"
+
+
+def _further_steps(source: Source, chosen: Format) -> tuple[str, ...]:
     """What becomes of the steps that sentence-transformers takes behind an encoder."""
     steps = ", ".join(sentence_steps(source.folder)) if source.task == ENCODER else ""
     if not steps:

@@ -3,16 +3,18 @@
 from __future__ import annotations
 
 import inspect
+from collections.abc import Sequence
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 
 from tinybert_hf.checkpoints import ONNX_FOLDER, reason_of, require
-from tinybert_hf.checkpoints.exported import suppressed_output
+from tinybert_hf.checkpoints.exported import nothing_reported, suppressed_output
 from tinybert_hf.conversion.export.onnx_graph import can_write, encoder_model
 from tinybert_hf.conversion.export.onnx_translator import (
     can_write_translator,
@@ -21,7 +23,6 @@ from tinybert_hf.conversion.export.onnx_translator import (
 )
 from tinybert_hf.conversion.export.source import ENCODER, Source
 from tinybert_hf.errors import TinyBertError
-from tinybert_hf.model.manifest_tinybert import sha256_of
 from tinybert_hf.tasks import HEADS, TEXT_CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -57,29 +58,96 @@ def _write(source: Source, folder: Path, *, int8: bool) -> dict[str, str]:
     return {"model": name}
 
 
-# OpenVINO's own format, in fp32: made from the ONNX graph, which holds standard operators only.
+# OpenVINO's own format, in fp32 or int8: made from the ONNX graph in fp32, which holds standard operators only.
+
+
+_EVERY_BIAS = 1e9
+"""NNCF corrects no bias by more than so many times itself, and its usual 2 leaves most of them alone."""
 
 
 def write_openvino(source: Source, folder: Path) -> dict[str, str]:
     """Write an .xml with its .bin for each part; what it returns is as for every format: part -> file."""
-    openvino = require("openvino", "openvino")
-    files = {}
+    return {part: _save_openvino(model, part, folder) for part, model in _openvino_models(source, folder).items()}
+
+
+def write_openvino_int8(source: Source, folder: Path) -> dict[str, str]:
+    """Write a model with weights, tables and what comes into its products in int8, by ranges of `source.calibration`.
+
+    Raises:
+        TinyBertError: NNCF cannot convert it.
+    """
+    model = _openvino_models(source, folder)["model"]
+    with suppressed_output() as end_of_output:
+        try:
+            model = _in_int8(model, source.calibration)
+        except MemoryError:
+            raise
+        except Exception as error:
+            said = end_of_output()
+            raise TinyBertError(
+                f"NNCF cannot convert {source.name}: {reason_of(error)}. Export it to onnx-int8 or openvino."
+                + (f" The end of what it printed: {said}" if said else "")
+            ) from error
+    return {"model": _save_openvino(model, "model", folder)}
+
+
+def _openvino_models(source: Source, folder: Path) -> dict[str, Any]:
+    """Each part in fp32; `folder` is where files lie meanwhile."""
+    openvino, models = require("openvino", "openvino"), {}
     with TemporaryDirectory(dir=folder) as made:
         for part, name in write_onnx(source, Path(made)).items():
-            converted = openvino.convert_model(Path(made) / name)
-            # The .xml of two students of one shape would be the same to the byte. An update that leaves equal files
-            # alone would bring the .bin only, and OpenVINO's cache (CACHE_DIR), which knows a model by its .xml, would
-            # go on answering with the first one's weights.
-            converted.set_rt_info(_digest(Path(made)), ["tinybert_hf", "sha256"])
-            files[part] = f"openvino_{part}.xml"
-            openvino.save_model(converted, folder / files[part], compress_to_fp16=False)
-    return files
+            with nothing_reported():
+                model = openvino.convert_model(Path(made) / name)
+            models[part] = _named_by_place(model)
+    return models
 
 
-def _digest(folder: Path) -> str:
-    """SHA-256 of all files below a folder, in hex."""
-    digests = [sha256_of(path) for path in sorted(folder.rglob("*")) if path.is_file()]
-    return sha256("".join(digests).encode()).hexdigest()
+def _in_int8(model: Any, rows: Sequence[dict[str, list[int]]]) -> Any:
+    with nothing_reported():
+        nncf = require("nncf", "openvino-int8")
+    names = [one.get_any_name() for one in model.inputs]
+    feeds = [
+        {name: np.array([row.get(name, [0] * len(row["input_ids"]))], dtype=np.int64) for name in names}
+        for row in rows
+    ]
+    settings = nncf.AdvancedQuantizationParameters(
+        # Processors without VNNI add two products in 16 bits, which would overflow with 8 bits of weight.
+        overflow_fix=nncf.OverflowFix.ENABLE,
+        bias_correction_params=nncf.AdvancedBiasCorrectionParameters(threshold=_EVERY_BIAS),
+    )
+    found = nncf.quantize(
+        model,
+        nncf.Dataset(feeds),
+        model_type=nncf.ModelType.TRANSFORMER,
+        subset_size=len(feeds),
+        fast_bias_correction=True,
+        advanced_parameters=settings,
+    )
+    return _named_by_place(found)
+
+
+def _named_by_place(model: Any) -> Any:
+    """The model, its nodes numbered: OpenVINO counts what has no name on and on in a process."""
+    for number, node in enumerate(model.get_ordered_ops()):
+        if node.get_type_name() not in ("Parameter", "Result"):
+            node.set_friendly_name(f"{node.get_type_name()}_{number}")
+    return model
+
+
+def _save_openvino(model: Any, part: str, folder: Path) -> str:
+    """Write an .xml with its .bin, and return the name of the first.
+
+    The .xml of two students of one shape would be the same to the byte. An update that leaves equal files alone would
+    bring the .bin only, and OpenVINO's cache (CACHE_DIR), which knows a model by its .xml, would go on answering with
+    the first one's weights. So the .xml holds the digest of the weights.
+    """
+    name, digest = f"openvino_{part}.xml", sha256()
+    for node in model.get_ordered_ops():
+        if node.get_type_name() == "Constant":
+            digest.update(node.data.tobytes())
+    model.set_rt_info(digest.hexdigest(), ["tinybert_hf", "sha256"])
+    require("openvino", "openvino").save_model(model, folder / name, compress_to_fp16=False)
+    return name
 
 
 # TensorFlow Lite (LiteRT), in fp32: traced by litert-torch, in a few fixed lengths that share their weights.

@@ -35,6 +35,8 @@ class Source:
         task: a name in `HEADS`, `ENCODER` or translation.
         length: tokens that it can read.
         megabytes: the weights as they were saved, 10^6 bytes.
+        calibration: rows that a calibrated format sets its ranges by, each as what the model reads of it: name -> a
+            number for each token.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Source:
     task: str
     length: int
     megabytes: float
+    calibration: tuple[dict[str, list[int]], ...] = ()
 
     @property
     def translates(self) -> bool:
