@@ -324,7 +324,7 @@ def phases_that_fell(
             continue
         said.append(
             f"Phase {index} ({phases[index]['name']}) began with {metric.replace('_', ' ')} {before:.4f} and ended "
-            f"with {after:.4f}: the student lost what it knew. Try a lower learning rate (--set "
+            f"with {after:.4f}, further below than chance explains. Try a lower learning rate (--set "
             f"phases.{index}.learning_rate=...) or fewer epochs for it, or leave it out."
         )
     return said
