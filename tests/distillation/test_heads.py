@@ -186,6 +186,8 @@ def test_heads_that_answer_otherwise_are_not_taken() -> None:
         ("words", student_of("answers")),
     ):
         assert not taken(student, teacher_of(kind, "bert"), identity), kind
+    assert not taken(student_of("answers"), teacher_of("words", "bert", num_labels=2), identity)
+    assert not taken(student_of("words", num_labels=2), teacher_of("answers", "bert"), identity)
     assert not taken(student_of("texts", num_labels=2), teacher_of("texts", "bert"), identity)
     names = {"id2label": {0: "x", 1: "y", 2: "z"}, "label2id": {"x": 0, "y": 1, "z": 2}}
     named = {"id2label": {0: "a", 1: "b", 2: "c"}, "label2id": {"a": 0, "b": 1, "c": 2}}

@@ -149,7 +149,15 @@ def head_of(model: nn.Module) -> Head | None:
         dense = getattr(getattr(getattr(model, "base_model", model), "pooler", None), "dense", None)
         found = Head(dense, "tanh", getattr(model.config, "classifier_activation", None) == "relu", last, False)
     layers = found.layers if found.reads_every_token else (found.dense, found.last)
-    return found if all(isinstance(one, nn.Linear) and one.bias is not None for one in layers) else None
+    return found if all(map(_is_plain, layers)) else None
+
+
+def _is_plain(layer: Any) -> bool:
+    """Whether a layer is a linear map with numbers that can be read: no packed weights."""
+    if not isinstance(layer, nn.Linear) or layer.bias is None:
+        return False
+    weight = layer.weight
+    return weight.is_floating_point() and tuple(weight.shape) == (layer.out_features, layer.in_features)
 
 
 # Families whose classifier of texts is dense layer, activation, last layer, behind the encoder.

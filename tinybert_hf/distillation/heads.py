@@ -1,7 +1,7 @@
 """A student's head made of its teacher's, through a linear map from the student's last states to the teacher's.
 
-Where hidden states are learnt and the head is not, the states turn away from the basis in which the head was made. The
-projection of the last layer knows where they turned to: with it the teacher's head reads the student's states.
+Where hidden states are learnt and the head is not, the states turn away from the basis in which the head was made. A
+map that is solved on example rows says where they turned to: with it the teacher's head reads the student's states.
 """
 
 from __future__ import annotations
@@ -12,6 +12,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor, nn
 from torch.nn import functional
+from torch.nn.utils import skip_init
 
 from tinybert_hf.distillation.architecture import Head, head_of
 from tinybert_hf.distillation.projections import least_squares
@@ -116,8 +117,9 @@ def _exact(value: Tensor) -> Tensor:
 def _order(student: nn.Module, teacher: nn.Module, ours: Head, theirs: Head) -> list[int] | None:
     """The teacher's output for each of the student's; None where their names or numbers say that there is none."""
     count = ours.last.out_features
-    if hasattr(student, "qa_outputs") or hasattr(teacher, "qa_outputs"):
-        return list(range(count)) if count == theirs.last.out_features else None
+    answers = [hasattr(model, "qa_outputs") for model in (student, teacher)]
+    if any(answers):
+        return list(range(count)) if all(answers) and count == theirs.last.out_features else None
     try:
         order = label_order(student.config, teacher.config)
     except TeacherError:
@@ -140,6 +142,7 @@ def _most_important(entering: Tensor, weight: Tensor, places: int) -> tuple[Tens
 
 def _as_head(form: Head, dense: Sequence[Tensor]) -> Head:
     """A head of another's form with this dense layer; its last layer is not looked at."""
-    linear = nn.Linear(dense[0].shape[1], dense[0].shape[0], dtype=dense[0].dtype, device=dense[0].device)
+    # Without drawing numbers that nobody would use: a run's own would be others.
+    linear = skip_init(nn.Linear, dense[0].shape[1], dense[0].shape[0], dtype=dense[0].dtype)
     linear.load_state_dict({"weight": dense[0], "bias": dense[1]})
     return Head(linear, form.activation, form.rectified, form.last, form.reads_every_token)

@@ -41,11 +41,10 @@ from tinybert_hf.training.arguments import (
 )
 from tinybert_hf.training.checkpoints import origin_of
 from tinybert_hf.training.collators import OwnTokensCollator, collator_for, own_inputs
-from tinybert_hf.training.following import FollowingHead, head_is_idle
+from tinybert_hf.training.following import FollowingHead, fate_of_head
 from tinybert_hf.training.logs import LossCurve, held_out_losses, write_model_card
 from tinybert_hf.training.phase_losses import check_cached_losses, losses_of_phase
 from tinybert_hf.training.resumable import ResumableTrainer, load_whole_state, whole_state
-from tinybert_hf.training.settings import FOLLOWED, LEFT, TRAINED
 from tinybert_hf.training.setup import (
     check_cache,
     check_kind,
@@ -380,7 +379,7 @@ class DistillationTrainer(ResumableTrainer):
             fit_projections(self)
             self._projections_are_new = False
         self._following = FollowingHead.of(self, idle) if self.args.follow_head else None
-        self.head = FOLLOWED if self._following else LEFT if head_is_idle(self.student, idle) else TRAINED
+        self.head = fate_of_head(self.student, idle, self._following)
         for parameter in idle:
             parameter.requires_grad_(False)
         if isinstance(self.model, DistillationModel):
@@ -400,7 +399,7 @@ class DistillationTrainer(ResumableTrainer):
     def _lead_head(self) -> None:
         """Let the student's head read its states as they are now, where no loss trains it."""
         if self._following is not None:
-            self._following.lead(self.student)
+            self._following.lead(self)
 
     def evaluate_teacher(self, eval_dataset: Any = None) -> dict[str, float]:
         """What the teachers themselves reach on the evaluation rows; to be looked at before training.

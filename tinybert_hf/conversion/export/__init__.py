@@ -88,7 +88,7 @@ FORMATS = {
     "openvino-int8": Format(
         "OpenVINO, int8, calibrated",
         "write_openvino_int8",
-        {"onnx": "openvino", "openvino": "openvino", "nncf": "openvino-int8"},
+        dict.fromkeys(("onnx", "openvino", "nncf"), "openvino-int8"),
         "openvino",
         None,
         calibrated=True,
