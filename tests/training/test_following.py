@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -14,9 +15,12 @@ from tiny_models import FAMILIES, bert, make
 from torch import Tensor
 from transformers import BertForSequenceClassification, BertTokenizer, PreTrainedModel
 
-from tinybert_hf import DistillationArguments, DistillationTrainer, Teachers
+from tinybert_hf import DistillationArguments, DistillationTrainer, Phase, Teachers
+from tinybert_hf.checkpoints.run_record import with_present_names
 from tinybert_hf.distillation.architecture import head_of
+from tinybert_hf.errors import OutputFolderError
 from tinybert_hf.model import TinyBertForSequenceClassification
+from tinybert_hf.training.phases import check_same_phases
 
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 
@@ -237,12 +241,28 @@ def test_of_several_teachers_the_head_is_that_of_the_heaviest(trained: Any) -> N
 
 
 def test_the_published_form_is_a_setting_of_a_phase() -> None:
-    from tinybert_hf import Phase
-
     phase = Phase("intermediate", epochs=1, learning_rate=1e-3, follow_head=False)
     assert phase.arguments("out", seed=1, has_eval=False).follow_head is False
     assert json.loads(json.dumps(phase.follow_head)) is False
     assert Phase("intermediate").follow_head
+
+
+def test_a_phase_of_an_earlier_version_left_the_head(tmp_path: Path) -> None:
+    """Its settings do not name the field, and did what false does now: so it can be gone on with."""
+    settings = asdict(Phase("intermediate", epochs=1, learning_rate=1e-3))
+    del settings["follow_head"]
+    place = tmp_path / "0-intermediate"
+    place.mkdir()
+    (place / "phase.json").write_text(json.dumps(settings))
+    check_same_phases(tmp_path, [Phase("intermediate", epochs=1, learning_rate=1e-3, follow_head=False)])
+    with pytest.raises(OutputFolderError, match="follow_head: False there, True now"):
+        check_same_phases(tmp_path, [Phase("intermediate", epochs=1, learning_rate=1e-3)])
+    result = {"name": "intermediate", "steps": 4}
+    read = with_present_names({"recipe": {"phases": [settings], "further_teachers": []}, "phases": [result]})
+    assert read == {
+        "recipe": {"phases": [{**settings, "follow_head": False}], "extra_teachers": []}, "phases": [result]
+    }  # fmt: skip
+    assert with_present_names({"phases": [{**settings, "follow_head": True}]})["phases"][0]["follow_head"] is True
 
 
 def test_narrow_students_of_ours_follow(trained: Any) -> None:

@@ -150,6 +150,10 @@ class RunRecord:
 _EARLIER_NAMES = {"further_teachers": "extra_teachers"}
 
 
+EARLIER_PHASES = {"follow_head": False}
+"""Settings of a phase that earlier versions did not name, and what they did."""
+
+
 def with_present_names(content: Any) -> Any:
     """What an earlier version has written into run.json, its fields called as they are called now."""
     if isinstance(content, list):
@@ -160,6 +164,12 @@ def with_present_names(content: Any) -> Any:
     for name, value in content.items():
         first, dot, rest = str(name).partition(".")
         renamed[_EARLIER_NAMES.get(first, first) + dot + rest] = with_present_names(value)
+    if isinstance(renamed.get("phases"), list):
+        # Those of a recipe: the results of phases stand under the same name, and have no learning rate.
+        renamed["phases"] = [
+            {**EARLIER_PHASES, **one} if isinstance(one, dict) and "learning_rate" in one else one
+            for one in renamed["phases"]
+        ]
     return renamed
 
 

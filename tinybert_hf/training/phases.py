@@ -21,6 +21,7 @@ from transformers import EarlyStoppingCallback, PreTrainedModel
 
 from tinybert_hf.checkpoints import PROJECTIONS_FILE, save_atomically
 from tinybert_hf.checkpoints.integrity import file_fault, write_json
+from tinybert_hf.checkpoints.run_record import EARLIER_PHASES
 from tinybert_hf.data.shards import held_folder, is_first_process
 from tinybert_hf.distillation.architecture import encoder_shape, is_translator
 from tinybert_hf.distillation.losses import LOSSES, DistillationLoss
@@ -57,7 +58,8 @@ def check_same_phases(folder: Path, phases: Sequence[Phase]) -> None:
     """Refuse to go on with a run whose finished or begun phases had other settings."""
     for index, phase in enumerate(phases):
         for path in folder.glob(f"{index}-*/{PHASE_FILE}"):
-            there, now = json.loads(path.read_text(encoding="utf-8")), json.loads(json.dumps(asdict(phase)))
+            there = {**EARLIER_PHASES, **json.loads(path.read_text(encoding="utf-8"))}
+            now = json.loads(json.dumps(asdict(phase)))
             there.pop(MADE_FROM, None)
             names = [name for name in {**there, **now} if there.get(name) != now.get(name)]
             if names:
