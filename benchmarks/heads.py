@@ -6,7 +6,7 @@ The teachers are those of `python benchmarks/tasks.py --parts teachers`, in the 
 rows of their task; the student, a 4l-312d that starts from its teacher, learns from the first --rows of them by the
 shipped recipe. Three ways through its first phase:
 
-- follows: as shipped. The head is made of the teacher's, seen through the projection of the last layer.
+- follows: as shipped. The head is made of the teacher's, seen through a map that is solved on example rows.
 - stays: as published (`follow_head: false`). The second phase begins with the same weights but for the head, which
   is that of the start, so the first phase is not run again: training is the same to the last bit, by a test.
 - joint: the teacher's answers are learnt from the first step on (phases.0.name=joint), so the head is trained.

@@ -209,7 +209,7 @@ class Steps(ABC):
 
 # What is odd about the metrics of a run: models that know no more than the counts of the labels.
 
-_LEARN_MORE = "So it has not learnt the task. Give it more epochs or rows, or a higher learning rate."
+_LEARN_MORE = "So it has not learnt the task. Give it more epochs or rows, or another learning rate."
 _TUNE_MORE = (
     "It was fine-tuned in this run, so it has not learnt the task, and nothing can be learnt from it. Give its "
     "fine-tuning more epochs (--teacher-epochs), more rows, or a higher teacher.finetune.learning_rate."

@@ -140,7 +140,7 @@ class DistillationSettings:
     follow_head: bool = setting(
         True,
         "Where no loss reaches the student's head, as in the intermediate phase: make it of the teacher's head, seen "
-        "through the projection of the last layer, at each evaluation and checkpoint and at the end. false: the head "
+        "through a map between their last states, at each evaluation and checkpoint and at the end. false: the head "
         "stays as it was while the states turn away from it, as published.",
     )
     teacher_cache_hidden_states: bool = setting(
