@@ -351,7 +351,7 @@ def test_projections_are_fitted_on_rows_of_like_length(make_trainer: Any) -> Non
     data = Dataset.from_dict(
         {"input_ids": [[5] * n for n in lengths], "attention_mask": [[1] * n for n in lengths], "labels": [0] * 400}
     )
-    seen = list(setup._batches_to_fit_on(make_trainer(data=data)))
+    seen = list(setup.batches_to_fit_on(make_trainer(data=data)))
     real = sum(int(batch["attention_mask"].sum()) for batch in seen)
     # Not more chunks of rows than it takes to have the tokens.
     assert setup.PROJECTION_TOKENS <= real < setup.PROJECTION_TOKENS + 32 * 43 / 2
