@@ -168,6 +168,14 @@ def test_units_of_another_form_are_weighed_anew(family: str) -> None:
     assert error < 0.1 * (before - logits).square().mean()
 
 
+def test_no_random_number_is_drawn() -> None:
+    teacher, student = teacher_of("texts", "distilbert"), student_of("texts")
+    identity = AffineMap(torch.eye(32, dtype=torch.double), torch.zeros(32, dtype=torch.double))
+    before = torch.get_rng_state()
+    assert taken(student, teacher, identity)
+    assert torch.equal(torch.get_rng_state(), before)
+
+
 def test_the_labels_come_in_the_students_order() -> None:
     names = {0: "a", 1: "b", 2: "c"}
     teacher = teacher_of("texts", "bert", id2label=names, label2id={name: i for i, name in names.items()})
