@@ -127,7 +127,7 @@ FAULTS = (
     Fault("what a user froze is made anew", FOLLOWING, "(_is_whole(trainer.student) and _is_idle(trainer.student, idle))", "_is_idle(trainer.student, idle)", TESTS_OF_HEADS),
     Fault("random numbers are drawn for a head", HEADS, "skip_init(nn.Linear, dense[0].shape[1], dense[0].shape[0], dtype=dense[0].dtype)", "nn.Linear(dense[0].shape[1], dense[0].shape[0], dtype=dense[0].dtype)", TESTS_OF_HEADS),
     Fault("packed weights are read as they are", "distillation/architecture.py", "return weight.is_floating_point() and tuple(weight.shape) == (layer.out_features, layer.in_features)", "return True", TESTS_OF_HEADS),
-    Fault("the head forgets the projection's bias", HEADS, "bias + weight @ self.bias", "bias", TESTS_OF_HEADS),
+    Fault("the head forgets the bias of the map", HEADS, "bias + weight @ self.bias", "bias", TESTS_OF_HEADS),
     Fault("units without room are forgotten", HEADS, "bias + weight[:, left] @ entering[:, left].mean(0)", "bias", TESTS_OF_HEADS),
     Fault("the least important units are taken", HEADS, "argsort(descending=True, stable=True)", "argsort(stable=True)", TESTS_OF_HEADS),
     Fault("a head in the teacher's order of labels", HEADS, "(_exact(one)[order] for one in", "(_exact(one) for one in", TESTS_OF_HEADS),

@@ -2,9 +2,9 @@
 
     python benchmarks/heads.py --data FOLDER --work FOLDER [--tasks TASK ...] [--seeds N ...] [--rows 2000]
 
-The teachers are those of `python benchmarks/tasks.py --parts teachers`, in the same work folder, and have seen all
-rows of their task; the student, a 4l-312d that starts from its teacher, learns from the first --rows of them by the
-shipped recipe. Three ways through its first phase:
+The teachers are those of `python benchmarks/tasks.py --parts teachers --fp32`, in the same work folder, and have seen
+all rows of their task; the student, a 4l-312d that starts from its teacher, learns from the first --rows of them by
+the shipped recipe. Three ways through its first phase:
 
 - follows: as shipped. The head is made of the teacher's, seen through a map that is solved on example rows.
 - stays: as published (`follow_head: false`). The second phase begins with the same weights but for the head, which
@@ -114,11 +114,14 @@ def in_words(values: list[float]) -> str:
 
 def table(results: dict[str, dict[str, dict[str, list[float]]]], rows: int) -> str:
     """Markdown: results are task -> seed -> way -> values."""
+    seeds_of = sorted({seed for seeds in results.values() for seed in seeds})
+    ways = [way for way in WAYS if any(way in one for seeds in results.values() for one in seeds.values())]
     lines = [
         "# The head in the first phase",
         "",
         "Written by `python benchmarks/heads.py --data FOLDER --work FOLDER --rows "
-        f"{rows}`; its first lines say what is compared.",
+        f"{rows} --tasks {' '.join(results)} --seeds {' '.join(seeds_of)} --ways {' '.join(ways)}`; its first lines",
+        "say what is compared.",
         "Percent on the validation rows; ± is the standard deviation over the seeds.",
         "",
         "| task (metric), teacher | way through the first phase | seeds | start | after the first phase | end |",

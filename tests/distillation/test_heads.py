@@ -69,7 +69,7 @@ def taken(student: PreTrainedModel, teacher: PreTrainedModel, read: AffineMap) -
     head = HeadToTake.between(student, teacher, states[:, 0])
     if head is None:
         return False
-    for layer, state in head.write(student, read).items():
+    for layer, state in head.weights_for(student, read).items():
         layer.load_state_dict(state)
     return True
 

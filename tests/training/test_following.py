@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import json
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
+import killed_runs
 import numpy as np
 import pytest
 import torch
-from datasets import Dataset
 from tiny_models import FAMILIES, bert, make
 from torch import Tensor
 from transformers import BertForSequenceClassification, BertTokenizer, PreTrainedModel
@@ -25,13 +26,7 @@ from tinybert_hf.training.phases import check_same_phases
 QUIET = {"disable_tqdm": True, "log_level": "error", "use_cpu": True, "dataloader_pin_memory": False}
 
 
-def rows(count: int = 24) -> Dataset:
-    generator = torch.Generator().manual_seed(0)
-    lengths = torch.randint(3, 12, (count,), generator=generator).tolist()
-    ids = [torch.randint(5, 24, (n,), generator=generator).tolist() for n in lengths]
-    return Dataset.from_dict(
-        {"input_ids": ids, "attention_mask": [[1] * n for n in lengths], "labels": [i % 3 for i in range(count)]}
-    )
+rows = partial(killed_runs.rows, 24)
 
 
 @pytest.fixture

@@ -80,7 +80,7 @@ class HeadToTake:
         return cls(dense, least_squares(made, entering @ weight.T + bias, RIDGE))
 
     @torch.no_grad()
-    def write(self, student: nn.Module, read: AffineMap) -> dict[nn.Linear, dict[str, Tensor]]:
+    def weights_for(self, student: nn.Module, read: AffineMap) -> dict[nn.Linear, dict[str, Tensor]]:
         """The weights of the student's head, for its states as they are now.
 
         Args:
@@ -99,14 +99,13 @@ class HeadToTake:
         assert ours.dense is not None
         dense_weight, dense_bias = read.through(*self.dense)
         missing = ours.last.in_features - weight.shape[1]  # of a student that is wider than its teacher
-        padded = {
+        return {
             ours.dense: {
                 "weight": functional.pad(dense_weight, (0, 0, 0, missing)),
                 "bias": functional.pad(dense_bias, (0, missing)),
             },
             ours.last: {"weight": functional.pad(weight, (0, missing)), "bias": bias},
         }
-        return padded
 
 
 def _exact(value: Tensor) -> Tensor:

@@ -492,7 +492,7 @@ def _start_head(
     lost = basis.lost(last.mean(0))
     head = HeadToTake.between(student, teacher, last[example.first_tokens()])
     if head is not None:
-        for layer, state in head.write(student, AffineMap(basis.vectors, lost)).items():
+        for layer, state in head.weights_for(student, AffineMap(basis.vectors, lost)).items():
             layer.load_state_dict(state)
         return True
     ours, theirs = (getattr(getattr(model.base_model, "pooler", None), "dense", None) for model in (student, teacher))

@@ -105,7 +105,7 @@ class FollowingHead:
                 states = trainer.model(**batch, output_hidden_states=True, return_dict=True).hidden_states[-1]
                 made.append(states[batch["attention_mask"].bool()].float().cpu())
         read = AffineMap(*least_squares(torch.cat(made).double(), self.wanted.double(), RIDGE))
-        for layer, state in self.head.write(trainer.student, read).items():
+        for layer, state in self.head.weights_for(trainer.student, read).items():
             load_whole_state(layer, state)
 
 

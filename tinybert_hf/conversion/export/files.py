@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -58,6 +59,22 @@ def _write(source: Source, folder: Path, *, int8: bool) -> dict[str, str]:
     return {"model": name}
 
 
+@contextmanager
+def _converted_by(converter: str, source: Source, advice: str) -> Iterator[None]:
+    """A converter's error as one of ours, with the end of what it printed; else it prints nothing."""
+    with suppressed_output() as end_of_output:
+        try:
+            yield
+        except (TinyBertError, MemoryError):
+            raise
+        except Exception as error:
+            said = end_of_output()
+            raise TinyBertError(
+                f"{converter} cannot convert {source.name}: {reason_of(error)}. {advice}"
+                + (f" The end of what the converter printed: {said}" if said else "")
+            ) from error
+
+
 # OpenVINO's own format, in fp32 or int8: made from the ONNX graph in fp32, which holds standard operators only.
 
 
@@ -77,17 +94,8 @@ def write_openvino_int8(source: Source, folder: Path) -> dict[str, str]:
         TinyBertError: NNCF cannot convert it.
     """
     model = _openvino_models(source, folder)["model"]
-    with suppressed_output() as end_of_output:
-        try:
-            model = _in_int8(model, source.calibration)
-        except MemoryError:
-            raise
-        except Exception as error:
-            said = end_of_output()
-            raise TinyBertError(
-                f"NNCF cannot convert {source.name}: {reason_of(error)}. Export it to onnx-int8 or openvino."
-                + (f" The end of what it printed: {said}" if said else "")
-            ) from error
+    with _converted_by("NNCF", source, "Export it to onnx-int8 or openvino."):
+        model = _in_int8(model, source.calibration)
     return {"model": _save_openvino(model, "model", folder)}
 
 
@@ -169,17 +177,8 @@ def write_tflite(source: Source, folder: Path) -> dict[str, str]:
     if reason is not None:
         raise TinyBertError(f"{source.name} cannot be exported to TensorFlow Lite: {reason}.")
     lengths = lengths_up_to(source.length)
-    with suppressed_output() as end_of_output:
-        try:
-            _convert(_ByName(source.model).eval(), inputs_of(source.model), lengths, folder / _FILE)
-        except (TinyBertError, MemoryError):
-            raise
-        except Exception as error:
-            said = end_of_output()
-            raise TinyBertError(
-                f"litert-torch cannot convert {source.name}: {reason_of(error)}. Export it to onnx: --to onnx."
-                + (f" The end of what the converter printed: {said}" if said else "")
-            ) from error
+    with _converted_by("litert-torch", source, "Export it to onnx: --to onnx."):
+        _convert(_ByName(source.model).eval(), inputs_of(source.model), lengths, folder / _FILE)
     return {"model": _FILE}
 
 
