@@ -38,6 +38,21 @@ def test_accelerate_starts_so_many_processes(file: Path, monkeypatch: pytest.Mon
     assert started == [yaml.safe_load(file.read_text(encoding="utf-8"))["num_processes"]]
 
 
+# Run by Python before anything else: what the second process opens to write, a line each.
+_WATCH = """
+import os, sys
+
+def note(event, given):
+    if event == "open" and isinstance(given[1], str) and set(given[1]) & set("wxa+"):
+        with_descriptor = os.open(os.environ["WRITES"], os.O_WRONLY | os.O_APPEND | os.O_CREAT)
+        os.write(with_descriptor, f"{given[0]}\\n".encode())
+        os.close(with_descriptor)
+
+if os.environ.get("RANK") == "1":
+    sys.addaudithook(note)
+"""
+
+
 @pytest.mark.slow
 def test_two_processes_run_a_recipe_and_one_of_them_speaks(tmp_path: Path, teacher: str) -> None:
     # Every stage that writes: of two processes that both write, one finds its file renamed by the other.
@@ -49,9 +64,13 @@ def test_two_processes_run_a_recipe_and_one_of_them_speaks(tmp_path: Path, teach
         free.bind(("127.0.0.1", 0))
         port = free.getsockname()[1]
     command = [sys.executable, "-m", "torch.distributed.run", "--nproc_per_node", "2", "--master_port", str(port)]
+    (tmp_path / "watch").mkdir()
+    (tmp_path / "watch" / "sitecustomize.py").write_text(_WATCH, encoding="utf-8")
+    path = os.pathsep.join((str(tmp_path / "watch"), str(ROOT)))
+    writes = tmp_path / "writes.txt"
     done = subprocess.run(
         [*command, "-m", "tinybert_hf", "distill", str(tmp_path / "tiny.yaml")],
-        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": str(ROOT)},
+        env={**os.environ, "OMP_NUM_THREADS": "1", "HF_HUB_OFFLINE": "1", "PYTHONPATH": path, "WRITES": str(writes)},
         cwd=tmp_path,
         capture_output=True,
         text=True,
@@ -66,3 +85,7 @@ def test_two_processes_run_a_recipe_and_one_of_them_speaks(tmp_path: Path, teach
     assert [phase["steps"] for phase in report["phases"]] == [-(-rows // 32)] * 2
     assert (tmp_path / "out" / "model.safetensors").is_file()
     assert not (tmp_path / "out" / ".run").exists()
+    # What the second one writes is its own; of two that write the same file, one finds it renamed by the other.
+    foreign = [line for line in writes.read_text().splitlines() if line.startswith(str(tmp_path / "out"))]
+    assert foreign, "the second process was not watched"
+    assert [line for line in foreign if "_1." not in Path(line).name] == []

@@ -370,6 +370,20 @@ def test_the_saved_student_is_an_ordinary_model(make_trainer: Any, tmp_path: Pat
     assert all(torch.equal(value, expected[name]) for name, value in opened.state_dict().items())
 
 
+def test_a_process_that_does_not_save_leaves_the_tokenizers_files(
+    make_trainer: Any, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    # transformers 5 calls `_save` in every process; two that rewrite the same file rename it under each other's hands.
+    trainer = make_trainer()
+    folder = tmp_path / "checkpoint"
+    folder.mkdir()
+    before = b'{"padding": "longest", "tokenizer_class": "TokenizersBackend"}'
+    (folder / "tokenizer_config.json").write_bytes(before)
+    monkeypatch.setattr(type(trainer.args), "should_save", property(lambda self: False))
+    trainer._save(str(folder))
+    assert {file.name: file.read_bytes() for file in folder.iterdir()} == {"tokenizer_config.json": before}
+
+
 def test_a_stopped_run_goes_on_exactly(make_trainer: Any, tmp_path: Path) -> None:
     options = {"phase": "joint", "max_steps": 6, "save_strategy": "steps", "save_steps": 3}
     student = bert(vocab_size=64, hidden_dropout_prob=0.1)
