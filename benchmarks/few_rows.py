@@ -31,7 +31,7 @@ from tinybert_hf import load_recipe
 from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.recipes.plan import make_plan
 
-TASKS = ("cola-all", "agnews", "stsb-all", "wnut17")
+TASKS = ("cola-all", "sst2", "stsb-all", "wnut17", "agnews")
 WAYS = ("shipped", "longer", "copies-5", "copies-20", "task-texts", "plain-texts")
 
 

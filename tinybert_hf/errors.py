@@ -65,6 +65,7 @@ def check_number(
     zero: bool = False,
     whole: bool = False,
     below: float = math.inf,
+    most: float = math.inf,
     error: type[TinyBertError] = RecipeError,
 ) -> None:
     """Refuse a number that a setting cannot have; None is left open.
@@ -75,6 +76,7 @@ def check_number(
         zero: 0 is allowed too.
         whole: it counts something, so that a fraction is none.
         below: what it must stay under.
+        most: the largest that is allowed.
         error: to raise.
 
     Raises:
@@ -87,9 +89,10 @@ def check_number(
         kind = "a whole number" if whole else "a number"
         raise error(f"{what} is {value!r:.60}; it must be {kind} {'of ' if zero or whole else ''}{least}.")
     number = as_float(value)
-    if not (0 < number < below or (zero and number == 0)):
-        most = (", and finite" if number == math.inf else "") if below == math.inf else f" and below {below:g}"
-        raise error(f"{what} is {value if math.isfinite(number) else number}; it must be {least}{most}.")
+    if not ((0 < number < below and number <= most) or (zero and number == 0)):
+        limits = [f" and below {below:g}"] * (below < math.inf) + [f" and at most {most:g}"] * (most < math.inf)
+        limit = "".join(limits) or (", and finite" if number == math.inf else "")
+        raise error(f"{what} is {value if math.isfinite(number) else number}; it must be {least}{limit}.")
 
 
 def as_float(number: Any) -> float:

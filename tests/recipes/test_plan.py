@@ -186,6 +186,12 @@ def test_the_student_alone_does_not_learn_at_the_rate_of_losses_between_layers(
         ("student.overrides.hidden_siz=3", r"student\.overrides: .*did you mean 'hidden_size'"),
         ("student.overrides.hidden_size=wide", r"student\.overrides: .*hidden_size"),
         ("student.overrides.hidden_size=64", r"student\.init: the student is 64 wide and the teacher only 32"),
+        ("data.tags_column=tags", r"data\.tags_column: only rows for token classification .*data\.text_column"),
+        (
+            "phases.0.epoch=3",
+            r"phases\.0\.epoch: there is no 'epoch' here; did you mean epochs\? docs/recipe",
+        ),
+        ("phases.0.learning_rate=5", r"learning_rate is 5\.0; it must be above 0 and at most 1"),
         ("phases.0.projection=none", r'phases\.0 \(intermediate\): projection "none" needs equal widths'),
         ("phases.0.lr_scheduler_type=linaer", r"phases\.0\.lr_scheduler_type: .*did you mean linear"),
         ("training_arguments.learning_rate=1", r"training_arguments\.learning_rate: a recipe says this"),

@@ -54,12 +54,17 @@ def build(cls: type[T], mapping: Any, path: str = "") -> T:
         raise RecipeError(f"{_at(path)}{error}") from error
 
 
+_MANY_NAMES = 12  # a list of more hides the hint before it
+
+
 def unknown_name(path: str, name: str, known: Any) -> str:
     """The message about a name that is not among the known ones, with the nearest of them first."""
     names = [str(one) for one in known]
     nearest = nearest_names(name, names, most=3)
     nearest = nearest or [one for one in names if name and one.startswith(name)][:3]
     hint = f"did you mean {' or '.join(nearest)}? " if nearest else ""
+    if nearest and len(names) > _MANY_NAMES:
+        return f"{path}: there is no {name!r} here; {hint}docs/recipe.md has all {len(names)}"
     return f"{path}: there is no {name!r} here; {hint}Known: {', '.join(names)}"
 
 

@@ -52,6 +52,7 @@ def check_values(recipe: Recipe) -> None:
     else:
         _refuse_translation(recipe)
     check_general(recipe)
+    _refuse_other_columns(recipe)
 
 
 def _check_name(name: str) -> None:
@@ -242,6 +243,19 @@ def _refuse_translation(recipe: Recipe) -> None:
             f"student.preset: {recipe.student.preset} is a translator, and the task is {recipe.task}; choose an "
             "encoder such as 4l-312d, or set `task: translation`"
         )
+
+
+def _refuse_other_columns(recipe: Recipe) -> None:
+    """Refuse a column that only the rows of another task have: it would not be read."""
+    spec, usual = recipe.spec, DataSettings()
+    for other in TASKS.values():
+        for name in set(other.columns) - set(spec.columns):
+            if getattr(recipe.data, name) != getattr(usual, name):
+                own = ", ".join(f"data.{one}" for one in spec.columns if one.endswith("_column"))
+                raise RecipeError(
+                    f"data.{name}: only rows for {other.words} are read by it, and the task is {recipe.task}. Leave "
+                    f"it out{f'; the columns of this task are named by {own}' if own else ''}"
+                )
 
 
 def _check_phase(phase: Phase, path: str, *, has_decoder: bool) -> None:

@@ -58,7 +58,9 @@ _OF_FINETUNING = Readings(10_000, 3, 10)
 # Which numbers a training can have; with another it would end at once and look like a finished one.
 
 _WEIGHT = "_loss_weight"
-_ABOVE_ZERO = ("epochs", "projection_learning_rate", "teacher_cache_limit_gb")
+_ABOVE_ZERO = ("epochs", "teacher_cache_limit_gb")
+# A step of Adam moves each weight by about the rate: above this nothing of a start is left after one.
+_HIGHEST_RATE = 1.0
 _COUNTS = ("batch_size", "gradient_accumulation_steps", "train_rows", "early_stopping_patience")
 _ZERO_OR_MORE = (
     "weight_decay",
@@ -86,7 +88,8 @@ def check_numbers(settings: Any, *, of: str = "", rate_may_be_zero: bool = False
     check_temperature(getattr(settings, "temperature", None), of + "temperature", error=RecipeError)
     for name in (*_ZERO_OR_MORE, *(one for one in vars(settings) if one.endswith(_WEIGHT))):
         check_number(getattr(settings, name, None), of + name, zero=True)
-    check_number(getattr(settings, "learning_rate", None), f"{of}learning_rate", zero=rate_may_be_zero)
+    for name, zero in (("learning_rate", rate_may_be_zero), ("projection_learning_rate", False)):
+        check_number(getattr(settings, name, None), of + name, zero=zero, most=_HIGHEST_RATE)
     check_number(getattr(settings, "warmup_ratio", None), f"{of}warmup_ratio", zero=True, below=1.0)
 
 
