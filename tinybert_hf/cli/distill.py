@@ -28,7 +28,16 @@ _USUAL = (
     *("epochs", "learning_rate", "batch_size", "bf16", "output_dir", "seed", "set"),
 )
 _FURTHER = (
-    *("teacher_weights", "init", "text_pair_column", "label_names", "label_separator", "problem_type"),
+    *(
+        "teacher_weights",
+        "target_speedup",
+        "target_latency",
+        "init",
+        "text_pair_column",
+        "label_names",
+        "label_separator",
+        "problem_type",
+    ),
     *("source_column", "target_column", "tokens_column", "tags_column", "unlabelled_file", "unlabelled_column"),
     *("max_length", "augment", "augmentation_model", *_TEXT, "teacher_epochs", "baseline", "baseline_epochs"),
     *("prune_vocabulary", "cpu"),
@@ -262,7 +271,28 @@ def model_overrides(given: Mapping[str, Any]) -> dict[str, Any]:
                     f"--init goes with a preset: {student} has weights of its own, and the student starts from them"
                 )
             overrides["student.init"] = None
-    return overrides
+    return overrides | _speed_overrides(given)
+
+
+def _speed_overrides(given: Mapping[str, Any]) -> dict[str, Any]:
+    """What --target-speedup and --target-latency change."""
+    asked = [name for name in ("target_speedup", "target_latency") if name in given]
+    if not asked:
+        return {}
+    if "student" in given:
+        raise typer.BadParameter(
+            f"--{asked[0].replace('_', '-')} chooses the student and --student names it: leave one of the two out"
+        )
+    student: dict[str, Any] = {"student.preset": None, "student.model": None, "student.overrides": {}}
+    if "target_latency" in given:
+        number = given["target_latency"].strip().lower().removesuffix("ms").strip()
+        try:
+            student["student.target_latency_ms"] = float(number)
+        except ValueError as error:
+            raise typer.BadParameter(
+                f"--target-latency {given['target_latency']!r}: expected milliseconds, such as 2ms or 0.5"
+            ) from error
+    return student
 
 
 def joint_overrides(further: list[str], weights: str | None) -> dict[str, Any]:

@@ -269,6 +269,19 @@ OPTIONS: dict[str, Option] = {
         _MODELS,
         more={"autocompletion": preset_names},
     ),
+    "target_speedup": Option(
+        float,
+        "In place of --student: the largest preset that is so many times as fast as the teacher, measured here.",
+        _MODELS,
+        "student.target_speedup",
+        more={"metavar": "TIMES"},
+    ),
+    "target_latency": Option(
+        str,
+        "Likewise: that takes at most so long for a text of 32 tokens, such as 2ms.",
+        _MODELS,
+        more={"metavar": "MILLISECONDS"},
+    ),
     "init": Option(
         str,
         "Where the first weights of a student from a preset come from. Translators: random only.",

@@ -260,24 +260,48 @@ def measure_costs(
     Returns:
         name -> cost, in the order of `models`.
     """
+    threads = threads or usable_threads()
+    times, length = time_models(
+        models, batch_size=batch_size, length=length, rounds=rounds, seconds=seconds, threads=threads, clock=clock
+    )
+    said = (batch_size, length, threads)
+    return {name: _cost(model, times[name].latency_ms, said) for name, model in models.items()}
+
+
+def time_models(
+    models: Mapping[str, PreTrainedModel],
+    *,
+    batch_size: int = 1,
+    length: int = 32,
+    rounds: int = 12,
+    seconds: float = 5.0,
+    threads: int | None = None,
+    clock: Clock | None = None,
+) -> tuple[dict[str, Times], int]:
+    """The forwards of `measure_costs`, whose arguments these are.
+
+    Returns:
+        name -> times; and the tokens of a row.
+
+    Raises:
+        MemoryError: a model's rows do not fit.
+    """
     import torch
 
     from tinybert_hf.checkpoints import limits_of
 
-    threads = threads or usable_threads()
     length = min([length, *(one for one in (limits_of(model).positions for model in models.values()) if one)])
     forwards = {
         name: timed_forward(model, random_inputs(model.config, batch_size, length, model.device), model.device)
         for name, model in models.items()
     }
-    with eval_mode(models.values()), torch.inference_mode(), limited_threads(threads):
+    with eval_mode(models.values()), torch.inference_mode(), limited_threads(threads or usable_threads()):
         for forward in forwards.values():
             warm_up(forward)
         times, failed = timed_rounds(forwards, seconds=seconds, most=rounds, clock=clock)
     for name, reason in failed.items():
         raise MemoryError(f"{name}, {batch_size} x {length} tokens: {reason}")
-    said = (batch_size, length, threads)
-    return {name: _cost(model, times[name].latency_ms, said) for name, model in models.items()}
+    return times, length
 
 
 def timed_forward(call: Callable[..., object], inputs: Mapping[str, Tensor], device: torch.device) -> Forward:

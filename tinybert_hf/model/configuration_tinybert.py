@@ -88,6 +88,20 @@ PRESETS: dict[str, dict[str, Any]] = {
         "num_attention_heads": 12,
         "vocab_size": 30522,
     },
+    "2l-128d": {
+        "num_hidden_layers": 2,
+        "hidden_size": 128,
+        "intermediate_size": 512,
+        "num_attention_heads": 4,
+        "vocab_size": 30522,
+    },
+    "1l-128d": {
+        "num_hidden_layers": 1,
+        "hidden_size": 128,
+        "intermediate_size": 512,
+        "num_attention_heads": 4,
+        "vocab_size": 30522,
+    },
     "seq2seq-6-2-256d": {
         "num_hidden_layers": 6,
         "num_decoder_layers": 2,
@@ -128,8 +142,9 @@ PRESETS: dict[str, dict[str, Any]] = {
         "initializer_range": 0.09,
     },
 }
-"""Shapes by name: the four published students (Jiao et al. 2020); `2l-192d`, a tenth of a 6-layer BERT's work; and
-translators with a deep encoder and a shallow decoder (Kasai et al. 2021), `seq2seq-ENCODER-DECODER-WIDTH`."""
+"""Shapes by name: the four published students (Jiao et al. 2020); smaller ones, of which `1l-128d` does a twentieth of
+the work of `4l-312d`; and translators with a deep encoder and a shallow decoder (Kasai et al. 2021),
+`seq2seq-ENCODER-DECODER-WIDTH`."""
 
 # What no model has: a number beyond these is a slip or an attack, and would fill the memory before it failed.
 _MAX_SIZE, _MAX_LABELS, _MAX_WEIGHTS = 10**7, 10**6, 10**11

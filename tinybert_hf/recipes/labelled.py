@@ -19,6 +19,7 @@ from tinybert_hf.errors import DataError, TeacherError
 from tinybert_hf.evaluation import ModelCost, check_can_count, measure_costs, predicted_logits, task_metrics
 from tinybert_hf.messages import counted
 from tinybert_hf.recipes.augmentation import AUGMENTATION, TEXT_COLUMNS, augment_stage, open_words, read_copies
+from tinybert_hf.recipes.budget import reached, with_student_by_speed
 from tinybert_hf.recipes.models import (
     format_left_out,
     format_pruning,
@@ -32,11 +33,13 @@ from tinybert_hf.recipes.plan import (
     check_space,
     check_start,
     check_students_tokens,
+    device_of,
     joined,
     made_config,
     open_encoder_config,
     student_config_of,
     with_epochs,
+    with_learning_rates,
 )
 from tinybert_hf.recipes.report import (
     BASELINE,
@@ -183,6 +186,8 @@ class LabelledSteps(Steps):
             first.vocab_size = len(tokenizer)
         else:
             tokenizer = open_tokenizer(str(recipe.teacher.model), "teacher", first)
+        recipe, choice = with_student_by_speed(recipe, first, folder, device_of(recipe))
+        recipe = with_learning_rates(recipe)
         student_config = _student_config(recipe, data, first)
         rows, unlabelled = len(data.part("train")), 0 if data.unlabelled is None else len(data.unlabelled)
         copies = 0 if recipe.augmentation is None else recipe.augmentation.copies * rows
@@ -198,7 +203,7 @@ class LabelledSteps(Steps):
                 "preset has its teacher's."
             )
         taught_by, student = joined(recipe, teachers, spec, read), (spec.student_class, student_config, read)
-        plan = Plan.between(recipe, folder, data, teachers, taught_by, student)
+        plan = Plan.between(recipe, folder, data, teachers, taught_by, student, choice=choice)
         for one in teachers:
             check_lengths(recipe.data, teacher=one.config, student=student_config)
         check_start(plan)
@@ -458,7 +463,8 @@ class LabelledSteps(Steps):
         spec = TASKS[report.task]
         load = spec.load.format(place=literal(report.folder))
         return [
-            *pruned, *report.alone(), f"The student is in {report.folder}.", f"Load it: {load}", spec.elsewhere,
+            *pruned, *reached(report.budget, report.costs), *report.alone(),
+            f"The student is in {report.folder}.", f"Load it: {load}", spec.elsewhere,
         ]  # fmt: skip
 
 

@@ -38,10 +38,19 @@ from tinybert_hf.training.setup import new_projections
 if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
+    from tinybert_hf.recipes.budget import Choice
     from tinybert_hf.recipes.steps import Steps
 
 
 # What a recipe leaves open: learning rates, by the student's width, and epochs, by width and rows.
+
+
+def device_of(recipe: Recipe) -> str:
+    """Where the Trainer of transformers will train."""
+    import torch
+
+    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
+    return "cpu" if recipe.training_arguments.get("use_cpu") or accelerator is None else accelerator.type
 
 
 def with_learning_rates(recipe: Recipe) -> Recipe:
@@ -59,14 +68,14 @@ def with_learning_rates(recipe: Recipe) -> Recipe:
         recipe = replace(recipe, teacher=teacher)
     named = [phase.learning_rate for phase in recipe.phases]
     last = named[-1]
-    if None in named:
+    if None in named and not student.by_speed:  # its width is not known yet
         translates = recipe.spec.has_decoder
         # Those of translators do not depend on the width, and a preset may not be chosen yet.
         width = 0 if translates else _width(student, recipe)
         phases = tuple(phase.with_learning_rate(width, has_decoder=translates) for phase in recipe.phases)
         recipe = replace(recipe, phases=phases)
         last = last or Phase("prediction").usual_learning_rate(width, has_decoder=translates)
-    if baseline is not None and baseline.learning_rate is None:
+    if baseline is not None and baseline.learning_rate is None and last is not None:
         recipe = replace(recipe, baseline=replace(baseline, learning_rate=last))
     return recipe
 
@@ -215,6 +224,7 @@ class Plan:
         objectives: of each phase, with its losses and layer maps.
         more_notes: of the task, a sentence each.
         text: of a general distillation.
+        choice: the preset that was taken by its speed, and why; None: the recipe names the student.
         unlabelled_rows: of a translation: lines of the file with further source text.
     """
 
@@ -229,6 +239,7 @@ class Plan:
     more_notes: tuple[str, ...] = ()
     text: PlainText | None = None
     unlabelled_rows: int = 0
+    choice: Choice | None = None
 
     @classmethod
     def between(
@@ -271,7 +282,8 @@ class Plan:
     @property
     def notes(self) -> tuple[str, ...]:
         """What a user should know before the run, a sentence each."""
-        return (*self.data.notes, *shared_rows_notes(self.data), *self.size_notes, *self.more_notes)
+        chosen = () if self.choice is None else (self.choice.said(),)
+        return (*chosen, *self.data.notes, *shared_rows_notes(self.data), *self.size_notes, *self.more_notes)
 
     @cached_property
     def size_notes(self) -> tuple[str, ...]:

@@ -212,6 +212,7 @@ class RunReport:
         throughput: likewise: tokens, tokens_per_second, padding.
         pseudo_labels: of a translation: counts of the teacher's translations that were learned from.
         worst_sentences: likewise: file in the folder with the sentences on which the student loses most.
+        budget: the speed that was asked for, and what the presets had; empty where the student was named.
     """
 
     folder: str
@@ -234,6 +235,7 @@ class RunReport:
     throughput: dict[str, float] = field(default_factory=dict)
     pseudo_labels: dict[str, dict[str, Any]] = field(default_factory=dict)
     worst_sentences: str = ""
+    budget: dict[str, Any] = field(default_factory=dict)
 
     @classmethod
     def read(cls, content: Mapping[str, Any], folder: str) -> RunReport:

@@ -23,8 +23,9 @@ from tinybert_hf.distillation.teachers import AnyTeacher, each_teacher, multipli
 from tinybert_hf.evaluation import measure_layer_distances
 from tinybert_hf.messages import counted, counted_epochs, counted_layers
 from tinybert_hf.model.manifest_tinybert import write_manifest
+from tinybert_hf.recipes.budget import CHOICE
 from tinybert_hf.recipes.models import PRUNING, make_start, open_extra_teachers, open_teacher, prune_stage
-from tinybert_hf.recipes.plan import Plan, arguments_of_phases, join, make_plan
+from tinybert_hf.recipes.plan import Plan, arguments_of_phases, device_of, join, make_plan
 from tinybert_hf.recipes.report import (
     BASELINE,
     SCREEN,
@@ -125,7 +126,7 @@ class Run:
     def __init__(self, plan: Plan, console: Console) -> None:
         self.plan, self.recipe, self.folder, self.console = plan, plan.recipe, plan.folder, console
         self.said: set[str] = set()
-        self.device = _device(plan.recipe)
+        self.device = device_of(plan.recipe)
         self.training_arguments: dict[str, Any] = {**SCREEN, **plan.recipe.training_arguments}
         steps: type[Steps] = found(plan.spec.steps)
         self.steps = steps(self)
@@ -167,6 +168,8 @@ class Run:
         self.say_notes(self.plan.notes)
         self._open_teacher()
         self.folder.claim()  # from here on something is written
+        if self.plan.choice is not None:
+            self.folder.finish_stage(CHOICE, asdict(self.plan.choice))
         if self.recipe.teacher.finetune is not None:
             self._finetune_teacher(self.recipe.teacher.finetune)
         self._measure_teacher()
@@ -422,6 +425,7 @@ class Run:
             phases=stages[STUDENT]["phases"],
             start=self.folder.result_of(_BEGAN) or {},
             pruning=None if pruning is None else {**pruning, "metrics_before": student},
+            budget={} if self.plan.choice is None else asdict(self.plan.choice),
             seconds=self.folder.result_of("seconds") or {},
             device=self.device,
             warnings=[*shared_rows_notes(self.plan.data), *odd],
@@ -466,14 +470,6 @@ def size_of(model: PreTrainedModel) -> str:
     encoder = encoder_shape(model.config)
     layers = counted_layers(encoder.layers, decoder_shape(model.config).layers if is_translator(model) else None)
     return f"{layers} of width {encoder.width}, {model.num_parameters() / 1e6:.1f} M"
-
-
-def _device(recipe: Recipe) -> str:
-    """Where the Trainer of transformers will train."""
-    import torch
-
-    accelerator = torch.accelerator.current_accelerator() if torch.accelerator.is_available() else None
-    return "cpu" if recipe.training_arguments.get("use_cpu") or accelerator is None else accelerator.type
 
 
 # How far the student's layers are from the teacher's, before and after: kept in the run's folder for its report.

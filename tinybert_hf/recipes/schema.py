@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import os
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from typing import Any
@@ -33,7 +34,9 @@ def check_values(recipe: Recipe) -> None:
     _check_name(recipe.name)
     _check_models(recipe.teacher, recipe.student)
     _check_extra_teachers(recipe)
-    if recipe.student.preset is None and recipe.student.model is None and not recipe.spec.chooses_student:
+    if recipe.student.by_speed:
+        _check_speed(recipe)
+    elif recipe.student.preset is None and recipe.student.model is None and not recipe.spec.chooses_student:
         raise RecipeError("student: set either `preset` or `model`")
     if not recipe.phases:
         raise RecipeError("phases: a run needs at least one; the usual ones are intermediate and prediction")
@@ -100,6 +103,26 @@ def _check_models(teacher: TeacherSettings, student: StudentSettings) -> None:
                 "student.init: it goes with a preset; `student.model` has weights of its own, and the student starts "
                 "from them. Leave it out (--set student.init=null)"
             )
+
+
+def _check_speed(recipe: Recipe) -> None:
+    student = recipe.student
+    path = "student.target_speedup" if student.target_latency_ms is None else "student.target_latency_ms"
+    if None not in (student.target_speedup, student.target_latency_ms):
+        raise RecipeError("student: set either `target_speedup` or `target_latency_ms` and not both")
+    check_number(student.target_speedup, path)
+    check_number(student.target_latency_ms, path)
+    if student.preset is not None or student.model is not None:
+        raise RecipeError(f"{path}: it chooses the student, and one is named; leave one of the two out (--student)")
+    if not recipe.spec.head:
+        raise RecipeError(f"{path}: for texts, words and questions with a head; name the student here (--student)")
+    if recipe.extra_teachers:
+        raise RecipeError(f"{path}: beside one teacher; with several name the student (--student)")
+    if int(os.environ.get("WORLD_SIZE", "1")) > 1:
+        raise RecipeError(
+            f"{path}: each process would measure for itself. Choose first, in one process (--dry-run), and name the "
+            "student then (--student)"
+        )
 
 
 def _check_extra_teachers(recipe: Recipe) -> None:
@@ -413,9 +436,19 @@ class StudentSettings:
     """Instead of `preset`: folder or Hub id of a TinyBERT that exists, for example a generally distilled one."""
     overrides: dict[str, Any] = field(default_factory=dict)
     """Fields of the TinyBertConfig that differ from the preset."""
+    target_speedup: float | None = None
+    """Instead of `preset`: take the largest preset that is so many times as fast as the teacher on this machine (one
+    text of 32 tokens, PyTorch). For texts, words and questions."""
+    target_latency_ms: float | None = None
+    """Likewise: that takes at most so many milliseconds."""
     init: str | None = None
     """teacher: weights are taken from the teacher (layers copied, or projected down). random: they are drawn.
     None: teacher; for translation random, since translators have no other start."""
+
+    @property
+    def by_speed(self) -> bool:
+        """Whether a preset is still to be chosen by its speed."""
+        return self.target_speedup is not None or self.target_latency_ms is not None
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,185 @@
+"""A student by its speed: the most accurate preset that is as fast as was asked, measured on this machine."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from itertools import pairwise
+from typing import TYPE_CHECKING, Any
+
+from tinybert_hf.distillation.architecture import encoder_shape
+from tinybert_hf.errors import RecipeError
+from tinybert_hf.evaluation.cost import time_models
+from tinybert_hf.model import PRESETS
+from tinybert_hf.recipes.plan import Size, preset_config
+from tinybert_hf.tasks import TASKS
+
+if TYPE_CHECKING:
+    from transformers import PreTrainedConfig
+
+    from tinybert_hf.recipes.folder import RunFolder
+    from tinybert_hf.recipes.schema import Recipe
+
+CHOICE = "student by its speed"
+_TEACHER = "teacher"
+_SMALLER = 0.8  # of the time of the next larger one: what rounds differ by without other work
+_MEASURED: dict[tuple[Any, ...], dict[str, float]] = {}  # a dry run and a run plan more than once
+
+
+@dataclass(frozen=True)
+class Choice:
+    """The preset that was taken, and what it was taken by.
+
+    Attributes:
+        preset: its name.
+        target_speedup: times the teacher's speed that were asked for; None: a latency was.
+        target_latency_ms: likewise, in milliseconds.
+        latencies_ms: of the teacher and of every preset that could be its student, the largest first: one row of 32
+            tokens on one thread, with random weights, the fastest of several forwards: other work on the machine
+            moves that least.
+        device: where that was measured.
+    """
+
+    preset: str
+    target_speedup: float | None
+    target_latency_ms: float | None
+    latencies_ms: dict[str, float]
+    device: str
+
+    @property
+    def limit_ms(self) -> float:
+        """The latency that the student may have."""
+        if self.target_latency_ms is not None:
+            return self.target_latency_ms
+        assert self.target_speedup is not None
+        return self.latencies_ms[_TEACHER] / self.target_speedup
+
+    @property
+    def asked(self) -> str:
+        """What was asked for, in words."""
+        if self.target_latency_ms is not None:
+            return f"at most {self.target_latency_ms:g} ms for a text"
+        return f"at least {self.target_speedup:g} times the teacher's speed"
+
+    def said(self) -> str:
+        """Why this preset, for a reader who waits for the run."""
+        teacher = self.latencies_ms[_TEACHER]
+        others = ", ".join(
+            f"{name} {value:.2f} ms ({teacher / value:.1f}x)"
+            for name, value in self.latencies_ms.items()
+            if name != _TEACHER
+        )
+        busy = "" if self._in_order() else " The machine is busy: a smaller preset took longer than a larger one."
+        return (
+            f"The student is {self.preset}, the largest preset with {self.asked}. One text of 32 tokens takes the "
+            f"teacher {teacher:.2f} ms here ({self.device}, one thread); {others}.{busy}"
+        )
+
+    def _in_order(self) -> bool:
+        values = list(self.latencies_ms.values())
+        return all(larger >= _SMALLER * smaller for larger, smaller in pairwise(values))
+
+
+def reached(choice: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What the student of a run reached of what was asked for, a line; none where nothing was asked.
+
+    Args:
+        choice: a `Choice` as plain values.
+        costs: of the trained teacher and student, measured side by side.
+    """
+    if not choice:
+        return []
+    teacher, student = (costs[name]["latency_ms"] for name in (_TEACHER, "student"))
+    return [
+        f"Asked for {Choice(**choice).asked}: the trained student takes {student:.2f} ms for the teacher's "
+        f"{teacher:.2f} ms, {teacher / student:.1f} times as fast."
+    ]
+
+
+def with_student_by_speed(
+    recipe: Recipe, teacher: PreTrainedConfig, folder: RunFolder, device: str
+) -> tuple[Recipe, Choice | None]:
+    """The recipe with a preset, where it names a speed in its place; a run that goes on keeps the one it has.
+
+    Args:
+        recipe: of the run.
+        teacher: the first one's configuration.
+        folder: of the run.
+        device: where it runs.
+
+    Returns:
+        The recipe; and the choice, None where none was to be made.
+
+    Raises:
+        RecipeError: no preset is as fast; the message names the nearest.
+    """
+    student = recipe.student
+    if not student.by_speed:
+        return recipe, None
+    kept = folder.result_of(CHOICE) or (folder.read_report().get("budget") if folder.is_finished else None)
+    choice = Choice(**kept) if kept else _choose(recipe, teacher, device)
+    return _with_preset(recipe, choice.preset), choice
+
+
+def _with_preset(recipe: Recipe, name: str) -> Recipe:
+    return replace(recipe, student=replace(recipe.student, preset=name, target_speedup=None, target_latency_ms=None))
+
+
+def _choose(recipe: Recipe, teacher: PreTrainedConfig, device: str) -> Choice:
+    student, presets = recipe.student, _candidates(recipe, teacher)
+    asked = student.target_speedup, student.target_latency_ms
+    if not presets:
+        raise RecipeError(
+            f"student.target_speedup: no preset can start from a teacher {encoder_shape(teacher).width} wide with "
+            f"{encoder_shape(teacher).heads} heads; name a student (--student)"
+        )
+    latencies = _latencies(recipe, teacher, presets, device)
+    open_choice = Choice("", *asked, latencies, device)
+    fast = [name for name in presets if latencies[name] <= open_choice.limit_ms]
+    if not fast:
+        nearest = min(presets, key=latencies.__getitem__)
+        times = latencies[_TEACHER] / latencies[nearest]
+        raise RecipeError(
+            f"student.{'target_latency_ms' if asked[1] is not None else 'target_speedup'}: no preset has "
+            f"{open_choice.asked}. The nearest is {nearest}: {latencies[nearest]:.2f} ms for the teacher's "
+            f"{latencies[_TEACHER]:.2f} ms here ({device}), {times:.1f} times as fast. Ask for less, or export the "
+            "student (tinybert export --to onnx-int8), which is faster than PyTorch"
+        )
+    return replace(open_choice, preset=fast[0])
+
+
+def _candidates(recipe: Recipe, teacher: PreTrainedConfig) -> list[str]:
+    """Encoder presets that can start from the teacher, the largest first; of equal shapes the first."""
+    theirs, sizes, shapes = encoder_shape(teacher), {}, set()
+    spec = TASKS[recipe.task]
+    for name, preset in PRESETS.items():
+        shape = {field: value for field, value in preset.items() if field != "vocab_size"}
+        if shape.get("is_encoder_decoder") or str(shape) in shapes or shape["hidden_size"] > theirs.width:
+            continue
+        few, many = sorted((theirs.heads, shape["num_attention_heads"]))
+        if many % few or shape["num_hidden_layers"] > theirs.layers:
+            continue
+        shapes.add(str(shape))
+        sizes[name] = Size.of(spec.student_class, _config(recipe, teacher, name)).flops or 0
+    return sorted(sizes, key=sizes.__getitem__, reverse=True)
+
+
+def _config(recipe: Recipe, teacher: PreTrainedConfig, preset: str) -> Any:
+    return preset_config(
+        _with_preset(recipe, preset), {"vocab_size": teacher.vocab_size, "pad_token_id": teacher.pad_token_id}
+    )
+
+
+def _latencies(recipe: Recipe, teacher: PreTrainedConfig, presets: list[str], device: str) -> dict[str, float]:
+    """Side by side, as the table of a run has them."""
+    from transformers import set_seed
+
+    spec = TASKS[recipe.task]
+    key = (recipe.task, teacher.to_json_string(), str(recipe.student.overrides), tuple(presets), device)
+    if key not in _MEASURED:
+        set_seed(recipe.seed)
+        models = {_TEACHER: spec.opener.from_config(teacher)}
+        models |= {name: spec.student_class(_config(recipe, teacher, name)) for name in presets}
+        times, _ = time_models({name: model.to(device) for name, model in models.items()}, threads=1)
+        _MEASURED[key] = {name: 1000 * min(one.all_wall) for name, one in times.items()}
+    return _MEASURED[key]
