@@ -95,12 +95,29 @@ def test_answers_are_chosen_by_the_metric_that_is_named(run: Any) -> None:
 def test_a_head_that_does_not_learn_is_no_judge(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
     best = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1}
     with pytest.raises(RecipeError, match=r"no loss of this phase .* teaches the head"):
-        trainer_of(tmp_path, tiny_tokenizer, metric_for_best_model="accuracy", **best)
+        trainer_of(tmp_path, tiny_tokenizer, metric_for_best_model="accuracy", follow_head=False, **best)
+    other = trainer_of(tmp_path, tiny_tokenizer, metric_for_best_model="accuracy", **best)
+    other.compute_metrics = accuracy
+    other.student.classifier = torch.nn.Sequential(other.student.classifier)  # none that can be read
+    with pytest.raises(RecipeError, match=r"teaches the head, which does not follow either"):
+        other.train()
+    assert not list(tmp_path.glob("checkpoint-*"))
     trainer = trainer_of(tmp_path, tiny_tokenizer, metric_for_best_model="attention_loss", **best)
     trainer.train()
     assert trainer.state.best_metric == min(
         entry["eval_attention_loss"] for entry in trainer.state.log_history if "eval_attention_loss" in entry
     )
+
+
+def test_a_head_that_follows_may_judge(tmp_path: Path, tiny_tokenizer: BertTokenizer) -> None:
+    best = {"load_best_model_at_end": True, "eval_strategy": "steps", "eval_steps": 1, "save_steps": 1, "max_steps": 4}
+    trainer = trainer_of(tmp_path, tiny_tokenizer, metric_for_best_model="accuracy", learning_rate=0.1, **best)
+    trainer.compute_metrics = accuracy
+    trainer.train()
+    found = [entry["eval_accuracy"] for entry in trainer.state.log_history if "eval_accuracy" in entry]
+    assert len(found) == 4
+    assert trainer.state.best_metric == max(found)
+    assert trainer.state.best_global_step == 1 + found.index(max(found))
 
 
 @pytest.mark.parametrize(

@@ -94,12 +94,13 @@ def refused_arguments() -> Iterator[None]:
         raise RecipeError(f"training_arguments: {str(error).strip()}") from error
 
 
-def best_by(losses: Collection[str], metric: str | None) -> str:
+def best_by(losses: Collection[str], metric: str | None, *, head_follows: bool = False) -> str:
     """The metric that the best checkpoint is chosen by; without the head, the distillation loss.
 
     Args:
         losses: that are computed.
         metric: that was asked for; None: the usual one.
+        head_follows: where no loss reaches the head, it follows the states; its metrics say something then.
 
     Raises:
         RecipeError: a metric of a head that does not learn.
@@ -109,10 +110,13 @@ def best_by(losses: Collection[str], metric: str | None) -> str:
         return metric or "loss"
     if name in ("", "loss"):
         return DISTILLATION_LOSS
+    if head_follows:
+        return str(metric)
     raise RecipeError(
         f"metric_for_best_model is {metric!r}: it is a metric of the head, and no loss of this phase "
-        f"({', '.join(losses)}) teaches the head. Leave it out (then {DISTILLATION_LOSS} on the evaluation rows "
-        f"decides), or choose one of {', '.join((DISTILLATION_LOSS, *losses))}"
+        f"({', '.join(losses)}) teaches the head, which does not follow either. Leave it out (then "
+        f"{DISTILLATION_LOSS} on the evaluation rows decides), or choose one of "
+        f"{', '.join((DISTILLATION_LOSS, *losses))}"
     )
 
 
@@ -210,7 +214,7 @@ class DistillationArguments(DistillationSettings, TrainingArguments):
         losses = self.loss_weights  # raises early on a wrong weight or phase
         given: str | None = vars(self)["metric_for_best_model"]
         if self.load_best_model_at_end or self.save_strategy == "best":
-            self.metric_for_best_model = best_by(losses, given)
+            self.metric_for_best_model = best_by(losses, given, head_follows=self.follow_head)
         super().__post_init__()
         check_numbers(self, rate_may_be_zero=True)
         if self.label_smoothing_factor:

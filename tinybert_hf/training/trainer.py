@@ -36,6 +36,7 @@ from tinybert_hf.training.arguments import (
     DISTILLATION_LOSS,
     DistillationArguments,
     Seq2SeqDistillationArguments,
+    best_by,
     check_best_model,
     plain_name,
 )
@@ -380,6 +381,8 @@ class DistillationTrainer(ResumableTrainer):
             self._projections_are_new = False
         self._following = FollowingHead.of(self, idle) if self.args.follow_head else None
         self.head = fate_of_head(self.student, idle, self._following)
+        if idle and self._following is None and self.args.load_best_model_at_end:
+            best_by(self.loss_weights, self.args.metric_for_best_model)  # refused: the head says nothing
         for parameter in idle:
             parameter.requires_grad_(False)
         if isinstance(self.model, DistillationModel):
