@@ -312,4 +312,14 @@ FAULTS = (
     Fault("a push leaves the graph of an export out", "publishing/hub.py", "place / ONNX_FOLDER, ", "", "tests/publishing/hub/test_push.py"),
     Fault("a push without the model's file goes on", "publishing/hub.py", "if missing or not any(", "if not any(", "tests/publishing/hub/test_push.py"),
     Fault("entities are cut into pieces in the card's example", "checkpoints/card_parts.py", """', aggregation_strategy="first"' if""", """', aggregation_strategy="simple"' if""", "tests/checkpoints/test_run_card.py"),
+    # A student by its speed, processes that write, columns of other tasks
+    Fault("the smallest preset is taken", "recipes/budget.py", "preset=fast[0])", "preset=fast[-1])", "tests/recipes/test_budget.py"),
+    Fault("a run that goes on chooses anew", "recipes/budget.py", "kept = folder.result_of(CHOICE) or", "kept = None and", "tests/recipes/test_budget.py"),
+    Fault("the slowest forward decides", "recipes/budget.py", "1000 * min(one.all_wall)", "1000 * max(one.all_wall)", "tests/recipes/test_budget.py"),
+    Fault("a preset of other heads is timed", "recipes/budget.py", "if many % few or", "if", "tests/recipes/test_budget.py"),
+    Fault("each process chooses a student", "recipes/schema.py", 'if int(os.environ.get("WORLD_SIZE", "1")) > 1:', "if False:", "tests/recipes/test_budget.py"),
+    Fault("every process rewrites a checkpoint's tokenizer", "training/resumable.py", "if self.args.should_save:  # transformers 5 calls this in every process", "if True:", "tests/training/test_trainer.py"),
+    Fault("a column of another task is passed over", "recipes/schema.py", "for name in set(other.columns) - set(spec.columns):", "for name in ():", "tests/recipes/test_plan.py"),
+    Fault("any learning rate will do", "training/settings.py", "_HIGHEST_RATE = 1.0", "_HIGHEST_RATE = 1e9", "tests/recipes/test_plan.py"),
+    Fault("a head that is left behind judges", "training/trainer.py", "if idle and self._following is None and", "if False and", "tests/training/test_best_model.py"),
 )  # fmt: skip

@@ -290,12 +290,13 @@ def time_models(
 
     from tinybert_hf.checkpoints import limits_of
 
+    threads = threads or usable_threads()
     length = min([length, *(one for one in (limits_of(model).positions for model in models.values()) if one)])
     forwards = {
         name: timed_forward(model, random_inputs(model.config, batch_size, length, model.device), model.device)
         for name, model in models.items()
     }
-    with eval_mode(models.values()), torch.inference_mode(), limited_threads(threads or usable_threads()):
+    with eval_mode(models.values()), torch.inference_mode(), limited_threads(threads):
         for forward in forwards.values():
             warm_up(forward)
         times, failed = timed_rounds(forwards, seconds=seconds, most=rounds, clock=clock)
