@@ -11,11 +11,12 @@ from rich.console import Console
 
 from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.checkpoints.run_record import read_run
+from tinybert_hf.cli.distill import recipe_overrides
 from tinybert_hf.errors import RecipeError, TeacherError
 from tinybert_hf.publishing.report import summary
 from tinybert_hf.recipes import augmentation
 from tinybert_hf.recipes.labelled import LabelledSteps
-from tinybert_hf.recipes.loader import build
+from tinybert_hf.recipes.loader import build, changed_recipe
 from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.report import describe_plan
 from tinybert_hf.recipes.run import Run, run_recipe
@@ -137,6 +138,47 @@ def test_a_model_that_cannot_predict_is_refused_before_anything_is_trained(teach
     with pytest.raises(TeacherError, match="has no masked-LM head"):
         run_recipe(named, quiet())
     assert not Path(one.folder).exists()
+
+
+@pytest.mark.parametrize(
+    ("up_to_rows", "changes", "copies"),
+    [
+        (48, {}, 0),
+        (71, {}, 0),
+        (73, {}, 1),
+        (240, {}, 4),
+        (5000, {}, 7),
+        (240, {"phases": [{"name": "prediction", "epochs": 1, "label_loss_weight": 1.0}]}, 0),
+        (240, {"phases": [{"name": "prediction", "epochs": 1, "train_rows": 8}]}, 0),
+        (240, {"unlabelled_file": "more.txt"}, 0),
+    ],
+)
+def test_as_many_copies_as_few_rows_need(
+    teacher: str, tmp_path: Path, up_to_rows: int, changes: dict[str, Any], copies: int
+) -> None:
+    changes = dict(changes)
+    mapping = tiny_run.recipe_mapping(tmp_path, teacher)  # of 48 rows
+    if "unlabelled_file" in changes:
+        (tmp_path / changes["unlabelled_file"]).write_text("a fine film\n")
+        mapping["data"]["unlabelled_file"] = str(tmp_path / changes.pop("unlabelled_file"))
+    mapping |= {"augmentation": {"copies": 7, "up_to_rows": up_to_rows}, **changes}
+    plan = make_plan(build(Recipe, mapping))
+    found = plan.recipe.augmentation
+    assert (0 if found is None else found.copies) == copies
+    said = [note for note in plan.notes if "The rows are few" in note]
+    assert len(said) == (copies > 0)
+    if copies:
+        assert f"{copies} cop" in said[0]
+        assert f": {48 * (1 + copies)} rows an epoch" in said[0]
+        assert f"augmentation: {copies} cop" in describe_plan(plan)
+
+
+@pytest.mark.parametrize(("given", "expected"), [({}, (5, 100)), ({"augment": 3}, (3, None)), ({"augment": 0}, None)])
+def test_an_option_wins_over_what_few_rows_need(given: dict[str, Any], expected: Any) -> None:
+    mapping: dict[str, Any] = {"augmentation": {"copies": 5, "up_to_rows": 100}}
+    overrides = recipe_overrides("own.yaml", mapping, given)
+    changed = changed_recipe(mapping, "own.yaml", overrides, [])["augmentation"]
+    assert (changed and (changed["copies"], changed["up_to_rows"])) == expected
 
 
 def test_a_dry_run_says_so_and_finds_a_model_that_cannot_predict(teacher: str, masked_lm: str, tmp_path: Path) -> None:

@@ -241,6 +241,11 @@ def recipe_overrides(recipe: str, mapping: dict[str, Any], given: Mapping[str, A
     for path in ("corpus.files", "prune_vocabulary.corpus"):
         if path in overrides:
             overrides[path] = tuple(overrides[path])
+    if given.get("augment") == 0:
+        overrides = {path: value for path, value in overrides.items() if not path.startswith("augmentation.")}
+        overrides["augmentation"] = None
+    elif "augment" in given:
+        overrides["augmentation.up_to_rows"] = None
     if given.get("baseline") is False:
         overrides["baseline"] = None
     overrides = of_the_task(recipe, mapping, overrides)

@@ -294,9 +294,10 @@ OPTIONS: dict[str, Option] = {
         "copies",
         _TRAINING,
         "augmentation.copies",
-        min=1,
+        min=0,
         metavar="COPIES",
-        help="Learn from so many copies of each row too, with other words and without its label.",
+        help="Learn from so many copies of each row too, with other words and without its label; 0: from none, where "
+        "the recipe would.",
     ),
     "augmentation_model": Option(
         str,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -43,6 +43,31 @@ AUGMENTATION = "augmentation"
 TEXT_COLUMNS = ("text", "text_pair", "tokens")
 """Those of checked rows in which words can be replaced."""
 _ROWS, _AUGMENTED = "rows.jsonl", "augmented.parquet"
+
+
+def with_copies(recipe: Recipe, rows: int) -> tuple[Recipe, tuple[str, ...]]:
+    """The recipe with as many copies as its rows need, where it says how many rows there shall be.
+
+    Args:
+        recipe: of the run.
+        rows: that have labels.
+
+    Returns:
+        The recipe, without an augmentation where none is needed; and what to say about it.
+    """
+    settings = recipe.augmentation
+    if settings is None or settings.up_to_rows is None:
+        return recipe, ()
+    copies = min(settings.copies, round(settings.up_to_rows / max(rows, 1)) - 1)
+    taught = any(phase.train_rows is not None or "label_loss" in phase.loss_weights() for phase in recipe.phases)
+    if copies < 1 or taught or recipe.data.unlabelled_file is not None:
+        return replace(recipe, augmentation=None), ()
+    said = (
+        f"The rows are few, so the phases learn from {counted(copies, 'copy', 'copies')} of each with other words: "
+        f"{rows * (1 + copies):,} rows an epoch. --augment 0 leaves the copies out; --unlabelled-file gives texts of "
+        "yours in their place."
+    )
+    return replace(recipe, augmentation=replace(settings, copies=copies, up_to_rows=None)), (said,)
 
 
 def augment_stage(run: Run, settings: AugmentationSettings, folder: Path) -> None:

@@ -18,7 +18,14 @@ from tinybert_hf.distillation.teachers import better_label_order, different_toke
 from tinybert_hf.errors import DataError, TeacherError
 from tinybert_hf.evaluation import ModelCost, check_can_count, measure_costs, predicted_logits, task_metrics
 from tinybert_hf.messages import counted
-from tinybert_hf.recipes.augmentation import AUGMENTATION, TEXT_COLUMNS, augment_stage, open_words, read_copies
+from tinybert_hf.recipes.augmentation import (
+    AUGMENTATION,
+    TEXT_COLUMNS,
+    augment_stage,
+    open_words,
+    read_copies,
+    with_copies,
+)
 from tinybert_hf.recipes.budget import reached, with_student_by_speed
 from tinybert_hf.recipes.models import (
     format_left_out,
@@ -190,6 +197,7 @@ class LabelledSteps(Steps):
         recipe = with_learning_rates(recipe)
         student_config = _student_config(recipe, data, first)
         rows, unlabelled = len(data.part("train")), 0 if data.unlabelled is None else len(data.unlabelled)
+        recipe, said = with_copies(recipe, rows)
         copies = 0 if recipe.augmentation is None else recipe.augmentation.copies * rows
         recipe = with_epochs(recipe, student_config, rows, copies + unlabelled)
         if data.label_names:
@@ -203,7 +211,7 @@ class LabelledSteps(Steps):
                 "preset has its teacher's."
             )
         taught_by, student = joined(recipe, teachers, spec, read), (spec.student_class, student_config, read)
-        plan = Plan.between(recipe, folder, data, teachers, taught_by, student, choice=choice)
+        plan = Plan.between(recipe, folder, data, teachers, taught_by, student, choice=choice, more_notes=said)
         for one in teachers:
             check_lengths(recipe.data, teacher=one.config, student=student_config)
         check_start(plan)

@@ -158,10 +158,12 @@ def _check_augmentation(recipe: Recipe, settings: AugmentationSettings) -> None:
             f"{path}: words are replaced in texts with labels or a number, and in rows of words with tags; the rows "
             f"of the task {recipe.task} would not be right any more. Leave it out (--augment)"
         )
-    _refuse_train_rows(recipe, "the copies that the augmentation makes")
-    _at_least(1, path, settings, "copies", "candidates", "batch_size")
+    _at_least(1, path, settings, "copies", "candidates", "batch_size", "up_to_rows")
     if not 0 < settings.probability <= 1:
         raise RecipeError(f"{path}.probability: expected more than 0 and at most 1, found {settings.probability:g}")
+    if settings.up_to_rows is not None:
+        return  # left out where it does not fit
+    _refuse_train_rows(recipe, "the copies that the augmentation makes")
     _refuse_label_loss(
         recipe,
         "the copies that the augmentation makes have none: other words may have another label. Set it to 0, or leave "
@@ -472,6 +474,9 @@ class AugmentationSettings(CopySettings):
     model: str | None = None
     """Folder or Hub id of a masked-LM that predicts words. None: the teacher's checkpoint, where it has a masked-LM
     head; else every word gives way to a neighbour in the teacher's embeddings, and the run says so."""
+    up_to_rows: int | None = None
+    """At most so many copies as bring all rows up to about this number; none where there are as many already, where
+    `data.unlabelled_file` gives some, or where a phase learns from labels. None: `copies` of each, always."""
     glove_file: str | None = None
     """Text file of word vectors for words of several pieces. None: the model's own embeddings."""
     neighbours_only: bool = False
