@@ -2,11 +2,12 @@
 
     python compatibility/run.py WORK [--texts FILE] [--only TOOL ...]
 
-WORK keeps environments and students; what is there is not made again (remove WORK/students to make them anew). What the
-scripts said is kept in rows/, one file each, and the table is made of all of them: --only takes the place of its own rows.
-A script in tools/ says in its head what it needs: `# pip: NAME==VERSION ...` or `// npm: NAME@VERSION ...`, a line for
-each environment that it runs in; what stands behind `--no-deps` is installed without what it asks for. It gets the folder of the students as its argument and prints a line of JSON for each
-kind of student (see row.py).
+WORK keeps environments and students; what is there is not made again (remove WORK/students to make them anew). What
+the scripts said is kept in rows/, one file each, and the table is made of all of them: a script that runs again replaces
+its own rows alone. A script in tools/ says in its head what it needs: `# pip: NAME==VERSION ...` or
+`// npm: NAME@VERSION ...`, a line for each environment that it runs in; what stands behind `--no-deps` is installed
+without what it asks for. It gets the folder of the students as its argument and prints a line of JSON for each kind of
+student (see row.py).
 """
 
 from __future__ import annotations

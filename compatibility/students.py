@@ -46,7 +46,7 @@ CLASSES = {
     "words": "TinyBertForTokenClassification",
     "answers": "TinyBertForQuestionAnswering",
 }
-FORMATS = ("onnx", "onnx-int8", "bert", "openvino", "openvino-int8")
+FORMATS = ("onnx", "onnx-int8", "bert", "openvino", "openvino-int8", "tflite", "bart")
 
 
 def encoder(kind: str, teacher: Any, batches: list[dict[str, Any]], vocabulary: int) -> Any:

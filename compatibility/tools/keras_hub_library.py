@@ -1,5 +1,5 @@
 """keras-hub on torch: a stock BERT's encoder, and its head by hand. It asks for TensorFlow, and runs without."""
-# pip: torch==2.13.0 numpy h5py ml_dtypes optree rich absl-py namex regex requests pyyaml tqdm sentencepiece safetensors tokenizers==0.23.1 --no-deps keras==3.15.1 kagglehub==1.0.2 kagglesdk==0.1.38 keras-hub==0.32.0
+# pip: torch==2.13.0 keras==3.15.1 kagglehub==1.0.2 tokenizers==0.23.1 regex sentencepiece --no-deps keras-hub==0.32.0
 
 import os
 import sys
@@ -16,21 +16,24 @@ HEADS = {"classifier": 2, "regression": 1, "multi-label": 3}
 for kind in KINDS[:4]:
     try:
         folder = str(work / kind / "bert")
+        # It reads of a folder whether words are lowered, and not what becomes of accents.
+        tokenizer = keras_hub.models.BertTokenizer.from_preset(folder, strip_accents=True)
+        read = keras_hub.models.BertTextClassifierPreprocessor(tokenizer, sequence_length=128)
         if kind == "encoder":
-            tokenizer = keras_hub.models.BertTextClassifierPreprocessor.from_preset(folder, sequence_length=128)
             encoder = keras_hub.models.BertBackbone.from_preset(folder)
 
-            def answer(row, tokenizer=tokenizer, encoder=encoder):
-                return encoder(tokenizer([row["text"]]))["sequence_output"][0, 0].detach().numpy()
+            def answer(row, read=read, encoder=encoder):
+                return encoder(read([row["text"]]))["sequence_output"][0, 0].detach().numpy()
 
             how = "BertBackbone.from_preset(FOLDER)"
         else:
-            model = keras_hub.models.BertTextClassifier.from_preset(folder, num_classes=HEADS[kind])
+            model = keras_hub.models.BertTextClassifier.from_preset(folder, num_classes=HEADS[kind], preprocessor=read)
             weights = load_file(f"{folder}/model.safetensors")
             model.get_layer("logits").set_weights([weights["classifier.weight"].T, weights["classifier.bias"]])
 
             def answer(row, model=model):
-                return model(model.preprocessor([row["text"]]))[0].detach().numpy()  # predict wants grain or TensorFlow
+                # `predict` wants grain or TensorFlow.
+                return model(model.preprocessor([row["text"]]))[0].detach().numpy()
 
             how = "BertTextClassifier.from_preset(FOLDER, num_classes=N), then get_layer('logits').set_weights(...)"
         compare(tool, work, kind, answer, how)
