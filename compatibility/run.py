@@ -3,8 +3,8 @@
     python compatibility/run.py WORK [--texts FILE] [--only TOOL ...]
 
 WORK keeps environments and students; what is there is not made again (remove WORK/students to make them anew). What
-the scripts said is kept in rows/, one file each, and the table is made of all of them: a script that runs again replaces
-its own rows alone. A script in tools/ says in its head what it needs: `# pip: NAME==VERSION ...` or
+the scripts said is kept in rows/, one file each, and the table is made of all of them: a script that runs again
+replaces its own rows alone. A script in tools/ says in its head what it needs: `# pip: NAME==VERSION ...` or
 `// npm: NAME@VERSION ...`, a line for each environment that it runs in; what stands behind `--no-deps` is installed
 without what it asks for. It gets the folder of the students as its argument and prints a line of JSON for each kind of
 student (see row.py).
@@ -69,7 +69,7 @@ def rows_of(script: Path, work: Path, packages: list[str]) -> list[dict[str, str
     done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         print(f"{script.name} ended with {done.returncode}", file=sys.stderr)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"tool"')]
 
 
 def table(rows: list[dict[str, str]]) -> str:

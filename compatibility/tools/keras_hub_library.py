@@ -1,5 +1,5 @@
 """keras-hub on torch: a stock BERT's encoder, and its head by hand. It asks for TensorFlow, and runs without."""
-# pip: torch==2.13.0 keras==3.15.1 kagglehub==1.0.2 tokenizers==0.23.1 regex sentencepiece --no-deps keras-hub==0.32.0
+# pip: torch==2.13.0 keras==3.15.1 tokenizers kagglehub safetensors regex sentencepiece --no-deps keras-hub==0.32.0
 
 import os
 import sys
