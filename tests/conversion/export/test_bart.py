@@ -14,6 +14,7 @@ import tiny_translator
 import torch
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, BartForConditionalGeneration
 
+from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.conversion.export import export_model
 from tinybert_hf.data import train_translation_tokenizer
 from tinybert_hf.errors import TinyBertError
@@ -46,6 +47,7 @@ def save(folder: str, **changes: Any) -> Any:
 @pytest.mark.parametrize("name", SHAPES)
 def test_it_writes_what_the_translator_writes(name: str, work: Path) -> None:
     model = save("made", **SHAPES[name])
+    assert "with `--to bart` makes a stock BART" in card_of("made")
     report = export_model("made", "out", "bart", texts=TEXTS)
     assert report.parity.largest_difference < 1e-3
     assert report.parity.equal_answers == 1
@@ -91,6 +93,7 @@ def test_what_bart_has_not_is_refused_by_name(saved: Callable[..., str], work: P
         ({"tie_embeddings": "target"}, "embeddings of their own.*onnx"),
     ):
         save("made", **changes)
+        assert "--to bart" not in card_of("made")
         with pytest.raises(TinyBertError, match=said):
             export_model("made", "out", "bart", texts=TEXTS)
     with pytest.raises(TinyBertError, match=r"no translator.*bert"):
