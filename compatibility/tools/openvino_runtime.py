@@ -1,4 +1,4 @@
-"""OpenVINO: its own export, with products in float32."""
+"""OpenVINO: its own exports; that of fp32 computed in float32 and as OpenVINO chooses."""
 # pip: openvino==2026.4.1 tokenizers==0.23.1 numpy
 
 import sys
@@ -10,13 +10,16 @@ from row import KINDS, compare, of_arrays, refuse
 from tokenizers import Tokenizer
 
 work, core = Path(sys.argv[1]), openvino.Core()
-for form, settings in (("f32", {"INFERENCE_PRECISION_HINT": "f32"}), ("as it comes", {})):
-    tool = f"OpenVINO {version('openvino')}, {form}"
+F32 = {"INFERENCE_PRECISION_HINT": "f32"}
+for form, name, settings in (
+    ("openvino", "f32", F32), ("openvino", "as it comes", {}), ("openvino-int8", "openvino-int8", F32)
+):  # fmt: skip
+    tool = f"OpenVINO {version('openvino')}, {name}"
     for kind in KINDS[:-1]:
         try:
-            (file,) = (work / kind / "openvino").rglob("*.xml")
+            (file,) = (work / kind / form).rglob("*.xml")
             model = core.compile_model(file, "CPU", settings)
-            tokenizer = Tokenizer.from_file(str(work / kind / "openvino" / "tokenizer.json"))
+            tokenizer = Tokenizer.from_file(str(work / kind / form / "tokenizer.json"))
             tokenizer.enable_truncation(128)
             names = [one.get_any_name() for one in model.inputs]
 

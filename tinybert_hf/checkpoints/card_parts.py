@@ -625,9 +625,20 @@ def _opens_with(subject: Subject) -> str:
         "The code travels with the weights; where `tinybert_hf` is imported, `trust_remote_code` is not needed. It "
         f"opens with transformers {OLDEST_TRANSFORMERS} and later"
     )
-    if subject.is_translator or subject.config.get("classifier_activation"):
+    stock = _stock_format(subject)
+    if stock is None:
         return f"{told}."
-    return f"{told}; `tinybert export` with `--to bert` makes a stock BERT for older ones and for other programs."
+    name = f"`--to {stock}` makes a stock {stock.upper()}"
+    return f"{told}; `tinybert export` with {name} for older ones and for other programs."
+
+
+def _stock_format(subject: Subject) -> str | None:
+    """The format of the stock model that a TinyBERT can become; None where there is none."""
+    config = subject.config
+    if not subject.is_translator:
+        return None if config.get("classifier_activation") else "bert"
+    same = all(config.get(f"decoder_{name}") in (None, config.get(name)) for name in ("vocab_size", "hidden_size"))
+    return "bart" if same and config.get("tie_embeddings") in (None, "all") else None
 
 
 def _code(subject: Subject) -> Iterator[str]:

@@ -286,8 +286,11 @@ def export(
 
 def _opened_by(report: ExportReport) -> str:
     """How the export is opened."""
-    if report.format == "bert":
-        name = report.model_class.replace("TinyBert", "Bert")
+    from tinybert_hf.conversion.export import FORMATS
+
+    if FORMATS[report.format].runtime is None:
+        names = {"TinyBertForSeq2Seq": "BartForConditionalGeneration"}
+        name = names.get(report.model_class, report.model_class.replace("TinyBert", "Bert"))
         return f"Open it: from transformers import {name}; {name}.from_pretrained({report.folder!r})"
     return f"Open it: from tinybert_hf import open_exported; open_exported({report.folder!r})"
 

@@ -31,7 +31,7 @@ if not is_dataclass(BertConfig):  # where this folder's code runs, no package ha
     raise ImportError(
         f"A TinyBERT opens with transformers {OLDEST_TRANSFORMERS} and later; this is {transformers.__version__}. "
         "Update it, or make a model that older ones open where tinybert_hf is installed: tinybert export FOLDER --to "
-        "bert (a translator: --to onnx)."
+        "bert (a translator: --to bart)."
     )
 
 AUTO_CLASSES: dict[str, str] = {

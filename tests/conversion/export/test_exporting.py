@@ -471,17 +471,24 @@ def run_of(text: str) -> Any:
         *(("onnx", task) for task in [*HEADS, "encoder", "translation"]),
         ("onnx-int8", "text-classification"), ("bert", "token-classification"), ("bert", "encoder"),
         ("openvino", "question-answering"), ("openvino", "translation"),
-        ("openvino-int8", "text-classification"), ("openvino-int8", "encoder"),
+        ("openvino-int8", "text-classification"), ("openvino-int8", "encoder"), ("bart", "translation"),
     ],
 )  # fmt: skip
 def test_the_card_of_an_export_opens_it(to: str, task: str, saved: Callable[..., str], work: Path) -> None:
     if to.startswith("openvino"):
         pytest.importorskip("openvino" if to == "openvino" else "nncf")
     if task == "translation":
-        model = tiny_translator.make_model()
+        tokenizer = tiny_translator.make_tokenizer()
+        tokens = {"vocab_size": len(tokenizer), "pad_token_id": tokenizer.pad_token_id}
+        own = {
+            "decoder_hidden_size": None,
+            "decoder_num_attention_heads": None,
+            "eos_token_id": tokenizer.eos_token_id,
+        }
+        model = tiny_seq2seq.student(**tokens, **own) if to == "bart" else tiny_translator.make_model()
         model.generation_config.max_length = 12
         model.save_pretrained("made")
-        tiny_translator.make_tokenizer().save_pretrained("made")
+        tokenizer.save_pretrained("made")
     else:
         shutil.copytree(saved(task), "made")
     Path("made/README.md").write_text("---\nlicense: mit\nlanguage: en\n---\n")
@@ -491,7 +498,7 @@ def test_the_card_of_an_export_opens_it(to: str, task: str, saved: Callable[...,
     card = ModelCard(text)
     assert (card.data.license, card.data.language) == ("mit", "en")
     assert card.data.pipeline_tag == {"encoder": "feature-extraction"}.get(task, task)
-    library = "transformers" if to == "bert" else to.removesuffix("-int8")
+    library = "transformers" if to in ("bert", "bart") else to.removesuffix("-int8")
     assert card.data.library_name == library
     assert "trust_remote_code" not in text
     assert f"`tinybert export --to {to}`" in text

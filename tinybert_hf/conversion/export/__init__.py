@@ -110,6 +110,7 @@ FORMATS = {
         ),
     ),
     "bert": Format("a stock BERT, for programs that know only that", "write_bert", {}, None, _STOCK),
+    "bart": Format("a stock BART, of a translator, for programs that know only that", "write_bart", {}, None, _EXACT),
 }
 
 

@@ -37,7 +37,7 @@ from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.messages import counted
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.tasks import HEADS, QUESTION_ANSWERING
+from tinybert_hf.tasks import QUESTION_ANSWERING, spec_of
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -403,7 +403,7 @@ def _opened(source: Source, chosen: Format, folder: Path) -> Any:
         return open_exported(folder)
     from transformers import AutoModel
 
-    auto_class = HEADS[source.task].opener if source.task in HEADS else AutoModel
+    auto_class = AutoModel if source.task == ENCODER else spec_of(source.task).opener
     return open_model(folder, auto_class).eval()
 
 

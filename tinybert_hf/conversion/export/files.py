@@ -1,4 +1,4 @@
-"""The writers of the formats: ONNX, OpenVINO, TensorFlow Lite, a stock BERT."""
+"""The writers of the formats: ONNX, OpenVINO, TensorFlow Lite, a stock BERT or BART."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional
 
 from tinybert_hf.checkpoints import ONNX_FOLDER, reason_of, require
 from tinybert_hf.checkpoints.exported import nothing_reported, suppressed_output
@@ -283,10 +284,7 @@ def _misfit(source: Source) -> str | None:
     config, family = source.model.config, source.model.config.model_type
     if source.translates:
         if family == "tinybert":
-            return (
-                "a stock translator is a Marian model, which has no norm behind its embeddings and counts places by "
-                "sines; a TinyBertForSeq2Seq has such a norm and learnt places. Export it to onnx or onnx-int8"
-            )
+            return "it is a translator, and BERT writes nothing. Export it to bart, onnx or onnx-int8"
         return f"it is a stock {type(source.model).__name__} already"
     if family not in ("tinybert", "bert"):
         return f"it is a stock {type(source.model).__name__} already, and no BERT"
@@ -325,3 +323,117 @@ def _config(source: Source) -> Any:
     if width is not None:
         return BertConfig(**fields, num_labels=width)
     return BertConfig(**fields, id2label=given.id2label, label2id=given.label2id)
+
+
+# A translator as a stock BART, for programs that know only that.
+#
+# The layers are the same: norms behind what is added, a norm behind the embeddings, learnt places. BART has one table
+# of words and one width, and no types of tokens: type 0, which every token here has, is added to the places.
+
+_HALVES = {
+    "attention.self.query": "self_attn.q_proj", "attention.self.key": "self_attn.k_proj",
+    "attention.self.value": "self_attn.v_proj", "attention.output.dense": "self_attn.out_proj",
+    "attention.output.LayerNorm": "self_attn_layer_norm",
+    "crossattention.self.query": "encoder_attn.q_proj", "crossattention.self.key": "encoder_attn.k_proj",
+    "crossattention.self.value": "encoder_attn.v_proj", "crossattention.output.dense": "encoder_attn.out_proj",
+    "crossattention.output.LayerNorm": "encoder_attn_layer_norm",
+    "intermediate.dense": "fc1", "output.dense": "fc2", "output.LayerNorm": "final_layer_norm",
+}  # fmt: skip
+_UNUSED_PLACES = 2  # BART's first place is row 2 of its table
+
+
+def write_bart(source: Source, folder: Path) -> dict[str, str]:
+    """Write a stock BART; there is no graph to name.
+
+    Raises:
+        TinyBertError: the model has no equal among the stock BARTs.
+    """
+    as_bart(source).save_pretrained(folder)  # its config.json takes the place of the model's
+    for code in folder.glob("*.py"):
+        code.unlink()  # of the TinyBERT
+    return {}
+
+
+def as_bart(source: Source) -> PreTrainedModel:
+    """The stock BART with the weights of a translator.
+
+    Raises:
+        TinyBertError: there is none, with the reason.
+    """
+    from transformers import BartConfig, BartForConditionalGeneration
+
+    reason = _bart_misfit(source)
+    if reason is not None:
+        raise TinyBertError(f"{source.name} cannot become a stock BART: {reason}.")
+    given, model = source.model.config, source.model
+    decoder = given.decoder_config()
+    config = BartConfig(
+        vocab_size=given.vocab_size,
+        d_model=given.hidden_size,
+        max_position_embeddings=given.max_position_embeddings,
+        encoder_layers=given.num_hidden_layers,
+        encoder_ffn_dim=given.intermediate_size,
+        encoder_attention_heads=given.num_attention_heads,
+        decoder_layers=decoder.num_hidden_layers,
+        decoder_ffn_dim=decoder.intermediate_size,
+        decoder_attention_heads=decoder.num_attention_heads,
+        activation_function=given.hidden_act,
+        dropout=given.hidden_dropout_prob,
+        attention_dropout=given.attention_probs_dropout_prob,
+        init_std=given.initializer_range,
+        scale_embedding=True,
+        pad_token_id=given.pad_token_id,
+        bos_token_id=given.bos_token_id,
+        eos_token_id=given.eos_token_id,
+        decoder_start_token_id=model.generation_config.decoder_start_token_id,
+        forced_eos_token_id=None,  # else it is token 2, in transformers 4 too
+        normalize_before=False,  # transformers knows nothing else, and CTranslate2 asks for it
+    )
+    bart = BartForConditionalGeneration(config).eval()
+    weights = {"model.shared.weight": model.tinybert.embeddings.word_embeddings.weight}
+    for half, part in (("encoder", model.tinybert), ("decoder", model.decoder)):
+        weights |= {f"model.{half}.{name}": one for name, one in _bart_half(part, given.hidden_size**0.5).items()}
+    absent = bart.load_state_dict(weights, strict=False)
+    assert not absent.unexpected_keys, absent
+    bart.tie_weights()
+    bart.generation_config = model.generation_config
+    return bart
+
+
+def _bart_half(half: Any, scale: float) -> dict[str, Tensor]:
+    """The weights of an encoder or a decoder under BART's names.
+
+    BART adds 1e-5 to a variance, more than embeddings of small numbers have to spare. Both tables are made larger
+    (BART's `scale_embedding` does it to the words), so that it says as little there as the 1e-12 of a TinyBERT.
+    """
+    table = half.embeddings
+    places = table.position_embeddings.weight + table.token_type_embeddings.weight[0]
+    found = {
+        "embed_positions.weight": functional.pad(places * scale, (0, 0, _UNUSED_PLACES, 0)),
+        "layernorm_embedding.weight": table.LayerNorm.weight,
+        "layernorm_embedding.bias": table.LayerNorm.bias,
+    }
+    for name, tensor in half.encoder.layer.state_dict().items():
+        number, _, rest = name.partition(".")
+        part, _, kind = rest.rpartition(".")
+        found[f"layers.{number}.{_HALVES[part]}.{kind}"] = tensor
+    return found
+
+
+def _bart_misfit(source: Source) -> str | None:
+    config = source.model.config
+    if not source.translates:
+        return "it is no translator. Export it to bert"
+    if config.model_type != "tinybert":
+        return f"it is a stock {type(source.model).__name__} already"
+    if config.decoder_hidden_size not in (None, config.hidden_size):
+        return (
+            f"its encoder is {config.hidden_size} wide and its decoder {config.decoder_hidden_size}, and BART has one "
+            "width. Export it to onnx or onnx-int8"
+        )
+    if config.tied_embeddings != "all":
+        return (
+            "source and target have embeddings of their own, and BART has one table for both. Export it to onnx or "
+            "onnx-int8, or train a translator whose languages share a vocabulary"
+        )
+    return None
