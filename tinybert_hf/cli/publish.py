@@ -239,14 +239,14 @@ def push(
         return
     if done.files:
         typer.echo(f"Pushed {counted(len(done.files), 'file')} ({len(done.unchanged)} were there already): {done.url}")
+    else:
+        typer.echo(f"Nothing to push: {done.url} holds these files already.")
     if done.left:
         typer.echo(
             f"Note: {', '.join(done.left)} there is not of this folder, and was left. If it is another model's, "
             "delete it on the Hub: a program that looks for it would read it beside this model's config.json.",
             err=True,
         )
-    else:
-        typer.echo(f"Nothing to push: {done.url} holds these files already.")
     at = "" if revision is None else f', revision="{revision}"'
     typer.echo(f'Load it anywhere: AutoModel...from_pretrained("{done.repo_id}"{at}, trust_remote_code=True)')
 

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 from publishing.hub.hub_server import Hub, environment
+from typer.testing import CliRunner
 
+from tinybert_hf.cli import app
 from tinybert_hf.conversion.export import export_model
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.publishing import push
@@ -241,6 +243,22 @@ def test_both_files_of_a_folder_go_up(hub: Hub, folder: Path) -> None:
     shutil.copyfile(folder.parent / "onnx-int8" / quantized, folder.parent / "onnx" / quantized)
     push(folder.parent / "onnx", "me/tiny")
     assert hub.repositories["me/tiny"].branches["main"].keys() >= {"onnx/model.onnx", quantized}
+
+
+def test_what_an_earlier_push_left_is_named(hub: Hub, folder: Path) -> None:
+    """A graph that stands beside the new weights is of another model, and whoever opens it gets that one."""
+    assert push(folder, "me/tiny").left == ()
+    hub.repositories["me/tiny"].branches["main"]["onnx/model.onnx"] = b"of an older student"
+    done = push(folder, "me/tiny", overwrite=True)
+    assert done.left == ("onnx/model.onnx",)
+    assert hub.repositories["me/tiny"].branches["main"]["onnx/model.onnx"] == b"of an older student"
+    for files, first in (("model.safetensors", "Pushed 1 file"), (None, "Nothing to push")):
+        if files is not None:
+            hub.repositories["me/tiny"].branches["main"][files] = b"of another"
+        said = CliRunner().invoke(app, ["push", str(folder), "--repo-id", "me/tiny", "--overwrite"]).output
+        assert first in said
+        assert ("Nothing to push" in said) == (files is None)
+        assert "Note: onnx/model.onnx there is not of this folder, and was left." in re.sub(r"\s+", " ", said)
 
 
 def test_nothing_goes_up_without_the_model(hub: Hub, folder: Path) -> None:
