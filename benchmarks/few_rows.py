@@ -3,8 +3,9 @@
     python benchmarks/few_rows.py --data FOLDER --work FOLDER [--tasks TASK ...] [--ways WAY ...] [--seeds N ...]
 
 The teachers are those of `python benchmarks/tasks.py --parts teachers --fp32`, in the same work folder; the student
-starts from its teacher and has the first --rows of them by the shipped recipe. `shipped` is that recipe as it is. All
-other ways take --times as many steps as that, so that they cost the same:
+starts from its teacher and has the first --rows of them by the shipped recipe: `rows` without copies, `shipped` as it
+is, with as many copies as it gives to so few. All other ways take --times as many steps as `rows`, so that they cost
+the same:
 
 - longer: the same rows, in more epochs.
 - copies-N: N copies of each row with other words (neighbours in the teacher's embeddings), in fewer epochs.
@@ -32,7 +33,7 @@ from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.recipes.plan import make_plan
 
 TASKS = ("cola-all", "sst2", "stsb-all", "wnut17", "agnews")
-WAYS = ("shipped", "longer", "copies-5", "copies-20", "task-texts", "plain-texts")
+WAYS = ("rows", "longer", "copies-5", "copies-20", "task-texts", "plain-texts", "shipped")
 
 
 def rows_of(file: Path) -> list[dict[str, Any]]:
@@ -72,19 +73,22 @@ def texts_of(task: str, way: str, arguments: argparse.Namespace) -> Path:
 def settings_of_way(task: str, way: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
     """Of a recipe."""
     settings = {**settings_of(task, seed, arguments), "student.preset": "4l-312d"}
+    if way == "shipped":
+        return settings
+    settings["augmentation"] = None
     plan = make_plan(load_recipe(EVERY_TASK[task].recipe, {**settings, "output_dir": str(arguments.work / "unused")}))
     epochs = [phase.known_epochs for phase in plan.recipe.phases]
     # How many rows the phases read for each row with a label.
     as_many: float = 1
     if way.startswith("copies-"):
         copies = int(way.removeprefix("copies-"))
-        settings |= {"augmentation.copies": copies, "augmentation.neighbours_only": True}
+        settings["augmentation"] = {"copies": copies, "neighbours_only": True}
         as_many = 1 + copies
     elif way.endswith("-texts"):
         file = texts_of(task, way, arguments)
         settings["data.unlabelled_file"] = str(file)
         as_many = 1 + file.read_text(encoding="utf-8").count("\n") / arguments.rows
-    times = 1 if way == "shipped" else arguments.times
+    times = 1 if way == "rows" else arguments.times
     return settings | {f"phases.{place}.epochs": count * times / as_many for place, count in enumerate(epochs)}
 
 
