@@ -446,8 +446,9 @@ def test_what_follows_the_encoder_of_sentence_transformers_is_said_or_copied(
     Path("sentences/modules.json").write_text(json.dumps(parts))
     Path("sentences/1_Pooling").mkdir()
     Path("sentences/1_Pooling/config.json").write_text(json.dumps({"pooling_mode_mean_tokens": True}))
-    (note,) = export_model("sentences", "out", "onnx", texts=TEXTS).notes
+    (note,) = export_model(str(Path("sentences").resolve()), "out", "onnx", texts=TEXTS).notes
     assert "mean pooling, Normalize" in note
+    assert str(work) not in Path("out/export.json").read_text(), "a path of this machine would travel with it"
     assert "not in the export" in note
     assert not export_model(saved("encoder"), "plain", "onnx", texts=TEXTS).notes
     (note,) = export_model("sentences", "stock", "bert", texts=TEXTS).notes

@@ -298,7 +298,7 @@ def export_model(
         beside.mkdir()
         say(f"Writing it as {to}")
         graphs = _write(source, chosen, beside, to)
-        say(f"Comparing both on {counted(len(sample.texts), 'text')}")
+        say("Comparing both: texts one by one and in batches, and as long as the model can read")
         parity = compare(source, _opened(source, chosen, beside), sample.texts)
         _check_parity(parity, chosen, to, str(model))
         if validation is not None:
@@ -375,11 +375,9 @@ def _further_steps(source: Source, chosen: Format) -> tuple[str, ...]:
     if not steps:
         return ()
     if chosen.runtime is None:
-        return (
-            f"{source.name} is a model of sentence-transformers: its further steps ({steps}) were copied with it.",
-        )
+        return (f"The source is a model of sentence-transformers: its further steps ({steps}) were copied with it.",)
     return (
-        f"{source.name} is a model of sentence-transformers, and its further steps ({steps}) are not in the export, "
+        f"The source is a model of sentence-transformers, and its further steps ({steps}) are not in the export, "
         "which gives the states of the tokens (last_hidden_state). Whoever runs it has to take those steps itself, "
         "over the real tokens (attention_mask).",
     )
