@@ -93,6 +93,12 @@ def test_no_preset_can_start_from_a_narrow_teacher(work: Path, teacher: str, tim
         chosen(work, teacher, target_speedup=2.0)
 
 
+def test_heads_that_do_not_divide(work: Path, timed: list[list[str]]) -> None:
+    teacher = make_teacher(work / "twenty heads", hidden_size=320, num_attention_heads=20)
+    chosen(work, teacher, target_speedup=2.0)
+    assert timed == [["teacher", "2l-128d", "1l-128d"]], "12 heads are no part of 20, 4 are"
+
+
 @pytest.mark.parametrize(
     ("student", "changes", "message"),
     [
