@@ -537,6 +537,18 @@ def _parquet(path, columns, **options):
     return str(path)
 
 
+@pytest.mark.parametrize("pages", [{}, {"dictionary_pagesize_limit": 300}], ids=["groups", "given up in a group"])
+@pytest.mark.parametrize("rows_at_once", [7, 100, 300, 16_384])
+def test_lists_of_texts_in_several_row_groups(tmp_path, monkeypatch, pages, rows_at_once):
+    """Each row group has a dictionary of its own, and pyarrow does not join two of them within a list."""
+    monkeypatch.setattr("tinybert_hf.data.tables._PARQUET_ROWS_AT_ONCE", rows_at_once)
+    words = [[f"word{number * place % 211}" for place in range(number % 6)] for number in range(1000)]
+    columns = {"tokens": words, "ner_tags": [["O"] * len(one) for one in words], "text": [str(one) for one in words]}
+    path = _parquet(tmp_path / "a.parquet", columns, row_group_size=300, **pages)
+    assert read_whole_file(path).columns == columns
+    assert [row["tokens"] for _, row in stream_file(path, ["tokens"])] == words
+
+
 @pytest.mark.parametrize("kind", ["rows", "texts", "cell", "dictionary", "lists"])
 @pytest.mark.parametrize("packed", ["", ".gz"])
 def test_parquet_that_holds_one_value_over_and_over_is_refused(tmp_path, monkeypatch, kind, packed):
