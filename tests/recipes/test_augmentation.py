@@ -7,12 +7,13 @@ from typing import Any
 
 import pytest
 import tiny_run
+import typer
 from rich.console import Console
 
 from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.checkpoints.run_record import read_run
 from tinybert_hf.cli.distill import recipe_overrides
-from tinybert_hf.errors import RecipeError, TeacherError
+from tinybert_hf.errors import OutputFolderError, RecipeError, TeacherError
 from tinybert_hf.publishing.report import summary
 from tinybert_hf.recipes import augmentation
 from tinybert_hf.recipes.labelled import LabelledSteps
@@ -150,7 +151,7 @@ def test_a_model_that_cannot_predict_is_refused_before_anything_is_trained(teach
         (5000, {}, 7),
         (240, {"phases": [{"name": "prediction", "epochs": 1, "label_loss_weight": 1.0}]}, 0),
         (240, {"phases": [{"name": "prediction", "epochs": 1, "train_rows": 8}]}, 0),
-        (240, {"unlabelled_file": "more.txt"}, 0),
+        (240, {"unlabelled_file": "more.txt"}, 3),
     ],
 )
 def test_as_many_copies_as_few_rows_need(
@@ -159,7 +160,7 @@ def test_as_many_copies_as_few_rows_need(
     changes = dict(changes)
     mapping = tiny_run.recipe_mapping(tmp_path, teacher)  # of 48 rows
     if "unlabelled_file" in changes:
-        (tmp_path / changes["unlabelled_file"]).write_text("a fine film\n")
+        (tmp_path / changes["unlabelled_file"]).write_text("a fine film\n" * 40)
         mapping["data"]["unlabelled_file"] = str(tmp_path / changes.pop("unlabelled_file"))
     mapping |= {"augmentation": {"copies": 7, "up_to_rows": up_to_rows}, **changes}
     plan = make_plan(build(Recipe, mapping))
@@ -167,10 +168,29 @@ def test_as_many_copies_as_few_rows_need(
     assert (0 if found is None else found.copies) == copies
     said = [note for note in plan.notes if "The rows are few" in note]
     assert len(said) == (copies > 0)
+    assert any("No copies of the rows are made: a phase" in note for note in plan.notes) == ("phases" in changes)
     if copies:
         assert f"{copies} cop" in said[0]
-        assert f": {48 * (1 + copies)} rows an epoch" in said[0]
+        unlabelled = 0 if plan.data.unlabelled is None else len(plan.data.unlabelled)
+        assert f": {48 * (1 + copies) + unlabelled} rows an epoch" in said[0]
         assert f"augmentation: {copies} cop" in describe_plan(plan)
+
+
+def test_a_run_that_began_without_copies_goes_on_without(teacher: str, tmp_path: Path) -> None:
+    """Recipes of an earlier version gave none to few rows, and the same command has to go on with such a run."""
+    mapping = tiny_run.recipe_mapping(tmp_path, teacher, baseline=None)
+    run_recipe(build(Recipe, mapping), quiet())
+    later = build(Recipe, {**mapping, "augmentation": {"copies": 7, "up_to_rows": 240}})
+    assert make_plan(later).recipe.augmentation is None
+    with pytest.raises(OutputFolderError, match=r"augmentation\.copies: not named there, 7 now"):
+        make_plan(build(Recipe, {**mapping, "augmentation": {"copies": 7}}))
+
+
+@pytest.mark.parametrize(("more", "named"), [({"set": ["augmentation.probability=0.3"]}, "probability"),
+                                             ({"augmentation_model": "here"}, "model")])  # fmt: skip
+def test_no_copies_and_how_they_are_made(more: dict[str, Any], named: str) -> None:
+    with pytest.raises(typer.BadParameter, match=rf"--augment 0 makes no copies, and augmentation\.{named}"):
+        recipe_overrides("own.yaml", {}, {"augment": 0, **more})
 
 
 @pytest.mark.parametrize(("given", "expected"), [({}, (5, 100)), ({"augment": 3}, (3, None)), ({"augment": 0}, None)])

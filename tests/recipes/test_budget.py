@@ -7,15 +7,18 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from rich.console import Console
 from tiny_run import make_teacher, recipe_mapping
+from transformers import AutoModelForSequenceClassification
 from typer.testing import CliRunner
 
 from tinybert_hf.cli import app
+from tinybert_hf.cli.distill import recipe_overrides
 from tinybert_hf.errors import RecipeError, TinyBertError
 from tinybert_hf.evaluation.cost import Times
 from tinybert_hf.recipes import budget
-from tinybert_hf.recipes.loader import apply_overrides, build
+from tinybert_hf.recipes.loader import apply_overrides, build, changed_recipe
 from tinybert_hf.recipes.plan import Plan, make_plan
 from tinybert_hf.recipes.run import run_recipe
 from tinybert_hf.recipes.schema import Recipe
@@ -36,7 +39,8 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
 
     def times(models: Any, **_: Any) -> tuple[dict[str, Times], int]:
         asked.append(list(models))
-        return {name: Times([[9.0, SECONDS[name]], [3.0]]) for name in models}, 32
+        # The time that passes is that of a machine with other work.
+        return {name: Times([[7.0]], [[9.0, SECONDS.get(name, 0.003)], [3.0]]) for name in models}, 32
 
     monkeypatch.setattr(budget, "time_models", times)
     monkeypatch.setattr(budget, "_MEASURED", {})
@@ -99,6 +103,42 @@ def test_heads_that_do_not_divide(work: Path, timed: list[list[str]]) -> None:
     assert timed == [["teacher", "2l-128d", "1l-128d"]], "12 heads are no part of 20, 4 are"
 
 
+@pytest.mark.parametrize("dtype", [None, "float16", "bfloat16"])
+def test_a_teacher_is_timed_in_the_numbers_that_it_runs_in(
+    work: Path, wide: str, monkeypatch: pytest.MonkeyPatch, dtype: str | None
+) -> None:
+    """Not in those of its file: a CPU takes several times as long for half precision."""
+    seen: list[torch.dtype] = []
+
+    def times(models: Any, **_: Any) -> tuple[dict[str, Times], int]:
+        seen.append(models["teacher"].dtype)
+        return {name: Times([[7.0]], [[SECONDS[name]]]) for name in models}, 32
+
+    monkeypatch.setattr(budget, "time_models", times)
+    monkeypatch.setattr(budget, "_MEASURED", {})
+    AutoModelForSequenceClassification.from_pretrained(wide).half().save_pretrained(wide)
+    assert json.loads((Path(wide) / "config.json").read_text())["dtype"] == "float16"
+    make_plan(recipe(work, wide, f"teacher.dtype={dtype or 'null'}", target_speedup=2.0))
+    assert seen == [getattr(torch, dtype or "float32")]
+
+
+def test_a_recipe_that_names_a_speed_can_be_told_a_student() -> None:
+    mapping: dict[str, Any] = {"student": {"target_speedup": 3.0}, "phases": [{"name": "prediction"}]}
+    for given, expected in (
+        ({"student": "2l-128d"}, ("2l-128d", None, None)),
+        ({"target_latency": "2ms"}, (None, None, 2.0)),
+        ({"target_speedup": 4.0}, (None, 4.0, None)),
+    ):
+        student = changed_recipe(mapping, "own.yaml", recipe_overrides("own.yaml", mapping, given), [])["student"]
+        assert tuple(student.get(name) for name in ("preset", "target_speedup", "target_latency_ms")) == expected
+
+
+def test_widths_of_the_recipe_count(work: Path, teacher: str, timed: list[list[str]]) -> None:
+    """All presets are 24 wide here, so a teacher of width 32 can start them; none is deeper than its four layers."""
+    chosen(work, teacher, target_speedup=2.0, overrides={"hidden_size": 24})
+    assert set(timed[0]) == {"teacher", "4l-312d", "2l-192d", "2l-128d", "1l-128d"}
+
+
 @pytest.mark.parametrize(
     ("student", "changes", "message"),
     [
@@ -134,17 +174,20 @@ def test_a_run_keeps_its_choice(
     monkeypatch.setattr(budget, "_MEASURED", {})
     monkeypatch.setitem(SECONDS, "2l-128d", 0.019)
     report = run_recipe(wanted, Console(quiet=True))
-    assert len(timed) == 1
+    assert timed[1:] == [["teacher", "student"]], "what was reached is measured, and nothing is chosen anew"
     assert json.loads((work / "out" / "config.json").read_text())["num_hidden_layers"] == 2
     assert report.budget["preset"] == "2l-128d"
     assert make_plan(wanted).recipe.student.preset == "2l-128d", "nor does a finished run measure again"
     with (work / "said.txt").open("w") as said:
         run_recipe(wanted, Console(file=said, width=300))
     assert re.search(
-        r"Asked for at least 5 times the teacher's speed: the trained student takes [\d.]+ ms for the teacher's "
-        r"[\d.]+ ms, [\d.]+ times as fast",
+        r"Asked for at least 5 times the teacher's speed: the trained student takes 3\.00 ms for the teacher's "
+        r"20\.00 ms \(cpu, one thread\), 6\.7 times as fast\.$",
         (work / "said.txt").read_text(),
+        flags=re.MULTILINE,
     )
+    missed = budget.reached({**report.budget, "reached_ms": {"teacher": 20.0, "student": 4.1}})[0]
+    assert missed.endswith("4.9 times as fast. That is missed: the machine was busy, or is another one by now.")
     with pytest.raises(TinyBertError, match=r"student\.target_speedup: 5\.0 there, 4\.0 now"):
         make_plan(recipe(work, wide, "baseline=null", target_speedup=4.0))
 
@@ -170,6 +213,7 @@ def test_a_busy_machine_is_told() -> None:
         (("--target-latency", "0.5"), "target_latency_ms: 0.5"),
         (("--target-latency", "soon"), "expected milliseconds"),
         (("--target-speedup", "3", "--student", "2l-128d"), "leave one of the two out"),
+        (("--target-speedup", "3", "--target-latency", "2ms"), "give either"),
     ],
 )
 def test_options(

@@ -101,6 +101,12 @@ def test_a_head_that_does_not_learn_is_no_judge(tmp_path: Path, tiny_tokenizer: 
     other.student.classifier = torch.nn.Sequential(other.student.classifier)  # none that can be read
     with pytest.raises(RecipeError, match=r"teaches the head, which does not follow either"):
         other.train()
+    best_only = {"save_strategy": "best", "eval_strategy": "steps", "eval_steps": 1}
+    other = trainer_of(tmp_path, tiny_tokenizer, metric_for_best_model="accuracy", **best_only)
+    other.compute_metrics = accuracy
+    other.student.classifier = torch.nn.Sequential(other.student.classifier)
+    with pytest.raises(RecipeError, match=r"teaches the head, which does not follow either"):
+        other.train()
     assert not list(tmp_path.glob("checkpoint-*"))
     trainer = trainer_of(tmp_path, tiny_tokenizer, metric_for_best_model="attention_loss", **best)
     trainer.train()

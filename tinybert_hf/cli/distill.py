@@ -242,6 +242,10 @@ def recipe_overrides(recipe: str, mapping: dict[str, Any], given: Mapping[str, A
         if path in overrides:
             overrides[path] = tuple(overrides[path])
     if given.get("augment") == 0:
+        said = [path for path in (*paths_of(given), *given.get("set", [])) if path.startswith("augmentation.")]
+        said = [path for path in said if path != "augmentation.copies"]
+        if said:
+            raise typer.BadParameter(f"--augment 0 makes no copies, and {said[0]} says how: leave one of the two out")
         overrides = {path: value for path, value in overrides.items() if not path.startswith("augmentation.")}
         overrides["augmentation"] = None
     elif "augment" in given:
@@ -269,7 +273,7 @@ def model_overrides(given: Mapping[str, Any]) -> dict[str, Any]:
         student = given["student"]
         is_model = (Path(student).exists() or "/" in student) and student not in preset_names()
         overrides |= {"student.model": student if is_model else None, "student.preset": None if is_model else student}
-        overrides["student.overrides"] = {}
+        overrides |= {"student.overrides": {}, "student.target_speedup": None, "student.target_latency_ms": None}
         if is_model:
             if "init" in given:
                 raise typer.BadParameter(
@@ -289,6 +293,9 @@ def _speed_overrides(given: Mapping[str, Any]) -> dict[str, Any]:
             f"--{asked[0].replace('_', '-')} chooses the student and --student names it: leave one of the two out"
         )
     student: dict[str, Any] = {"student.preset": None, "student.model": None, "student.overrides": {}}
+    if len(asked) > 1:
+        raise typer.BadParameter("give either --target-speedup or --target-latency")
+    student["student.target_latency_ms" if "target_speedup" in given else "student.target_speedup"] = None
     if "target_latency" in given:
         number = given["target_latency"].strip().lower().removesuffix("ms").strip()
         try:

@@ -25,6 +25,7 @@ from tinybert_hf.data.tasks import dataset_of
 from tinybert_hf.errors import TeacherError
 from tinybert_hf.messages import counted
 from tinybert_hf.recipes.folder import row_progress
+from tinybert_hf.recipes.schema import AugmentationSettings
 from tinybert_hf.tasks import TOKEN_CLASSIFICATION
 
 if TYPE_CHECKING:
@@ -34,7 +35,7 @@ if TYPE_CHECKING:
 
     from tinybert_hf.data.augmentation_candidates import OpenedSource
     from tinybert_hf.recipes.run import Run
-    from tinybert_hf.recipes.schema import AugmentationSettings, Recipe
+    from tinybert_hf.recipes.schema import Recipe
 
 
 # The stage in which the training rows get copies with other words.
@@ -45,12 +46,13 @@ TEXT_COLUMNS = ("text", "text_pair", "tokens")
 _ROWS, _AUGMENTED = "rows.jsonl", "augmented.parquet"
 
 
-def with_copies(recipe: Recipe, rows: int) -> tuple[Recipe, tuple[str, ...]]:
+def with_copies(recipe: Recipe, rows: int, unlabelled: int) -> tuple[Recipe, tuple[str, ...]]:
     """The recipe with as many copies as its rows need, where it says how many rows there shall be.
 
     Args:
         recipe: of the run.
         rows: that have labels.
+        unlabelled: further rows, which count as much.
 
     Returns:
         The recipe, without an augmentation where none is needed; and what to say about it.
@@ -58,14 +60,21 @@ def with_copies(recipe: Recipe, rows: int) -> tuple[Recipe, tuple[str, ...]]:
     settings = recipe.augmentation
     if settings is None or settings.up_to_rows is None:
         return recipe, ()
-    copies = min(settings.copies, round(settings.up_to_rows / max(rows, 1)) - 1)
+    copies = min(settings.copies, round((settings.up_to_rows - unlabelled) / max(rows, 1)) - 1)
     taught = any(phase.train_rows is not None or "label_loss" in phase.loss_weights() for phase in recipe.phases)
-    if copies < 1 or taught or recipe.data.unlabelled_file is not None:
-        return replace(recipe, augmentation=None), ()
+    reason = (
+        "a phase learns from labels, or from its first rows alone" if taught
+        else f"with {rows + unlabelled:,} rows and augmentation.up_to_rows {settings.up_to_rows:,}" if copies < 1
+        else ""
+    )  # fmt: skip
+    if reason:
+        named = replace(settings, copies=0, up_to_rows=None) != AugmentationSettings(copies=0)
+        said = f"No copies of the rows are made: {reason}. To have them all the same, say how many (--augment)."
+        return replace(recipe, augmentation=None), (said,) if named or taught else ()
     said = (
         f"The rows are few, so the phases learn from {counted(copies, 'copy', 'copies')} of each with other words: "
-        f"{rows * (1 + copies):,} rows an epoch. --augment 0 leaves the copies out; --unlabelled-file gives texts of "
-        "yours in their place."
+        f"{rows * (1 + copies) + unlabelled:,} rows an epoch. --augment 0 leaves the copies out; texts of yours "
+        "(--unlabelled-file) are better, and take their place."
     )
     return replace(recipe, augmentation=replace(settings, copies=copies, up_to_rows=None)), (said,)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, fields, replace
 from itertools import pairwise
 from typing import TYPE_CHECKING, Any
 
@@ -15,7 +15,7 @@ from tinybert_hf.recipes.plan import Size, preset_config
 from tinybert_hf.tasks import TASKS
 
 if TYPE_CHECKING:
-    from transformers import PreTrainedConfig
+    from transformers import PreTrainedConfig, PreTrainedModel
 
     from tinybert_hf.recipes.folder import RunFolder
     from tinybert_hf.recipes.schema import Recipe
@@ -80,20 +80,37 @@ class Choice:
         return all(larger >= _SMALLER * smaller for larger, smaller in pairwise(values))
 
 
-def reached(choice: Mapping[str, Any], costs: Mapping[str, Mapping[str, Any]]) -> list[str]:
+def latencies_ms(models: Mapping[str, PreTrainedModel]) -> dict[str, float]:
+    """What a text of 32 tokens takes each model on one thread: the fastest of several forwards, side by side.
+
+    On a CPU it is the time that it computes: a long forward is interrupted more often than a short one, so that on a
+    machine with other work the time that passes would favour small models.
+    """
+    times, _ = time_models(models, threads=1)
+    on_cpu = all(model.device.type == "cpu" for model in models.values())
+    return {name: 1000 * min(one.all_cpu if on_cpu else one.all_wall) for name, one in times.items()}
+
+
+def reached(budget: Mapping[str, Any]) -> list[str]:
     """What the student of a run reached of what was asked for, a line; none where nothing was asked.
 
     Args:
-        choice: a `Choice` as plain values.
-        costs: of the trained teacher and student, measured side by side.
+        budget: a `Choice` as plain values, and `reached_ms` of the trained teacher and student.
     """
-    if not choice:
+    if not budget:
         return []
-    teacher, student = (costs[name]["latency_ms"] for name in (_TEACHER, "student"))
+    teacher, student = (budget["reached_ms"][name] for name in (_TEACHER, "student"))
+    choice = _choice_of(budget)
+    limit = teacher / choice.target_speedup if choice.target_speedup is not None else choice.limit_ms
+    missed = "" if student <= limit else " That is missed: the machine was busy, or is another one by now."
     return [
-        f"Asked for {Choice(**choice).asked}: the trained student takes {student:.2f} ms for the teacher's "
-        f"{teacher:.2f} ms, {teacher / student:.1f} times as fast."
+        f"Asked for {choice.asked}: the trained student takes {student:.2f} ms for the teacher's {teacher:.2f} ms "
+        f"({choice.device}, one thread), {teacher / student:.1f} times as fast.{missed}"
     ]
+
+
+def _choice_of(kept: Mapping[str, Any]) -> Choice:
+    return Choice(**{one.name: kept[one.name] for one in fields(Choice)})
 
 
 def with_student_by_speed(
@@ -117,7 +134,7 @@ def with_student_by_speed(
     if not student.by_speed:
         return recipe, None
     kept = folder.result_of(CHOICE) or (folder.read_report().get("budget") if folder.is_finished else None)
-    choice = Choice(**kept) if kept else _choose(recipe, teacher, device)
+    choice = _choice_of(kept) if kept else _choose(recipe, teacher, device)
     return _with_preset(recipe, choice.preset), choice
 
 
@@ -130,7 +147,7 @@ def _choose(recipe: Recipe, teacher: PreTrainedConfig, device: str) -> Choice:
     asked = student.target_speedup, student.target_latency_ms
     if not presets:
         raise RecipeError(
-            f"student.target_speedup: no preset can start from a teacher {encoder_shape(teacher).width} wide with "
+            f"{_field(recipe)}: no preset can start from a teacher {encoder_shape(teacher).width} wide with "
             f"{encoder_shape(teacher).heads} heads; name a student (--student)"
         )
     latencies = _latencies(recipe, teacher, presets, device)
@@ -140,7 +157,7 @@ def _choose(recipe: Recipe, teacher: PreTrainedConfig, device: str) -> Choice:
         nearest = min(presets, key=latencies.__getitem__)
         times = latencies[_TEACHER] / latencies[nearest]
         raise RecipeError(
-            f"student.{'target_latency_ms' if asked[1] is not None else 'target_speedup'}: no preset has "
+            f"{_field(recipe)}: no preset has "
             f"{open_choice.asked}. The nearest is {nearest}: {latencies[nearest]:.2f} ms for the teacher's "
             f"{latencies[_TEACHER]:.2f} ms here ({device}), {times:.1f} times as fast. Ask for less, or export the "
             "student (tinybert export --to onnx-int8), which is faster than PyTorch"
@@ -148,19 +165,27 @@ def _choose(recipe: Recipe, teacher: PreTrainedConfig, device: str) -> Choice:
     return replace(open_choice, preset=fast[0])
 
 
+def _field(recipe: Recipe) -> str:
+    return f"student.{'target_speedup' if recipe.student.target_latency_ms is None else 'target_latency_ms'}"
+
+
 def _candidates(recipe: Recipe, teacher: PreTrainedConfig) -> list[str]:
     """Encoder presets that can start from the teacher, the largest first; of equal shapes the first."""
     theirs, sizes, shapes = encoder_shape(teacher), {}, set()
     spec = TASKS[recipe.task]
     for name, preset in PRESETS.items():
-        shape = {field: value for field, value in preset.items() if field != "vocab_size"}
-        if shape.get("is_encoder_decoder") or str(shape) in shapes or shape["hidden_size"] > theirs.width:
+        if preset.get("is_encoder_decoder"):
             continue
-        few, many = sorted((theirs.heads, shape["num_attention_heads"]))
-        if many % few or shape["num_hidden_layers"] > theirs.layers:
+        config = _config(recipe, teacher, name)
+        shape = encoder_shape(config)
+        few, many = sorted((theirs.heads, shape.heads))
+        starts = shape.width <= theirs.width and not many % few
+        if config.to_json_string() in shapes or shape.layers > theirs.layers:
             continue
-        shapes.add(str(shape))
-        sizes[name] = Size.of(spec.student_class, _config(recipe, teacher, name)).flops or 0
+        if not starts and recipe.student.init != "random":
+            continue
+        shapes.add(config.to_json_string())
+        sizes[name] = Size.of(spec.student_class, config).flops or 0
     return sorted(sizes, key=sizes.__getitem__, reverse=True)
 
 
@@ -172,14 +197,16 @@ def _config(recipe: Recipe, teacher: PreTrainedConfig, preset: str) -> Any:
 
 def _latencies(recipe: Recipe, teacher: PreTrainedConfig, presets: list[str], device: str) -> dict[str, float]:
     """Side by side, as the table of a run has them."""
+    import torch
     from transformers import set_seed
 
     spec = TASKS[recipe.task]
-    key = (recipe.task, teacher.to_json_string(), str(recipe.student.overrides), tuple(presets), device)
+    key = (recipe.task, teacher.to_json_string(), recipe.teacher.dtype, str(recipe.student), tuple(presets), device)
     if key not in _MEASURED:
         set_seed(recipe.seed)
-        models = {_TEACHER: spec.opener.from_config(teacher)}
+        # As a run opens it, whatever the format of its file.
+        number = {"float16": torch.float16, "bfloat16": torch.bfloat16}.get(recipe.teacher.dtype or "", torch.float32)
+        models = {_TEACHER: spec.opener.from_config(teacher, dtype=number)}
         models |= {name: spec.student_class(_config(recipe, teacher, name)) for name in presets}
-        times, _ = time_models({name: model.to(device) for name, model in models.items()}, threads=1)
-        _MEASURED[key] = {name: 1000 * min(one.all_wall) for name, one in times.items()}
+        _MEASURED[key] = latencies_ms({name: model.to(device) for name, model in models.items()})
     return _MEASURED[key]

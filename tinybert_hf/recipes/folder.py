@@ -298,6 +298,11 @@ class RunFolder:
         file = self.work / "stages.json"
         return {**(read_json(file) if file.exists() else {}), **self._kept}
 
+    def began_without(self, section: str) -> bool:
+        """Whether a run stands here that was begun by a recipe without this section."""
+        there = self._identity_there()
+        return there is not None and there.get(section) is None
+
     def _identity_there(self) -> dict[str, Any] | None:
         if (self.path / RUN_FILE).exists():
             return with_present_names(read_json(self.path / RUN_FILE).get("identity"))  # type: ignore[no-any-return]

@@ -197,7 +197,7 @@ class LabelledSteps(Steps):
         recipe = with_learning_rates(recipe)
         student_config = _student_config(recipe, data, first)
         rows, unlabelled = len(data.part("train")), 0 if data.unlabelled is None else len(data.unlabelled)
-        recipe, said = with_copies(recipe, rows)
+        recipe, said = with_copies(recipe, rows, unlabelled)
         copies = 0 if recipe.augmentation is None else recipe.augmentation.copies * rows
         recipe = with_epochs(recipe, student_config, rows, copies + unlabelled)
         if data.label_names:
@@ -471,7 +471,7 @@ class LabelledSteps(Steps):
         spec = TASKS[report.task]
         load = spec.load.format(place=literal(report.folder))
         return [
-            *pruned, *reached(report.budget, report.costs), *report.alone(),
+            *pruned, *reached(report.budget), *report.alone(),
             f"The student is in {report.folder}.", f"Load it: {load}", spec.elsewhere,
         ]  # fmt: skip
 

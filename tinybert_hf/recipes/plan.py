@@ -712,6 +712,18 @@ def named_models(recipe: Recipe) -> dict[str, str | None]:
     return named if recipe.augmentation is None else {**named, "augmentation.model": recipe.augmentation.model}
 
 
+def _as_begun(recipe: Recipe) -> Recipe:
+    """A run that was begun when its recipe gave few rows no copies yet goes on without them."""
+    words = recipe.augmentation
+    if (
+        words is None
+        or words.up_to_rows is None
+        or not RunFolder(recipe.folder, {}, recipe.data).began_without("augmentation")
+    ):
+        return recipe
+    return replace(recipe, augmentation=None)
+
+
 def make_plan(recipe: Recipe) -> Plan:
     """Check a recipe against the world: data, teacher, student, layer maps, output folder, disk. Writes nothing.
 
@@ -728,7 +740,7 @@ def make_plan(recipe: Recipe) -> Plan:
             "teacher.model: no teacher is given; name a folder or a Hub id (--teacher), for example " + spec.teacher
         )
     steps: type[Steps] = found(spec.steps)
-    recipe = with_learning_rates(recipe)
+    recipe = with_learning_rates(_as_begun(recipe))
     settings = {name: value for name, value in recipe.as_dict().items() if name not in _NOT_COMPARED}
     settings |= steps.content(recipe)
     unlabelled = recipe.pseudo_labels.unlabelled_file if recipe.pseudo_labels is not None else None

@@ -23,7 +23,7 @@ from tinybert_hf.distillation.teachers import AnyTeacher, each_teacher, multipli
 from tinybert_hf.evaluation import measure_layer_distances
 from tinybert_hf.messages import counted, counted_epochs, counted_layers
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.recipes.budget import CHOICE
+from tinybert_hf.recipes.budget import CHOICE, latencies_ms
 from tinybert_hf.recipes.models import PRUNING, make_start, open_extra_teachers, open_teacher, prune_stage
 from tinybert_hf.recipes.plan import Plan, arguments_of_phases, device_of, join, make_plan
 from tinybert_hf.recipes.report import (
@@ -413,7 +413,11 @@ class Run:
         }
         if stages[BASELINE] is not None:
             metrics[BASELINE] = stages[BASELINE]
-        costs = self.steps.costs(self.open_student(self.folder.path))
+        model, choice = self.open_student(self.folder.path), self.plan.choice
+        costs = self.steps.costs(model)
+        budget: dict[str, Any] = {}
+        if choice is not None:
+            budget = {**asdict(choice), "reached_ms": latencies_ms({TEACHER: self.teacher, STUDENT: model})}
         odd = [*self._teacher_warnings(), *self._falls(), *self.steps.student_warnings(metrics[STUDENT])]
         return RunReport(
             folder=str(self.folder.path),
@@ -425,7 +429,7 @@ class Run:
             phases=stages[STUDENT]["phases"],
             start=self.folder.result_of(_BEGAN) or {},
             pruning=None if pruning is None else {**pruning, "metrics_before": student},
-            budget={} if self.plan.choice is None else asdict(self.plan.choice),
+            budget=budget,
             seconds=self.folder.result_of("seconds") or {},
             device=self.device,
             warnings=[*shared_rows_notes(self.plan.data), *odd],

@@ -475,8 +475,8 @@ class AugmentationSettings(CopySettings):
     """Folder or Hub id of a masked-LM that predicts words. None: the teacher's checkpoint, where it has a masked-LM
     head; else every word gives way to a neighbour in the teacher's embeddings, and the run says so."""
     up_to_rows: int | None = None
-    """At most so many copies as bring all rows up to about this number; none where there are as many already, where
-    `data.unlabelled_file` gives some, or where a phase learns from labels. None: `copies` of each, always."""
+    """At most so many copies as bring all rows up to about this number, those of `data.unlabelled_file` among them;
+    none where there are as many already, or where a phase learns from labels. None: `copies` of each, always."""
     glove_file: str | None = None
     """Text file of word vectors for words of several pieces. None: the model's own embeddings."""
     neighbours_only: bool = False

@@ -15,6 +15,7 @@ from accelerate.utils import DynamoBackend
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 from transformers import DataCollatorForSeq2Seq, PreTrainedModel, Seq2SeqTrainer, TrainingArguments, set_seed
+from transformers.trainer_utils import SaveStrategy
 from transformers.utils.generic import find_labels
 
 from tinybert_hf.checkpoints import PROJECTIONS_FILE, with_fitting_settings
@@ -381,7 +382,8 @@ class DistillationTrainer(ResumableTrainer):
             self._projections_are_new = False
         self._following = FollowingHead.of(self, idle) if self.args.follow_head else None
         self.head = fate_of_head(self.student, idle, self._following)
-        if idle and self._following is None and self.args.load_best_model_at_end:
+        chosen = self.args.load_best_model_at_end or self.args.save_strategy == SaveStrategy.BEST
+        if idle and self._following is None and chosen:
             best_by(self.loss_weights, self.args.metric_for_best_model)  # refused: the head says nothing
         for parameter in idle:
             parameter.requires_grad_(False)

@@ -51,6 +51,8 @@ def test_it_writes_what_the_translator_writes(name: str, work: Path) -> None:
     report = export_model("made", "out", "bart", texts=TEXTS)
     assert report.parity.largest_difference < 1e-3
     assert report.parity.equal_answers == 1
+    assert len(report.notes) == ("decoder_num_attention_heads" in SHAPES[name])
+    assert all("CTranslate2 takes the first number" in note for note in report.notes)
     config = json.loads(Path("out/config.json").read_text())
     assert config["model_type"] == "bart"
     assert "auto_map" not in config

@@ -30,9 +30,10 @@ from tinybert_hf.checkpoints.integrity import place_folder, read_object
 from tinybert_hf.checkpoints.model_card import write_card
 from tinybert_hf.checkpoints.run_record import RunRecord
 from tinybert_hf.checkpoints.tokenizers import write_vocabulary_files
-from tinybert_hf.conversion.export import Format, format_named
+from tinybert_hf.conversion.export import FORMATS, Format, format_named
 from tinybert_hf.conversion.export.sample import Sample, calibration_rows, sample_for
 from tinybert_hf.conversion.export.source import ENCODER, Source, open_source
+from tinybert_hf.distillation.architecture import decoder_shape, encoder_shape
 from tinybert_hf.errors import OutputFolderError, TinyBertError
 from tinybert_hf.evaluation import evaluate_any_checkpoint, holds_translator
 from tinybert_hf.messages import counted
@@ -362,7 +363,20 @@ def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, s
 def _notes(source: Source, chosen: Format, sample: Sample) -> tuple[str, ...]:
     """What it was calibrated on, and what becomes of the steps behind an encoder."""
     calibrated = (f"Calibrated on {_calibration(source, sample)}.",) if chosen.calibrated else ()
-    return (*calibrated, *_further_steps(source, chosen))
+    return (*calibrated, *_further_steps(source, chosen), *_unequal_heads(source, chosen))
+
+
+def _unequal_heads(source: Source, chosen: Format) -> tuple[str, ...]:
+    """What CTranslate2 4.8.5 makes of a BART whose halves have not as many heads: it takes the encoder's for both."""
+    if chosen is not FORMATS["bart"]:
+        return ()
+    heads = encoder_shape(source.model.config).heads, decoder_shape(source.model.config).heads
+    if heads[0] == heads[1]:
+        return ()
+    return (
+        f"The encoder has {heads[0]} heads and the decoder {heads[1]}: CTranslate2 takes the first number for both, "
+        "and translates wrongly without a word. Distil a translator with equal ones for it.",
+    )
 
 
 def _calibration(source: Source, sample: Sample) -> str:
