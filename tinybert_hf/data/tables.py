@@ -503,7 +503,7 @@ def _batches(file: Any, as_stored: Any, names: list[str], rows_at_once: int) -> 
     conversions not implemented for chunked array outputs"). Every row group has one of its own, and its writer may
     give it up in the middle; such groups are read as they are stored, few rows at a time.
     """
-    import pyarrow
+    import pyarrow  # type: ignore[import-untyped]
 
     for group in range(file.metadata.num_row_groups):
         done = 0
