@@ -74,8 +74,7 @@ def settings_of_way(task: str, way: str, seed: int, arguments: argparse.Namespac
     """Of a recipe."""
     settings = {**settings_of(task, seed, arguments), "student.preset": "4l-312d"}
     if way == "shipped":
-        return settings
-    settings["augmentation"] = None
+        return {name: value for name, value in settings.items() if name != "augmentation"}
     plan = make_plan(load_recipe(EVERY_TASK[task].recipe, {**settings, "output_dir": str(arguments.work / "unused")}))
     epochs = [phase.known_epochs for phase in plan.recipe.phases]
     # How many rows the phases read for each row with a label.

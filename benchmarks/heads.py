@@ -4,7 +4,7 @@
 
 The teachers are those of `python benchmarks/tasks.py --parts teachers --fp32`, in the same work folder, and have seen
 all rows of their task; the student, a 4l-312d that starts from its teacher, learns from the first --rows of them by
-the shipped recipe. Three ways through its first phase:
+the shipped recipe, without copies. Three ways through its first phase:
 
 - follows: as shipped. The head is made of the teacher's, seen through a map that is solved on example rows.
 - stays: as published (`follow_head: false`). The second phase begins with the same weights but for the head, which
@@ -44,7 +44,12 @@ def settings_of(task: str, seed: int, arguments: argparse.Namespace, **more: Any
     """Of a run that learns from few rows."""
     data = {f"data.{name}": value for name, value in data_of(task, arguments.data, arguments.work).items()}
     data["data.max_train_rows"] = arguments.rows
-    own = {"teacher.model": str(arguments.work / task / "teacher"), "baseline": None, "seed": seed}
+    own = {
+        "teacher.model": str(arguments.work / task / "teacher"),
+        "baseline": None,
+        "augmentation": None,
+        "seed": seed,
+    }
     return {**data, **own, "training_arguments": QUIET, **more}
 
 
