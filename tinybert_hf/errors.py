@@ -91,7 +91,7 @@ def check_number(
     number = as_float(value)
     if not ((0 < number < below and number <= most) or (zero and number == 0)):
         limits = [f" and below {below:g}"] * (below < math.inf) + [f" and at most {most:g}"] * (most < math.inf)
-        limit = "".join(limits) or (", and finite" if number == math.inf else "")
+        limit = "".join(limits) + (", and finite" if number == below == math.inf else "")
         raise error(f"{what} is {value if math.isfinite(number) else number}; it must be {least}{limit}.")
 
 
