@@ -143,18 +143,23 @@ def table(results: dict[str, dict[str, dict[str, list[float]]]], rows: int) -> s
     return "\n".join(lines) + "\n"
 
 
-def main() -> None:
-    """Measure, and write the table."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+def options(description: str | None, tasks: tuple[str, ...], ways: tuple[str, ...]) -> argparse.ArgumentParser:
+    """Of a benchmark that runs recipes on few rows, in several ways."""
+    parser = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True)
     parser.add_argument("--work", type=Path, default=Path("runs/tasks"))
     parser.add_argument("--output", type=Path, default=Path("docs/results"))
-    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--tasks", nargs="+", choices=tasks, default=tasks)
     parser.add_argument("--seeds", nargs="+", type=int, default=[1, 2, 3])
     parser.add_argument("--rows", type=int, default=2000)
-    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--ways", nargs="+", choices=ways, default=ways)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
-    arguments = parser.parse_args()
+    return parser
+
+
+def main() -> None:
+    """Measure, and write the table."""
+    arguments = options(__doc__, TASKS, WAYS).parse_args()
     torch.set_num_threads(arguments.threads)
     record = arguments.output / "heads.json"
     results = json.loads(record.read_text()) if record.exists() else {}

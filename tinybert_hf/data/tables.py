@@ -448,7 +448,6 @@ def _csv_advice(error: csv.Error) -> str:
 # Parquet, and what `datasets` notes about its columns.
 
 _PARQUET_ROWS_AT_ONCE, _BATCH_BYTES = 16_384, 8 << 20
-_ROWS_AS_STORED = 100  # a text may stand in each of them in full
 # What a number or an empty text takes as a value of Python; the bytes of a text come on top.
 _VALUE_BYTES = 64
 
@@ -459,7 +458,7 @@ def read_parquet(handle: IO[bytes], source: str, columns: Sequence[str] = ()) ->
     A value that stands in a million rows is stored once, so the size of the file says little: the values are counted
     before any is read, and the bytes of the texts before they are made.
     """
-    with _opened(handle, source, columns) as (file, features, as_stored):
+    with _opened(handle, source, columns) as (file, features):
         names = list(columns) or file.schema_arrow.names
         packed = _size(handle)
         leaves = _leaves(file, names)
@@ -479,7 +478,7 @@ def read_parquet(handle: IO[bytes], source: str, columns: Sequence[str] = ()) ->
         # A batch brings along every text of its row group that is kept once, so small ones take far longer.
         rows_at_once = max(100, min(_PARQUET_ROWS_AT_ONCE, file.metadata.num_rows * _BATCH_BYTES // max(1, stored)))
         texts, number = 0, 0
-        for batch in _batches(file, as_stored, names, rows_at_once):
+        for batch in _batches(file, names, rows_at_once):
             sizes = [_text_bytes(column) for column in batch.columns]
             size, longest = sum(size for size, _ in sizes), max((longest for _, longest in sizes), default=0)
             texts += size
@@ -496,26 +495,14 @@ def read_parquet(handle: IO[bytes], source: str, columns: Sequence[str] = ()) ->
                 number += min(step, batch.num_rows - start)
 
 
-def _batches(file: Any, as_stored: Any, names: list[str], rows_at_once: int) -> Iterator[Any]:
-    """The rows of some columns, batch by batch, none of them across row groups.
+def _batches(file: Any, names: list[str], rows_at_once: int) -> Iterator[Any]:
+    """The rows of some columns, batch by batch, none across row groups.
 
-    pyarrow cannot join lists of texts that are kept once where a batch needs two dictionaries (26.0: "Nested data
-    conversions not implemented for chunked array outputs"). Every row group has one of its own, and its writer may
-    give it up in the middle; such groups are read as they are stored, few rows at a time.
+    Each group has a dictionary of its own, and pyarrow cannot join two of them within lists of texts that are kept
+    once (26.0: "Nested data conversions not implemented for chunked array outputs").
     """
-    import pyarrow  # type: ignore[import-untyped]
-
     for group in range(file.metadata.num_row_groups):
-        done = 0
-        try:
-            for batch in file.iter_batches(rows_at_once, row_groups=[group], columns=names):
-                yield batch
-                done += batch.num_rows
-        except pyarrow.ArrowNotImplementedError:
-            for batch in as_stored.iter_batches(_ROWS_AS_STORED, row_groups=[group], columns=names):
-                if done < batch.num_rows:
-                    yield batch.slice(done)
-                done = max(0, done - batch.num_rows)
+        yield from file.iter_batches(rows_at_once, row_groups=[group], columns=names)
 
 
 def _block(batch: Any, features: "Features", source: str, number: int, of_rows: int) -> Block:
@@ -529,7 +516,7 @@ def _block(batch: Any, features: "Features", source: str, number: int, of_rows: 
 
 def parquet_columns(handle: IO[bytes], source: str) -> list[str]:
     """The names of the columns, in order."""
-    with _opened(handle, source, ()) as (file, *_):
+    with _opened(handle, source, ()) as (file, _):
         return list(file.schema_arrow.names)
 
 
@@ -541,7 +528,7 @@ def class_names_of(feature: Any) -> tuple[str, ...] | None:
 
 def parquet_class_names(handle: IO[bytes], source: str, column: str) -> tuple[str, ...] | None:
     """The names of the labels of a column, where `datasets` has written the file and knew them."""
-    with _opened(handle, source, [column]) as (_, features, _):
+    with _opened(handle, source, [column]) as (_, features):
         return class_names_of(features[column])
 
 
@@ -614,8 +601,8 @@ def _decoded(features: "Features", name: str, values: list[Any], source: str, fi
 
 
 @contextmanager
-def _opened(handle: IO[bytes], source: str, columns: Sequence[str]) -> Iterator[tuple[Any, "Features", Any]]:
-    """The file, its texts kept once each; the features by which `datasets` knows its columns; the file as it is."""
+def _opened(handle: IO[bytes], source: str, columns: Sequence[str]) -> Iterator[tuple[Any, "Features"]]:
+    """The file, its texts kept once each; and the features by which `datasets` knows its columns."""
     import pyarrow  # type: ignore[import-untyped]
     import pyarrow.parquet  # type: ignore[import-untyped]
     from datasets import Features
@@ -626,7 +613,7 @@ def _opened(handle: IO[bytes], source: str, columns: Sequence[str]) -> Iterator[
             shutil.copyfileobj(handle, unpacked)
             handle = unpacked  # type: ignore[assignment]
         try:
-            file = as_stored = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(handle, mode="r"))
+            file = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(handle, mode="r"))
             check_columns(source, columns, file.schema_arrow.names)
             once = [
                 file.metadata.schema.column(leaf).path
@@ -639,7 +626,7 @@ def _opened(handle: IO[bytes], source: str, columns: Sequence[str]) -> Iterator[
                 file = pyarrow.parquet.ParquetFile(
                     pyarrow.PythonFile(handle, mode="r"), read_dictionary=once, buffer_size=1 << 20
                 )
-            yield file, features, as_stored
+            yield file, features
         except (pyarrow.ArrowException, UnicodeDecodeError) as error:
             raise DataError(f"{source} is not a readable parquet file ({str(error).splitlines()[0]}).") from error
 
