@@ -37,7 +37,7 @@ def timed(monkeypatch: pytest.MonkeyPatch) -> list[list[str]]:
     """The names that are timed, each time; what they take is `SECONDS`, and in other rounds more."""
     asked: list[list[str]] = []
 
-    def times(models: Any, **_: Any) -> tuple[dict[str, Times], int]:
+    def times(models: Any, *_: Any, **__: Any) -> tuple[dict[str, Times], int]:
         asked.append(list(models))
         # The time that passes is that of a machine with other work.
         return {name: Times([[7.0]], [[9.0, SECONDS.get(name, 0.003)], [3.0]]) for name in models}, 32
@@ -110,7 +110,7 @@ def test_a_teacher_is_timed_in_the_numbers_that_it_runs_in(
     """Not in those of its file: a CPU takes several times as long for half precision."""
     seen: list[torch.dtype] = []
 
-    def times(models: Any, **_: Any) -> tuple[dict[str, Times], int]:
+    def times(models: Any, *_: Any, **__: Any) -> tuple[dict[str, Times], int]:
         seen.append(models["teacher"].dtype)
         return {name: Times([[7.0]], [[SECONDS[name]]]) for name in models}, 32
 

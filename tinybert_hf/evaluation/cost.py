@@ -261,24 +261,22 @@ def measure_costs(
         name -> cost, in the order of `models`.
     """
     threads = threads or usable_threads()
-    times, length = time_models(
-        models, batch_size=batch_size, length=length, rounds=rounds, seconds=seconds, threads=threads, clock=clock
-    )
+    times, length = time_models(models, batch_size, length, threads, seconds=seconds, most=rounds, clock=clock)
     said = (batch_size, length, threads)
     return {name: _cost(model, times[name].latency_ms, said) for name, model in models.items()}
 
 
 def time_models(
-    models: Mapping[str, PreTrainedModel],
-    *,
-    batch_size: int = 1,
-    length: int = 32,
-    rounds: int = 12,
-    seconds: float = 5.0,
-    threads: int | None = None,
-    clock: Clock | None = None,
+    models: Mapping[str, PreTrainedModel], batch_size: int, length: int, threads: int, **rounds: Any
 ) -> tuple[dict[str, Times], int]:
-    """The forwards of `measure_costs`, whose arguments these are.
+    """The forwards of models on rows of random tokens, timed side by side.
+
+    Args:
+        models: name -> model, each on its own device; modes are left as they were.
+        batch_size: rows of one forward.
+        length: tokens of each row; fewer where one of the models cannot read so many.
+        threads: of the CPU.
+        **rounds: how many and how long, as for `timed_rounds`.
 
     Returns:
         name -> times; and the tokens of a row.
@@ -290,7 +288,6 @@ def time_models(
 
     from tinybert_hf.checkpoints import limits_of
 
-    threads = threads or usable_threads()
     length = min([length, *(one for one in (limits_of(model).positions for model in models.values()) if one)])
     forwards = {
         name: timed_forward(model, random_inputs(model.config, batch_size, length, model.device), model.device)
@@ -299,7 +296,7 @@ def time_models(
     with eval_mode(models.values()), torch.inference_mode(), limited_threads(threads):
         for forward in forwards.values():
             warm_up(forward)
-        times, failed = timed_rounds(forwards, seconds=seconds, most=rounds, clock=clock)
+        times, failed = timed_rounds(forwards, **rounds)
     for name, reason in failed.items():
         raise MemoryError(f"{name}, {batch_size} x {length} tokens: {reason}")
     return times, length

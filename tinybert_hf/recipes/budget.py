@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 CHOICE = "student by its speed"
 _TEACHER = "teacher"
+_TOKENS, _SECONDS, _ROUNDS = 32, 5.0, 12  # as the table at the end of a run
 _SMALLER = 0.8  # of the time of the next larger one: what rounds differ by without other work
 _MEASURED: dict[tuple[Any, ...], dict[str, float]] = {}  # a dry run and a run plan more than once
 
@@ -86,7 +87,7 @@ def latencies_ms(models: Mapping[str, PreTrainedModel]) -> dict[str, float]:
     On a CPU it is the time that it computes: a long forward is interrupted more often than a short one, so that on a
     machine with other work the time that passes would favour small models.
     """
-    times, _ = time_models(models, threads=1)
+    times, _ = time_models(models, 1, _TOKENS, threads=1, seconds=_SECONDS, most=_ROUNDS)
     on_cpu = all(model.device.type == "cpu" for model in models.values())
     return {name: 1000 * min(one.all_cpu if on_cpu else one.all_wall) for name, one in times.items()}
 
