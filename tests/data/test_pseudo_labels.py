@@ -8,6 +8,7 @@ import os
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -27,7 +28,7 @@ from tinybert_hf.data.pseudo_labels import (
     read_pseudo_labels,
     write_pseudo_labels,
 )
-from tinybert_hf.data.shards import held_folder, model_fingerprint
+from tinybert_hf.data.shards import ShardFolder, Share, held_folder, model_fingerprint
 from tinybert_hf.errors import DataError, OutputFolderError, TeacherError
 
 SOURCES = [tiny_translator.sentence(1 + index % 5, index) for index in range(11)]
@@ -512,3 +513,46 @@ def test_a_translation_of_everything(targets: list[str], found: tuple[str, int] 
     # The same pair many times says nothing about the teacher.
     repeated = {"source": ["yes"] * 90 + sources, "target": ["ja"] * 90 + targets}
     assert pseudo_labels.repeated_target(repeated) == found
+
+
+@pytest.mark.parametrize("name", ["out", "out.jsonl"])
+def test_several_processes_write_what_one_writes(
+    model: Any, tokenizer: Any, file: str, tmp_path: Path, name: str
+) -> None:
+    one, three = (tmp_path / folder for folder in ("one", "three"))
+    one.mkdir()
+    three.mkdir()
+    write_pseudo_labels(model, tokenizer, small(file, shard_rows=2), one / name)
+    seen: list[tuple[int, int]] = []
+
+    def process(number: int, of: int, stop: bool = False) -> Any:
+        def progress(done: int, rows: int) -> None:
+            if stop and done == 4:
+                raise KeyboardInterrupt
+            if number == 0:
+                seen.append((done, rows))
+
+        return write_pseudo_labels(
+            model, tokenizer, small(file, shard_rows=2), three / name, progress=progress, share=Share(number, of)
+        )
+
+    # The second of two has written a shard, when all are stopped.
+    ShardFolder.claim(
+        three / name if name == "out" else three / f"{name}.parts", settings_of(one / name), ".jsonl.gz", 6
+    )
+    with pytest.raises(KeyboardInterrupt):
+        process(1, 2, stop=True)
+    with ThreadPoolExecutor(3) as pool:
+        reports = list(pool.map(process, (2, 1, 0), (3, 3, 3)))
+    assert contents(three) == contents(one)
+    assert [report.rows_written for report in reports] == [11, 11, 11]
+    assert [report.output for report in reports] == [str(three / name)] * 3
+    assert (seen[0], seen[-1]) == ((2, 11), (11, 11))
+    # All that come when it is there have nothing to do.
+    assert process(1, 3).rows_written == process(0, 3).rows_written == 11
+
+
+def settings_of(output: Path) -> dict[str, Any]:
+    note = output / "manifest.json" if output.is_dir() else output.with_name(f"{output.name}.manifest.json")
+    found: dict[str, Any] = json.loads(note.read_text())["settings"]
+    return found

@@ -5,8 +5,14 @@ from __future__ import annotations
 import gzip
 import itertools
 import json
+import pickle
 import random
+import shutil
+import subprocess
+import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -25,6 +31,7 @@ from transformers import (
 
 from tinybert_hf import Classifier, classify
 from tinybert_hf.conversion.export import export_model
+from tinybert_hf.data.shards import WHOLE, Share
 from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
 from tinybert_hf.evaluation import classifying
 from tinybert_hf.evaluation.classifying import batches, classify_file
@@ -187,6 +194,68 @@ def test_what_cannot_be_read_is_said(folder: str, given: Any, options: dict[str,
         classify(folder, given, device="cpu", **options)
 
 
+class TestInOtherProcesses:
+    """A classifier travels to other processes by its folder, and brings the same answers back."""
+
+    def test_it_is_opened_again_where_it_arrives(self, folder: str, tmp_path: Path) -> None:
+        place = tmp_path / "model"
+        shutil.copytree(folder, place)
+        classifier = Classifier(place, max_length=8, device="cpu")
+        packed = pickle.dumps(classifier)
+        assert len(packed) < 2000
+        assert packed == pickle.dumps(Classifier(place, max_length=8, device="cpu"))  # a cache finds it again
+        close(pickle.loads(packed)(texts()), classifier(texts()))
+        model = AutoModelForSequenceClassification.from_pretrained(folder, num_labels=2, ignore_mismatched_sizes=True)
+        own = Classifier(model, AutoTokenizer.from_pretrained(folder), device="cpu")
+        close(pickle.loads(pickle.dumps(own))(texts()), own(texts()))
+        model.save_pretrained(place)
+        with pytest.raises(TinyBertError, match="does not hold the model that it held before"):
+            pickle.loads(packed)
+
+    def test_of_an_export(self, folder: str, tmp_path: Path) -> None:
+        pytest.importorskip("onnxruntime")
+        export_model(folder, tmp_path / "onnx", "onnx")
+        classifier = Classifier(tmp_path / "onnx", threads=1)
+        close(pickle.loads(pickle.dumps(classifier))(texts()), classifier(texts()))
+
+    def test_datasets_map(self, folder: str) -> None:
+        from datasets import Dataset
+
+        classifier = Classifier(folder, device="cpu")
+        rows = Dataset.from_dict({"text": texts(), "n": list(range(40))})
+        found = rows.map(partial(_answer, classifier), batched=True, batch_size=10, num_proc=2)
+        assert found["text"] == texts()
+        close(list(found["answer"]), classifier(texts()))
+
+    @pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning", "ignore::ResourceWarning")
+    def test_ray(self, folder: str) -> None:
+        ray, data = pytest.importorskip("ray"), pytest.importorskip("ray.data")
+        ray.init(num_cpus=2, include_dashboard=False, log_to_driver=False)
+        try:
+            rows = data.from_items([{"text": text, "n": n} for n, text in enumerate(texts())])
+            made = rows.map_batches(
+                Answers, fn_constructor_args=(folder,), compute=data.ActorPoolStrategy(size=2), batch_size=10
+            )
+            found = sorted(made.take_all(), key=lambda row: row["n"])
+        finally:
+            ray.shutdown()
+        close([row["answer"] for row in found], Classifier(folder, device="cpu")(texts()))
+
+
+def _answer(classifier: Classifier, batch: Any) -> dict[str, Any]:
+    return {"answer": classifier(batch["text"])}
+
+
+class Answers:
+    """What docs/scaling.md shows for Ray."""
+
+    def __init__(self, model: str) -> None:
+        self.classifier = Classifier(model, threads=1)
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, Any]:
+        return {**batch, "answer": self.classifier(batch["text"].tolist())}
+
+
 class TestFiles:
     """A file of texts becomes a file of answers, also over a stop."""
 
@@ -241,6 +310,69 @@ class TestFiles:
         assert classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", progress=note) == 50
         assert seen[0] == (24 if torn else 32, 50)
         assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+
+    @pytest.mark.parametrize("count", [3, 32, 50])
+    def test_several_processes_write_what_one_writes(
+        self, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int
+    ) -> None:
+        monkeypatch.setattr(classifying, "AT_ONCE", 8)
+        lines = write_rows(tmp_path / "texts.jsonl", [{"sentence": text} for text in texts(count)])
+        out, seen = tmp_path / "out.jsonl", {}
+        classify_file(folder, lines, tmp_path / "whole.jsonl", device="cpu")
+
+        def process(number: int, of: int = 3) -> int:
+            def note(*done: int) -> None:
+                seen.setdefault(number, []).append(done)
+
+            return classify_file(folder, lines, out, device="cpu", progress=note, share=Share(number, of))
+
+        with ThreadPoolExecutor(3) as pool:
+            assert list(pool.map(process, (1, 2, 0))) == [count] * 3
+        assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+        assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl"]
+        if count == 50:  # seven blocks, of which the last has two texts
+            assert seen == {0: [(8, 18), (16, 18), (18, 18)], 1: [(8, 16), (16, 16)], 2: [(8, 16), (16, 16)]}
+        with pytest.raises(OutputFolderError, match=r"is there already"):
+            process(0)
+
+    def test_several_stopped_processes_go_on_and_another_number_does_not(
+        self, folder: str, lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(classifying, "AT_ONCE", 8)
+        classify_file(folder, lines, tmp_path / "whole.jsonl", device="cpu")
+        out, seen = tmp_path / "out.jsonl", []
+
+        def stop(done: int, count: int) -> None:
+            if done == 16:
+                raise KeyboardInterrupt
+
+        with pytest.raises(KeyboardInterrupt):
+            classify_file(folder, lines, out, device="cpu", progress=stop, share=Share(0, 2))
+        classify_file(folder, lines, out, device="cpu", share=Share(1, 2))
+        for share in (WHOLE, Share(0, 3), Share(1, 3)):
+            with pytest.raises(OutputFolderError, match=r"1-of-2\.part holds .* another number of processes"):
+                classify_file(folder, lines, out, device="cpu", share=share)
+        # What the other has ended is not answered again, and not with another model.
+        note = lambda *one: seen.append(one)  # noqa: E731
+        assert classify_file(folder, lines, out, device="cpu", progress=note, share=Share(1, 2)) == 50
+        assert not seen
+        with pytest.raises(OutputFolderError, match="not the same: top_k"):
+            classify_file(folder, lines, out, device="cpu", top_k=2, share=Share(1, 2))
+        assert classify_file(folder, lines, out, device="cpu", progress=note, share=Share(0, 2)) == 50
+        assert seen == [(24, 26), (26, 26)]
+        assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
+        assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl"]
+
+    @pytest.mark.slow
+    def test_under_a_launcher(self, folder: str, lines: str, tmp_path: Path) -> None:
+        out = tmp_path / "out.jsonl"
+        classify_file(folder, lines, tmp_path / "whole.jsonl", device="cpu")
+        launch = [sys.executable, "-m", "torch.distributed.run", "--nproc-per-node", "2", "-m", "tinybert_hf"]
+        command = [*launch, "classify", folder, "--input-file", lines, "--output-file", str(out), "--cpu"]
+        done = subprocess.run(command, capture_output=True, text=True, timeout=240, check=False)
+        assert done.returncode == 0, done.stderr
+        assert done.stderr.count("50 texts in") == 1
+        assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
     @pytest.mark.parametrize(
         ("output", "options", "message"),

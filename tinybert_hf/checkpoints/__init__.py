@@ -45,6 +45,7 @@ if TYPE_CHECKING:
         check_folder_files,
         open_model,
         read_projections,
+        usual_device,
     )
     from tinybert_hf.checkpoints.tokenizers import (
         carry_modules,
@@ -89,6 +90,7 @@ __all__ = [
     "save_tokenizer",
     "sentence_steps",
     "settle_tokenizer",
+    "usual_device",
     "with_fitting_settings",
 ]
 
@@ -133,6 +135,7 @@ __getattr__, __dir__ = names_of_modules(
             "check_folder_files",
             "open_model",
             "read_projections",
+            "usual_device",
         ),
         "tokenizers": (
             "carry_modules",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import warnings
 from collections import Counter
@@ -20,6 +21,18 @@ from tinybert_hf.checkpoints.tokenizers import open_tokenizer
 from tinybert_hf.errors import OpeningWarning, TinyBertError
 from tinybert_hf.messages import counted
 from tinybert_hf.tasks import HEADS, task_of
+
+# Where a model computes.
+
+
+def usual_device() -> str:
+    """The GPU if there is one, and the CPU if not; of several processes each its own GPU."""
+    import torch
+
+    if not torch.cuda.is_available():
+        return "cpu"
+    return f"cuda:{os.environ['LOCAL_RANK']}" if "LOCAL_RANK" in os.environ else "cuda"
+
 
 # Whether the weights of a folder can be those of its configuration; nothing is allocated to find out.
 

@@ -400,6 +400,7 @@ def augment(
     from tinybert_hf.cli.screen import quiet_libraries
     from tinybert_hf.data.augmentation import FileToAugment, check_output, read_rows
     from tinybert_hf.data.augmentation_words import ReplacementSettings
+    from tinybert_hf.data.shards import is_first_process
 
     settings = ReplacementSettings(
         seed=seed, max_length=max_length, context=context, **fields_of(given, "augmentation")
@@ -413,7 +414,7 @@ def augment(
         check_writable(output)
     on_cpu = "cpu" in given
     source = _open(model, neighbours_only=neighbours_only, glove=glove, batch_size=batch_size, cpu=on_cpu)
-    for note in source.notes:
+    for note in source.notes if is_first_process() else ():
         typer.echo(f"Note: {note}", err=True)
     if dry_run:
         _show(source, file, settings)
@@ -425,10 +426,16 @@ def _write(source: OpenedSource, file: FileToAugment, settings: ReplacementSetti
     from rich.console import Console
 
     from tinybert_hf.data.augmentation import write_augmented
+    from tinybert_hf.data.shards import Share
     from tinybert_hf.recipes.folder import row_progress
 
-    with row_progress(Console(stderr=True), "Augmenting") as progress:
-        report = write_augmented(source.words, file, settings, output, words_of=source.identity, progress=progress)
+    share = Share.launched()
+    with row_progress(Console(stderr=True, quiet=not share.is_first), "Augmenting") as progress:
+        report = write_augmented(
+            source.words, file, settings, output, words_of=source.identity, progress=progress, share=share
+        )
+    if not share.is_first:
+        return
     rows, own = counted(report.rows_written, "row"), f"{report.rows_read:,} and their copies"
     if report.was_there:
         print(f"Nothing to do: {report.output} is complete, {rows}: {own}. Delete it to write it again.")
@@ -459,12 +466,11 @@ def _print_notes(report: AugmentationReport) -> None:
 
 def _open(model: str, *, neighbours_only: bool, glove: str | None, batch_size: int | None, cpu: bool) -> OpenedSource:
     """The model on its device."""
-    import torch
-
+    from tinybert_hf.checkpoints import usual_device
     from tinybert_hf.cli.screen import opens_models
     from tinybert_hf.data.augmentation_candidates import open_source
 
-    device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
+    device = "cpu" if cpu else usual_device()
     with opens_models(model):
         return open_source(
             model, glove_file=glove, neighbours_only=neighbours_only, batch_size=batch_size, device=device

@@ -306,6 +306,7 @@ def classify(
     from rich.console import Console
 
     from tinybert_hf.cli.screen import quiet_libraries
+    from tinybert_hf.data.shards import Share
     from tinybert_hf.evaluation.classifying import classify_file
     from tinybert_hf.recipes.folder import row_progress
 
@@ -314,7 +315,8 @@ def classify(
     rows = {**known, **fields_of(given, "data"), **({} if max_length is None else {"max_length": max_length})}
     cpu = {"device": "cpu"} if given.get("cpu") else {}
     started = time.perf_counter()
-    with opens_models(model), row_progress(Console(stderr=True), "Classifying") as update:
+    share = Share.launched()
+    with opens_models(model), row_progress(Console(stderr=True, quiet=not share.is_first), "Classifying") as update:
         count = classify_file(
             model,
             input_file,
@@ -324,9 +326,12 @@ def classify(
             threads=threads,
             overwrite=overwrite,
             progress=update,
+            share=share,
             **cpu,
         )
     seconds = time.perf_counter() - started
+    if not share.is_first:
+        return
     print(
         f"{counted(count, 'text')} in {seconds:,.1f} s ({count / seconds:,.0f} a second): {output_file}",
         file=sys.stderr,

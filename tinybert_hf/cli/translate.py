@@ -74,6 +74,7 @@ def open_on_device(
     """
     import torch
 
+    from tinybert_hf.checkpoints import usual_device
     from tinybert_hf.cli.screen import opens_models
     from tinybert_hf.data.translation import set_languages
     from tinybert_hf.evaluation import open_translator
@@ -81,7 +82,7 @@ def open_on_device(
     with opens_models(model):
         opened, tokenizer = open_translator(model)
     set_languages(opened, tokenizer, source_language, target_language)
-    device = "cuda" if torch.cuda.is_available() and not cpu else "cpu"
+    device = "cpu" if cpu else usual_device()
     # A CPU is slow with half precision, in which large checkpoints are often saved.
     dtype = torch.bfloat16 if bf16 else torch.float32 if device == "cpu" else opened.dtype
     return opened.to(device, dtype=dtype).eval(), tokenizer
@@ -394,6 +395,7 @@ def pseudo_label(
         write_pseudo_labels,
     )
     from tinybert_hf.data.raw_rows import columns_named_by
+    from tinybert_hf.data.shards import Share
     from tinybert_hf.recipes.augmentation import format_repetition
     from tinybert_hf.recipes.folder import row_progress
 
@@ -415,10 +417,20 @@ def pseudo_label(
     model, tokenizer = open_on_device(
         teacher, cpu="cpu" in given, source_language=source_language, target_language=target_language, bf16=bf16
     )
-    with row_progress(Console(stderr=True), "Translating") as progress:
+    share = Share.launched()
+    with row_progress(Console(stderr=True, quiet=not share.is_first), "Translating") as progress:
         report = write_pseudo_labels(
-            model, tokenizer, settings, output_dir, file_format=file_format, batch_size=batch_size, progress=progress
+            model,
+            tokenizer,
+            settings,
+            output_dir,
+            file_format=file_format,
+            batch_size=batch_size,
+            progress=progress,
+            share=share,
         )
+    if not share.is_first:
+        return
     _print_report(report)
     if report.rows_written:
         written = Path(report.output)

@@ -8,6 +8,7 @@ import random
 import shutil
 from collections import Counter
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -18,7 +19,9 @@ from tinybert_hf.data.files import read_file, read_whole_file
 from tinybert_hf.data.raw_rows import RawRows, columns_named_by
 from tinybert_hf.data.shards import (
     PARTS,
+    WHOLE,
     ShardFolder,
+    Share,
     beside,
     finished_file,
     held_folder,
@@ -242,6 +245,7 @@ def write_augmented(
     *,
     words_of: Mapping[str, Any],
     progress: Callable[[int, int], None] | None = None,
+    share: Share = WHOLE,
 ) -> AugmentationReport:
     """Writes the rows of a file, each followed by its copies.
 
@@ -256,6 +260,8 @@ def write_augmented(
         output: ends in .parquet, .jsonl or .jsonl.gz.
         words_of: says which source that is, as JSON can hold it: an output of another one is refused.
         progress: called with (rows done, rows in all).
+        share: of the shards that this process writes, where several processes call this with equal settings, each
+            with its own source (`Share.launched()` under a launcher). All have the same report, when all is there.
 
     Raises:
         DataError: the rows cannot be used.
@@ -276,17 +282,23 @@ def write_augmented(
         shutil.rmtree(beside(output, PARTS), ignore_errors=True)
         return replace(_report(output, finished), was_there=True)
     parts = beside(output, PARTS)
-    with held_folder(parts, str(output)):
-        folder = ShardFolder.claim(parts, identity, suffix, -(-len(table) // file.shard_rows))
+    with held_folder(parts, str(output)) if share.is_first else nullcontext():
+        folder = ShardFolder.claim(parts, identity, suffix, -(-len(table) // file.shard_rows), share)
         augmenter, schema = Augmenter(source, settings), _schema(table, file)
         done = len(table) - sum(len(_rows_of(index, file, len(table))) for index in folder.missing)
-        for index in folder.missing:
+        for index in folder.mine:
             rows = _rows_of(index, file, len(table))
             texts = [_texts(table, file, row) for row in rows]
             made, notes = augmenter.augment(texts, rows.start, _share(progress, done, len(rows), len(table)))
             written = _written(table, file, rows, made)
             folder.write(index, written, {"notes": dict(sorted(notes.items()))}, schema=schema)
             done += len(rows)
+        if not share.is_first:
+            return _report(output, folder.wait_for_first())
+        for index in folder.written_by_others():
+            done += len(_rows_of(index, file, len(table)))
+            if progress is not None:
+                progress(done, len(table))
         folder.note(train_file=file.path, rows_read=len(table), complete=True)
         report = _report(output, folder.manifest)
         place_single(folder, output)

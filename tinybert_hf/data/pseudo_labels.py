@@ -6,6 +6,7 @@ import shutil
 import statistics
 from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,7 +18,9 @@ from tinybert_hf.data.settings import BEST, NEAREST, SearchSettings
 from tinybert_hf.data.shards import (
     MANIFEST,
     PARTS,
+    WHOLE,
     ShardFolder,
+    Share,
     beside,
     finished_file,
     held_folder,
@@ -309,6 +312,7 @@ def write_pseudo_labels(
     file_format: str | None = None,
     batch_size: int = 32,
     progress: Callable[[int, int], None] | None = None,
+    share: Share = WHOLE,
 ) -> PseudoLabelReport:
     """Translates a file with the teacher and writes what is fit to learn from.
 
@@ -323,6 +327,8 @@ def write_pseudo_labels(
         file_format: "jsonl" or "parquet"; None takes that of the file, and "jsonl" for a folder.
         batch_size: texts at once. It may change from one start to the next, for instance when memory was short.
         progress: called with (rows done, rows in all) at the start and after each batch.
+        share: of the shards that this process writes, where several processes call this with equal settings, each
+            with its own teacher (`Share.launched()` under a launcher). All have the same report, when all is there.
 
     Returns:
         The counts, which manifest.json keeps as well.
@@ -349,8 +355,8 @@ def write_pseudo_labels(
         shutil.rmtree(beside(output, PARTS), ignore_errors=True)
         return _report(output, finished)
     parts = beside(output, PARTS) if single else output
-    with held_folder(parts, str(output)):
-        folder = ShardFolder.claim(parts, identity, suffix, count)
+    with held_folder(parts, str(output)) if share.is_first else nullcontext():
+        folder = ShardFolder.claim(parts, identity, suffix, count, share)
         band = LengthBand.from_references(sources, references, settings.max_length_factor)
         maker = RowMaker(model, tokenizer, settings, batch_size, band)
         done = len(sources) - sum(len(sources[_rows_of(index, settings)]) for index in folder.missing)
@@ -362,10 +368,14 @@ def write_pseudo_labels(
                 progress(done, len(sources))
 
         advance(0)
-        for index in folder.missing:
+        for index in folder.mine:
             own = _rows_of(index, settings)
             rows, notes = maker.make(sources[own], references[own] if references else None, advance)
             folder.write(index, rows, notes)
+        if not share.is_first:
+            return _report(output, folder.wait_for_first())
+        for index in folder.written_by_others():
+            advance(len(sources[_rows_of(index, settings)]))
         if not folder.manifest["complete"]:
             named = {"input_file": settings.input_file, "teacher_name": model.config.name_or_path}
             ratio = None if band.in_tokens else round(band.ratio, 4)

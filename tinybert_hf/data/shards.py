@@ -8,12 +8,13 @@ import os
 import shutil
 import socket
 import time
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints.integrity import NEW, file_fault, write_atomically, write_json
+from tinybert_hf.checkpoints.integrity import NEW, file_fault, read_object, write_atomically, write_json
 from tinybert_hf.checkpoints.tokenizers import with_accents
 from tinybert_hf.errors import DataError, OutputFolderError
 from tinybert_hf.model.manifest_tinybert import sha256_of
@@ -36,6 +37,42 @@ LOCK_FILES = (LOCK, HOLDER)
 def is_first_process() -> bool:
     """Whether this is the one of several processes that writes and speaks."""
     return os.environ.get("RANK", "0") == "0"
+
+
+@dataclass(frozen=True)
+class Share:
+    """The part of a work that one of several processes does: of its pieces every `of`-th, from the `number`-th on.
+
+    Attributes:
+        number: of the process, from 0; the first one puts together what all have written.
+        of: how many there are. All see the same folders.
+    """
+
+    number: int = 0
+    of: int = 1
+
+    @classmethod
+    def launched(cls) -> "Share":
+        """That of this process under `accelerate launch` or `torchrun`; all of it elsewhere."""
+        return cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+
+    @property
+    def is_first(self) -> bool:
+        """Whether this process puts the parts together."""
+        return self.number == 0
+
+    def holds(self, piece: int) -> bool:
+        """Whether a piece, counted from 0, is this process's."""
+        return piece % self.of == self.number
+
+
+WHOLE = Share()
+
+
+def wait_until(there: Callable[[], bool]) -> None:
+    """Wait for another process; where one ends with an error, the launcher ends all of them."""
+    while not there():
+        time.sleep(0.1)
 
 
 @contextmanager
@@ -178,6 +215,9 @@ def _namespace() -> str | None:
 #
 # A shard is written beside its place, renamed, and then noted in manifest.json, which is itself replaced as a whole.
 # So a shard is there exactly when the manifest names it with the digest that the file has; all else is written again.
+#
+# Of several processes the first one alone writes the manifest. Each of the others leaves a note beside every shard of
+# its share, which the first one takes into the manifest, in this start or in a later one.
 
 MANIFEST = "manifest.json"
 Row = Mapping[str, Any]
@@ -189,36 +229,48 @@ class ShardFolder:
     Attributes:
         path: the folder.
         manifest: what manifest.json holds: settings, shards in order, whether all are there, and the writer's notes.
+        share: of the shards, that this process writes.
     """
 
-    def __init__(self, path: Path, manifest: dict[str, Any]) -> None:
+    def __init__(self, path: Path, manifest: dict[str, Any], share: Share = WHOLE) -> None:
         """For `claim` and `open_complete`."""
         self.path = path
         self.manifest = manifest
+        self.share = share
 
     @classmethod
-    def claim(cls, path: Path, settings: Mapping[str, Any], suffix: str, shard_count: int) -> "ShardFolder":
+    def claim(
+        cls, path: Path, settings: Mapping[str, Any], suffix: str, shard_count: int, share: Share = WHOLE
+    ) -> "ShardFolder":
         """Makes the folder, or goes on with one that the same settings began.
+
+        Of several processes the first one makes it, and the others wait until it is there.
 
         Args:
             path: the folder.
             settings: whatever decides the rows; two runs with equal settings write equal rows.
             suffix: of the shards, ".jsonl.gz" or ".parquet".
             shard_count: how many there will be.
+            share: of this process.
 
         Raises:
             OutputFolderError: other settings, something else in the folder, or it cannot be made.
         """
         settings = json.loads(json.dumps(settings))
+        if not share.is_first:
+            wait_until(lambda: (path / MANIFEST).exists() or _note_of(path).exists())
         if path.exists() and not path.is_dir():
             raise OutputFolderError(f"output folder {path}: a file of that name exists; choose another.")
         if (path / MANIFEST).exists():
             manifest = read_manifest(path / MANIFEST, OutputFolderError)
             refuse_other_settings(str(path), manifest, settings)
-            folder = cls(path, manifest)
+            folder = cls(path, manifest, share)
             manifest["shards"] = [shard if folder._is_whole(shard) else None for shard in manifest["shards"]]
+            folder._take_notes()
             manifest["complete"] = manifest["complete"] and not folder.missing
             return folder
+        if not share.is_first:  # the first one has ended: all was there
+            return cls(path, read_manifest(_note_of(path), OutputFolderError), share)
         inside = sorted(item.name for item in path.iterdir() if item.name not in LOCK_FILES) if path.is_dir() else []
         if set(inside) - {MANIFEST + NEW}:
             raise OutputFolderError(
@@ -229,7 +281,8 @@ class ShardFolder:
             path.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             raise OutputFolderError(f"output folder {path} cannot be made: {error.strerror}.") from error
-        folder = cls(path, {"settings": settings, "suffix": suffix, "shards": [None] * shard_count, "complete": False})
+        empty = {"settings": settings, "suffix": suffix, "shards": [None] * shard_count, "complete": False}
+        folder = cls(path, empty, share)
         folder.note()
         return folder
 
@@ -263,6 +316,52 @@ class ShardFolder:
         """The shards that are still to be written."""
         return [index for index, shard in enumerate(self.manifest["shards"]) if shard is None]
 
+    @property
+    def mine(self) -> list[int]:
+        """Those of them that are this process's to write."""
+        return [index for index in self.missing if self.share.holds(index)]
+
+    def written_by_others(self) -> Iterator[int]:
+        """The missing shards of the other processes, each as soon as it is there; for the first process."""
+        while self.missing:
+            yield from self._take_notes()
+            if self.missing:
+                time.sleep(0.1)
+
+    def wait_for_first(self) -> dict[str, Any]:
+        """The manifest, once the first process has ended its work."""
+        own, beside_file = self.path / MANIFEST, _note_of(self.path)
+        is_file = beside_file != own
+
+        def ended() -> bool:
+            if is_file:
+                return beside_file.exists()
+            return bool(read_manifest(own, OutputFolderError)["complete"])
+
+        wait_until(ended)
+        return read_manifest(beside_file, OutputFolderError)
+
+    def _take_notes(self) -> list[int]:
+        """Take the notes of other processes into the manifest; the shards that they are about."""
+        found = []
+        for index in self.missing:
+            note = self._note_of_shard(index)
+            if not note.exists():
+                continue
+            with suppress(OutputFolderError):  # half a note is none
+                entry = read_object(note, OutputFolderError)
+                if "file" in entry and self._is_whole(entry):
+                    self.manifest["shards"][index] = entry
+                    found.append(index)
+        if found and self.share.is_first:
+            self.note()
+            for index in found:
+                self._note_of_shard(index).unlink(missing_ok=True)
+        return found
+
+    def _note_of_shard(self, index: int) -> Path:
+        return self.path / f"shard-{index:05d}.note.json"
+
     def files(self) -> list[Path]:
         """The shards that hold rows, in order."""
         return [self.path / shard["file"] for shard in self.manifest["shards"] if shard["rows"]]
@@ -279,8 +378,12 @@ class ShardFolder:
         file = self.path / f"shard-{index:05d}{self.manifest['suffix']}"
         content = _parquet(rows, schema) if self.manifest["suffix"] == ".parquet" else _json_lines(rows)
         write_atomically(file, content)
-        self.manifest["shards"][index] = {"file": file.name, "rows": len(rows), "sha256": sha256_of(file), **notes}
-        self.note()
+        entry = {"file": file.name, "rows": len(rows), "sha256": sha256_of(file), **notes}
+        self.manifest["shards"][index] = entry
+        if self.share.is_first:
+            self.note()
+        else:
+            write_json(self._note_of_shard(index), entry)
 
     def note(self, **more: Any) -> None:
         """Writes the manifest, with further entries."""
@@ -380,6 +483,13 @@ PARTS = ".parts"
 def beside(output: Path, ending: str) -> Path:
     """The file or folder of the same name with an ending."""
     return output.with_name(output.name + ending)
+
+
+def _note_of(parts: Path) -> Path:
+    """Where the manifest of a folder of shards ends: beside the file that is made of them, or where it is."""
+    if parts.name.endswith(PARTS):
+        return parts.with_name(parts.name.removesuffix(PARTS) + "." + MANIFEST)
+    return parts / MANIFEST
 
 
 def finished_file(output: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:

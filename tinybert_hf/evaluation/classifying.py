@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import json
+import re
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from itertools import islice
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import IO, TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 from filelock import FileLock, Timeout
@@ -18,12 +20,13 @@ from tinybert_hf.checkpoints import (
     is_exported,
     limits_of,
     open_exported,
+    usual_device,
     with_fitting_settings,
 )
-from tinybert_hf.checkpoints.integrity import flush, read_object, write_json
+from tinybert_hf.checkpoints.integrity import flush, read_object, write_atomically, write_json
 from tinybert_hf.data.files import SUFFIXES, checked_suffix, checked_text, obvious_column, stream_file, stream_lines
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION
-from tinybert_hf.data.shards import beside, folder_content
+from tinybert_hf.data.shards import WHOLE, Share, beside, folder_content, wait_until
 from tinybert_hf.distillation.capturing import logits_of
 from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import sha256_of
@@ -46,7 +49,8 @@ class Classifier:
     """A classifier of texts, or of the words of texts.
 
     Texts are sorted by length, so that little of a batch is padding, and a batch holds as many as fit into a number of
-    tokens.
+    tokens. One that was opened from a folder or by an id is pickled as that, not as its weights, and opened again
+    where it arrives; a folder that has changed meanwhile is refused there.
 
     Example:
         `Classifier("out-onnx-int8")(["a gripping film", "dull"])`
@@ -80,15 +84,21 @@ class Classifier:
         Raises:
             TinyBertError: it is no classifier, or the tokenizer has tokens that it does not embed.
         """
+        self._given: dict[str, Any] | None = None
+        self._content: dict[str, str] | None = None
         if isinstance(model, str | Path):
             opened, tokenizer, self.task = _opened(model, threads)
+            self._given = {
+                "model": str(model), "max_length": max_length, "batch_tokens": batch_tokens, "threads": threads,
+                "device": device,
+            }  # fmt: skip
         else:
             opened, self.task = model, _task_of_class(model)
             if tokenizer is None:
                 raise TinyBertError("Give the tokenizer of the model, or the folder that holds both.")
             tokenizer = fit_tokenizer(tokenizer, opened, type(opened).__name__)
         _check_task(self.task, str(getattr(opened, "name_or_path", "the model")))
-        self.model = opened.to(device or _usual_device()).eval()
+        self.model = opened.to(device or usual_device()).eval()
         self._limits = limits_of(self.model)
         self.tokenizer = with_fitting_settings(tokenizer, self._limits)
         lengths = (self._limits.length, self.tokenizer.model_max_length, max_length)
@@ -96,6 +106,13 @@ class Classifier:
         self._reads = _Reader(self.tokenizer, longest, of_words=self.task == TOKEN_CLASSIFICATION)
         on_cpu = str(self.model.device) == "cpu"
         self._batch_tokens = batch_tokens or (BATCH_TOKENS if on_cpu else _DEVICE_TOKENS)
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> str | tuple[Any, ...]:
+        if self._given is None:
+            return super().__reduce_ex__(protocol)
+        if self._content is None:
+            self._content = folder_content(self._given["model"])
+        return _opened_again, (self._given, self._content)
 
     def __call__(self, texts: Text | Sequence[Text], *, top_k: int | None = 1) -> list[Any]:
         """The answers to texts that are at hand; arguments and answers as of `stream`.
@@ -197,6 +214,17 @@ class Classifier:
         return pipe.postprocess([output], AggregationStrategy.FIRST)  # type: ignore[no-any-return]
 
 
+def _opened_again(given: dict[str, Any], content: dict[str, str]) -> Classifier:
+    """A classifier that was pickled.
+
+    Raises:
+        TinyBertError: its folder does not hold what it was opened from.
+    """
+    if content and folder_content(given["model"]) != content:
+        raise TinyBertError(f"{given['model']} is not there, or does not hold the model that it held before.")
+    return Classifier(**given)
+
+
 def classify(model: str | Path, texts: Sequence[Text], **options: Any) -> list[Any]:
     """The answers of a saved classifier to texts; see `Classifier`.
 
@@ -224,12 +252,13 @@ def classify_file(
     top_k: int | None = 1,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
+    share: Share = WHOLE,
     **options: Any,
 ) -> int:
     """Answers to every text of a file, a JSON object a line: the text, and what the classifier says.
 
     Given again after a stop, it goes on behind the last whole block of 2,048 texts; what it leaves is the same. Until
-    all answers are there they stand in a file with `.part` behind its name.
+    all answers are there they stand in a file with `.part` behind its name, one for each process.
 
     Args:
         model: as for `Classifier`.
@@ -239,7 +268,9 @@ def classify_file(
         text_pair_column: of the second text; None: there is none.
         top_k: as for `Classifier.stream`.
         overwrite: replace an `output_file` that is there.
-        progress: told how many texts are answered, and how many there are.
+        progress: told how many texts are answered, and how many there are; of this process.
+        share: of the blocks that this process answers, where several processes call this with equal arguments
+            (`Share.launched()` under a launcher). The first one waits for the others and writes the file.
         **options: of `Classifier`.
 
     Returns:
@@ -251,7 +282,7 @@ def classify_file(
         TinyBertError: as `Classifier`.
     """
     source, output = str(input_file), Path(output_file)
-    _check_output(source, output, overwrite=overwrite)
+    _check_output(source, output, overwrite=overwrite or not share.is_first)
     columns: list[str] = []
     if not checked_suffix(Path(source), (".txt", *SUFFIXES)).startswith(".txt"):
         columns = [text_column or obvious_column(source), *([text_pair_column] if text_pair_column else [])]
@@ -262,9 +293,120 @@ def classify_file(
         raise DataError(f"{source}: there is no row in it.")
     if top_k is not None and top_k < 1:
         raise DataError(f"top_k is {top_k}; give 1 or more, or None for all labels.")
+    part = _part_of(output, share)
+    identity = {
+        "model": folder_content(model) or str(model),
+        "input": sha256_of(Path(source)),
+        "columns": columns,
+        "top_k": top_k,
+        "options": {name: value for name, value in options.items() if name not in ("threads", "device")},
+    }
     classifier = Classifier(model, **options)
-    with _alone(beside(output, PART), output):
-        return _classify_lines(classifier, source, output, columns, count, model, top_k, progress, options)
+    with _alone(part, output):
+        done = _answered_before(part, json.loads(json.dumps(identity)))
+        _refuse_other_parts(output, share)
+        if done is not None:
+            write_json(_note_of(part), identity)
+            held = _held(count, share)
+            _classify_blocks(classifier, _blocks_of(source, columns, share), part, done, held, top_k, progress)
+            write_json(_note_of(part), {**identity, _ENDED: True})
+        if share.is_first:
+            _put_together(output, share, json.loads(json.dumps(identity)))
+    return count
+
+
+def _part_of(output: Path, share: Share) -> Path:
+    return beside(output, PART if share.of == 1 else f".{share.number + 1}-of-{share.of}{PART}")
+
+
+def _note_of(part: Path) -> Path:
+    return beside(part, ".json")
+
+
+def _refuse_other_parts(output: Path, share: Share) -> None:
+    """Refuse what a start with another number of processes has begun.
+
+    Raises:
+        OutputFolderError: with its first part.
+    """
+    own = {_part_of(output, Share(number, share.of)) for number in range(share.of)}
+    form = re.compile(re.escape(output.name) + r"(\.\d+-of-\d+)?" + re.escape(PART))
+    other = min((one for one in output.parent.iterdir() if form.fullmatch(one.name) and one not in own), default=None)
+    if other is not None:
+        raise OutputFolderError(
+            f"{other} holds answers of a start with another number of processes. Give as many as began it, another "
+            "output, or delete its parts."
+        )
+
+
+def _held(count: int, share: Share) -> int:
+    """How many of so many texts are in the blocks of a process."""
+    blocks = range(-(-count // AT_ONCE))
+    return sum(min(AT_ONCE, count - AT_ONCE * block) for block in blocks if share.holds(block))
+
+
+def _blocks_of(source: str, columns: Sequence[str], share: Share) -> Iterator[list[Text]]:
+    """The texts of a process."""
+    texts = _texts_of(source, columns)
+    for block in itertools.count():
+        chunk = list(islice(texts, AT_ONCE))
+        if not chunk:
+            return
+        if share.holds(block):
+            yield chunk
+
+
+def _classify_blocks(
+    classifier: Classifier,
+    blocks: Iterator[list[Text]],
+    part: Path,
+    done: int,
+    count: int,
+    top_k: int | None,
+    progress: Callable[[int, int], None] | None,
+) -> None:
+    with part.open("ab") as handle:
+        for chunk in islice(blocks, -(-done // AT_ONCE), None):
+            lines = (
+                _line(text, answer) for text, answer in zip(chunk, classifier.stream(chunk, top_k=top_k), strict=True)
+            )
+            handle.write("".join(lines).encode("utf-8"))
+            handle.flush()
+            done += len(chunk)
+            if progress is not None:
+                progress(done, count)
+    flush(part)
+
+
+_ENDED = "ended"
+
+
+def _put_together(output: Path, share: Share, identity: Mapping[str, Any]) -> None:
+    """The parts of all processes as one file, block by block, once each has ended."""
+    parts = [_part_of(output, Share(number, share.of)) for number in range(share.of)]
+
+    def ended(part: Path) -> bool:
+        return _note_of(part).exists() and read_object(_note_of(part), OutputFolderError) == {**identity, _ENDED: True}
+
+    wait_until(lambda: all(map(ended, parts)))
+    if len(parts) == 1:
+        parts[0].replace(output)
+    else:
+        with ExitStack() as stack:
+            sources = [stack.enter_context(part.open("rb")) for part in parts]
+            write_atomically(output, lambda target: target.writelines(_in_turn(sources)))
+    for part in parts:
+        part.unlink(missing_ok=True)
+        _note_of(part).unlink()
+
+
+def _in_turn(sources: Sequence[IO[bytes]]) -> Iterator[bytes]:
+    """A block of each again and again; the first that is not whole is the last."""
+    for source in itertools.cycle(sources):
+        lines = list(islice(source, AT_ONCE))
+        yield from lines
+        if len(lines) < AT_ONCE:
+            return
 
 
 @contextmanager
@@ -282,45 +424,6 @@ def _alone(part: Path, output: Path) -> Iterator[None]:
         Path(lock.lock_file).unlink(missing_ok=True)
 
 
-def _classify_lines(
-    classifier: Classifier,
-    source: str,
-    output: Path,
-    columns: list[str],
-    count: int,
-    model: str | Path,
-    top_k: int | None,
-    progress: Callable[[int, int], None] | None,
-    options: Mapping[str, Any],
-) -> int:
-    part, note = beside(output, PART), beside(output, f"{PART}.json")
-    identity = {
-        "model": folder_content(model) or str(model),
-        "input": sha256_of(Path(source)),
-        "columns": columns,
-        "top_k": top_k,
-        "options": {name: value for name, value in options.items() if name not in ("threads", "device")},
-    }
-    done = _answered_before(part, note, json.loads(json.dumps(identity)))
-    if not note.exists():
-        write_json(note, identity)
-    texts = islice(_texts_of(source, columns), done, None)
-    with part.open("ab") as handle:
-        while chunk := list(islice(texts, AT_ONCE)):
-            lines = (
-                _line(text, answer) for text, answer in zip(chunk, classifier.stream(chunk, top_k=top_k), strict=True)
-            )
-            handle.write("".join(lines).encode("utf-8"))
-            handle.flush()
-            done += len(chunk)
-            if progress is not None:
-                progress(done, count)
-    flush(part)
-    part.replace(output)
-    note.unlink()
-    return done
-
-
 def _check_output(source: str, output: Path, *, overwrite: bool) -> None:
     if output.suffix != ".jsonl":
         raise OutputFolderError(
@@ -335,8 +438,12 @@ def _check_output(source: str, output: Path, *, overwrite: bool) -> None:
         raise OutputFolderError(f"output {output} is there already; choose another name, or replace it: --overwrite.")
 
 
-def _answered_before(part: Path, note: Path, identity: Mapping[str, Any]) -> int:
-    """Texts that an earlier start has answered, whole blocks of them: an int8 model rounds by the rows of a batch."""
+def _answered_before(part: Path, identity: Mapping[str, Any]) -> int | None:
+    """Texts that an earlier start has answered, whole blocks of them: an int8 model rounds by the rows of a batch.
+
+    None: all of its share.
+    """
+    note = _note_of(part)
     if not note.exists():
         if part.exists():
             raise OutputFolderError(f"{part} is there, and was not written by this command; move or delete it.")
@@ -358,6 +465,8 @@ def _answered_before(part: Path, note: Path, identity: Mapping[str, Any]) -> int
         )
     if not part.exists():
         return 0
+    if there.get(_ENDED):
+        return None
     kept = count = end = 0
     with part.open("rb+") as handle:
         for line in handle:
@@ -496,9 +605,3 @@ def _check_task(task: str, name: str) -> None:
     raise TinyBertError(
         f"{name} is {HEADS[task].kind}, and needs a question with each text: tinybert_hf.QuestionAnswerer."
     )
-
-
-def _usual_device() -> str:
-    import torch
-
-    return "cuda" if torch.cuda.is_available() else "cpu"

@@ -7,7 +7,14 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints import Checkpoint, check_batch, fit_tokenizer, limits_of, with_fitting_settings
+from tinybert_hf.checkpoints import (
+    Checkpoint,
+    check_batch,
+    fit_tokenizer,
+    limits_of,
+    usual_device,
+    with_fitting_settings,
+)
 from tinybert_hf.checkpoints.input_limits import without_unread_segments
 from tinybert_hf.data import TaskData, tokenizing_notes
 from tinybert_hf.data.label_values import are_generic
@@ -140,7 +147,6 @@ def answered_rows(
     Returns:
         The logits, the tokenized rows, and the rows that these were made from.
     """
-    import torch
 
     if task is not None and task not in HEADS:
         raise TinyBertError(f"The task {task!r} is unknown; known are {', '.join(HEADS)}.")
@@ -163,7 +169,7 @@ def answered_rows(
         raise
     check_can_count(data.problem_type, names or ())
     rows = spec.task.tokenize(data.part("validation"), tokenizer, settings)
-    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model.to(device or usual_device())
     return predicted_logits(model, rows, tokenizer, batch_size), rows, data
 
 
@@ -321,11 +327,10 @@ class QuestionAnswerer:
         Raises:
             TinyBertError: it is no model that answers questions, or the tokenizer has tokens that it does not embed.
         """
-        import torch
 
         if isinstance(model, str):
             opened, tokenizer = Checkpoint.read(model, HEADS[QUESTION_ANSWERING].kind).open_head(QUESTION_ANSWERING)
-            opened.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+            opened.to(device or usual_device())
         else:
             opened = model
         if tokenizer is None:

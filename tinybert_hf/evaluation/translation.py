@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import IO, TYPE_CHECKING, Any, TypedDict
 
 from tinybert_hf.checkpoints.integrity import write_atomically
-from tinybert_hf.checkpoints.loading import Checkpoint, class_of
+from tinybert_hf.checkpoints.loading import Checkpoint, class_of, usual_device
 from tinybert_hf.data import TaskData
 from tinybert_hf.data.generation import Translations, decoder_start_token, translate_texts
 from tinybert_hf.data.settings import DataSettings
@@ -418,13 +418,12 @@ def evaluate_translation_checkpoint(
         DataError: the rows cannot be used.
         TinyBertError: the folder is no checkpoint of a trained translator.
     """
-    import torch
 
     model, tokenizer = open_translator(path)
     data: TaskData = TASKS[TRANSLATION].task.load(settings, need_train=False)
     assert data.validation is not None  # asked for above
     sources, references = list(data.validation["source"]), list(data.validation["target"])
-    model.to(device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model.to(device or usual_device())
     result = evaluate_translation(
         model,
         tokenizer,

@@ -14,7 +14,7 @@ from html import escape
 from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, TypeVar
 
-from tinybert_hf.checkpoints.loading import Checkpoint
+from tinybert_hf.checkpoints.loading import Checkpoint, usual_device
 from tinybert_hf.checkpoints.run_record import RunFacts, facts_of_run
 from tinybert_hf.data import demo_sentiment
 from tinybert_hf.data.demo_translation import demo_translation
@@ -266,7 +266,7 @@ def _open(
 ) -> DemoModel:
     import torch
 
-    where = device or ("cuda" if torch.cuda.is_available() else "cpu")
+    where = device or usual_device()
     if translator:
         model, tokenizer = open_translator(checkpoint)
         # A student of one pair of languages has no tokens for them, though its teacher has.

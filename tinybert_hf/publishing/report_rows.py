@@ -9,7 +9,7 @@ from dataclasses import dataclass, field, fields, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from tinybert_hf.checkpoints.loading import Checkpoint
+from tinybert_hf.checkpoints.loading import Checkpoint, usual_device
 from tinybert_hf.checkpoints.run_record import WORST_ROWS, FinishedRun
 from tinybert_hf.data import DataSettings, TaskData
 from tinybert_hf.data.settings import MULTI_LABEL, PROBLEM_TYPES, REGRESSION
@@ -113,10 +113,9 @@ def open_translators(run: FinishedRun, moved: Moved) -> list[Opened]:
 
 
 def _placed(opened: Opened, moved: Moved) -> Opened:
-    import torch
 
     model: Any = opened[0]
-    model.to(moved.device or ("cuda" if torch.cuda.is_available() else "cpu"))
+    model.to(moved.device or usual_device())
     return model, opened[1]
 
 

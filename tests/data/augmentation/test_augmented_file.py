@@ -1,9 +1,11 @@
 """A file of rows and their copies: its columns, and the same bytes after a kill at any moment."""
 
+import copy
 import json
 import os
 import signal
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -14,11 +16,11 @@ import tiny_masked_lm
 from killed_runs import in_child, wait
 from tiny_masked_lm import write_rows
 
-from tinybert_hf.data.augmentation import FileToAugment, dry_run, write_augmented
+from tinybert_hf.data.augmentation import AugmentationReport, FileToAugment, dry_run, write_augmented
 from tinybert_hf.data.augmentation_candidates import words_from
 from tinybert_hf.data.augmentation_words import ReplacementSettings
 from tinybert_hf.data.files import read_whole_file
-from tinybert_hf.data.shards import held_folder
+from tinybert_hf.data.shards import Share, held_folder
 from tinybert_hf.errors import DataError, OutputFolderError
 
 ROWS: list[dict[str, Any]] = [
@@ -128,6 +130,30 @@ def test_killed_at_any_write_it_ends_with_the_same_bytes(source: Any, file: File
         assert output.read_bytes() == whole, deadly
         assert not (tmp_path / f"{deadly}.parquet.parts").exists()
     assert deadly > 8  # three shards, their notes, the file and its note
+
+
+@pytest.mark.parametrize("name", ["out.parquet", "out.jsonl"])
+def test_several_processes_write_what_one_writes(source: Any, file: FileToAugment, tmp_path: Path, name: str) -> None:
+    write_augmented(source, file, SETTINGS, tmp_path / f"one-{name}", words_of={})
+    output, seen = tmp_path / name, []
+
+    def process(number: int) -> AugmentationReport:
+        return write_augmented(
+            copy.deepcopy(source),
+            file,
+            SETTINGS,
+            output,
+            words_of={},
+            progress=(lambda *done: seen.append(done)) if number == 0 else None,
+            share=Share(number, 2),
+        )
+
+    with ThreadPoolExecutor(2) as pool:
+        reports = list(pool.map(process, (1, 0)))
+    assert output.read_bytes() == (tmp_path / f"one-{name}").read_bytes()
+    assert [report.rows_written for report in reports] == [36, 36]
+    assert seen[-1] == (9, 9)
+    assert not (tmp_path / f"{name}.parts").exists()
 
 
 def test_an_output_of_other_settings_or_of_somebody_else(source: Any, file: FileToAugment, tmp_path: Path) -> None:

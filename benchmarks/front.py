@@ -1,0 +1,296 @@
+"""Accuracy against speed, from text to answer: docs/results/front.md, .json and .svg.
+
+    python benchmarks/front.py --data FOLDER --work FOLDER [--tasks TASK ...] [--presets NAME ...] [--ways WAY ...]
+        [--parts train measure] [--seed N] [--rounds N] [--threads N]
+
+The teachers are those of `python benchmarks/tasks.py --parts teachers --fp32`, in the same work folder. Each preset
+starts from its teacher and has the shipped recipe with the task's rows:
+
+- distilled: as shipped.
+- answers: no loss between layers: the teacher's answers alone, for as many epochs as both phases, at the rate of the
+  second.
+- labels: the same, from the labels alone, without the teacher.
+
+Beside them stands what is taken where speed is all: TF-IDF of words and pairs of words with logistic regression, and
+a static model that model2vec makes of the same teacher, with logistic regression (left out where model2vec is not
+installed); both from the same rows and their labels. Every run is kept in the work folder and is not repeated.
+
+Then everything is measured side by side: the teacher and every student in PyTorch, ONNX and int8 ONNX, each by its
+`Classifier`, one thread, tokenizing included; the table has each one's fastest, and the accuracy of that format.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import statistics
+from collections.abc import Callable, Sequence
+from functools import partial
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+os.environ.update(OMP_NUM_THREADS="1", RAYON_NUM_THREADS="1", TOKENIZERS_PARALLELISM="false")
+
+import torch
+from classifying import seconds, where_measured
+from heads import carry_out, settings_of
+from other_tools import paragraph, read
+from task_settings import EVERY_TASK
+
+from tinybert_hf import Classifier, export_model, load_recipe
+from tinybert_hf.recipes.plan import make_plan
+
+TASKS = ("sst2-all", "agnews")
+PRESETS = ("4l-312d", "2l-192d", "2l-128d", "1l-128d")
+WAYS = ("distilled", "answers", "labels")
+FORMATS = ("onnx", "onnx-int8")
+TIMED_TEXTS = 800
+Answer = Callable[[list[str]], Sequence[Any]]
+
+
+# Trainings.
+
+
+def settings_of_way(task: str, preset: str, way: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Of a recipe."""
+    own = argparse.Namespace(**{**vars(arguments), "rows": EVERY_TASK[task].rows})
+    settings = {**settings_of(task, arguments.seed, own), "student.preset": preset}
+    if way == "distilled":
+        return {name: value for name, value in settings.items() if name != "augmentation"}
+    plan = make_plan(load_recipe(EVERY_TASK[task].recipe, {**settings, "output_dir": str(arguments.work / "unused")}))
+    epochs = sum(phase.known_epochs for phase in plan.recipe.phases)
+    phase: dict[str, Any] = {"name": "prediction", "epochs": epochs}
+    if way == "labels":
+        phase |= {"prediction_loss_weight": 0.0, "label_loss_weight": 1.0}
+    return {**settings, "phases": [phase]}
+
+
+def folder_of(task: str, preset: str, way: str, arguments: argparse.Namespace) -> Path:
+    """Of a run."""
+    folder: Path = arguments.work / task / "front" / f"{preset}-{way}-{arguments.seed}"
+    return folder
+
+
+def train(arguments: argparse.Namespace) -> None:
+    """Every run that is not there yet."""
+    for task in arguments.tasks:
+        for preset in arguments.presets:
+            for way in arguments.ways:
+                settings = settings_of_way(task, preset, way, arguments)
+                run = carry_out(task, settings, folder_of(task, preset, way, arguments))
+                metric = EVERY_TASK[task].metric
+                print(task, preset, way, f"{100 * run['metrics']['student'][metric]:.1f}", flush=True)
+
+
+# What is measured.
+
+
+class Rows:
+    """Texts and label numbers of a task."""
+
+    def __init__(self, task: str, data: Path) -> None:
+        spec = EVERY_TASK[task]
+        folder, (first, second) = data / (spec.folder or task), spec.files
+        column = spec.data["text_column"]
+        train, validation = read(folder / first, spec.rows), read(folder / second)
+        self.train, self.train_labels = [row[column] for row in train], [row["label"] for row in train]
+        self.texts, self.labels = [row[column] for row in validation], [row["label"] for row in validation]
+        self.length: int = spec.data["max_length"]
+
+    def accuracy(self, answer: Answer) -> float:
+        """In percent, on the validation rows."""
+        found = answer(self.texts)
+        return 100 * statistics.mean(str(one) == str(label) for one, label in zip(found, self.labels, strict=True))
+
+
+def answers_of(folder: Path, rows: Rows) -> Answer:
+    """The label numbers that a model's folder says."""
+    classifier = Classifier(folder, max_length=rows.length, threads=1, device="cpu")
+    number = classifier_labels(folder)
+    return lambda texts: [number[one["label"]] for one in classifier(texts)]
+
+
+def classifier_labels(folder: Path) -> dict[str, int]:
+    """Label names of a configuration, with their numbers."""
+    config = json.loads((folder / "config.json").read_text())
+    return {name: int(number) for number, name in config["id2label"].items()}
+
+
+def exported(model: Path, form: str, folder: Path) -> Path:
+    """An export that is made once."""
+    if not folder.exists():
+        export_model(model, folder, form)
+    return folder
+
+
+def static_model(teacher: Path, rows: Rows) -> Answer:
+    """model2vec's of the teacher, with logistic regression."""
+    from model2vec.distill import distill_from_model
+    from sklearn.linear_model import LogisticRegression
+    from transformers import AutoModel, AutoTokenizer
+
+    model = distill_from_model(AutoModel.from_pretrained(teacher), AutoTokenizer.from_pretrained(teacher))
+    head = LogisticRegression(max_iter=2000).fit(
+        model.encode(rows.train, use_multiprocessing=False), rows.train_labels
+    )
+    return lambda texts: head.predict(model.encode(texts, use_multiprocessing=False)).tolist()
+
+
+def tf_idf(rows: Rows) -> Answer:
+    """Words and pairs of words, with logistic regression."""
+    from sklearn.feature_extraction.text import TfidfVectorizer
+    from sklearn.linear_model import LogisticRegression
+    from sklearn.pipeline import make_pipeline
+
+    made = make_pipeline(
+        TfidfVectorizer(ngram_range=(1, 2), sublinear_tf=True), LogisticRegression(max_iter=2000, C=4.0)
+    ).fit(rows.train, rows.train_labels)
+    return lambda texts: made.predict(texts).tolist()
+
+
+def measure(task: str, arguments: argparse.Namespace) -> dict[str, Any]:
+    """Texts a second and accuracy of everything that is there."""
+    rows, place = Rows(task, arguments.data), arguments.work / task
+    models = {"teacher": place / "teacher"}
+    accuracy: dict[str, dict[str, float]] = {}
+    for preset in PRESETS:
+        for way in WAYS:
+            folder = folder_of(task, preset, way, arguments)
+            if (folder / "run.json").exists():
+                found = json.loads((folder / "run.json").read_text())["metrics"]["student"][EVERY_TASK[task].metric]
+                accuracy.setdefault(preset, {})[way] = 100 * found
+        folder = folder_of(task, preset, "distilled", arguments)
+        if (folder / "run.json").exists():
+            models[preset] = folder
+    ways: dict[str, tuple[str, str, Answer]] = {}
+    for name, folder in models.items():
+        kept = place / "front" / "exports"
+        for form in ("PyTorch", *FORMATS):
+            opened = folder if form == "PyTorch" else exported(folder, form, kept / f"{name}-{arguments.seed}-{form}")
+            ways[f"{name}, {form}"] = (name, form, answers_of(opened, rows))
+    if find_spec("model2vec"):
+        ways["model2vec"] = ("model2vec and logistic regression", "", static_model(models["teacher"], rows))
+    ways["TF-IDF"] = ("TF-IDF and logistic regression", "", tf_idf(rows))
+    texts = (rows.texts * (1 + TIMED_TEXTS // len(rows.texts)))[:TIMED_TEXTS]
+    taken = seconds({key: partial(answer, texts) for key, (_, _, answer) in ways.items()}, arguments.rounds)
+    points: list[dict[str, Any]] = []
+    for name in dict.fromkeys(one for one, _, _ in ways.values()):
+        key = min((key for key, way in ways.items() if way[0] == name), key=taken.__getitem__)
+        rates = {ways[one][1] or "-": len(texts) / taken[one] for one in ways if ways[one][0] == name}
+        points.append(
+            {
+                "name": name,
+                "format": ways[key][1],
+                "texts_per_second": len(texts) / taken[key],
+                "accuracy": rows.accuracy(ways[key][2]),
+                "rates": rates,
+                "trained": accuracy.get(name, {}),
+            }
+        )
+        print(task, points[-1], flush=True)
+    return {"rows": len(rows.train), "validation_rows": len(rows.texts), "points": points}
+
+
+# The page.
+
+
+def page(results: dict[str, Any], arguments: argparse.Namespace) -> str:
+    """Markdown."""
+    lines = ["# Accuracy against speed", ""]
+    lines += paragraph(
+        f"Written by `python benchmarks/front.py --data FOLDER --work FOLDER --seed {arguments.seed} --rounds "
+        f"{arguments.rounds}`; its first lines say what is compared. Texts a second of CPU time on one thread, "
+        f"tokenizing included ({where_measured()}), of the fastest of PyTorch, ONNX and int8 ONNX, and the accuracy "
+        "in that format. On the right the accuracy in PyTorch of the same preset from the same start, taught in "
+        "three ways; an empty cell was not run. One seed."
+    )
+    lines += ["", "![Accuracy against texts a second](front.svg)"]
+    for task, found in results.items():
+        lines += [
+            "",
+            f"## {title_of(task)}, {found['rows']:,} training rows, {found['validation_rows']:,} validation rows",
+            "",
+            "| model | fastest in | texts/s | accuracy | distilled | answers alone | labels alone |",
+            "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
+        ]
+        for one in found["points"]:
+            cells = [f"{one['trained'][way]:.1f}" if way in one["trained"] else "" for way in WAYS]
+            lines.append(
+                f"| {one['name']} | {one['format']} | {one['texts_per_second']:,.0f} | {one['accuracy']:.1f} | "
+                f"{' | '.join(cells)} |"
+            )
+    return "\n".join(lines) + "\n"
+
+
+def title_of(task: str) -> str:
+    """As it is known."""
+    return {"sst2": "SST-2", "agnews": "AG News"}[task.removesuffix("-all")]
+
+
+def draw(results: dict[str, Any], file: Path) -> None:
+    """A picture a task."""
+    import matplotlib
+
+    matplotlib.use("svg")
+    matplotlib.rcParams["svg.hashsalt"] = "front"
+    from matplotlib import pyplot
+
+    figure, axes = pyplot.subplots(1, len(results), figsize=(5.2 * len(results), 3.6), squeeze=False)
+    for axis, (task, found) in zip(axes[0], results.items(), strict=True):
+        ours = [one for one in found["points"] if one["name"] in PRESETS or one["name"] == "teacher"]
+        for one in found["points"]:
+            dot = ("o", "#1f5fbf") if one in ours else ("s", "#8a8a8a")
+            axis.plot(one["texts_per_second"], one["accuracy"], dot[0], color=dot[1])
+            axis.annotate(
+                one["name"].replace(" and logistic regression", ""),
+                (one["texts_per_second"], one["accuracy"]),
+                textcoords="offset points",
+                xytext=(6, -10),
+                fontsize=8,
+            )
+        axis.plot(
+            [one["texts_per_second"] for one in ours], [one["accuracy"] for one in ours], color="#1f5fbf", linewidth=1
+        )
+        axis.set(xscale="log", title=title_of(task), xlabel="texts a second, one thread", ylabel="accuracy")
+        axis.margins(x=0.2, y=0.15)
+        axis.grid(alpha=0.3)
+    figure.tight_layout()
+    figure.savefig(file, metadata={"Date": None})
+
+
+def main() -> None:
+    """Train what is missing, measure, and write the page."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--data", type=Path, required=True)
+    parser.add_argument("--work", type=Path, default=Path("runs/tasks"))
+    parser.add_argument("--output", type=Path, default=Path("docs/results"))
+    parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
+    parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
+    parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
+    parser.add_argument("--parts", nargs="+", choices=("train", "measure"), default=("train", "measure"))
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--threads", type=int, default=torch.get_num_threads())
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    if "train" in arguments.parts:
+        train(arguments)
+    if "measure" not in arguments.parts:
+        return
+    torch.set_num_threads(1)
+    record = arguments.output / "front.json"
+    results: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
+    for task in arguments.tasks:
+        results[task] = measure(task, arguments)
+        record.write_text(json.dumps(results, indent=1) + "\n")
+    results = {task: results[task] for task in TASKS if task in results}
+    text = page(results, arguments)
+    (arguments.output / "front.md").write_text(text)
+    draw(results, arguments.output / "front.svg")
+    print(text)
+
+
+if __name__ == "__main__":
+    main()
