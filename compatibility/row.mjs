@@ -28,9 +28,9 @@ export function ofOutputs(kind, lists) {
   return kind === "words" ? first : [first];
 }
 
-/** Ask a tool every text, and print how far it is from PyTorch; answer(row) gives rows of numbers, or a text. */
-export async function compare(tool, work, kind, answer, how) {
-  const rows = JSON.parse(fs.readFileSync(path.join(work, kind, "reference.json"))).rows;
+/** Ask a tool every text, or the first ones, and print how far it is from PyTorch; answer(row) gives rows of numbers, or a text. */
+export async function compare(tool, work, kind, answer, how, most = Infinity) {
+  const rows = JSON.parse(fs.readFileSync(path.join(work, kind, "reference.json"))).rows.slice(0, most);
   let largest = 0, same = 0, count = 0;
   for (const row of rows) {
     const found = await answer(row);

@@ -101,7 +101,8 @@ def main() -> None:
     if not (work / "students").exists():
         texts = ["--texts", given.texts.absolute()] if given.texts else []
         subprocess.run([sys.executable, HERE / "students.py", work / "students", *texts], check=True)
-    scripts = [one for one in sorted((HERE / "tools").iterdir()) if one.suffix in (".py", ".mjs")]
+    scripts = [one for one in (HERE / "tools").iterdir() if one.suffix in (".py", ".mjs")]
+    scripts.sort(key=lambda one: (one.suffix == ".mjs", one.name))  # node's open what optimum_onnx.py has made
     unknown = sorted(set(given.only) - {script.stem for script in scripts})
     if unknown:
         parser.error(f"no script of this name in tools/: {', '.join(unknown)}")

@@ -1,5 +1,5 @@
-// transformers.js in Node: the ONNX exports, in fp32, int8 and float16; a translator as Optimum exports the stock BART
-// (optimum_onnx.py has made it).
+// transformers.js in Node: the ONNX exports, in fp32, int8 and float16; a translator as Optimum exports the stock BART,
+// in fp32 and int8 (optimum_onnx.py has made them).
 // npm: @huggingface/transformers@4.3.2
 import path from "node:path";
 import * as hf from "@huggingface/transformers";
@@ -19,7 +19,7 @@ const classes = {
 };
 for (const [form, dtype] of [["onnx", "fp32"], ["onnx-int8", "q8"], ["onnx-float16", "fp16"]]) {
   const tool = `transformers.js ${versionOf("@huggingface/transformers")}, ${dtype}`;
-  for (const kind of dtype === "fp32" ? KINDS : KINDS.slice(0, -1)) {
+  for (const kind of dtype === "fp16" ? KINDS.slice(0, -1) : KINDS) {
     try {
       const folder = `${kind}/${kind === "translator" ? "bart-onnx" : form}`;
       const model = await classes[kind].from_pretrained(folder, { dtype });

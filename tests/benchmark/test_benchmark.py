@@ -55,14 +55,25 @@ def test_models_beside_each_other(teacher: str, wide: str, tmp_path: Path) -> No
     assert said[-1] == "batch 2 x 128 tokens (2 of 2)"
 
 
-def test_onnx_beside_pytorch(teacher: str, tmp_path: Path) -> None:
+def test_onnx_beside_pytorch(teacher: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     pytest.importorskip("onnxruntime")
+    from tinybert_hf import checkpoints
+    from tinybert_hf.checkpoints import loading
     from tinybert_hf.conversion.export import export_model
 
+    opened: list[tuple[Path, str | None]] = []
+    open_exported = checkpoints.open_exported
+
+    def noted(folder: str, *, threads: int | None, format: str | None) -> Any:
+        opened.append((Path(folder), format))
+        return open_exported(folder, threads=threads, format=format)
+
+    for place in (checkpoints, loading):  # to be timed, and to be measured on the rows
+        monkeypatch.setattr(place, "open_exported", noted)
     exported = tmp_path / "int8"
-    export_model(teacher, exported, "onnx-int8")
+    export_model(teacher, exported, ["onnx", "onnx-int8"])
     data = DataSettings(validation_file=write_rows(tmp_path / "dev.jsonl", rows(16)), max_length=32)
-    settings = BenchmarkSettings(**ONE_SIZE, backends=("eager", "onnx"), baseline="int8@onnx-int8")
+    settings = BenchmarkSettings(**ONE_SIZE, backends=("eager",), baseline="int8@onnx-int8")
     report = benchmark_models([teacher, exported], settings, validation=data)
     assert [one.backend for one in report.models] == ["eager", "onnx", "onnx-int8"]
     assert str(report.baseline) == "int8@onnx-int8"
@@ -72,6 +83,7 @@ def test_onnx_beside_pytorch(teacher: str, tmp_path: Path) -> None:
     assert int8.smaller == 1
     assert eager.parameters == onnx.parameters == int8.parameters
     assert onnx.metrics == eager.metrics
+    assert sorted(opened) == 2 * [(exported, "onnx")] + 2 * [(exported, "onnx-int8")]
     assert all(one.wall is not None for one in report.measurements)
     assert {one.flops for one in report.measurements} == {report.measurements[0].flops}
 

@@ -47,6 +47,52 @@ def test_a_teacher_is_exported_and_measured(
     assert Path("int8/onnx/model_quantized.onnx").is_file()
 
 
+def test_both_files_by_one_command(
+    tinybert: Callable[..., Any], teacher: str, rows: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    from tinybert_hf.conversion.export import onnx_graph
+
+    shutil.copytree(teacher, "model")
+    monkeypatch.setattr(onnx_graph, "LARGEST_WEIGHT", 1)  # so that int8 answers otherwise
+    alone = tinybert("export", "model", "--to", "onnx-int8")
+    assert alone.exit_code == 0, alone.output
+    done = tinybert("export", "model", "--to", "onnx", "--to", "onnx-int8", "--validation-file", rows)
+    assert done.exit_code == 3
+    (warning,) = [line for line in done.stderr.splitlines() if "WARNING" in line]
+    assert "WARNING: accuracy fell by" in warning
+    assert "(onnx-int8)" in warning
+    folder = "model-onnx-onnx-int8"
+    opened = f"open_exported('{folder}'); onnx-int8: open_exported('{folder}', format='onnx-int8')"
+    assert f"It stands in {folder}. Open it: from tinybert_hf import open_exported; {opened}" in done.stdout
+    found = {}
+    for name, words in {
+        "model": ("model",), "first": (folder,), "onnx": (folder, "--format", "onnx"),
+        "int8": (folder, "--format", "onnx-int8"), "alone": ("model-onnx-int8",),
+    }.items():  # fmt: skip
+        said = tinybert("evaluate", *words, "--validation-file", rows, "--json")
+        assert said.exit_code == 0, said.output
+        answers = f"{name}.jsonl"
+        made = tinybert("classify", *words, "--input-file", rows, "--output-file", answers)
+        assert made.exit_code == 0, made.output
+        found[name] = json.loads(said.stdout), Path(answers).read_text()
+    assert found["first"] == found["onnx"]
+    assert found["first"][0] == found["model"][0]
+    assert found["int8"] == found["alone"] != found["first"]
+    for command in (
+        ("evaluate", folder, "--format", "bert", "--validation-file", rows),
+        ("classify", folder, "--format", "bert", "--input-file", rows, "--output-file", "x.jsonl"),
+    ):
+        absent = tinybert(*command)
+        assert absent.exit_code == 2
+        assert "does not hold the format 'bert'; it holds onnx, onnx-int8." in absent.stderr
+        none = tinybert(command[0], "model", *command[2:])
+        assert none.exit_code == 2
+        assert "no export to another runtime" in none.stderr
+    apart = tinybert("export", "./nowhere", "--to", "onnx", "--to", "tflite")
+    assert apart.exit_code == 2
+    assert "onnx and tflite cannot stand in one folder" in apart.stderr
+
+
 def test_bad_input(tinybert: Callable[..., Any], teacher: str, work: Path) -> None:
     wrong = tinybert("export", teacher, "--to", "onx")
     assert wrong.exit_code == 2

@@ -24,6 +24,7 @@ from tinybert_hf.benchmark.models import (
 )
 from tinybert_hf.benchmark.report import BenchmarkReport, Entry, Measurement, ModelMetrics
 from tinybert_hf.benchmark.settings import BACKENDS, COMPILED, EAGER, BenchmarkSettings
+from tinybert_hf.checkpoints import Checkpoint
 from tinybert_hf.data.label_values import are_generic
 from tinybert_hf.data.settings import REGRESSION, SINGLE_LABEL
 from tinybert_hf.errors import TinyBertError
@@ -91,12 +92,13 @@ def main_metric_of(model: BenchmarkModel) -> str:
 
 
 def measure_quality(
-    model: BenchmarkModel, folder: str | None, validation: DataSettings, device: torch.device
+    model: BenchmarkModel, backend: str, folder: str | None, validation: DataSettings, device: torch.device
 ) -> dict[str, Any]:
     """The metrics of `tinybert evaluate`.
 
     Args:
         model: with weights and a head.
+        backend: of an exported model its format.
         folder: of the exported model; None: it is measured in PyTorch.
         validation: where the rows are.
         device: of PyTorch.
@@ -104,7 +106,8 @@ def measure_quality(
     from tinybert_hf.evaluation import evaluate_any_checkpoint
 
     device_name = "cpu" if folder else str(device)
-    metrics = evaluate_any_checkpoint(folder or model.checkpoint, validation, device=device_name)
+    checkpoint = Checkpoint.read(folder, format=backend) if folder else model.checkpoint
+    metrics = evaluate_any_checkpoint(checkpoint, validation, device=device_name)
     return {name: value for name, value in metrics.items() if name != "notes"}
 
 
@@ -393,17 +396,17 @@ def _runners(
 def _metrics_of_all(
     runners: Sequence[Runner], baseline: Entry, validation: DataSettings | None, device: torch.device, say: Say
 ) -> list[ModelMetrics]:
-    sizes = {runner.entry: megabytes_of(runner.model, runner.folder) for runner in runners}
+    sizes = {runner.entry: megabytes_of(runner.model, runner.entry.backend, runner.folder) for runner in runners}
     known: dict[tuple[str, str | None], dict[str, Any]] = {}
     found = []
     for runner in runners:
         model, metrics = runner.model, None
         if validation is not None and model.place is not None:
             # Compiled or not, the weights and what is computed are the same.
-            key = (runner.entry.model, runner.folder)
+            key = (runner.entry.model, runner.folder and runner.entry.backend)
             if key not in known:
                 say(f"{runner.entry} on the validation rows")
-                known[key] = measure_quality(model, runner.folder, validation, device)
+                known[key] = measure_quality(model, runner.entry.backend, runner.folder, validation, device)
             metrics = known[key]
         found.append(
             ModelMetrics(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 from tinybert_hf.benchmark.report import Entry
 from tinybert_hf.benchmark.settings import BACKENDS, COMPILED, EAGER
 from tinybert_hf.checkpoints import EXPORT_FILE, Checkpoint, is_exported
-from tinybert_hf.checkpoints.exported import files_of_export
+from tinybert_hf.checkpoints.exported import files_of_export, formats_of_export
 from tinybert_hf.checkpoints.integrity import read_object
 from tinybert_hf.errors import TinyBertError
 from tinybert_hf.evaluation.cost import Forward
@@ -67,14 +67,14 @@ class BenchmarkModel:
         given: as the user named it.
         checkpoint: with the configuration; without a path for a shape, whose weights are random.
         auto_class: the class of transformers that opens it.
-        exported: the format of an exported model, which runs in no other backend; None: it is no export.
+        exported: the formats of an exported model, which runs in no other backend; none: it is no export.
         limit: tokens that an export of fixed lengths reads; None: as many as the model.
     """
 
     given: str
     checkpoint: Checkpoint
     auto_class: str
-    exported: str | None = None
+    exported: tuple[str, ...] = ()
     limit: int | None = None
 
     @property
@@ -194,13 +194,13 @@ def find_model(given: str) -> BenchmarkModel:
     return BenchmarkModel(given, checkpoint, auto_class_of(checkpoint.config), *_export(place))
 
 
-def _export(place: str) -> tuple[str | None, int | None]:
+def _export(place: str) -> tuple[tuple[str, ...], int | None]:
     """What an exported folder was exported to, and its limit."""
     if not is_exported(place):
-        return None, None
+        return (), None
     note = read_object(Path(place) / EXPORT_FILE)
     longest = note.get("longest")
-    return str(note.get("format")), longest if isinstance(longest, int) else None
+    return tuple(formats_of_export(note)), longest if isinstance(longest, int) else None
 
 
 def auto_class_of(config: Any) -> str:
@@ -256,7 +256,7 @@ OpenedModel = Callable[[int, int], Forward]
 def choose_backends(
     models: Mapping[str, BenchmarkModel], wanted: Sequence[str], device: torch.device, notes: list[str]
 ) -> list[Entry]:
-    """Which model is measured in which backend. An exported folder has one only, its own.
+    """Which model is measured in which backend. An exported folder has its own only.
 
     Args:
         models: by short name.
@@ -281,11 +281,7 @@ def choose_backends(
             chosen.append(name)
         else:
             notes.append(f"The backend {name} was left out: {reason}")
-    return [
-        Entry(name, backend)
-        for name, one in models.items()
-        for backend in ([one.exported] if one.exported else chosen)
-    ]
+    return [Entry(name, backend) for name, one in models.items() for backend in (one.exported or chosen)]
 
 
 def exported_folder(model: BenchmarkModel, entry: Entry, work: Path, say: Callable[[str], None]) -> str | None:
@@ -307,11 +303,11 @@ def exported_folder(model: BenchmarkModel, entry: Entry, work: Path, say: Callab
     return str(target)
 
 
-def megabytes_of(model: BenchmarkModel, folder: str | None) -> float:
+def megabytes_of(model: BenchmarkModel, backend: str, folder: str | None) -> float:
     """Size of the files that hold the weights, 10^6 bytes."""
     if folder is None:
         return model.megabytes()
-    return sum(file.stat().st_size for file in files_of_export(folder)) / 1e6
+    return sum(file.stat().st_size for file in files_of_export(folder, backend)) / 1e6
 
 
 def open_forward(
@@ -340,7 +336,7 @@ def open_forward(
         if backend == COMPILED:
             call = torch.compile(call, dynamic=True)
     else:
-        call, place = open_exported(folder, threads=threads), torch.device("cpu")
+        call, place = open_exported(folder, threads=threads, format=backend), torch.device("cpu")
 
     def of_size(batch_size: int, length: int) -> Forward:
         return timed_forward(call, random_inputs(model.config, batch_size, length, place), place)

@@ -696,6 +696,10 @@ def _exported_code(subject: Subject) -> Iterator[str]:
     place = literal(subject.place)
     yield f"folder = {f'snapshot_download({place})' if subject.on_hub else place}"
     code = ", trust_remote_code=True" if subject.is_translator and subject.config["model_type"] == "tinybert" else ""
+    export = subject.export or {}
+    others = export.get("others")
+    for name in others if isinstance(others, Mapping) else ():
+        yield f"# Opened is {plain(export.get('format'))}; the other: open_exported(folder, format={literal(name)})"
     yield f"model, tokenizer = open_exported(folder), AutoTokenizer.from_pretrained(folder{code})"
 
 

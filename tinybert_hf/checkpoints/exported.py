@@ -425,31 +425,68 @@ def is_exported(folder: str | Path) -> bool:
         return True  # a damaged one
 
 
-def files_of_export(folder: str | Path) -> list[Path]:
+def files_of_export(folder: str | Path, format: str | None = None) -> list[Path]:
     """The files that hold the graphs and weights of an export, a stock BERT's too; an added one is not counted.
 
+    Args:
+        folder: of the export.
+        format: of one that holds several: its files; None: those of all.
+
     Raises:
-        TinyBertError: it is no export, or its note is damaged.
+        TinyBertError: it is no export, it does not hold that format, or its note is damaged.
     """
     place = Path(folder)
-    graphs = read_object(place / EXPORT_FILE).get("graphs")
-    named = [place / str(name) for name in graphs.values()] if isinstance(graphs, dict) else []
+    note = read_object(place / EXPORT_FILE)
+    parts = [note, *_others(note).values()] if format is None else [note_of_format(note, format, place)]
+    graphs = [part["graphs"] for part in parts if isinstance(part.get("graphs"), dict)]
+    named = [place / str(name) for one in graphs for name in one.values()]
     beside = [path for path in place.iterdir() if path.name.endswith((".onnx.data", ".bin", ".safetensors"))]
     return [*named, *beside]
 
 
-def open_exported(folder: str | Path, *, threads: int | None = None) -> Any:
+def _others(note: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """What export.json says of the formats behind the first, by name."""
+    others = note.get("others")
+    return {name: one for name, one in others.items() if isinstance(one, dict)} if isinstance(others, dict) else {}
+
+
+def formats_of_export(note: dict[str, Any]) -> list[str]:
+    """The formats that a folder holds, the one that is opened unasked first; `note` is the content of export.json."""
+    return [str(note.get("format")), *_others(note)]
+
+
+def note_of_format(note: dict[str, Any], format: str | None, folder: str | Path) -> dict[str, Any]:
+    """What export.json says of one format.
+
+    Args:
+        note: its content.
+        format: a name; None: the first that was asked for.
+        folder: for the message.
+
+    Raises:
+        TinyBertError: the folder does not hold it.
+    """
+    known = formats_of_export(note)
+    if format is None or format == known[0]:
+        return note
+    if format not in known:
+        raise TinyBertError(f"{folder} does not hold the format {format!r:.60}; it holds {', '.join(known)}.")
+    return {**note, **_others(note)[format]}
+
+
+def open_exported(folder: str | Path, *, threads: int | None = None, format: str | None = None) -> Any:
     """Opens an exported model.
 
     Args:
         folder: that `tinybert export` wrote.
         threads: of the processor; None: as the runtime thinks right.
+        format: which one, of a folder that holds several; None: the first that was asked for.
 
     Returns:
         An `ExportedModel`, or of a translator an `ExportedTranslator`, whose `generate` is that of transformers.
 
     Raises:
-        TinyBertError: no export, a damaged one, or its runtime is not installed.
+        TinyBertError: no export, a damaged one, one without that format, or its runtime is not installed.
     """
     place = Path(folder)
     if not is_exported(place):
@@ -457,7 +494,7 @@ def open_exported(folder: str | Path, *, threads: int | None = None) -> Any:
             f"{folder} holds no model that was exported to another runtime ({EXPORT_FILE}). Make one with tinybert "
             "export; what holds weights of torch, a stock BERT too, is opened with AutoModel...from_pretrained."
         )
-    note = read_object(place / EXPORT_FILE)
+    note = note_of_format(read_object(place / EXPORT_FILE), format, place)
     check_manifest(place)
     files, runtime = _files(note, place), _runtime(note, place)
     config = open_config(place)

@@ -15,7 +15,7 @@ from zipfile import is_zipfile
 
 from torch import Tensor
 
-from tinybert_hf.checkpoints.exported import is_exported, open_exported
+from tinybert_hf.checkpoints.exported import EXPORT_FILE, is_exported, note_of_format, open_exported
 from tinybert_hf.checkpoints.integrity import WEIGHTS, check_folder, check_manifest, open_config, read_object, refusing
 from tinybert_hf.checkpoints.tokenizers import open_tokenizer
 from tinybert_hf.errors import OpeningWarning, TinyBertError
@@ -541,28 +541,35 @@ class Checkpoint:
     Attributes:
         path: a folder, or an id on the Hub.
         config: of the model.
+        format: which one, of an export that holds several; None: the first, or it is no export.
     """
 
     path: str
     config: Any
+    format: str | None = None
 
     @classmethod
-    def read(cls, path: str | Path, kind: str = "a model with a head") -> Checkpoint:
+    def read(cls, path: str | Path, kind: str = "a model with a head", *, format: str | None = None) -> Checkpoint:
         """Opens the configuration.
 
         Args:
             path: a folder, or an id on the Hub.
             kind: what it should be, with its article; for the message.
+            format: which one, of an export that holds several; None: the first.
 
         Raises:
-            TinyBertError: there is no checkpoint, or its config.json cannot be read.
+            TinyBertError: there is no checkpoint, its config.json cannot be read, or it does not hold that format.
         """
         check_folder(path)
+        if format is not None:
+            if not is_exported(path):
+                raise TinyBertError(f"{path} is no export to another runtime: it has no formats to choose from.")
+            note_of_format(read_object(Path(path) / EXPORT_FILE), format, path)
         file = Path(path) / "config.json"
         who = str(file) if file.is_file() else str(path)
         if not Path(path).exists():
             who = f"{path} does not exist (looked from {Path.cwd()}), and as an id on the Hub it"
-        return cls(str(path), open_config(str(path), what=f"{who} cannot be opened as {kind}"))
+        return cls(str(path), open_config(str(path), what=f"{who} cannot be opened as {kind}"), format)
 
     @classmethod
     def of(cls, given: str | Path | Checkpoint, kind: str = "a model with a head") -> Checkpoint:
@@ -579,13 +586,16 @@ class Checkpoint:
         """What an encoder was trained for, a name in `HEADS` (see `task_of`); None: it is a translator."""
         return None if self.is_translator else task_of(self.config)
 
-    def open(self, auto_class: str, kind: str, dtype: str | None = None) -> tuple[Any, Any]:
+    def open(
+        self, auto_class: str, kind: str, dtype: str | None = None, *, threads: int | None = None
+    ) -> tuple[Any, Any]:
         """Opens model and tokenizer, and refuses what would answer at random.
 
         Args:
             auto_class: the class of transformers that opens it.
             kind: what it should be, with its article; for the messages.
             dtype: of the weights, as "float32"; None: as saved.
+            threads: of an export; None: as its runtime thinks right.
 
         Raises:
             TinyBertError: it cannot be opened, its weights are missing or were changed after they were saved, or it
@@ -594,7 +604,7 @@ class Checkpoint:
         import transformers
 
         if is_exported(self.path):
-            exported = open_exported(self.path)
+            exported = open_exported(self.path, threads=threads, format=self.format)
             return exported, self.tokenizer_for(exported)
         options: dict[str, Any] = {} if dtype is None else {"dtype": dtype}
         headless = (
@@ -612,9 +622,9 @@ class Checkpoint:
         model.config.return_dict = True
         return model, self.tokenizer_for(model)
 
-    def open_head(self, task: str) -> tuple[Any, Any]:
+    def open_head(self, task: str, *, threads: int | None = None) -> tuple[Any, Any]:
         """As `open`, with the head of a task, a name in `HEADS`."""
-        return self.open(HEADS[task].auto_class, HEADS[task].kind)
+        return self.open(HEADS[task].auto_class, HEADS[task].kind, threads=threads)
 
     def tokenizer_for(self, model: Any) -> Any:
         """Its tokenizer, made to fit a model that was opened."""

@@ -201,7 +201,22 @@ def _export_body(export: Mapping[str, Any]) -> Iterator[str]:
     yield ""
     yield "## How it was made"
     yield ""
-    yield f"From {named(export.get('source'))}, by `tinybert export --to {plain(export.get('format'))}`."
+    others = export.get("others")
+    parts = [export, *(others.values() if isinstance(others, Mapping) else ())]
+    parts = [part for part in parts if isinstance(part, Mapping)]
+    formats = " ".join(f"--to {plain(part.get('format'))}" for part in parts)
+    yield f"From {named(export.get('source'))}, by `tinybert export {formats}`."
+    for part in parts:
+        if len(parts) > 1:
+            graphs = part.get("graphs")
+            files = ", ".join(map(str, graphs.values())) if isinstance(graphs, Mapping) else "?"
+            yield ""
+            yield f"{plain(part.get('format'))} (`{plain(files)}`):"
+        yield from _figures_of_export({**export, **part})
+
+
+def _figures_of_export(export: Mapping[str, Any]) -> Iterator[str]:
+    """What one format came to."""
     before, after = export.get("megabytes_before"), export.get("megabytes_after")
     if isinstance(before, int | float) and isinstance(after, int | float):
         yield f"{before:.1f} MB became {after:.1f} MB."

@@ -196,12 +196,12 @@ def export(
         str, typer.Argument(help="Folder or Hub id of an encoder with any head or none, or of a translator.")
     ],
     to: Annotated[
-        str,
+        list[str],
         typer.Option(
             metavar="FORMAT",
             autocompletion=_formats,
             help="onnx or onnx-int8 (pip extra onnx), openvino (extra openvino), openvino-int8 (extra openvino-int8), "
-            "tflite (extra tflite), or bert.",
+            "tflite (extra tflite), bert, or bart. One folder holds both of the first: --to onnx --to onnx-int8.",
         ),
     ],
     output_dir: Annotated[
@@ -209,7 +209,8 @@ def export(
         typer.Option(
             "--output-dir",
             "--output",
-            help="Folder for the export: new or empty. Default: MODEL-FORMAT beside the model.",
+            help="Folder for the export: new or empty. Default: MODEL-FORMAT beside the model, with the names of both "
+            "where there are two.",
             rich_help_panel="Run",
         ),
     ] = None,
@@ -249,9 +250,9 @@ def export(
     Every export is opened again and compared with the model on text: its largest difference and the share of equal
     answers are printed, with --validation-file also the metric before and after.
     """
-    from tinybert_hf.conversion.export import format_named
+    from tinybert_hf.conversion.export import formats_named
 
-    format_named(to)
+    names = list(formats_named(to))
     check_row_files(validation_file)
     with opens_models(model):
         from tinybert_hf.cli.screen import quiet_libraries
@@ -262,8 +263,8 @@ def export(
         columns = [given["text_column"]] if given.get("text_column") else []
         report = export_model(
             model,
-            output_dir or f"{_local(model)}-{to}",
-            to,
+            output_dir or "-".join([_local(model), *names]),
+            names,
             validation=_settings(model, validation_file, fields_of(given, "data")) if validation_file else None,
             max_metric_drop=max_metric_drop,
             texts=None if text_file is None else texts_in([text_file], columns),
@@ -292,7 +293,10 @@ def _opened_by(report: ExportReport) -> str:
         names = {"TinyBertForSeq2Seq": "BartForConditionalGeneration"}
         name = names.get(report.model_class, report.model_class.replace("TinyBert", "Bert"))
         return f"Open it: from transformers import {name}; {name}.from_pretrained({report.folder!r})"
-    return f"Open it: from tinybert_hf import open_exported; open_exported({report.folder!r})"
+    others = "".join(
+        f"; {one.format}: open_exported({report.folder!r}, format={one.format!r})" for one in report.others
+    )
+    return f"Open it: from tinybert_hf import open_exported; open_exported({report.folder!r}){others}"
 
 
 def _local(model: str) -> str:

@@ -39,6 +39,8 @@ if TYPE_CHECKING:
     from tinybert_hf.data import DataSettings
 
 
+_WHICH = "Which one, of an export that holds several, such as onnx-int8. Default: the first that was asked for."
+
 # `tinybert evaluate`: the figures of a classifier of texts or words, of answers, or of a translator.
 
 
@@ -79,6 +81,10 @@ def evaluate(
             rich_help_panel="Run",
         ),
     ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option("--format", help=_WHICH, rich_help_panel="Run"),
+    ] = None,
     as_json: AsJson = False,
 ) -> None:
     """Measure a checkpoint: accuracy and F1 for labels, entity F1 for tagged words, correlation for numbers, exact
@@ -95,7 +101,7 @@ def evaluate(
     columns = {"validation_file": validation_file, **fields_of(given, "data")}
     with opens_models(model):
         known = trained_with(model)
-        checkpoint = Checkpoint.read(model, "a text classifier or a translator")
+        checkpoint = Checkpoint.read(model, "a text classifier or a translator", format=format)
         if "max_length" in given:
             check_length("max_length", given["max_length"], option="--max-length", model=checkpoint.config)
         metrics = evaluate_any_checkpoint(
@@ -294,6 +300,10 @@ def classify(
         int | None,
         typer.Option(min=1, help="Of an exported model. Default: as its runtime thinks right.", rich_help_panel="Run"),
     ] = None,
+    format: Annotated[
+        str | None,
+        typer.Option("--format", help=_WHICH, rich_help_panel="Run"),
+    ] = None,
 ) -> None:
     """Answer every text of a file: its label and score, or the entities in it, in the order of the file.
 
@@ -313,7 +323,7 @@ def classify(
     quiet_libraries()
     known = {name: value for name, value in trained_with(model).items() if name in _OF_TEXTS}
     rows = {**known, **fields_of(given, "data"), **({} if max_length is None else {"max_length": max_length})}
-    cpu = {"device": "cpu"} if given.get("cpu") else {}
+    options = {"device": "cpu" if given.get("cpu") else None, "format": format}
     started = time.perf_counter()
     share = Share.launched()
     with opens_models(model), row_progress(Console(stderr=True, quiet=not share.is_first), "Classifying") as update:
@@ -327,7 +337,7 @@ def classify(
             overwrite=overwrite,
             progress=update,
             share=share,
-            **cpu,
+            **{name: value for name, value in options.items() if value is not None},
         )
     seconds = time.perf_counter() - started
     if not share.is_first:

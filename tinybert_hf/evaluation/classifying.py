@@ -17,9 +17,7 @@ from filelock import FileLock, Timeout
 from tinybert_hf.checkpoints import (
     Checkpoint,
     fit_tokenizer,
-    is_exported,
     limits_of,
-    open_exported,
     usual_device,
     with_fitting_settings,
 )
@@ -69,6 +67,7 @@ class Classifier:
         max_length: int | None = None,
         batch_tokens: int | None = None,
         threads: int | None = None,
+        format: str | None = None,
         device: str | None = None,
     ) -> None:
         """Open a model.
@@ -79,6 +78,7 @@ class Classifier:
             max_length: tokens of a text that are read; None: as many as model and tokenizer take.
             batch_tokens: places of a batch, padding included; None: 1,024 on a CPU, else 32,768.
             threads: of an exported model; None: as its runtime thinks right. Those of torch are torch's own.
+            format: which one, of an export that holds several; None: the first.
             device: of PyTorch; None takes the GPU if there is one.
 
         Raises:
@@ -87,10 +87,10 @@ class Classifier:
         self._given: dict[str, Any] | None = None
         self._content: dict[str, str] | None = None
         if isinstance(model, str | Path):
-            opened, tokenizer, self.task = _opened(model, threads)
+            opened, tokenizer, self.task = _opened(model, threads, format)
             self._given = {
                 "model": str(model), "max_length": max_length, "batch_tokens": batch_tokens, "threads": threads,
-                "device": device,
+                "device": device, "format": format,
             }  # fmt: skip
         else:
             opened, self.task = model, _task_of_class(model)
@@ -574,16 +574,13 @@ def _as_text(text: Any, number: int) -> str | tuple[str, str]:
     )
 
 
-def _opened(model: str | Path, threads: int | None) -> tuple[Any, Any, str]:
-    checkpoint = Checkpoint.read(model, "a classifier")
+def _opened(model: str | Path, threads: int | None, format: str | None) -> tuple[Any, Any, str]:
+    checkpoint = Checkpoint.read(model, "a classifier", format=format)
     if checkpoint.is_translator:
         raise TinyBertError(f"{model} is a translator: `tinybert translate` writes its translations.")
     task = task_of(checkpoint.config)
     _check_task(task, str(model))
-    if threads is not None and is_exported(model):
-        exported = open_exported(model, threads=threads)
-        return exported, checkpoint.tokenizer_for(exported), task
-    opened, tokenizer = checkpoint.open_head(task)
+    opened, tokenizer = checkpoint.open_head(task, threads=threads)
     return opened, tokenizer, task
 
 

@@ -30,7 +30,7 @@ from transformers import (
     pipeline,
 )
 
-from tinybert_hf.checkpoints import is_exported, open_exported
+from tinybert_hf.checkpoints import files_of_export, is_exported, open_exported
 from tinybert_hf.checkpoints.model_card import card_of
 from tinybert_hf.conversion.export import FORMATS, export_model, onnx_graph
 
@@ -126,6 +126,63 @@ def test_one_folder_holds_both_and_older_folders_open(saved: Callable[..., str],
         Path("out/export.json").write_text(json.dumps({"graphs": {"model": name}, "runtime": "onnxruntime"}))
         with pytest.raises(TinyBertError, match="which is no file of that folder"):
             open_exported("out")
+
+
+def test_two_formats_stand_in_one_folder(saved: Callable[..., str], work: Path, leftovers: Any) -> None:
+    source = saved("text-classification")
+    files = {"onnx": "onnx/model.onnx", "onnx-int8": "onnx/model_quantized.onnx"}
+    alone = {to: export_model(source, to, to, texts=TEXTS) for to in files}
+    report = export_model(source, "out", ["onnx-int8", "onnx", "onnx-int8"], texts=TEXTS)
+    assert leftovers() == ["onnx", "onnx-int8", "out"]
+    for found in (report, *report.others):
+        assert (found.parity, found.megabytes_after) == (
+            alone[found.format].parity,
+            Path("out", files[found.format]).stat().st_size / 1e6,
+        )
+        assert Path("out", files[found.format]).read_bytes() == Path(found.format, files[found.format]).read_bytes()
+    assert [one.format for one in (report, *report.others)] == ["onnx-int8", "onnx"]
+    assert sum("largest difference" in line for line in report.lines()) == 2
+    assert files_of_export("out") == [Path("out", files[to]) for to in ("onnx-int8", "onnx")]
+    assert files_of_export("out", "onnx") == [Path("out", files["onnx"])]
+    batch = AutoTokenizer.from_pretrained(source)(TEXTS, padding=True, return_tensors="pt")
+    with torch.inference_mode():
+        for asked, to in ((None, "onnx-int8"), ("onnx-int8", "onnx-int8"), ("onnx", "onnx")):
+            assert torch.equal(open_exported("out", format=asked)(**batch).logits, open_exported(to)(**batch).logits)
+    with pytest.raises(TinyBertError, match=r"does not hold the format 'tflite'; it holds onnx-int8, onnx\."):
+        open_exported("out", format="tflite")
+    card = Path("out/README.md").read_text()
+    assert "`tinybert export --to onnx-int8 --to onnx`" in card
+    assert all(name in card for name in files.values())
+    assert '# Opened is onnx-int8; the other: open_exported(folder, format="onnx")' in card
+    assert str(work) not in Path("out/export.json").read_text()
+    Path("out", files["onnx"]).unlink()
+    with pytest.raises(TinyBertError, match=r"onnx/model\.onnx"):  # nor is one opened where the other was lost
+        open_exported("out")
+
+
+def test_formats_that_cannot_share_a_folder_are_refused_before_any_work(
+    saved: Callable[..., str], work: Path, leftovers: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for names in (["onnx", "bert"], ["openvino", "openvino-int8"], ["onnx", "onnx-int8", "tflite"]):
+        with pytest.raises(TinyBertError, match=rf"{' and '.join(names)} cannot .* onnx and onnx-int8 can\."):
+            export_model("nowhere", "out", names)
+    with pytest.raises(TinyBertError, match="Did you mean onnx-int8"):
+        export_model("nowhere", "out", ["onnx", "onnx-int4"])
+    with pytest.raises(TinyBertError, match="Name a format: onnx, "):
+        export_model("nowhere", "out", [])
+    tiny_translator.make_model().save_pretrained("translator")
+    tiny_translator.make_tokenizer().save_pretrained("translator")
+    with pytest.raises(TinyBertError, match=r"is a translator\. The files of its formats have the same names"):
+        export_model("translator", "out", ["onnx", "onnx-int8"])
+    assert leftovers() == ["translator"]
+
+    def fails(*given: Any) -> None:
+        raise TinyBertError("The disk is full.")
+
+    monkeypatch.setattr("tinybert_hf.conversion.export.files.write_onnx_int8", fails)
+    with pytest.raises(TinyBertError, match="The disk is full"):
+        export_model(saved("text-classification"), "out", ["onnx", "onnx-int8"], texts=TEXTS)
+    assert "out" not in leftovers()
 
 
 def test_a_pipeline_takes_it(saved: Callable[..., str], work: Path) -> None:

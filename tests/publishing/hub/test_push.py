@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import re
-import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -237,12 +236,18 @@ def test_an_export_goes_up_whole_and_its_card_opens_it(hub: Hub, folder: Path, t
 
 def test_both_files_of_a_folder_go_up(hub: Hub, folder: Path) -> None:
     pytest.importorskip("onnxruntime")
-    for to in ("onnx", "onnx-int8"):
-        export_model(folder, folder.parent / to, to, texts=["the film was good"])
-    quantized = "onnx/model_quantized.onnx"
-    shutil.copyfile(folder.parent / "onnx-int8" / quantized, folder.parent / "onnx" / quantized)
-    push(folder.parent / "onnx", "me/tiny")
-    assert hub.repositories["me/tiny"].branches["main"].keys() >= {"onnx/model.onnx", quantized}
+    place = folder.parent / "both"
+    export_model(folder, place, ["onnx", "onnx-int8"], texts=["the film was good"])
+    push(place, "me/tiny")
+    files = {"onnx/model.onnx", "onnx/model_quantized.onnx"}
+    assert hub.repositories["me/tiny"].branches["main"].keys() >= files
+    for name in files:
+        kept = (place / name).rename(place / "kept")
+        (place / "manifest.json").rename(place / "manifest.kept")
+        with pytest.raises(TinyBertError, match=name):
+            push(place, "me/other")
+        kept.rename(place / name)
+        (place / "manifest.kept").rename(place / "manifest.json")
 
 
 def test_what_an_earlier_push_left_is_named(hub: Hub, folder: Path) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -46,6 +47,7 @@ class Format:
         fixed_lengths: it holds a few lengths that texts are filled up to.
         calibrated: its ranges are set by rows that the model reads (`Source.calibration`).
         no_translators: why it holds none, in a sentence or two; None: it holds them.
+        layout: formats of one layout can stand in one folder, each with files of its own; None: it stands alone.
     """
 
     what: str
@@ -56,6 +58,7 @@ class Format:
     fixed_lengths: bool = False
     calibrated: bool = False
     no_translators: str | None = None
+    layout: str | None = None
 
     def write(self, source: Source, folder: Path) -> dict[str, str]:
         """Put the files of a model into a folder.
@@ -76,8 +79,8 @@ class Format:
 _EXACT, _STOCK = 1e-3, 1e-5
 _ONNX = {"onnx": "onnx", "onnxruntime": "onnx"}
 FORMATS = {
-    "onnx": Format("ONNX, fp32, standard operators", "write_onnx", _ONNX, "onnxruntime", _EXACT),
-    "onnx-int8": Format("ONNX, int8, for onnxruntime", "write_onnx_int8", _ONNX, "onnxruntime", None),
+    "onnx": Format("ONNX, fp32, standard operators", "write_onnx", _ONNX, "onnxruntime", _EXACT, layout="onnx"),
+    "onnx-int8": Format("ONNX, int8, for onnxruntime", "write_onnx_int8", _ONNX, "onnxruntime", None, layout="onnx"),
     "openvino": Format(
         "OpenVINO, fp32",
         "write_openvino",
@@ -124,3 +127,22 @@ def format_named(name: str) -> Format:
         return FORMATS[name]
     hint = did_you_mean(name, FORMATS, cutoff=0.4)
     raise TinyBertError(f"There is no format {name!r:.60}; known are {', '.join(FORMATS)}.{hint}")
+
+
+def formats_named(names: str | Sequence[str]) -> dict[str, Format]:
+    """The formats of one folder by name, in the order in which they were asked for.
+
+    Raises:
+        TinyBertError: none is named, there is no such format, or they cannot stand in one folder.
+    """
+    chosen = {name: format_named(name) for name in ([names] if isinstance(names, str) else names)}
+    if not chosen:
+        raise TinyBertError(f"Name a format: {', '.join(FORMATS)}.")
+    layouts = {one.layout for one in chosen.values()}
+    if len(chosen) > 1 and (len(layouts) > 1 or None in layouts):
+        shared = [name for name, one in FORMATS.items() if one.layout is not None]
+        raise TinyBertError(
+            f"{' and '.join(chosen)} cannot stand in one folder; {' and '.join(shared)} can. Export each other "
+            "one into its own."
+        )
+    return chosen

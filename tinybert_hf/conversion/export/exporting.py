@@ -5,7 +5,7 @@ from __future__ import annotations
 import inspect
 import json
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
@@ -30,7 +30,7 @@ from tinybert_hf.checkpoints.integrity import place_folder, read_object
 from tinybert_hf.checkpoints.model_card import write_card
 from tinybert_hf.checkpoints.run_record import RunRecord
 from tinybert_hf.checkpoints.tokenizers import write_vocabulary_files
-from tinybert_hf.conversion.export import FORMATS, Format, format_named
+from tinybert_hf.conversion.export import FORMATS, Format, formats_named
 from tinybert_hf.conversion.export.sample import Sample, calibration_rows, sample_for
 from tinybert_hf.conversion.export.source import ENCODER, Source, open_source
 from tinybert_hf.distillation.architecture import decoder_shape, encoder_shape
@@ -67,6 +67,7 @@ class ExportReport:
         after: of the export.
         max_metric_drop: points.
         notes: what a user should know, a sentence each.
+        others: the formats beside it in the folder; `open_exported` opens it unless one of them is named.
     """
 
     folder: str
@@ -82,6 +83,7 @@ class ExportReport:
     after: float | None = None
     max_metric_drop: float = 0.5
     notes: tuple[str, ...] = ()
+    others: tuple[ExportReport, ...] = ()
 
     @property
     def lost(self) -> float | None:
@@ -90,7 +92,11 @@ class ExportReport:
 
     @property
     def lost_too_much(self) -> bool:
-        """Whether it lost more than was allowed."""
+        """Whether it, or a format beside it, lost more than was allowed."""
+        return self._lost_too_much or any(one.lost_too_much for one in self.others)
+
+    @property
+    def _lost_too_much(self) -> bool:
         return self.lost is not None and not self.lost <= self.max_metric_drop
 
     def lines(self) -> Iterator[str]:
@@ -107,15 +113,19 @@ class ExportReport:
         if self.lost is not None:
             yield f"{self.metric}: {self.before:.2f} before, {self.after:.2f} after."
         yield from (f"Note: {note}" for note in self.notes)
+        for other in self.others:
+            yield from other.lines()
 
     def warnings(self) -> Iterator[str]:
         """What must not be overlooked."""
-        if self.lost_too_much:
+        if self._lost_too_much:
             yield (
-                f"{self.metric} fell by {self.lost:.2f} points, from {self.before:.2f} to {self.after:.2f}; "
-                f"{self.max_metric_drop:g} are allowed (--max-metric-drop). The export was kept in "
+                f"{self.metric} fell by {self.lost:.2f} points, from {self.before:.2f} to {self.after:.2f} "
+                f"({self.format}); {self.max_metric_drop:g} are allowed (--max-metric-drop). The export was kept in "
                 f"{Path(self.folder)}."
             )
+        for other in self.others:
+            yield from other.warnings()
 
 
 # Whether an exported model answers as the model that it was made from, on text.
@@ -252,7 +262,7 @@ _DECIDING = ("bleu", "f1_micro", "pearson")
 def export_model(
     model: str | Path,
     output_dir: str | Path,
-    to: str,
+    to: str | Sequence[str],
     *,
     validation: DataSettings | None = None,
     max_metric_drop: float = MAX_METRIC_DROP,
@@ -267,7 +277,8 @@ def export_model(
     Args:
         model: a folder, or an id on the Hub: an encoder with any head or none, or a translator.
         output_dir: new or empty.
-        to: a name in `FORMATS`.
+        to: a name in `FORMATS`, or several that can stand in one folder (onnx and onnx-int8); `open_exported` opens
+            the first where none is named.
         validation: rows to measure both models on.
         max_metric_drop: points of the metric that an int8 model may lose; one that loses more is kept, and the report
             says so.
@@ -276,54 +287,67 @@ def export_model(
         overwrite: replace an export that stands in `output_dir`.
         progress: told what is being done, a line each time.
 
+    Returns:
+        The figures of the first format, with those of the others in `others`.
+
     Raises:
         OutputFolderError: the folder holds something.
-        TinyBertError: no such format; a library is missing; there is no model, or one that cannot be exported; an
-            export in fp32 answers otherwise than the model.
+        TinyBertError: no such format, or formats that cannot stand in one folder; a library is missing; there is no
+            model, or one that cannot be exported; an export in fp32 answers otherwise than the model.
     """
     say = progress or (lambda _: None)
-    chosen, target = format_named(to), Path(output_dir)
-    if chosen.no_translators is not None and holds_translator(str(model)):
-        raise TinyBertError(f"{model} is a translator. {chosen.no_translators}")
+    formats, target = formats_named(to), Path(output_dir)
+    _check_translator(str(model), formats)
     with suppressed_output(), nothing_reported():
-        for library, extra in chosen.libraries.items():
+        for library, extra in (item for chosen in formats.values() for item in chosen.libraries.items()):
             require(library, extra)
     _check_target(target, overwrite)
     check_writable(target)
     say(f"Opening {model}")
     source, known = open_source(str(model)), _trained_with(str(model))
-    sample = sample_for(source, texts, validation, calibrated=chosen.calibrated)
-    if chosen.calibrated:
+    calibrated = any(chosen.calibrated for chosen in formats.values())
+    sample = sample_for(source, texts, validation, calibrated=calibrated)
+    if calibrated:
         source = replace(source, calibration=tuple(calibration_rows(source, sample, known.get("max_length"))))
     with made_beside(target) as beside:
         beside.mkdir()
-        say(f"Writing it as {to}")
-        graphs = _write(source, chosen, beside, to)
-        say("Comparing both: texts one by one and in batches, and as long as the model can read")
-        parity = compare(source, _opened(source, chosen, beside), sample.texts)
-        _check_parity(parity, chosen, to, str(model))
-        if validation is not None:
-            say("Measuring both on the validation rows")
-        metrics = {} if validation is None else _measured(str(model), str(beside), validation)
-        report = ExportReport(
-            folder=str(target),
-            format=to,
-            source=str(model),
-            model_class=type(source.model).__name__,
-            task=source.task,
-            megabytes_before=source.megabytes,
-            megabytes_after=sum(file.stat().st_size for file in files_of_export(beside)) / 1e6,
-            parity=parity,
-            max_metric_drop=max_metric_drop,
-            notes=_notes(source, chosen, sample),
-            **metrics,
-        )
+        _write_shared(source, beside)
+        reports: list[ExportReport] = []
+        graphs: dict[str, dict[str, str]] = {}
+        before: dict[str, Any] | None = None
+        for name, chosen in formats.items():
+            say(f"Writing it as {name}")
+            graphs[name] = _write(source, chosen, beside, name)
+            say("Comparing both: texts one by one and in batches, and as long as the model can read")
+            parity = compare(source, _opened(source, chosen, beside), sample.texts)
+            _check_parity(parity, chosen, name, str(model))
+            metrics = {}
+            if validation is not None:
+                say("Measuring both on the validation rows")
+                before = before or evaluate_any_checkpoint(str(model), validation, device="cpu")
+                metrics = _deciding(before, evaluate_any_checkpoint(str(beside), validation, device="cpu"))
+            reports.append(
+                ExportReport(
+                    folder=str(target),
+                    format=name,
+                    source=str(model),
+                    model_class=type(source.model).__name__,
+                    task=source.task,
+                    megabytes_before=source.megabytes,
+                    megabytes_after=sum(file.stat().st_size for file in files_of_export(beside, name)) / 1e6,
+                    parity=parity,
+                    max_metric_drop=max_metric_drop,
+                    notes=() if reports else _notes(source, chosen, sample),
+                    **metrics,
+                )
+            )
         more: dict[str, Any] = {"trained_with": known}
-        if chosen.fixed_lengths:
+        if any(chosen.fixed_lengths for chosen in formats.values()):
             more["longest"] = source.length  # tokens; whoever measures it asks
-        if chosen.calibrated:
+        if calibrated:
             more["calibration"] = _calibration(source, sample)
-        _note(beside, report, chosen, graphs, more)
+        report = replace(reports[0], others=tuple(reports[1:]))
+        _note(beside, report, graphs, more)
         write_manifest(beside, ("*", f"{ONNX_FOLDER}/*"))
         place_folder(beside, target, replace=(target / EXPORT_FILE).is_file())
     # With the name that it has now, and what the card of the model says of license and language.
@@ -345,16 +369,29 @@ def _check_target(target: Path, overwrite: bool) -> None:
     raise OutputFolderError(f"{target} is there and not empty. Name another --output-dir, or remove it.")
 
 
-def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, str]:
+def _check_translator(model: str, formats: Mapping[str, Format]) -> None:
+    """Refuse a translator where a format holds none, or where the files of several would have the same names."""
+    reasons = [chosen.no_translators for chosen in formats.values() if chosen.no_translators is not None]
+    if len(formats) > 1:
+        reasons.append("The files of its formats have the same names: export each into a folder of its own.")
+    if reasons and holds_translator(model):
+        raise TinyBertError(f"{model} is a translator. {reasons[0]}")
+
+
+def _write_shared(source: Source, folder: Path) -> None:
+    """What stands beside the graphs, whatever their format."""
     _write_config(source, folder)
     save_tokenizer(source.tokenizer, source.model, folder)
     write_vocabulary_files(source.tokenizer, folder)
     if source.translates:
         source.model.generation_config.save_pretrained(folder)
+
+
+def _write(source: Source, chosen: Format, folder: Path, to: str) -> dict[str, str]:
+    """The graphs, and a note that names them alone, so that they can be opened and compared."""
     graphs = chosen.write(source, folder)
     if chosen.runtime is None and source.task == ENCODER:  # transformers opens it, and sentence-transformers does
         carry_modules(source.folder, folder)
-    # Enough to open it; the figures come in when they are known.
     note = {"format": to, "runtime": chosen.runtime, "graphs": graphs}
     (folder / EXPORT_FILE).write_text(json.dumps(note), encoding="utf-8")
     return graphs
@@ -430,18 +467,26 @@ def _check_parity(parity: Parity, chosen: Format, to: str, model: str) -> None:
         )
 
 
-def _measured(model: str, exported: str, validation: DataSettings) -> dict[str, Any]:
-    """The deciding figure of both, in points."""
-    before, after = (evaluate_any_checkpoint(path, validation, device="cpu") for path in (model, exported))
+def _deciding(before: Mapping[str, Any], after: Mapping[str, Any]) -> dict[str, Any]:
+    """The deciding figure of the metrics of both, in points."""
     names = [*_DECIDING, "f1" if "accuracy" not in before or "precision" in before else "accuracy"]
     name = next(one for one in names if one in before)
     points = 1 if name == "bleu" else 100
     return {"metric": name, "before": points * float(before[name]), "after": points * float(after[name])}
 
 
-def _note(folder: Path, report: ExportReport, chosen: Format, graphs: dict[str, str], more: dict[str, Any]) -> None:
-    note = {**asdict(report), "runtime": chosen.runtime, "graphs": graphs, "versions": _versions(), **more}
+_OF_FORMAT = ("format", "megabytes_after", "parity", "metric", "before", "after", "max_metric_drop", "notes")
+"""What is another one's for each format of a folder."""
+
+
+def _note(folder: Path, report: ExportReport, graphs: Mapping[str, dict[str, str]], more: dict[str, Any]) -> None:
+    """Write export.json: the first format at the top, as where it stands alone, and what differs of the others."""
+    runtime = FORMATS[report.format].runtime
+    note = {**asdict(report), "runtime": runtime, "graphs": graphs[report.format], "versions": _versions(), **more}
     del note["folder"]
+    others = {one["format"]: {name: one[name] for name in _OF_FORMAT} for one in note.pop("others")}
+    if others:
+        note["others"] = {name: {**one, "graphs": graphs[name]} for name, one in others.items()}
     note["source"] = hub_name(report.source) or last_part(report.source)  # it is carried away, and read by others
     (folder / EXPORT_FILE).write_text(json.dumps(note, indent=1) + "\n", encoding="utf-8")
 
