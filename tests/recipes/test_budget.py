@@ -1,6 +1,7 @@
 """A student that is chosen by its speed."""
 
 import dataclasses
+import html
 import json
 import re
 from pathlib import Path
@@ -17,6 +18,7 @@ from tinybert_hf.cli import app
 from tinybert_hf.cli.distill import recipe_overrides
 from tinybert_hf.errors import RecipeError, TinyBertError
 from tinybert_hf.evaluation.cost import Times
+from tinybert_hf.publishing import write_report
 from tinybert_hf.recipes import budget
 from tinybert_hf.recipes.loader import apply_overrides, build, changed_recipe
 from tinybert_hf.recipes.plan import Plan, make_plan
@@ -186,7 +188,9 @@ def test_a_run_keeps_its_choice(
         (work / "said.txt").read_text(),
         flags=re.MULTILINE,
     )
-    missed = budget.reached({**report.budget, "reached_ms": {"teacher": 20.0, "student": 4.1}})[0]
+    for file in ("README.md", str(write_report(work / "out"))):
+        assert "Asked for at least 5 times" in html.unescape((work / "out" / file).read_text()), file
+    missed = budget.reached({**report.budget, "reached_ms": {"teacher": 20.0, "student": 4.1}})
     assert missed.endswith("4.9 times as fast. That is missed: the machine was busy, or is another one by now.")
     with pytest.raises(TinyBertError, match=r"student\.target_speedup: 5\.0 there, 4\.0 now"):
         make_plan(recipe(work, wide, "baseline=null", target_speedup=4.0))

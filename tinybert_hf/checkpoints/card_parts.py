@@ -738,6 +738,12 @@ def format_latency(costs: Mapping[str, Mapping[str, Any]], device: str) -> str |
     return f"Latency: a forward of {size}, the median of interleaved rounds ({where})."
 
 
+def format_speed(run: Mapping[str, Any]) -> str:
+    """The same sentence, and what became of the speed that was asked for; empty where a run.json says neither."""
+    said = format_latency(run["costs"], run.get("device", "cpu")), (run.get("budget") or {}).get("said")
+    return " ".join(filter(None, said))
+
+
 def limits() -> Iterator[str]:
     """What a distilled model is not good at."""
     yield ""

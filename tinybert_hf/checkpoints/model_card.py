@@ -21,6 +21,7 @@ from tinybert_hf.checkpoints.card_parts import (
     citation,
     escaped,
     format_latency,
+    format_speed,
     hub_name,
     introduction,
     languages_of_dataset,
@@ -423,8 +424,7 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
     last = "sentences per second, batch 1" if is_translator else f"latency ({where})"
     yield from table(["model", *titles, "parameters", "MB", last], _rows(run, names, apart))
     yield ""
-    said = format_latency(run["costs"], run["device"])
-    yield from filter(None, [said])
+    yield from filter(None, [format_speed(run)])
     yield _kept(run)
     held_out = _held_out(data, _named_rows(data["train_file"]) or data["dataset"] or "the training rows")
     rows = held_out or _named_rows(data["validation_file"]) or data["dataset"]

@@ -8,7 +8,7 @@ from typing import Any, NamedTuple
 
 import yaml
 
-from tinybert_hf.checkpoints.card_parts import format_latency
+from tinybert_hf.checkpoints.card_parts import format_speed
 from tinybert_hf.checkpoints.integrity import write_atomically
 from tinybert_hf.checkpoints.run_record import (
     LOSSES,
@@ -307,7 +307,7 @@ def report_page(run: FinishedRun, moved: Moved) -> str:
             "summary": summary(run),
             "tiles": tiles(run),
             "metrics_table": metrics_table(run),
-            "speed": format_latency(run.content["costs"], run.content.get("device", "cpu")),
+            "speed": format_speed(run.content),
             "comparison_picture": comparison_picture(run),
             "phases": _phases(run),
             "distances": _distances(run),

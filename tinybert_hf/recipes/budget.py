@@ -92,22 +92,20 @@ def latencies_ms(models: Mapping[str, PreTrainedModel]) -> dict[str, float]:
     return {name: 1000 * min(one.all_cpu if on_cpu else one.all_wall) for name, one in times.items()}
 
 
-def reached(budget: Mapping[str, Any]) -> list[str]:
-    """What the student of a run reached of what was asked for, a line; none where nothing was asked.
+def reached(budget: Mapping[str, Any]) -> str:
+    """What the student of a run reached of what was asked for, in words.
 
     Args:
         budget: a `Choice` as plain values, and `reached_ms` of the trained teacher and student.
     """
-    if not budget:
-        return []
     teacher, student = (budget["reached_ms"][name] for name in (_TEACHER, "student"))
     choice = _choice_of(budget)
     limit = teacher / choice.target_speedup if choice.target_speedup is not None else choice.limit_ms
     missed = "" if student <= limit else " That is missed: the machine was busy, or is another one by now."
-    return [
+    return (
         f"Asked for {choice.asked}: the trained student takes {student:.2f} ms for the teacher's {teacher:.2f} ms "
         f"({choice.device}, one thread), {teacher / student:.1f} times as fast.{missed}"
-    ]
+    )
 
 
 def _choice_of(kept: Mapping[str, Any]) -> Choice:

@@ -26,7 +26,7 @@ from tinybert_hf.recipes.augmentation import (
     read_copies,
     with_copies,
 )
-from tinybert_hf.recipes.budget import reached, with_student_by_speed
+from tinybert_hf.recipes.budget import with_student_by_speed
 from tinybert_hf.recipes.models import (
     format_left_out,
     format_pruning,
@@ -471,7 +471,7 @@ class LabelledSteps(Steps):
         spec = TASKS[report.task]
         load = spec.load.format(place=literal(report.folder))
         return [
-            *pruned, *reached(report.budget), *report.alone(),
+            *pruned, *([report.budget["said"]] if report.budget else ()), *report.alone(),
             f"The student is in {report.folder}.", f"Load it: {load}", spec.elsewhere,
         ]  # fmt: skip
 

@@ -23,7 +23,7 @@ from tinybert_hf.distillation.teachers import AnyTeacher, each_teacher, multipli
 from tinybert_hf.evaluation import measure_layer_distances
 from tinybert_hf.messages import counted, counted_epochs, counted_layers
 from tinybert_hf.model.manifest_tinybert import write_manifest
-from tinybert_hf.recipes.budget import CHOICE, latencies_ms
+from tinybert_hf.recipes.budget import CHOICE, latencies_ms, reached
 from tinybert_hf.recipes.models import PRUNING, make_start, open_extra_teachers, open_teacher, prune_stage
 from tinybert_hf.recipes.plan import Plan, arguments_of_phases, device_of, join, make_plan
 from tinybert_hf.recipes.report import (
@@ -418,6 +418,7 @@ class Run:
         budget: dict[str, Any] = {}
         if choice is not None:
             budget = {**asdict(choice), "reached_ms": latencies_ms({TEACHER: self.teacher, STUDENT: model})}
+            budget["said"] = reached(budget)
         odd = [*self._teacher_warnings(), *self._falls(), *self.steps.student_warnings(metrics[STUDENT])]
         return RunReport(
             folder=str(self.folder.path),
