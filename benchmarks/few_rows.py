@@ -10,7 +10,7 @@ the same:
 - longer: the same rows, in more epochs.
 - copies-N: N copies of each row with other words (neighbours in the teacher's embeddings), in fewer epochs.
 - task-texts: further texts of the task itself, without their labels, --times as many rows in all.
-- plain-texts: as many sentences of other text (Brown), in pairs of neighbours where the task is about pairs.
+- plain-texts: as many sentences of other text (Brown), as `--text-corpus` takes them.
 
 Every run is kept in the work folder and is not repeated.
 """
@@ -20,7 +20,6 @@ from __future__ import annotations
 import argparse
 import gzip
 import json
-import random
 from pathlib import Path
 from typing import Any
 
@@ -29,7 +28,6 @@ from heads import carry_out, in_words, metric_of, options, settings_of
 from task_settings import BROWN, EVERY_TASK
 
 from tinybert_hf import load_recipe
-from tinybert_hf.data.settings import DataSettings
 from tinybert_hf.recipes.plan import make_plan
 
 TASKS = ("cola-all", "sst2", "stsb-all", "wnut17", "agnews")
@@ -49,25 +47,12 @@ def written(rows: list[dict[str, Any]], file: Path) -> Path:
     return file
 
 
-def texts_of(task: str, way: str, arguments: argparse.Namespace) -> Path:
-    """The rows without labels of a way."""
-    count = arguments.rows * (arguments.times - 1)
-    task_rows, file = EVERY_TASK[task], arguments.work / task / f"few-{arguments.rows}" / f"{way}.jsonl"
-    if way == "task-texts":
-        found = rows_of(arguments.data / (task_rows.folder or task) / task_rows.files[0])[arguments.rows :]
-        return written(found[:count], file)
-    columns = {**DataSettings().__dict__, **task_rows.data}
-    texts = [(row["document"], row["text"]) for row in rows_of(arguments.data / BROWN) if len(row["text"].split()) > 3]
-    places = random.Random(0).sample(range(len(texts) - 1), 2 * count)
-    pair = columns["text_pair_column"]
-    if task_rows.recipe == "ner":
-        rows: list[dict[str, Any]] = [{columns["tokens_column"]: texts[place][1].split()} for place in places]
-    elif pair is None:
-        rows = [{columns["text_column"]: texts[place][1]} for place in places]
-    else:
-        near = [place for place in places if texts[place][0] == texts[place + 1][0]]
-        rows = [{columns["text_column"]: texts[place][1], pair: texts[place + 1][1]} for place in near]
-    return written(rows[:count], file)
+def other_rows(task: str, arguments: argparse.Namespace) -> Path:
+    """Rows of the task without their labels, behind those that are learnt from."""
+    count, spec = arguments.rows * (arguments.times - 1), EVERY_TASK[task]
+    file: Path = arguments.work / task / f"few-{arguments.rows}" / "task-texts.jsonl"
+    found = rows_of(arguments.data / (spec.folder or task) / spec.files[0])[arguments.rows :]
+    return written(found[:count], file)
 
 
 def settings_of_way(task: str, way: str, seed: int, arguments: argparse.Namespace) -> dict[str, Any]:
@@ -83,10 +68,14 @@ def settings_of_way(task: str, way: str, seed: int, arguments: argparse.Namespac
         copies = int(way.removeprefix("copies-"))
         settings["augmentation"] = {"copies": copies, "neighbours_only": True}
         as_many = 1 + copies
-    elif way.endswith("-texts"):
-        file = texts_of(task, way, arguments)
+    elif way == "task-texts":
+        file = other_rows(task, arguments)
         settings["data.unlabelled_file"] = str(file)
         as_many = 1 + file.read_text(encoding="utf-8").count("\n") / arguments.rows
+    elif way == "plain-texts":
+        settings["data.text_corpus"] = str(arguments.data / BROWN)
+        settings["data.text_corpus_rows"] = arguments.rows * (arguments.times - 1)
+        as_many = arguments.times
     times = 1 if way == "rows" else arguments.times
     return settings | {f"phases.{place}.epochs": count * times / as_many for place, count in enumerate(epochs)}
 

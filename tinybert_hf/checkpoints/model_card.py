@@ -442,7 +442,8 @@ def _body(run: Mapping[str, Any]) -> Iterator[str]:
             f"The phases also learnt the teacher's answers to {many} of these rows, in which some words are replaced."
         )
     if run.get("unlabelled_rows"):
-        source = escaped(last_part(data["unlabelled_file"]))
+        named_files = filter(None, (data.get(name) for name in ("unlabelled_file", "text_corpus")))
+        source = escaped(", ".join(map(last_part, named_files)))
         yield (
             f"The phases also learnt the teacher's answers to {counted(run['unlabelled_rows'], 'row')} without labels "
             f"({source})."

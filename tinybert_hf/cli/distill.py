@@ -39,6 +39,7 @@ _FURTHER = (
         "problem_type",
     ),
     *("source_column", "target_column", "tokens_column", "tags_column", "unlabelled_file", "unlabelled_column"),
+    "text_corpus",
     *("max_length", "augment", "augmentation_model", *_TEXT, "teacher_epochs", "baseline", "baseline_epochs"),
     *("prune_vocabulary", "cpu"),
 )
@@ -172,6 +173,7 @@ _REFUSED = {
             *("source_column", "target_column"),
         )
     },
+    "data.text_corpus": ("--text-corpus", "its text is given with --corpus"),
     **{
         f"pseudo_labels.{name}": (f"--{name.replace('_', '-')}", "its text is given with --corpus")
         for name in ("unlabelled_file", "unlabelled_column")

@@ -233,6 +233,11 @@ OPTIONS: dict[str, Option] = {
     "unlabelled_column": Option(
         str, "Translation: their column. Default: as --source-column.", _DATA, "pseudo_labels.unlabelled_column"
     ),
+    "text_corpus": data_option(
+        "text_corpus",
+        help="Any text: its sentences are further rows without labels, as single texts, pairs of neighbours or rows "
+        "of words. A text file, or a table with a column text.",
+    ),
     "max_length": data_option(
         "max_length",
         min=1,

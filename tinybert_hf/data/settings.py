@@ -62,6 +62,12 @@ class DataSettings:
         "or a .txt file with a text in each line. The phases of a distillation learn the teacher's answers to "
         "them; nothing else reads them.",
     )
+    text_corpus: str | None = setting(
+        None,
+        "Any text, whose sentences become further rows without labels: as single texts, as pairs of neighbours or as "
+        "rows of words, of the length that the training rows have. A .txt file, or a table with a column text, "
+        "sentence or content (and document, where several rows are one); also .gz.",
+    )
     further_validation: dict[str, str] = field(
         default_factory=dict,
         metadata={
@@ -128,6 +134,11 @@ class DataSettings:
     max_train_rows: int | None = setting(None, "Take only the first rows.")
     max_validation_rows: int | None = setting(None, "Take only the first rows.")
     max_unlabelled_rows: int | None = setting(None, "Take only the first rows of `unlabelled_file`.")
+    text_corpus_rows: int | None = setting(
+        None,
+        "How many rows are made of `text_corpus`. None: as many as bring all rows up to 10,000, at most 10 for each "
+        "row with a label.",
+    )
 
     def __post_init__(self) -> None:
         """Refuses values that no data could satisfy.
@@ -146,6 +157,7 @@ class DataSettings:
             "max_train_rows",
             "max_validation_rows",
             "max_unlabelled_rows",
+            "text_corpus_rows",
         ):
             check_number(getattr(self, count), count, whole=True, error=DataError)
         check_number(self.doc_stride, "doc_stride", zero=True, whole=True, error=DataError)

@@ -35,10 +35,10 @@ def shared_rows_notes(data: TaskData) -> Iterator[str]:
     for name, rows in measured.items():
         if rows is None:
             continue
-        keys = list(_keys(rows))
+        keys = list(keys_of(rows))
         wanted = set(keys)
         for other, further in learnt.items():
-            again = wanted.intersection(_keys(further)) if further is not None else set()
+            again = wanted.intersection(keys_of(further)) if further is not None else set()
             shared = sum(key in again for key in keys)
             if shared:
                 stand = f"{counted(len(keys), f'{name} row')} {'stands' if shared == 1 else 'stand'}"
@@ -48,16 +48,16 @@ def shared_rows_notes(data: TaskData) -> Iterator[str]:
                 )
 
 
-def _keys(rows: Dataset) -> Iterator[Any]:
-    """What a model reads of each row."""
+def keys_of(rows: Dataset) -> Iterator[Any]:
+    """What a model reads of each row, letter case and blanks apart."""
     if "tokens" in rows.column_names:
-        yield from (_alike(" ".join(words)) for words in rows["tokens"])
+        yield from (alike(" ".join(words)) for words in rows["tokens"])
     else:
-        read = [map(_alike, rows[name]) for name in _READ if name in rows.column_names]
+        read = [map(alike, rows[name]) for name in _READ if name in rows.column_names]
         yield from zip(*read, strict=True)
 
 
-def _alike(text: str) -> str:
+def alike(text: str) -> str:
     """The same for texts that most tokenizers read alike."""
     return " ".join(text.casefold().split())
 

@@ -47,7 +47,8 @@ def _lines(file: str, columns: Sequence[str], most: int | None, as_lines: bool) 
     if not as_lines:
         raise DataError(
             f"{file}: the lines of a text file are single texts, and the rows of this task have "
-            f"{' and '.join(repr(name) for name in columns)}. Give {', '.join(SUFFIXES)} with these columns."
+            f"{' and '.join(repr(name) for name in columns)}. Give {', '.join(SUFFIXES)} with these columns, or let "
+            "sentences of any text be such rows (--text-corpus)."
         )
     read = list(islice(((number, text.strip()) for number, text in stream_lines(file) if text.strip()), most))
     return RawRows(file, {columns[0]: [text for _, text in read]}, [number for number, _ in read])

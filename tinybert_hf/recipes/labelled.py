@@ -12,6 +12,7 @@ from tinybert_hf.checkpoints.card_parts import format_latency, literal
 from tinybert_hf.data import TaskData, tokenizing_notes, train_wordpiece_tokenizer
 from tinybert_hf.data.augmentation_candidates import check_predicts_words, predicts_words
 from tinybert_hf.data.settings import SINGLE_LABEL
+from tinybert_hf.data.text_corpus import with_sentences
 from tinybert_hf.distillation import label_order
 from tinybert_hf.distillation.losses.prediction import mixed_logits, mixed_span_logits
 from tinybert_hf.distillation.teachers import better_label_order, different_tokens, shares, trained_problem_type
@@ -196,6 +197,9 @@ class LabelledSteps(Steps):
         recipe, choice = with_student_by_speed(recipe, first, folder, device_of(recipe))
         recipe = with_learning_rates(recipe)
         student_config = _student_config(recipe, data, first)
+        taken: tuple[str, ...] = ()
+        if recipe.data.text_corpus is not None:
+            data, taken = with_sentences(data, recipe.data.text_corpus, recipe.data.text_corpus_rows)
         rows, unlabelled = len(data.part("train")), 0 if data.unlabelled is None else len(data.unlabelled)
         recipe, said = with_copies(recipe, rows, unlabelled)
         copies = 0 if recipe.augmentation is None else recipe.augmentation.copies * rows
@@ -211,7 +215,9 @@ class LabelledSteps(Steps):
                 "preset has its teacher's."
             )
         taught_by, student = joined(recipe, teachers, spec, read), (spec.student_class, student_config, read)
-        plan = Plan.between(recipe, folder, data, teachers, taught_by, student, choice=choice, more_notes=said)
+        plan = Plan.between(
+            recipe, folder, data, teachers, taught_by, student, choice=choice, more_notes=(*taken, *said)
+        )
         for one in teachers:
             check_lengths(recipe.data, teacher=one.config, student=student_config)
         check_start(plan)

@@ -747,7 +747,7 @@ def make_plan(recipe: Recipe) -> Plan:
     vectors = recipe.augmentation.glove_file if recipe.augmentation is not None else None
     further = (
         *recipe.data.further_validation_files.values(),
-        *(file for file in (recipe.data.unlabelled_file, unlabelled, vectors) if file),
+        *(file for file in (recipe.data.unlabelled_file, recipe.data.text_corpus, unlabelled, vectors) if file),
         *corpus_files(recipe),
     )
     folder = RunFolder(recipe.folder, settings, recipe.data, further_files=further, models=named_models(recipe))

@@ -48,8 +48,11 @@ def check_values(recipe: Recipe) -> None:
         _check_pruning(recipe.prune_vocabulary, recipe)
     if recipe.augmentation is not None:
         _check_augmentation(recipe, recipe.augmentation)
-    if recipe.data.unlabelled_file is not None:
-        _check_unlabelled(recipe)
+    for name in ("unlabelled_file", "text_corpus"):
+        if getattr(recipe.data, name) is not None:
+            _check_unlabelled(recipe, name)
+    if recipe.data.text_corpus_rows is not None and recipe.data.text_corpus is None:
+        raise RecipeError("data.text_corpus_rows: there is no data.text_corpus (--text-corpus) to take them from")
     if recipe.spec.has_decoder:
         _check_translation(recipe)
     else:
@@ -171,10 +174,10 @@ def _check_augmentation(recipe: Recipe, settings: AugmentationSettings) -> None:
     )
 
 
-def _check_unlabelled(recipe: Recipe) -> None:
+def _check_unlabelled(recipe: Recipe, name: str) -> None:
     if not _may_lack_labels(recipe.task):
         raise RecipeError(
-            "data.unlabelled_file: texts with labels or a number, and rows of words with tags, can have further rows "
+            f"data.{name}: texts with labels or a number, and rows of words with tags, can have further rows "
             f"without them; the task is {recipe.task}. "
             + (
                 "A translator's are named by pseudo_labels.unlabelled_file"
@@ -182,9 +185,9 @@ def _check_unlabelled(recipe: Recipe) -> None:
                 else "Leave it out"
             )
         )
-    _refuse_train_rows(recipe, "the rows of data.unlabelled_file")
+    _refuse_train_rows(recipe, f"the rows of data.{name}")
     _refuse_label_loss(
-        recipe, "the rows of data.unlabelled_file have none. Set it to 0, or leave the file out (--unlabelled-file)"
+        recipe, f"the rows of data.{name} have none. Set it to 0, or leave it out (--{name.replace('_', '-')})"
     )
 
 
