@@ -1,10 +1,10 @@
 """Accuracy against speed, from text to answer: docs/results/front.md, .json and .svg.
 
     python benchmarks/front.py --data FOLDER --work FOLDER [--tasks TASK ...] [--presets NAME ...] [--ways WAY ...]
-        [--parts train measure] [--seed N] [--rounds N] [--threads N]
+        [--rows N] [--parts train measure] [--seed N] [--rounds N] [--threads N]
 
-The teachers are those of `python benchmarks/tasks.py --parts teachers --fp32`, in the same work folder. Each preset
-starts from its teacher and has the shipped recipe with the task's rows:
+The teachers are those of `python benchmarks/tasks.py --parts teachers --fp32`, in the same work folder, and have seen
+all rows of their task. Each preset starts from its teacher and has the shipped recipe with the first --rows of them:
 
 - distilled: as shipped.
 - answers: no loss between layers: the teacher's answers alone, for as many epochs as both phases, at the rate of the
@@ -53,9 +53,14 @@ Answer = Callable[[list[str]], Sequence[Any]]
 # Trainings.
 
 
+def rows_of(task: str, arguments: argparse.Namespace) -> int:
+    """That a student learns from."""
+    return min(EVERY_TASK[task].rows, int(arguments.rows))
+
+
 def settings_of_way(task: str, preset: str, way: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Of a recipe."""
-    own = argparse.Namespace(**{**vars(arguments), "rows": EVERY_TASK[task].rows})
+    own = argparse.Namespace(**{**vars(arguments), "rows": rows_of(task, arguments)})
     settings = {**settings_of(task, arguments.seed, own), "student.preset": preset}
     if way == "distilled":
         return {name: value for name, value in settings.items() if name != "augmentation"}
@@ -69,7 +74,7 @@ def settings_of_way(task: str, preset: str, way: str, arguments: argparse.Namesp
 
 def folder_of(task: str, preset: str, way: str, arguments: argparse.Namespace) -> Path:
     """Of a run."""
-    folder: Path = arguments.work / task / "front" / f"{preset}-{way}-{arguments.seed}"
+    folder: Path = arguments.work / task / f"front-{rows_of(task, arguments)}" / f"{preset}-{way}-{arguments.seed}"
     return folder
 
 
@@ -90,11 +95,11 @@ def train(arguments: argparse.Namespace) -> None:
 class Rows:
     """Texts and label numbers of a task."""
 
-    def __init__(self, task: str, data: Path) -> None:
+    def __init__(self, task: str, arguments: argparse.Namespace) -> None:
         spec = EVERY_TASK[task]
-        folder, (first, second) = data / (spec.folder or task), spec.files
+        folder, (first, second) = arguments.data / (spec.folder or task), spec.files
         column = spec.data["text_column"]
-        train, validation = read(folder / first, spec.rows), read(folder / second)
+        train, validation = read(folder / first, rows_of(task, arguments)), read(folder / second)
         self.train, self.train_labels = [row[column] for row in train], [row["label"] for row in train]
         self.texts, self.labels = [row[column] for row in validation], [row["label"] for row in validation]
         self.length: int = spec.data["max_length"]
@@ -152,7 +157,7 @@ def tf_idf(rows: Rows) -> Answer:
 
 def measure(task: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Texts a second and accuracy of everything that is there."""
-    rows, place = Rows(task, arguments.data), arguments.work / task
+    rows, place = Rows(task, arguments), arguments.work / task
     models = {"teacher": place / "teacher"}
     accuracy: dict[str, dict[str, float]] = {}
     for preset in PRESETS:
@@ -166,7 +171,7 @@ def measure(task: str, arguments: argparse.Namespace) -> dict[str, Any]:
             models[preset] = folder
     ways: dict[str, tuple[str, str, Answer]] = {}
     for name, folder in models.items():
-        kept = place / "front" / "exports"
+        kept = place / f"front-{len(rows.train)}" / "exports"
         for form in ("PyTorch", *FORMATS):
             opened = folder if form == "PyTorch" else exported(folder, form, kept / f"{name}-{arguments.seed}-{form}")
             ways[f"{name}, {form}"] = (name, form, answers_of(opened, rows))
@@ -200,7 +205,8 @@ def page(results: dict[str, Any], arguments: argparse.Namespace) -> str:
     """Markdown."""
     lines = ["# Accuracy against speed", ""]
     lines += paragraph(
-        f"Written by `python benchmarks/front.py --data FOLDER --work FOLDER --seed {arguments.seed} --rounds "
+        f"Written by `python benchmarks/front.py --data FOLDER --work FOLDER --rows {arguments.rows} --seed "
+        f"{arguments.seed} --rounds "
         f"{arguments.rounds}`; its first lines say what is compared. Texts a second of CPU time on one thread, "
         f"tokenizing included ({where_measured()}), of the fastest of PyTorch, ONNX and int8 ONNX, and the accuracy "
         "in that format. On the right the accuracy in PyTorch of the same preset from the same start, taught in "
@@ -270,6 +276,7 @@ def main() -> None:
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
     parser.add_argument("--parts", nargs="+", choices=("train", "measure"), default=("train", "measure"))
+    parser.add_argument("--rows", type=int, default=20000, help="that students learn from, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())

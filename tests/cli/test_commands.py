@@ -421,7 +421,7 @@ def test_evaluate_on_the_cpu(
         return {"accuracy": 1.0}
 
     opened = SimpleNamespace(task="text-classification")
-    monkeypatch.setattr("tinybert_hf.checkpoints.Checkpoint.read", lambda path, kind: opened)
+    monkeypatch.setattr("tinybert_hf.checkpoints.Checkpoint.read", lambda *_, **__: opened)
     monkeypatch.setattr("tinybert_hf.evaluation.evaluate_any_checkpoint", measure)
     assert tinybert("evaluate", "some/model", "--validation-file", "b.jsonl", *words).exit_code == 0
     assert seen == [device]
