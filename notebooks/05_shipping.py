@@ -137,8 +137,8 @@ with torch.inference_mode():
         print("torch.compile is not available here:", type(error).__name__)
 
 # %% [markdown]
-# Whether it pays is a question for your machine and your lengths: each new shape may compile again. Export to other
-# runtimes and an int8 student are no commands of this package today.
+# Whether it pays is a question for your machine and your lengths: each new shape may compile again. For
+# other runtimes, and in int8, there is `tinybert export out --to onnx-int8` (`docs/export.md`).
 #
 # ## The model card
 #

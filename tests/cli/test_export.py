@@ -75,6 +75,9 @@ def test_both_files_by_one_command(
         made = tinybert("classify", *words, "--input-file", rows, "--output-file", answers)
         assert made.exit_code == 0, made.output
         found[name] = json.loads(said.stdout), Path(answers).read_text()
+        which = {"first": "this is onnx (", "onnx": "this is onnx (", "int8": "this is onnx-int8 ("}.get(name)
+        for result in (said, made):
+            assert (which or "this is") in result.stderr if which else "this is" not in result.stderr
     assert found["first"] == found["onnx"]
     assert found["first"][0] == found["model"][0]
     assert found["int8"] == found["alone"] != found["first"]

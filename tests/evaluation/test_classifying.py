@@ -28,8 +28,10 @@ from transformers import (
     AutoTokenizer,
     pipeline,
 )
+from typer.testing import CliRunner
 
 from tinybert_hf import Classifier, classify
+from tinybert_hf.cli import app
 from tinybert_hf.conversion.export import export_model
 from tinybert_hf.data.shards import WHOLE, Share
 from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
@@ -334,6 +336,8 @@ class TestFiles:
             assert seen == {0: [(8, 18), (16, 18), (18, 18)], 1: [(8, 16), (16, 16)], 2: [(8, 16), (16, 16)]}
         with pytest.raises(OutputFolderError, match=r"is there already"):
             process(0)
+        assert process(1) == 0
+        assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl"]
 
     def test_several_stopped_processes_go_on_and_another_number_does_not(
         self, folder: str, lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
@@ -362,6 +366,34 @@ class TestFiles:
         assert seen == [(24, 26), (26, 26)]
         assert out.read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
         assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl"]
+
+    def test_the_command_takes_the_columns_that_a_file_has(self, folder: str, tmp_path: Path) -> None:
+        model = tmp_path / "model"
+        shutil.copytree(folder, model)
+        trained = {"recipe": {"data": {"text_column": "review", "max_length": 16}}}
+        (model / "run.json").write_text(json.dumps(trained))
+        (tmp_path / "texts.txt").write_text("a good film\na dull play\n")
+        rows = [
+            {"sentence": "a good film", "review": "a good film"},
+            {"sentence": "a dull play", "review": "a dull play"},
+        ]
+        write_rows(tmp_path / "texts.jsonl", [{"sentence": row["sentence"]} for row in rows])
+        write_rows(tmp_path / "trained.jsonl", [{"review": row["review"], "sentence": "other"} for row in rows])
+        made = []
+        for name in ("texts.txt", "texts.jsonl", "trained.jsonl"):
+            out = tmp_path / f"{name}.answers.jsonl"
+            words = ["classify", str(model), "--input-file", str(tmp_path / name), "--output-file", str(out), "--cpu"]
+            result = CliRunner().invoke(app, words)
+            assert result.exit_code == 0, result.output
+            assert ("The text is taken from the column 'sentence'" in result.stderr) == (name == "texts.jsonl")
+            made.append(out.read_bytes())
+        assert made[0] == made[1] == made[2]
+        trained["recipe"]["data"]["text_pair_column"] = "other"
+        (model / "run.json").write_text(json.dumps(trained))
+        words = ["classify", str(model), "--input-file", str(tmp_path / "texts.txt"), "--output-file", "x.jsonl"]
+        result = CliRunner().invoke(app, words)
+        assert result.exit_code == 2
+        assert "was trained on pairs of texts" in result.stderr
 
     @pytest.mark.slow
     def test_under_a_launcher(self, folder: str, lines: str, tmp_path: Path) -> None:

@@ -113,6 +113,7 @@ def evaluate(
             device="cpu" if "cpu" in given else None,
             predictions=predictions,
         )
+    _say_format(model, format)
     warnings = metrics.pop("warnings", ())
     for warning in warnings if as_json else ():
         typer.echo(f"WARNING: {warning}", err=True)
@@ -322,7 +323,12 @@ def classify(
 
     quiet_libraries()
     known = {name: value for name, value in trained_with(model).items() if name in _OF_TEXTS}
-    rows = {**known, **fields_of(given, "data"), **({} if max_length is None else {"max_length": max_length})}
+    named = fields_of(given, "data")
+    rows = {
+        **_fitting(known, input_file, named),
+        **named,
+        **({} if max_length is None else {"max_length": max_length}),
+    }
     options = {"device": "cpu" if given.get("cpu") else None, "format": format}
     started = time.perf_counter()
     share = Share.launched()
@@ -342,13 +348,52 @@ def classify(
     seconds = time.perf_counter() - started
     if not share.is_first:
         return
+    _say_format(model, format)
     print(
         f"{counted(count, 'text')} in {seconds:,.1f} s ({count / seconds:,.0f} a second): {output_file}",
         file=sys.stderr,
     )
 
 
+def _say_format(model: str, format: str | None) -> None:
+    """Which of the formats of an export was opened, where it holds several."""
+    from tinybert_hf.checkpoints import EXPORT_FILE
+    from tinybert_hf.checkpoints.exported import formats_of_export
+    from tinybert_hf.checkpoints.integrity import read_object
+
+    file = Path(model) / EXPORT_FILE
+    known = formats_of_export(read_object(file)) if file.is_file() else []
+    if len(known) > 1:
+        said = f"{model} holds {' and '.join(known)}; this is {format or known[0]} (--format names another)."
+        typer.echo(said, err=True)
+
+
 _OF_TEXTS = ("text_column", "text_pair_column", "max_length")
+
+
+def _fitting(known: Mapping[str, Any], file: str, named: Mapping[str, Any]) -> dict[str, Any]:
+    """What a model was trained with, but for a column that texts without columns, or these ones, do not have.
+
+    Raises:
+        TinyBertError: the model reads pairs, and the file has single texts.
+    """
+    from tinybert_hf.data.files import SUFFIXES, checked_suffix, file_columns, obvious_column
+
+    kept = dict(known)
+    if checked_suffix(Path(file), (".txt", *SUFFIXES)).startswith(".txt"):
+        if kept.get("text_pair_column"):
+            raise TinyBertError(
+                f"{file} has a text a line, and the model was trained on pairs of texts. Give a file with a column "
+                "for each (--text-column, --text-pair-column)."
+            )
+        return {name: value for name, value in kept.items() if not name.endswith("_column")}
+    column = kept.get("text_column")
+    if column is not None and "text_column" not in named and column not in file_columns(file):
+        kept["text_column"] = obvious_column(file)
+        typer.echo(
+            f"The text is taken from the column {kept['text_column']!r} (--text-column names another).", err=True
+        )
+    return kept
 
 
 # `tinybert benchmark`: size, speed, memory and quality of models side by side.

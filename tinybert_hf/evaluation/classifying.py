@@ -274,7 +274,7 @@ def classify_file(
         **options: of `Classifier`.
 
     Returns:
-        How many texts there were.
+        How many texts there were; 0 of a process that found the file written.
 
     Raises:
         DataError: the file cannot be read, or holds something that is no text.
@@ -282,7 +282,9 @@ def classify_file(
         TinyBertError: as `Classifier`.
     """
     source, output = str(input_file), Path(output_file)
-    _check_output(source, output, overwrite=overwrite or not share.is_first)
+    if not (share.is_first or overwrite) and output.exists():
+        return 0  # the first one refuses it, or had nothing to wait for and has just written it
+    _check_output(source, output, overwrite=overwrite)
     columns: list[str] = []
     if not checked_suffix(Path(source), (".txt", *SUFFIXES)).startswith(".txt"):
         columns = [text_column or obvious_column(source), *([text_pair_column] if text_pair_column else [])]
