@@ -5,8 +5,9 @@ A loss is a sum over real items divided by a count of them. The count is the bat
 whole.
 
 LOSSES says of each what it captures, computes and counts, and which layer map it goes by; the objective calls what
-stands at its place. So a new loss is a file with its function, an entry here, and its weight in `DistillationSettings`
-(training/settings.py); a test holds the two together. A recipe is checked against this table, so it loads no torch: a
+stands at its place. So a new loss is a file with its function, an entry here, its weight in `DistillationSettings`
+(training/settings.py), and for reports its name in words (LOSSES in checkpoints/run_record.py) and a colour
+(publishing/page.css); tests hold them together. A recipe is checked against this table, so it loads no torch: a
 file of losses is imported when one of its losses is computed.
 """
 
