@@ -594,6 +594,15 @@ def test_the_first_process_ends_while_another_looks_at_what_is_there(
     assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl", "out.jsonl.manifest.json"]
 
 
+def test_a_launcher_that_was_killed_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    parents = itertools.chain([7, 7], itertools.repeat(1))
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    folder = ShardFolder.claim(tmp_path / "out", {}, ".jsonl.gz", 1)
+    with pytest.raises(OutputFolderError, match="launcher has ended"):
+        list(folder.written_by_others())
+
+
 @pytest.mark.parametrize(("number", "of"), [("3", None), ("2", "2"), ("", "2"), ("0", "x")])
 def test_variables_of_a_launcher_that_make_no_sense(
     monkeypatch: pytest.MonkeyPatch, number: str, of: str | None

@@ -235,6 +235,10 @@ class TestInOtherProcesses:
         export_model(folder, tmp_path / "onnx", "onnx")
         classifier = Classifier(tmp_path / "onnx", threads=1)
         close(pickle.loads(pickle.dumps(classifier))(texts()), classifier(texts()))
+        opened = Classifier(classifier.model, classifier.tokenizer)
+        for copied in (pickle.dumps, copy.deepcopy):
+            with pytest.raises(TinyBertError, match="cannot be pickled or copied"):
+                copied(opened)
 
     def test_datasets_map(self, folder: str) -> None:
         from datasets import Dataset

@@ -80,8 +80,17 @@ WHOLE = Share()
 
 
 def wait_until(there: Callable[[], bool]) -> None:
-    """Wait for another process; where one ends with an error, the launcher ends all of them."""
+    """Wait for another process; where one ends with an error, the launcher ends all of them.
+
+    Raises:
+        OutputFolderError: the launcher was killed, so that nobody does.
+    """
+    launcher = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else None
     while not there():
+        if launcher is not None and os.getppid() != launcher:
+            raise OutputFolderError(
+                "The launcher has ended while this process waited for another one. Give the same command again."
+            )
         time.sleep(0.1)
 
 
@@ -348,10 +357,15 @@ class ShardFolder:
 
     def written_by_others(self) -> Iterator[int]:
         """The missing shards of the other processes, each as soon as it is there; for the first process."""
+        found: list[int] = []
+
+        def some() -> bool:
+            found[:] = self._take_notes()
+            return bool(found)
+
         while self.missing:
-            yield from self._take_notes()
-            if self.missing:
-                time.sleep(0.1)
+            wait_until(some)
+            yield from found
 
     def wait_for_first(self) -> dict[str, Any]:
         """The manifest, once the first process has ended its work."""
