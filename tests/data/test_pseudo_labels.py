@@ -596,8 +596,9 @@ def test_the_first_process_ends_while_another_looks_at_what_is_there(
 
 def test_a_launcher_that_was_killed_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
-    parents = itertools.chain([7, 7], itertools.repeat(1))
+    parents, naps = iter([7, 7, 1]), iter([None] * 5)
     monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(shards.time, "sleep", lambda _: next(naps))
     folder = ShardFolder.claim(tmp_path / "out", {}, ".jsonl.gz", 1)
     with pytest.raises(OutputFolderError, match="launcher has ended"):
         list(folder.written_by_others())
