@@ -17,7 +17,7 @@ import tiny_translator
 from tiny_masked_lm import write_rows
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MarianMTModel, PreTrainedTokenizerFast
 
-from tinybert_hf.data import pseudo_labels
+from tinybert_hf.data import pseudo_labels, shards
 from tinybert_hf.data.files import read_file
 from tinybert_hf.data.generation import Translations, translate_texts
 from tinybert_hf.data.pseudo_labels import (
@@ -29,7 +29,7 @@ from tinybert_hf.data.pseudo_labels import (
     write_pseudo_labels,
 )
 from tinybert_hf.data.shards import ShardFolder, Share, held_folder, model_fingerprint
-from tinybert_hf.errors import DataError, OutputFolderError, TeacherError
+from tinybert_hf.errors import DataError, OutputFolderError, TeacherError, TinyBertError
 
 SOURCES = [tiny_translator.sentence(1 + index % 5, index) for index in range(11)]
 ROWS = [{"en": source, "de": tiny_translator.in_german(source)} for source in SOURCES]
@@ -550,6 +550,75 @@ def test_several_processes_write_what_one_writes(
     assert (seen[0], seen[-1]) == ((2, 11), (11, 11))
     # All that come when it is there have nothing to do.
     assert process(1, 3).rows_written == process(0, 3).rows_written == 11
+
+
+class WaitsError(Exception):
+    """Raised in place of waiting for another process."""
+
+
+def test_a_deleted_file_is_written_again_by_all_processes(
+    model: Any, tokenizer: Any, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.jsonl"
+    write_pseudo_labels(model, tokenizer, small(file), output)
+    output.unlink()  # and its manifest forgotten
+    with monkeypatch.context() as patched:
+        patched.setattr(shards, "wait_until", raise_unless)
+        with pytest.raises(WaitsError):
+            write_pseudo_labels(model, tokenizer, small(file, num_beams=1), output, share=Share(1, 2))
+    parts = tmp_path / "out.jsonl.parts"
+    ShardFolder.claim(parts, {**settings_of(output), "num_beams": 1}, ".jsonl.gz", 3)
+    monkeypatch.setattr(shards, "wait_until", raise_unless)
+    with pytest.raises(WaitsError):  # until the first one has ended, with its own shard done
+        write_pseudo_labels(model, tokenizer, small(file, num_beams=1), output, share=Share(1, 2))
+    assert (parts / "shard-00001.note.json").exists()
+
+
+def test_the_first_process_ends_while_another_looks_at_what_is_there(
+    model: Any, tokenizer: Any, file: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    output = tmp_path / "out.jsonl"
+    with monkeypatch.context() as patched:
+        patched.setattr(pseudo_labels, "place_single", raise_unless)
+        with pytest.raises(TypeError):
+            write_pseudo_labels(model, tokenizer, small(file), output)
+    is_whole = ShardFolder._is_whole
+
+    def slowly(self: ShardFolder, shard: Any) -> bool:
+        monkeypatch.setattr(ShardFolder, "_is_whole", is_whole)
+        write_pseudo_labels(model, tokenizer, small(file), output, share=Share(0, 2))
+        return is_whole(self, shard)
+
+    monkeypatch.setattr(ShardFolder, "_is_whole", slowly)
+    assert write_pseudo_labels(model, tokenizer, small(file), output, share=Share(1, 2)).rows_written == 11
+    assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl", "out.jsonl.manifest.json"]
+
+
+def test_a_launcher_that_was_killed_is_not_waited_for(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    monkeypatch.setenv("TORCHELASTIC_RUN_ID", "none")
+    parents, naps = iter([7, 7, 1]), iter([None] * 5)
+    monkeypatch.setattr(os, "getppid", lambda: next(parents))
+    monkeypatch.setattr(shards.time, "sleep", lambda _: next(naps))
+    folder = ShardFolder.claim(tmp_path / "out", {}, ".jsonl.gz", 1)
+    with pytest.raises(OutputFolderError, match="launcher has ended"):
+        list(folder.written_by_others())
+
+
+@pytest.mark.parametrize(("number", "of"), [("3", None), ("2", "2"), ("", "2"), ("0", "x")])
+def test_variables_of_a_launcher_that_make_no_sense(
+    monkeypatch: pytest.MonkeyPatch, number: str, of: str | None
+) -> None:
+    monkeypatch.setenv("RANK", number)
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    if of is not None:
+        monkeypatch.setenv("WORLD_SIZE", of)
+    with pytest.raises(TinyBertError, match="no process has that number"):
+        Share.launched()
+
+
+def raise_unless(there: Any) -> None:
+    if not there():
+        raise WaitsError
 
 
 def settings_of(output: Path) -> dict[str, Any]:

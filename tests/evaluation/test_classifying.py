@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 import gzip
 import itertools
 import json
@@ -214,11 +215,32 @@ class TestInOtherProcesses:
         with pytest.raises(TinyBertError, match="does not hold the model that it held before"):
             pickle.loads(packed)
 
+    def test_a_relative_folder_from_elsewhere(
+        self, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.chdir(Path(folder).parent)
+        classifier = Classifier(Path(folder).name, device="cpu")
+        packed = pickle.dumps(classifier)
+        monkeypatch.chdir(tmp_path)
+        close(pickle.loads(packed)(texts()), classifier(texts()))
+        close(copy.deepcopy(classifier)(texts()), classifier(texts()))
+
+    def test_a_folder_that_was_written_anew_after_it_was_opened(self, folder: str, tmp_path: Path) -> None:
+        shutil.copytree(folder, tmp_path / "model")
+        classifier = Classifier(tmp_path / "model", device="cpu")
+        with_problem(folder, tmp_path / "model", "single_label_classification", 2)
+        with pytest.raises(TinyBertError, match="has changed since it was opened"):
+            pickle.dumps(classifier)
+
     def test_of_an_export(self, folder: str, tmp_path: Path) -> None:
         pytest.importorskip("onnxruntime")
         export_model(folder, tmp_path / "onnx", "onnx")
         classifier = Classifier(tmp_path / "onnx", threads=1)
         close(pickle.loads(pickle.dumps(classifier))(texts()), classifier(texts()))
+        opened = Classifier(classifier.model, classifier.tokenizer)
+        for copied in (pickle.dumps, copy.deepcopy):
+            with pytest.raises(TinyBertError, match="cannot be pickled or copied"):
+                copied(opened)
 
     def test_datasets_map(self, folder: str) -> None:
         from datasets import Dataset
@@ -336,7 +358,7 @@ class TestFiles:
             assert seen == {0: [(8, 18), (16, 18), (18, 18)], 1: [(8, 16), (16, 16)], 2: [(8, 16), (16, 16)]}
         with pytest.raises(OutputFolderError, match=r"is there already"):
             process(0)
-        assert process(1) == 0
+        assert process(1) == count
         assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl"]
 
     def test_several_stopped_processes_go_on_and_another_number_does_not(
@@ -394,6 +416,46 @@ class TestFiles:
         result = CliRunner().invoke(app, words)
         assert result.exit_code == 2
         assert "was trained on pairs of texts" in result.stderr
+
+    def test_a_process_that_comes_late_or_where_the_first_refuses_leaves_nothing(
+        self, folder: str, lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(classifying, "AT_ONCE", 8)
+        out, classifier = tmp_path / "out.jsonl", Classifier
+
+        def process(number: int, **options: Any) -> int:
+            return classify_file(folder, lines, out, device="cpu", share=Share(number, 2), **options)
+
+        def opened_late(*given: Any, **options: Any) -> Classifier:
+            monkeypatch.setattr(classifying, "Classifier", classifier)
+            process(0, overwrite=True)
+            return classifier(*given, **options)
+
+        for overwrite in (False, True):  # the second has ended its share, all were stopped, and the first is faster
+            process(1, overwrite=overwrite)
+            monkeypatch.setattr(classifying, "Classifier", opened_late)
+            assert process(1, overwrite=overwrite) == 50
+            assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl"]
+        with pytest.raises(OutputFolderError, match="is there already"):
+            process(0)
+        assert process(1) == 50
+        assert sorted(path.name for path in tmp_path.glob("out*")) == ["out.jsonl"]
+
+    def test_a_note_without_its_part_is_not_waited_for_as_one_that_has_ended(
+        self, folder: str, lines: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        class WaitsError(Exception):
+            pass
+
+        def wait(there: Any) -> None:
+            if not there():
+                raise WaitsError
+
+        monkeypatch.setattr(classifying, "wait_until", wait)
+        classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", share=Share(1, 2))
+        (tmp_path / "out.jsonl.2-of-2.part").unlink()  # killed as it was tidied up
+        with pytest.raises(WaitsError):
+            classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", share=Share(0, 2))
 
     @pytest.mark.slow
     def test_under_a_launcher(self, folder: str, lines: str, tmp_path: Path) -> None:

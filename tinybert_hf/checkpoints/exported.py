@@ -12,7 +12,7 @@ from contextlib import ExitStack, contextmanager, redirect_stderr, redirect_stdo
 from importlib import import_module
 from pathlib import Path
 from threading import Lock
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, SupportsIndex
 
 import numpy as np
 import torch
@@ -471,7 +471,7 @@ def note_of_format(note: dict[str, Any], format: str | None, folder: str | Path)
         return note
     if format not in known:
         raise TinyBertError(f"{folder} does not hold the format {format!r:.60}; it holds {', '.join(known)}.")
-    return {**note, **_others(note)[format]}
+    return {**note, "graphs": None, **_others(note)[format]}  # never the first one's
 
 
 def open_exported(folder: str | Path, *, threads: int | None = None, format: str | None = None) -> Any:
@@ -552,6 +552,12 @@ class ExportedModel(nn.Module):
     def can_generate(self) -> bool:
         """Whether it writes text."""
         return False
+
+    def __reduce_ex__(self, protocol: SupportsIndex) -> Any:
+        raise TinyBertError(
+            f"A model that open_exported has opened ({self.name_or_path}) cannot be pickled or copied: give the "
+            "folder, and open it where it is used, as Classifier(folder) does."
+        )
 
 
 def _files(note: dict[str, Any], place: Path) -> dict[str, str]:

@@ -16,7 +16,7 @@ from typing import IO, TYPE_CHECKING, Any
 
 from tinybert_hf.checkpoints.integrity import NEW, file_fault, read_object, write_atomically, write_json
 from tinybert_hf.checkpoints.tokenizers import with_accents
-from tinybert_hf.errors import DataError, OutputFolderError
+from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import sha256_of
 
 if TYPE_CHECKING:
@@ -53,8 +53,18 @@ class Share:
 
     @classmethod
     def launched(cls) -> "Share":
-        """That of this process under `accelerate launch` or `torchrun`; all of it elsewhere."""
-        return cls(int(os.environ.get("RANK", "0")), int(os.environ.get("WORLD_SIZE", "1")))
+        """That of this process under `accelerate launch` or `torchrun`; all of it elsewhere.
+
+        Raises:
+            TinyBertError: the variables of the launcher make no sense, as where one was left behind in a shell.
+        """
+        number, of = os.environ.get("RANK", "0"), os.environ.get("WORLD_SIZE", "1")
+        if not (number.isdecimal() and of.isdecimal() and int(number) < int(of)):
+            raise TinyBertError(
+                f"RANK is {number!r} and WORLD_SIZE {of!r}, and no process has that number. A launcher sets both: "
+                "torchrun, accelerate launch; without one, unset them."
+            )
+        return cls(int(number), int(of))
 
     @property
     def is_first(self) -> bool:
@@ -70,8 +80,17 @@ WHOLE = Share()
 
 
 def wait_until(there: Callable[[], bool]) -> None:
-    """Wait for another process; where one ends with an error, the launcher ends all of them."""
+    """Wait for another process; where one ends with an error, the launcher ends all of them.
+
+    Raises:
+        OutputFolderError: the launcher was killed, so that nobody does.
+    """
+    launcher = os.getppid() if "TORCHELASTIC_RUN_ID" in os.environ else None
     while not there():
+        if launcher is not None and os.getppid() != launcher:
+            raise OutputFolderError(
+                "The launcher has ended while this process waited for another one. Give the same command again."
+            )
         time.sleep(0.1)
 
 
@@ -257,20 +276,12 @@ class ShardFolder:
             OutputFolderError: other settings, something else in the folder, or it cannot be made.
         """
         settings = json.loads(json.dumps(settings))
-        if not share.is_first:
-            wait_until(lambda: (path / MANIFEST).exists() or _note_of(path).exists())
         if path.exists() and not path.is_dir():
             raise OutputFolderError(f"output folder {path}: a file of that name exists; choose another.")
+        if not share.is_first:
+            return cls._join(path, settings, share)
         if (path / MANIFEST).exists():
-            manifest = read_manifest(path / MANIFEST, OutputFolderError)
-            refuse_other_settings(str(path), manifest, settings)
-            folder = cls(path, manifest, share)
-            manifest["shards"] = [shard if folder._is_whole(shard) else None for shard in manifest["shards"]]
-            folder._take_notes()
-            manifest["complete"] = manifest["complete"] and not folder.missing
-            return folder
-        if not share.is_first:  # the first one has ended: all was there
-            return cls(path, read_manifest(_note_of(path), OutputFolderError), share)
+            return cls._go_on(path, settings, share)
         inside = sorted(item.name for item in path.iterdir() if item.name not in LOCK_FILES) if path.is_dir() else []
         if set(inside) - {MANIFEST + NEW}:
             raise OutputFolderError(
@@ -285,6 +296,29 @@ class ShardFolder:
         folder = cls(path, empty, share)
         folder.note()
         return folder
+
+    @classmethod
+    def _go_on(cls, path: Path, settings: Mapping[str, Any], share: Share) -> "ShardFolder":
+        """One that is there, with what of it is whole."""
+        manifest = read_manifest(path / MANIFEST, OutputFolderError)
+        refuse_other_settings(str(path), manifest, settings)
+        folder = cls(path, manifest, share)
+        manifest["shards"] = [shard if folder._is_whole(shard) else None for shard in manifest["shards"]]
+        folder._take_notes()
+        manifest["complete"] = manifest["complete"] and not folder.missing
+        return folder
+
+    @classmethod
+    def _join(cls, path: Path, settings: Mapping[str, Any], share: Share) -> "ShardFolder":
+        """That of the first process, which may end, and take the folder away, while it is looked at."""
+        wait_until(lambda: (path / MANIFEST).exists() or _has_ended(path))
+        with suppress(OutputFolderError):
+            folder = cls._go_on(path, settings, share)
+            if not _has_ended(path):
+                return folder
+        if not _has_ended(path):
+            return cls._go_on(path, settings, share)  # which says what is wrong
+        return cls(path, read_manifest(_note_of(path), OutputFolderError), share)
 
     @classmethod
     def open_complete(cls, path: Path) -> "ShardFolder":
@@ -323,23 +357,24 @@ class ShardFolder:
 
     def written_by_others(self) -> Iterator[int]:
         """The missing shards of the other processes, each as soon as it is there; for the first process."""
+        found: list[int] = []
+
+        def some() -> bool:
+            found[:] = self._take_notes()
+            return bool(found)
+
         while self.missing:
-            yield from self._take_notes()
-            if self.missing:
-                time.sleep(0.1)
+            wait_until(some)
+            yield from found
 
     def wait_for_first(self) -> dict[str, Any]:
         """The manifest, once the first process has ended its work."""
-        own, beside_file = self.path / MANIFEST, _note_of(self.path)
-        is_file = beside_file != own
-
-        def ended() -> bool:
-            if is_file:
-                return beside_file.exists()
-            return bool(read_manifest(own, OutputFolderError)["complete"])
-
-        wait_until(ended)
-        return read_manifest(beside_file, OutputFolderError)
+        note = _note_of(self.path)
+        if note.parent == self.path:
+            wait_until(lambda: bool(read_manifest(note, OutputFolderError)["complete"]))
+        else:
+            wait_until(lambda: _has_ended(self.path))
+        return read_manifest(note, OutputFolderError)
 
     def _take_notes(self) -> list[int]:
         """Take the notes of other processes into the manifest; the shards that they are about."""
@@ -490,6 +525,17 @@ def _note_of(parts: Path) -> Path:
     if parts.name.endswith(PARTS):
         return parts.with_name(parts.name.removesuffix(PARTS) + "." + MANIFEST)
     return parts / MANIFEST
+
+
+def _has_ended(parts: Path) -> bool:
+    """Whether the file that is made of a folder of shards is there, with its manifest.
+
+    A manifest alone says nothing: its file may have been deleted, to be written again.
+    """
+    note = _note_of(parts)
+    if note.parent == parts or (parts / MANIFEST).exists():
+        return False
+    return note.exists() and parts.with_name(parts.name.removesuffix(PARTS)).exists()
 
 
 def finished_file(output: Path, identity: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -644,11 +690,20 @@ def folder_content(folder: str | Path) -> dict[str, str]:
     Args:
         folder: of a saved model; of anything else, such as an id on the Hub, nothing is known here.
     """
+    return {file.name: _file_content(file) for file in _files_of_model(folder)}
+
+
+def folder_stamps(folder: str | Path) -> dict[str, tuple[int, int]]:
+    """The same files with their sizes and times: a cheap look at whether they were written anew."""
+    found = {file.name: file.stat() for file in _files_of_model(folder)}
+    return {name: (one.st_size, one.st_mtime_ns) for name, one in found.items()}
+
+
+def _files_of_model(folder: str | Path) -> list[Path]:
     path = Path(folder).expanduser()
     if not path.is_dir():
-        return {}
-    files = {file for pattern in _KEPT_FILES for file in path.glob(pattern) if file.is_file()}
-    return {file.name: _file_content(file) for file in sorted(files)}
+        return []
+    return sorted({file for pattern in _KEPT_FILES for file in path.glob(pattern) if file.is_file()})
 
 
 def _file_content(file: Path) -> str:

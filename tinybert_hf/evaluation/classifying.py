@@ -24,7 +24,7 @@ from tinybert_hf.checkpoints import (
 from tinybert_hf.checkpoints.integrity import flush, read_object, write_atomically, write_json
 from tinybert_hf.data.files import SUFFIXES, checked_suffix, checked_text, obvious_column, stream_file, stream_lines
 from tinybert_hf.data.settings import MULTI_LABEL, REGRESSION
-from tinybert_hf.data.shards import WHOLE, Share, beside, folder_content, wait_until
+from tinybert_hf.data.shards import WHOLE, Share, beside, folder_content, folder_stamps, wait_until
 from tinybert_hf.distillation.capturing import logits_of
 from tinybert_hf.errors import DataError, OutputFolderError, TinyBertError
 from tinybert_hf.model.manifest_tinybert import sha256_of
@@ -87,9 +87,11 @@ class Classifier:
         self._given: dict[str, Any] | None = None
         self._content: dict[str, str] | None = None
         if isinstance(model, str | Path):
+            self._stamps = folder_stamps(model)
             opened, tokenizer, self.task = _opened(model, threads, format)
+            place = Path(model).absolute() if Path(model).is_dir() else model  # another process may stand elsewhere
             self._given = {
-                "model": str(model), "max_length": max_length, "batch_tokens": batch_tokens, "threads": threads,
+                "model": str(place), "max_length": max_length, "batch_tokens": batch_tokens, "threads": threads,
                 "device": device, "format": format,
             }  # fmt: skip
         else:
@@ -112,6 +114,12 @@ class Classifier:
             return super().__reduce_ex__(protocol)
         if self._content is None:
             self._content = folder_content(self._given["model"])
+            if folder_stamps(self._given["model"]) != self._stamps:
+                self._content = None
+                raise TinyBertError(
+                    f"{self._given['model']} has changed since it was opened, so another process would open another "
+                    "model. Open it anew."
+                )
         return _opened_again, (self._given, self._content)
 
     def __call__(self, texts: Text | Sequence[Text], *, top_k: int | None = 1) -> list[Any]:
@@ -274,7 +282,7 @@ def classify_file(
         **options: of `Classifier`.
 
     Returns:
-        How many texts there were; 0 of a process that found the file written.
+        How many texts there were.
 
     Raises:
         DataError: the file cannot be read, or holds something that is no text.
@@ -282,9 +290,8 @@ def classify_file(
         TinyBertError: as `Classifier`.
     """
     source, output = str(input_file), Path(output_file)
-    if not (share.is_first or overwrite) and output.exists():
-        return 0  # the first one refuses it, or had nothing to wait for and has just written it
-    _check_output(source, output, overwrite=overwrite)
+    was_there = _stamp(output)
+    _check_output(source, output, overwrite=overwrite or not share.is_first)
     columns: list[str] = []
     if not checked_suffix(Path(source), (".txt", *SUFFIXES)).startswith(".txt"):
         columns = [text_column or obvious_column(source), *([text_pair_column] if text_pair_column else [])]
@@ -295,6 +302,8 @@ def classify_file(
         raise DataError(f"{source}: there is no row in it.")
     if top_k is not None and top_k < 1:
         raise DataError(f"top_k is {top_k}; give 1 or more, or None for all labels.")
+    if was_there and not overwrite and not share.is_first:  # which the first one refuses, or has just put there
+        return count
     part = _part_of(output, share)
     identity = {
         "model": folder_content(model) or str(model),
@@ -306,6 +315,8 @@ def classify_file(
     classifier = Classifier(model, **options)
     with _alone(part, output):
         done = _answered_before(part, json.loads(json.dumps(identity)))
+        if not share.is_first and _stamp(output) != was_there:
+            return count  # an earlier start has ended this share, and the first process has put all together
         _refuse_other_parts(output, share)
         if done is not None:
             write_json(_note_of(part), identity)
@@ -315,6 +326,15 @@ def classify_file(
         if share.is_first:
             _put_together(output, share, json.loads(json.dumps(identity)))
     return count
+
+
+def _stamp(output: Path) -> tuple[int, int] | None:
+    """Which file it is; None: there is none."""
+    try:
+        found = output.stat()
+    except OSError:
+        return None
+    return found.st_ino, found.st_mtime_ns
 
 
 def _part_of(output: Path, share: Share) -> Path:
@@ -388,7 +408,8 @@ def _put_together(output: Path, share: Share, identity: Mapping[str, Any]) -> No
     parts = [_part_of(output, Share(number, share.of)) for number in range(share.of)]
 
     def ended(part: Path) -> bool:
-        return _note_of(part).exists() and read_object(_note_of(part), OutputFolderError) == {**identity, _ENDED: True}
+        there = part.exists() and _note_of(part).exists()
+        return there and read_object(_note_of(part), OutputFolderError) == {**identity, _ENDED: True}
 
     wait_until(lambda: all(map(ended, parts)))
     if len(parts) == 1:

@@ -37,7 +37,7 @@ from tinybert_hf.conversion.export import FORMATS, export_model, onnx_graph
 # Loaded before a test changes a constant, which a late import would take along for good.
 from tinybert_hf.conversion.export import files as _  # noqa: F401
 from tinybert_hf.conversion.export.sample import demo_texts
-from tinybert_hf.errors import OutputFolderError, TinyBertError
+from tinybert_hf.errors import ChangedFilesWarning, OutputFolderError, TinyBertError
 from tinybert_hf.tasks import HEADS
 
 pytest.importorskip("onnx")
@@ -154,7 +154,14 @@ def test_two_formats_stand_in_one_folder(saved: Callable[..., str], work: Path, 
     assert "`tinybert export --to onnx-int8 --to onnx`" in card
     assert all(name in card for name in files.values())
     assert '# Opened is onnx-int8; the other: open_exported(folder, format="onnx")' in card
-    assert str(work) not in Path("out/export.json").read_text()
+    note = Path("out/export.json").read_text()
+    assert str(work) not in note
+    damaged = json.loads(note)
+    del damaged["others"]["onnx"]["graphs"]
+    Path("out/export.json").write_text(json.dumps(damaged))
+    with pytest.warns(ChangedFilesWarning), pytest.raises(TinyBertError, match="names no graphs"):
+        open_exported("out", format="onnx")  # nor the other one in its place
+    Path("out/export.json").write_text(note)
     Path("out", files["onnx"]).unlink()
     with pytest.raises(TinyBertError, match=r"onnx/model\.onnx"):  # nor is one opened where the other was lost
         open_exported("out")
