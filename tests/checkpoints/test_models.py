@@ -7,6 +7,7 @@ import re
 import shutil
 import warnings
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -24,6 +25,7 @@ from transformers import (
     AutoModelForTokenClassification,
     BertForMaskedLM,
     BertForPreTraining,
+    PreTrainedModel,
 )
 
 from tinybert_hf.checkpoints import open_model
@@ -300,6 +302,20 @@ def test_a_pointer_of_git_lfs(changed: Callable[..., Path], name: str) -> None:
     (folder / "model.safetensors").unlink()
     (folder / name).write_text("version https://git-lfs.github.com/spec/v1\noid sha256:0123\nsize 123\n")
     assert "git lfs pull" in refused(folder)
+
+
+def test_models_that_are_opened_in_threads_leave_weights_tied(
+    changed: Callable[..., Path], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tie = PreTrainedModel.tie_weights
+    monkeypatch.setattr(PreTrainedModel, "tie_weights", tie)  # else a failure would be one of every later test
+    folder = changed(model=BertForMaskedLM(bert().config))
+    with ThreadPoolExecutor(4) as pool:
+        opened = list(pool.map(lambda _: open_model(folder, BertForMaskedLM), range(24)))
+    assert PreTrainedModel.tie_weights is tie, "no model of this process would be tied any more"
+    for one in opened:
+        assert one.cls.predictions.decoder.weight is one.bert.embeddings.word_embeddings.weight
+
 
 
 class Touch:

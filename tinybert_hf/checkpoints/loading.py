@@ -10,6 +10,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
+from threading import RLock
 from typing import Any
 from zipfile import is_zipfile
 
@@ -461,6 +462,10 @@ def check_folder_files(path: str | Path, kind: type[TinyBertError] = TinyBertErr
 
 _OTHER_WEIGHTS = (".h5", ".msgpack", ".onnx", ".gguf", ".ckpt", ".ot", ".tflite", ".pt", ".pth")
 
+# While transformers opens a model, no model of the process can tie its weights. Two threads that open at the same time
+# leave it so for good (5.24: the second one keeps, and puts back, what the first one had put there).
+_OPENING = RLock()
+
 
 def open_model(
     path: str | Path,
@@ -473,7 +478,7 @@ def open_model(
     config: Any = None,
     **options: Any,
 ) -> Any:
-    """Opens a model; no code of the folder runs, and pickled weights only as plain tensors.
+    """Opens a model; no code of the folder runs, and pickled weights only as plain tensors. Threads take turns.
 
     Args:
         path: a folder, or an id on the Hub.
@@ -504,7 +509,7 @@ def open_model(
     if config is not None:
         options["config"] = config
     said = what or f"{path} cannot be opened: config.json and the weights do not fit"
-    with refusing(said, kind), reporting_all_missing():
+    with _OPENING, refusing(said, kind), reporting_all_missing():
         model, report = model_class.from_pretrained(
             path,
             output_loading_info=True,
