@@ -317,7 +317,6 @@ def test_models_that_are_opened_in_threads_leave_weights_tied(
         assert one.cls.predictions.decoder.weight is one.bert.embeddings.word_embeddings.weight
 
 
-
 class Touch:
     """Would run something when it is unpickled."""
 
