@@ -335,6 +335,38 @@ class TestFiles:
         assert seen[0] == (24 if torn else 32, 50)
         assert (tmp_path / "out.jsonl").read_bytes() == (tmp_path / "whole.jsonl").read_bytes()
 
+    def test_columns_that_are_kept_stand_beside_the_answers(
+        self, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(classifying, "AT_ONCE", 8)
+        given = [{"id": number, "sentence": text, "from": {"page": [number]}} for number, text in enumerate(texts(20))]
+        lines = write_rows(tmp_path / "texts.jsonl", given)
+        options = ["--keep-column", "id", "--keep-column", "from", "--top-k", "0", "--cpu"]
+        files = ["--input-file", str(lines), "--output-file", str(tmp_path / "out.jsonl")]
+        result = CliRunner().invoke(app, ["classify", folder, *files, *options])
+        assert result.exit_code == 0, result.output
+        written = [json.loads(line) for line in (tmp_path / "out.jsonl").read_text().splitlines()]
+        assert [{"id": row["id"], "sentence": row["text"], "from": row["from"]} for row in written] == given
+        classify_file(folder, lines, tmp_path / "plain.jsonl", device="cpu", top_k=None)
+        plain = [json.loads(line) for line in (tmp_path / "plain.jsonl").read_text().splitlines()]
+        assert [{"text": row["text"], "labels": row["labels"]} for row in written] == plain
+
+    def test_columns_that_cannot_be_kept(self, folder: str, tmp_path: Path) -> None:
+        rows = [{"sentence": "good", "label": 1, "n": 1.0}, {"sentence": "dull", "label": 0, "n": float("nan")}]
+        lines, out = write_rows(tmp_path / "texts.jsonl", rows), tmp_path / "out.jsonl"
+        for kept, said in (
+            (["label"], "an answer has a 'label' of its own"),
+            ("n", r"give a list: \['n'\]"),
+            (["id"], "id"),
+            (["n"], "row 2: {'n': nan} cannot stand in JSON"),
+        ):
+            with pytest.raises(DataError, match=said):
+                classify_file(folder, lines, out, device="cpu", keep_columns=kept)
+        (tmp_path / "texts.txt").write_text("good\n")
+        with pytest.raises(DataError, match="has no columns; --keep-column"):
+            classify_file(folder, tmp_path / "texts.txt", out, device="cpu", keep_columns=["id"])
+        assert not out.exists()
+
     @pytest.mark.parametrize("count", [3, 32, 50])
     def test_several_processes_write_what_one_writes(
         self, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, count: int

@@ -279,6 +279,13 @@ def classify(
     output_file: Annotated[
         str, typer.Option(help="Where the answers go, a JSON object a line; .jsonl.", rich_help_panel="Data")
     ],
+    keep_column: Annotated[
+        list[str] | None,
+        typer.Option(
+            help="Column that is written beside the answers as it stands in the file, such as an id. Repeatable.",
+            rich_help_panel="Data",
+        ),
+    ] = None,
     max_length: Annotated[
         int | None,
         typer.Option(
@@ -338,6 +345,7 @@ def classify(
             input_file,
             output_file,
             **{name: value for name, value in rows.items() if value is not None},
+            keep_columns=keep_column or (),
             top_k=top_k or None,
             threads=threads,
             overwrite=overwrite,

@@ -41,6 +41,7 @@ BATCH_TOKENS = 1024
 _DEVICE_TOKENS = 32768  # on a device that computes many rows at once
 _NO_LIMIT = 10**9  # transformers says 1e30 where a tokenizer has none
 Text = str | tuple[str, str] | dict[str, str]
+Row = tuple[Text, dict[str, Any]]  # and the columns that are kept beside it
 
 
 class Classifier:
@@ -257,6 +258,7 @@ def classify_file(
     *,
     text_column: str | None = None,
     text_pair_column: str | None = None,
+    keep_columns: Sequence[str] = (),
     top_k: int | None = 1,
     overwrite: bool = False,
     progress: Callable[[int, int], None] | None = None,
@@ -274,6 +276,7 @@ def classify_file(
         output_file: .jsonl.
         text_column: of a file with columns; None: text, or else sentence.
         text_pair_column: of the second text; None: there is none.
+        keep_columns: of a file with columns, that stand beside the answers as they stand in the file: an id.
         top_k: as for `Classifier.stream`.
         overwrite: replace an `output_file` that is there.
         progress: told how many texts are answered, and how many there are; of this process.
@@ -295,9 +298,13 @@ def classify_file(
     columns: list[str] = []
     if not checked_suffix(Path(source), (".txt", *SUFFIXES)).startswith(".txt"):
         columns = [text_column or obvious_column(source), *([text_pair_column] if text_pair_column else [])]
-    elif text_column or text_pair_column:
-        raise DataError(f"{source} has no columns; --text-column names one of a .jsonl, .csv, .tsv or .parquet.")
-    count = sum(1 for _ in _texts_of(source, columns))  # what is wrong with a file is said before a model is opened
+    elif text_column or text_pair_column or keep_columns:
+        option = "--text-column" if text_column or text_pair_column else "--keep-column"
+        raise DataError(f"{source} has no columns; {option} names one of a .jsonl, .csv, .tsv or .parquet.")
+    _check_kept(keep_columns)
+    count = sum(
+        1 for _ in _rows_of(source, columns, keep_columns)
+    )  # what is wrong with a file is said before a model is opened
     if not count:
         raise DataError(f"{source}: there is no row in it.")
     if top_k is not None and top_k < 1:
@@ -309,6 +316,7 @@ def classify_file(
         "model": folder_content(model) or str(model),
         "input": sha256_of(Path(source)),
         "columns": columns,
+        **({"keep_columns": list(keep_columns)} if keep_columns else {}),
         "top_k": top_k,
         "options": {name: value for name, value in options.items() if name not in ("threads", "device")},
     }
@@ -321,7 +329,8 @@ def classify_file(
         if done is not None:
             write_json(_note_of(part), identity)
             held = _held(count, share)
-            _classify_blocks(classifier, _blocks_of(source, columns, share), part, done, held, top_k, progress)
+            blocks = _blocks_of(_rows_of(source, columns, keep_columns), share)
+            _classify_blocks(classifier, blocks, part, done, held, top_k, progress)
             write_json(_note_of(part), {**identity, _ENDED: True})
         if share.is_first:
             _put_together(output, share, json.loads(json.dumps(identity)))
@@ -367,11 +376,10 @@ def _held(count: int, share: Share) -> int:
     return sum(min(AT_ONCE, count - AT_ONCE * block) for block in blocks if share.holds(block))
 
 
-def _blocks_of(source: str, columns: Sequence[str], share: Share) -> Iterator[list[Text]]:
-    """The texts of a process."""
-    texts = _texts_of(source, columns)
+def _blocks_of(rows: Iterator[Row], share: Share) -> Iterator[list[Row]]:
+    """The rows of a process."""
     for block in itertools.count():
-        chunk = list(islice(texts, AT_ONCE))
+        chunk = list(islice(rows, AT_ONCE))
         if not chunk:
             return
         if share.holds(block):
@@ -380,7 +388,7 @@ def _blocks_of(source: str, columns: Sequence[str], share: Share) -> Iterator[li
 
 def _classify_blocks(
     classifier: Classifier,
-    blocks: Iterator[list[Text]],
+    blocks: Iterator[list[Row]],
     part: Path,
     done: int,
     count: int,
@@ -389,9 +397,8 @@ def _classify_blocks(
 ) -> None:
     with part.open("ab") as handle:
         for chunk in islice(blocks, -(-done // AT_ONCE), None):
-            lines = (
-                _line(text, answer) for text, answer in zip(chunk, classifier.stream(chunk, top_k=top_k), strict=True)
-            )
+            answers = classifier.stream([text for text, _ in chunk], top_k=top_k)
+            lines = (_line(*row, answer) for row, answer in zip(chunk, answers, strict=True))
             handle.write("".join(lines).encode("utf-8"))
             handle.flush()
             done += len(chunk)
@@ -502,26 +509,43 @@ def _answered_before(part: Path, identity: Mapping[str, Any]) -> int | None:
     return count - count % AT_ONCE
 
 
-def _texts_of(source: str, columns: Sequence[str]) -> Iterator[Text]:
+def _rows_of(source: str, columns: Sequence[str], kept: Sequence[str]) -> Iterator[Row]:
+    """The texts of a file, and what is kept beside them."""
     if not columns:
         for _, line in stream_lines(source):
-            yield line.rstrip("\r\n")
+            yield line.rstrip("\r\n"), {}
         return
-    for number, row in stream_file(source, columns):
+    for number, row in stream_file(source, (*columns, *kept)):
         found = [row[name] for name in columns]
         for name, value in zip(columns, found, strict=True):
             if not isinstance(value, str):
                 raise DataError(f"{source}, row {number}, column {name!r}: {value!r:.60} is no text.")
             checked_text(value, f"{source}, row {number}, column {name!r}")
-        yield found[0] if len(found) == 1 else (found[0], found[1])
+        beside_it = {name: row[name] for name in kept}
+        try:
+            json.dumps(beside_it, ensure_ascii=False, allow_nan=False).encode()
+        except (TypeError, ValueError) as error:
+            raise DataError(f"{source}, row {number}: {beside_it!r:.80} cannot stand in JSON: {error}.") from error
+        yield (found[0] if len(found) == 1 else (found[0], found[1])), beside_it
 
 
-def _line(text: Text, answer: Any) -> str:
+_WRITTEN = ("text", "text_pair", "label", "score", "labels", "entities")
+
+
+def _check_kept(columns: Sequence[str]) -> None:
+    if isinstance(columns, str):
+        raise DataError(f"keep_columns is {columns!r}; give a list: [{columns!r}].")
+    for name in columns:
+        if name in _WRITTEN:
+            raise DataError(f"--keep-column {name}: an answer has a {name!r} of its own. Rename the file's column.")
+
+
+def _line(text: Text, kept: dict[str, Any], answer: Any) -> str:
     row: dict[str, Any] = (
         {"text": text} if isinstance(text, str) else dict(zip(("text", "text_pair"), text, strict=True))
     )
     more = answer if isinstance(answer, dict) else {"entities" if _are_entities(answer) else "labels": answer}
-    return json.dumps({**row, **more}, ensure_ascii=False, default=float) + "\n"
+    return json.dumps({**row, **kept, **more}, ensure_ascii=False, default=float) + "\n"
 
 
 def _are_entities(answer: Any) -> bool:
