@@ -42,6 +42,7 @@ compatibility: ## students in other tools, each in an environment of its own, an
 # CPU hours in all; each line can be run alone, and goes on with what it has measured before where runs are kept.
 # STUDENT is a finished 4l-312d of SST-2, which student_speed.py measures; TEXTBREWER and TORCHDISTILL are interpreters
 # that have those, TEACHER a classifier of SST-2 with 6 layers, for other_tools.py. Without them that table is left out.
+# On a machine with a GPU: GPU=1.
 benchmarks: ## every table of docs/results/; DATA names the folder that holds sst2/, cola/, ...
 	$(PYTHON) benchmarks/start_up.py
 	$(PYTHON) benchmarks/step_time.py --data $(DATA) --threads 1
@@ -65,3 +66,4 @@ benchmarks: ## every table of docs/results/; DATA names the folder that holds ss
 	$(PYTHON) benchmarks/hostile_files.py --cases 1000
 	$(PYTHON) benchmarks/interrupted_runs.py
 	$(PYTHON) benchmarks/planted_faults.py
+	@test -z "$(GPU)" || $(PYTHON) benchmarks/gpu.py
