@@ -330,6 +330,8 @@ class TestFiles:
         Path(lines).write_bytes(rows)
         with pytest.raises(OutputFolderError, match="not the same: top_k"):
             classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", top_k=2)
+        with pytest.raises(OutputFolderError, match="not the same: keep_columns"):
+            classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", keep_columns=["sentence"])
         note = lambda *one: seen.append(one)  # noqa: E731
         assert classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", progress=note) == 50
         assert seen[0] == (24 if torn else 32, 50)

@@ -19,8 +19,9 @@ from tinybert_hf.errors import OutputFolderError, RecipeError
 from tinybert_hf.training.logs import held_out_losses
 
 BEST = {**QUIET, "load_best_model_at_end": True, "logging_steps": 1}
-# A rate at which the losses rise again, so that the best checkpoint is not the last.
-PHASE = Phase("intermediate", epochs=6, learning_rate=0.3, batch_size=8, lr_scheduler_type="constant")
+# The rate rises to one at which no loss falls, so that the best checkpoint is not the last.
+RISING: dict[str, Any] = {"learning_rate": 1.0, "warmup_ratio": 0.99, "batch_size": 8}
+PHASE = Phase("intermediate", epochs=6, **RISING)
 
 
 def accuracy(prediction: Any) -> dict[str, float]:
@@ -181,9 +182,7 @@ def test_a_metric_that_wants_all_rows_is_looked_for_later(run: Any) -> None:
         run("other", (phase,), training_arguments={**BEST, "metric_for_best_model": "f2"}, **more)
 
 
-STOPPING = Phase(
-    "intermediate", epochs=8, learning_rate=0.3, batch_size=8, lr_scheduler_type="constant", early_stopping_patience=2
-)
+STOPPING = Phase("intermediate", epochs=8, early_stopping_patience=2, **RISING)
 
 
 def test_a_phase_stops_early_and_keeps_its_best(run: Any) -> None:

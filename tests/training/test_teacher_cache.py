@@ -317,7 +317,7 @@ def run(folder: Path, tokenizer: BertTokenizer, phases: tuple[Phase, ...], teach
         output_dir=folder,
         train_dataset=many_rows(16),
         processing_class=tokenizer,
-        training_arguments={**QUIET, "save_strategy": "no"},
+        training_arguments={**QUIET, "save_strategy": "no", "adam_epsilon": 1e-4},  # as above
         **options,
     )
     return torch.cat([p.detach().flatten() for p in student.parameters()])
