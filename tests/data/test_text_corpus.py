@@ -12,7 +12,7 @@ from datasets import Dataset
 from tinybert_hf.data import text_corpus
 from tinybert_hf.data.tasks import TaskData
 from tinybert_hf.data.text_corpus import with_sentences
-from tinybert_hf.errors import DataError, RecipeError
+from tinybert_hf.errors import DataError, OutputFolderError, RecipeError
 from tinybert_hf.recipes.loader import build
 from tinybert_hf.recipes.plan import make_plan
 from tinybert_hf.recipes.schema import Recipe
@@ -20,13 +20,13 @@ from tinybert_hf.recipes.schema import Recipe
 TEXT = (
     'The cat sat there. "Why not?" she said! '
     "Nobody knew it's (really?) At all.\n"
-    "A second line of it. No.\n"
+    "A second line of it. No. And a third one.\n"
     "\n"
     "Another document begins here. It has two of them.\n"
 )
 SENTENCES = [
     "The cat sat there.", '"Why not?" she said!', "Nobody knew it's (really?)", "At all.", "A second line of it.",
-    "No.", "Another document begins here.", "It has two of them.",
+    "No.", "And a third one.", "Another document begins here.", "It has two of them.",
 ]  # fmt: skip
 
 
@@ -50,7 +50,7 @@ def file(tmp_path: Path) -> str:
 def test_sentences_of_the_length_that_the_rows_have(file: str) -> None:
     found, notes = with_sentences(data(text=["x" * 3, "x" * 40]), file, 100)
     assert rows_of(found)["text"][:] == SENTENCES
-    assert notes == (f"8 sentences of {file} are learnt from without labels (none was left out). 100 were wanted: it "
+    assert notes == (f"9 sentences of {file} are learnt from without labels (none was left out). 100 were wanted: it "
                      "holds no more.",)  # fmt: skip
     # A twentieth of forty rows is shorter, and a twentieth longer.
     lengths = [1, 2, *[10] * 18, *[18] * 18, 90, 99]
@@ -63,9 +63,9 @@ def test_neighbours_of_one_document(file: str, tmp_path: Path) -> None:
     rows = data(text=["x", "x" * 40], text_pair=["y", "y" * 40])
     found, _ = with_sentences(rows, file, 100)
     pairs = [(row["text"], row["text_pair"]) for row in rows_of(found)]
-    assert pairs == [tuple(SENTENCES[place : place + 2]) for place in (0, 2, 4, 6)]
+    assert pairs == [tuple(SENTENCES[place : place + 2]) for place in (0, 2, 4, 7)]  # the seventh has no neighbour left
     # A table whose rows are sentences says which of them belong together.
-    lines = [{"document": int(n > 5), "text": one} for n, one in enumerate(SENTENCES)]
+    lines = [{"document": int(n > 6), "text": one} for n, one in enumerate(SENTENCES)]
     (tmp_path / "any.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
     found, _ = with_sentences(rows, str(tmp_path / "any.jsonl"), 100)
     assert [(row["text"], row["text_pair"]) for row in rows_of(found)] == pairs
@@ -138,6 +138,9 @@ def test_in_a_run(teacher: str, tmp_path: Path) -> None:
     assert content["unlabelled_rows"] == 4
     assert "4 sentences of" in printed
     assert "4 rows without labels (any.txt)" in (Path(content["folder"]) / "README.md").read_text()
+    (tmp_path / "any.txt").write_text("A text that is another one.")
+    with pytest.raises(OutputFolderError, match=r"content of .*any\.txt"):
+        make_plan(build(Recipe, mapping))
 
 
 @pytest.mark.parametrize(
