@@ -61,6 +61,7 @@ benchmarks: ## every table of docs/results/; DATA names the folder that holds ss
 	$(PYTHON) benchmarks/teacher_precision.py
 	$(PYTHON) benchmarks/precision_accuracy.py
 	$(PYTHON) benchmarks/translation.py --data $(DATA)
+	$(PYTHON) benchmarks/front.py --data $(DATA)
 	$(PYTHON) benchmarks/classifying.py --data $(DATA)
 	$(PYTHON) benchmarks/runtimes.py
 	$(PYTHON) benchmarks/hostile_files.py --cases 1000

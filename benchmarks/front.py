@@ -1,7 +1,7 @@
 """Accuracy against speed, from text to answer: docs/results/front.md, .json and .svg.
 
     python benchmarks/front.py --data FOLDER --work FOLDER [--tasks TASK ...] [--presets NAME ...] [--ways WAY ...]
-        [--rows N] [--parts train measure] [--seed N] [--rounds N] [--threads N]
+        [--rows N] [--parts PART ...] [--seed N] [--rounds N] [--threads N]
 
 The teachers are those of `python benchmarks/tasks.py --parts teachers --fp32`, in the same work folder, and have seen
 all rows of their task. Each preset starts from its teacher and has the shipped recipe with the first --rows of them:
@@ -15,8 +15,9 @@ Beside them stands what is taken where speed is all: TF-IDF of words and pairs o
 a static model that model2vec makes of the same teacher, with logistic regression (left out where model2vec is not
 installed); both from the same rows and their labels. Every run is kept in the work folder and is not repeated.
 
-Then everything is measured side by side: the teacher and every student in PyTorch, ONNX and int8 ONNX, each by its
-`Classifier`, one thread, tokenizing included; the table has each one's fastest, and the accuracy of that format.
+Then (`measure`) everything is measured side by side: the teacher and every student in PyTorch, ONNX and int8 ONNX,
+each by its `Classifier`, one thread, tokenizing included; the table has each one's fastest, and the accuracy of that
+format. `report` writes the page from what has been measured.
 """
 
 from __future__ import annotations
@@ -38,6 +39,7 @@ from classifying import seconds, where_measured
 from heads import carry_out, settings_of
 from other_tools import paragraph, read
 from task_settings import EVERY_TASK
+from transformers import AutoConfig
 
 from tinybert_hf import Classifier, export_model, load_recipe
 from tinybert_hf.recipes.plan import make_plan
@@ -45,6 +47,7 @@ from tinybert_hf.recipes.plan import make_plan
 TASKS = ("sst2-all", "agnews")
 PRESETS = ("4l-312d", "2l-192d", "2l-128d", "1l-128d")
 WAYS = ("distilled", "answers", "labels")
+PARTS = ("train", "measure", "report")
 FORMATS = ("onnx", "onnx-int8")
 TIMED_TEXTS = 800
 Answer = Callable[[list[str]], Sequence[Any]]
@@ -119,8 +122,8 @@ def answers_of(folder: Path, rows: Rows) -> Answer:
 
 def classifier_labels(folder: Path) -> dict[str, int]:
     """Label names of a configuration, with their numbers."""
-    config = json.loads((folder / "config.json").read_text())
-    return {name: int(number) for number, name in config["id2label"].items()}
+    names: dict[str, int] = AutoConfig.from_pretrained(folder).label2id
+    return names
 
 
 def exported(model: Path, form: str, folder: Path) -> Path:
@@ -253,7 +256,7 @@ def draw(results: dict[str, Any], file: Path) -> None:
                 one["name"].replace(" and logistic regression", ""),
                 (one["texts_per_second"], one["accuracy"]),
                 textcoords="offset points",
-                xytext=(6, -10),
+                xytext=(5, 5),
                 fontsize=8,
             )
         axis.plot(
@@ -275,7 +278,7 @@ def main() -> None:
     parser.add_argument("--tasks", nargs="+", choices=TASKS, default=TASKS)
     parser.add_argument("--presets", nargs="+", choices=PRESETS, default=PRESETS)
     parser.add_argument("--ways", nargs="+", choices=WAYS, default=WAYS)
-    parser.add_argument("--parts", nargs="+", choices=("train", "measure"), default=("train", "measure"))
+    parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rows", type=int, default=20000, help="that students learn from, at most")
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--rounds", type=int, default=5)
@@ -284,14 +287,15 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     if "train" in arguments.parts:
         train(arguments)
-    if "measure" not in arguments.parts:
-        return
-    torch.set_num_threads(1)
     record = arguments.output / "front.json"
     results: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
-    for task in arguments.tasks:
-        results[task] = measure(task, arguments)
-        record.write_text(json.dumps(results, indent=1) + "\n")
+    if "measure" in arguments.parts:
+        torch.set_num_threads(1)
+        for task in arguments.tasks:
+            results[task] = measure(task, arguments)
+            record.write_text(json.dumps(results, indent=1) + "\n")
+    if "report" not in arguments.parts:
+        return
     results = {task: results[task] for task in TASKS if task in results}
     text = page(results, arguments)
     (arguments.output / "front.md").write_text(text)

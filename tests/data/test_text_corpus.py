@@ -63,7 +63,9 @@ def test_neighbours_of_one_document(file: str, tmp_path: Path) -> None:
     rows = data(text=["x", "x" * 40], text_pair=["y", "y" * 40])
     found, _ = with_sentences(rows, file, 100)
     pairs = [(row["text"], row["text_pair"]) for row in rows_of(found)]
-    assert pairs == [tuple(SENTENCES[place : place + 2]) for place in (0, 2, 4, 7)]  # the seventh has no neighbour left
+    assert pairs == [
+        tuple(SENTENCES[place : place + 2]) for place in (0, 2, 4, 7)
+    ]  # the seventh has no neighbour left
     # A table whose rows are sentences says which of them belong together.
     lines = [{"document": int(n > 6), "text": one} for n, one in enumerate(SENTENCES)]
     (tmp_path / "any.jsonl").write_text("".join(json.dumps(line) + "\n" for line in lines))
