@@ -214,7 +214,7 @@ FAULTS = (
     Fault("sentences of any length are taken", "data/text_corpus.py", "len(part) <= lengths[1]", "True", "tests/data/test_text_corpus.py"),
     Fault("a corpus in another script is not said", "data/text_corpus.py", "there is not None and here != there", "False", "tests/data/test_text_corpus.py"),
     Fault("threads that open models untie later ones", "checkpoints/loading.py", "with _OPENING, refusing", "with refusing", "tests/checkpoints/test_models.py"),
-    Fault("a kept column is not part of what a stopped file is", "evaluation/classifying.py", '**({"keep_columns": list(keep_columns)} if keep_columns else {}),', "", "tests/evaluation/test_classifying.py"),
+    Fault("a kept column is not part of what a stopped file is", "evaluation/classifying.py", '"keep_columns": list(keep_columns),', "", "tests/evaluation/test_classifying.py"),
     # Model
     Fault("the decoder reads the token that it is to write", TRANSLATOR, "shifted[:, 1:] = labels[:, :-1]", "shifted[:, :-1] = labels[:, 1:]", TESTS_OF_MODEL),
     Fault("the decoder sees the source's padding", TRANSLATOR, "encoder_attention_mask=attention_mask", "encoder_attention_mask=None", TESTS_OF_MODEL),

@@ -6,10 +6,10 @@
 The teachers are those of `python benchmarks/tasks.py --parts teachers --fp32`, in the same work folder, and have seen
 all rows of their task. Each preset starts from its teacher and has the shipped recipe with the first --rows of them:
 
-- distilled: as shipped.
-- answers: no loss between layers: the teacher's answers alone, for as many epochs as both phases, at the rate of the
-  second.
-- labels: the same, from the labels alone, without the teacher.
+- distilled: as shipped, with the copies that few rows get.
+- answers: no loss between layers: the teacher's answers alone, to the same rows and copies, for as many epochs as both
+  phases, at the rate of the second.
+- labels: the same number of steps on the labels alone, without teacher and copies.
 
 Beside them stands what is taken where speed is all: TF-IDF of words and pairs of words with logistic regression, and
 a static model that model2vec makes of the same teacher, with logistic regression (left out where model2vec is not
@@ -65,13 +65,16 @@ def settings_of_way(task: str, preset: str, way: str, arguments: argparse.Namesp
     """Of a recipe."""
     own = argparse.Namespace(**{**vars(arguments), "rows": rows_of(task, arguments)})
     settings = {**settings_of(task, arguments.seed, own), "student.preset": preset}
+    shipped = {name: value for name, value in settings.items() if name != "augmentation"}
     if way == "distilled":
-        return {name: value for name, value in settings.items() if name != "augmentation"}
-    plan = make_plan(load_recipe(EVERY_TASK[task].recipe, {**settings, "output_dir": str(arguments.work / "unused")}))
+        return shipped
+    plan = make_plan(load_recipe(EVERY_TASK[task].recipe, {**shipped, "output_dir": str(arguments.work / "unused")}))
     epochs = sum(phase.known_epochs for phase in plan.recipe.phases)
     phase: dict[str, Any] = {"name": "prediction", "epochs": epochs}
-    if way == "labels":
-        phase |= {"prediction_loss_weight": 0.0, "label_loss_weight": 1.0}
+    if way == "answers":
+        return {**shipped, "phases": [phase]}
+    copies = 0 if plan.recipe.augmentation is None else plan.recipe.augmentation.copies
+    phase |= {"epochs": epochs * (1 + copies), "prediction_loss_weight": 0.0, "label_loss_weight": 1.0}
     return {**settings, "phases": [phase]}
 
 
@@ -162,13 +165,7 @@ def measure(task: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Texts a second and accuracy of everything that is there."""
     rows, place = Rows(task, arguments), arguments.work / task
     models = {"teacher": place / "teacher"}
-    accuracy: dict[str, dict[str, float]] = {}
     for preset in PRESETS:
-        for way in WAYS:
-            folder = folder_of(task, preset, way, arguments)
-            if (folder / "run.json").exists():
-                found = json.loads((folder / "run.json").read_text())["metrics"]["student"][EVERY_TASK[task].metric]
-                accuracy.setdefault(preset, {})[way] = 100 * found
         folder = folder_of(task, preset, "distilled", arguments)
         if (folder / "run.json").exists():
             models[preset] = folder
@@ -194,32 +191,44 @@ def measure(task: str, arguments: argparse.Namespace) -> dict[str, Any]:
                 "texts_per_second": len(texts) / taken[key],
                 "accuracy": rows.accuracy(ways[key][2]),
                 "rates": rates,
-                "trained": accuracy.get(name, {}),
+                "trained": {},
             }
         )
         print(task, points[-1], flush=True)
-    return {"rows": len(rows.train), "validation_rows": len(rows.texts), "points": points}
+    how = {"where": where_measured(), "rounds": arguments.rounds, "seed": arguments.seed, "texts": len(texts)}
+    return {"rows": len(rows.train), "validation_rows": len(rows.texts), **how, "points": points}
+
+
+def trained(task: str, preset: str, arguments: argparse.Namespace) -> dict[str, float]:
+    """Accuracy in PyTorch of a preset, in percent, by the way it was taught, of the runs that are there."""
+    files = {way: folder_of(task, preset, way, arguments) / "run.json" for way in WAYS}
+    metric = EVERY_TASK[task].metric
+    return {
+        way: 100 * json.loads(file.read_text())["metrics"]["student"][metric]
+        for way, file in files.items()
+        if file.exists()
+    }
 
 
 # The page.
 
 
-def page(results: dict[str, Any], arguments: argparse.Namespace) -> str:
+def page(results: dict[str, Any]) -> str:
     """Markdown."""
     lines = ["# Accuracy against speed", ""]
     lines += paragraph(
-        f"Written by `python benchmarks/front.py --data FOLDER --work FOLDER --rows {arguments.rows} --seed "
-        f"{arguments.seed} --rounds "
-        f"{arguments.rounds}`; its first lines say what is compared. Texts a second of CPU time on one thread, "
-        f"tokenizing included ({where_measured()}), of the fastest of PyTorch, ONNX and int8 ONNX, and the accuracy "
-        "in that format. On the right the accuracy in PyTorch of the same preset from the same start, taught in "
-        "three ways; an empty cell was not run. One seed."
+        "Written by `python benchmarks/front.py --data FOLDER --work FOLDER`; its first lines say what is compared. "
+        "Texts a second of CPU time on one thread, tokenizing included, of the fastest of PyTorch, ONNX and int8 "
+        "ONNX, and the accuracy in that format. On the right the accuracy in PyTorch of the same preset from the same "
+        "start, taught in three ways, in as many steps; an empty cell was not run. One seed."
     )
     lines += ["", "![Accuracy against texts a second](front.svg)"]
     for task, found in results.items():
         lines += [
             "",
             f"## {title_of(task)}, {found['rows']:,} training rows, {found['validation_rows']:,} validation rows",
+            "",
+            f"{found['texts']} texts, {found['rounds']} rounds, seed {found['seed']} ({found['where']}).",
             "",
             "| model | fastest in | texts/s | accuracy | distilled | answers alone | labels alone |",
             "| --- | --- | ---: | ---: | ---: | ---: | ---: |",
@@ -297,7 +306,11 @@ def main() -> None:
     if "report" not in arguments.parts:
         return
     results = {task: results[task] for task in TASKS if task in results}
-    text = page(results, arguments)
+    for task, found in results.items():
+        for one in found["points"]:
+            one["trained"] |= trained(task, one["name"], arguments)
+    record.write_text(json.dumps(results, indent=1) + "\n")
+    text = page(results)
     (arguments.output / "front.md").write_text(text)
     draw(results, arguments.output / "front.svg")
     print(text)

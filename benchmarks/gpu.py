@@ -268,7 +268,7 @@ def main() -> None:
         measure(results, parts, device, TINY if given.tiny else Sizes(), budget)
         content = results.content
     else:
-        file = given.json or ROOT / "docs" / "results" / "gpu.json"
+        file = given.json or results_folder(given.device or "cuda", given.tiny) / "gpu.json"
         content = read(file)
     if REPORT in given.parts:
         write_page(content, file, results_folder(content["machine"]["device"], content["tiny"]) / "gpu.md")

@@ -35,7 +35,7 @@ def page(content: dict[str, Any], troubles: dict[str, list[str]]) -> str:
     lines = ["# On a GPU", ""]
     lines += paragraph(
         f"Written by `python benchmarks/gpu.py`, whose first lines say what is compared and how ({trial}"
-        f"{machine['name']}, {versions}). Every figure is the median of the rounds. Memory is the peak of what "
+        f"{machine['name']}, {versions}). Seconds are the median of the rounds. Memory is the largest peak of what "
         "tensors take in the timed steps, in 10^9 bytes. A share is that of the rate of matrix products in bf16, "
         "measured in the same run."
     )

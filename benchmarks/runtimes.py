@@ -529,12 +529,12 @@ def exports_in(work: Path, model: Path | None, sizes: list[Size], error: Callabl
     digest, note = sha256(b"".join(file.read_bytes() for file in files)).hexdigest(), work / "model.sha256"
     if note.exists() and note.read_text() != digest:
         error(f"{work} holds exports of another model; name another folder with --work, or remove this one")
-    note.write_text(digest)
     exports = Exports(folder, work)
     if not any("ForSequenceClassification" in name for name in exports.config.architectures or ()):
         error(f"{folder} holds no text classifier")
     if max(length for _, length in sizes) > exports.config.max_position_embeddings:
         error(f"{folder} reads {exports.config.max_position_embeddings} tokens at most; name shorter --sizes")
+    note.write_text(digest)
     return exports
 
 

@@ -14,7 +14,14 @@ import pytest
 
 from tinybert_hf.data import raw_rows, tables
 from tinybert_hf.data.corpus_sources import file_lines, hub_lines
-from tinybert_hf.data.files import read_file, read_whole_file, rows_from_dataset, stream_file, stream_lines
+from tinybert_hf.data.files import (
+    file_columns,
+    read_file,
+    read_whole_file,
+    rows_from_dataset,
+    stream_file,
+    stream_lines,
+)
 from tinybert_hf.data.raw_rows import _without_doubles, check_texts, read_json_lines
 from tinybert_hf.data.settings import CorpusSettings
 from tinybert_hf.errors import DataError, FileFormatWarning
@@ -594,6 +601,25 @@ def test_parquet_of_rows_is_read_in_parts_and_only_its_columns(tmp_path, monkeyp
     monkeypatch.setattr(tables, "MAX_LINE_BYTES", 50)
     with pytest.raises(DataError, match="rows 1 to 100: a value of more than"):
         read_file(path, COLUMNS)
+
+
+def test_parquet_with_a_column_of_a_type_that_datasets_does_not_know(tmp_path):
+    import pyarrow
+    from pyarrow.parquet import write_table
+
+    maps = pyarrow.array([[("a", 1)], [("b", 2)]], pyarrow.map_(pyarrow.string(), pyarrow.int64()))
+    path = str(tmp_path / "a.parquet")
+    write_table(pyarrow.table({"text": ["x", "y"], "label": [0, 1], "more": maps}), path)
+    assert read_file(path, COLUMNS).columns == {"text": ["x", "y"], "label": [0, 1]}
+    assert file_columns(path) == ["text", "label", "more"]
+    with pytest.raises(DataError, match=r"a\.parquet: a column of it cannot be read: .*map<.*Leave it out"):
+        read_whole_file(path)
+
+
+def test_a_later_row_without_a_column_is_named(write):
+    path = write("rows.jsonl", '{"text": "a", "id": 1}\n\n{"text": "b"}\n')
+    with pytest.raises(DataError, match=r"rows\.jsonl, row 3 has no column 'id'\. Columns there: text"):
+        list(stream_file(path, ["text", "id"]))
 
 
 def test_a_column_that_datasets_has_read_as_json_is_refused(tmp_path, write):

@@ -330,8 +330,6 @@ class TestFiles:
         Path(lines).write_bytes(rows)
         with pytest.raises(OutputFolderError, match="not the same: top_k"):
             classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", top_k=2)
-        with pytest.raises(OutputFolderError, match="not the same: keep_columns"):
-            classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", keep_columns=["sentence"])
         note = lambda *one: seen.append(one)  # noqa: E731
         assert classify_file(folder, lines, tmp_path / "out.jsonl", device="cpu", progress=note) == 50
         assert seen[0] == (24 if torn else 32, 50)
@@ -353,11 +351,29 @@ class TestFiles:
         plain = [json.loads(line) for line in (tmp_path / "plain.jsonl").read_text().splitlines()]
         assert [{"text": row["text"], "labels": row["labels"]} for row in written] == plain
 
+    def test_a_stopped_one_goes_on_with_the_same_columns_only(
+        self, folder: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(classifying, "AT_ONCE", 8)
+        lines = write_rows(tmp_path / "texts.jsonl", [{"id": n, "sentence": text} for n, text in enumerate(texts(20))])
+        out = tmp_path / "out.jsonl"
+
+        def stop(done: int, count: int) -> None:
+            raise KeyboardInterrupt
+
+        for begun, other in ((["id"], []), ([], ["id"]), (["id"], ["id", "sentence"])):
+            with pytest.raises(KeyboardInterrupt):
+                classify_file(folder, lines, out, device="cpu", keep_columns=begun, progress=stop)
+            with pytest.raises(OutputFolderError, match="not the same: keep_columns"):
+                classify_file(folder, lines, out, device="cpu", keep_columns=other)
+            assert classify_file(folder, lines, out, device="cpu", keep_columns=begun) == 20
+            out.unlink()
+
     def test_columns_that_cannot_be_kept(self, folder: str, tmp_path: Path) -> None:
         rows = [{"sentence": "good", "label": 1, "n": 1.0}, {"sentence": "dull", "label": 0, "n": float("nan")}]
         lines, out = write_rows(tmp_path / "texts.jsonl", rows), tmp_path / "out.jsonl"
         for kept, said in (
-            (["label"], "an answer has a 'label' of its own"),
+            (["label"], "answers use the names text, text_pair, label, .* themselves"),
             ("n", r"give a list: \['n'\]"),
             (["id"], "id"),
             (["n"], "row 2: {'n': nan} cannot stand in JSON"),

@@ -118,9 +118,11 @@ def stream_file(path: str, columns: Sequence[str]) -> Iterator[tuple[int, dict[s
     Raises:
         DataError: as `read_blocks`.
     """
+    wanted = set(columns)
     for block in read_blocks(path, columns):
         for line, row in zip(block.lines, block.rows, strict=True):
-            check_columns(path, columns, row)
+            if not row.keys() >= wanted:
+                check_columns(f"{path}, row {line}", columns, row)
             yield line, row
 
 

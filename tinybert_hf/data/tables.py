@@ -516,7 +516,7 @@ def _block(batch: Any, features: "Features", source: str, number: int, of_rows: 
 
 def parquet_columns(handle: IO[bytes], source: str) -> list[str]:
     """The names of the columns, in order."""
-    with _opened(handle, source, ()) as (file, _):
+    with _opened(handle, source, None) as (file, _):
         return list(file.schema_arrow.names)
 
 
@@ -601,11 +601,13 @@ def _decoded(features: "Features", name: str, values: list[Any], source: str, fi
 
 
 @contextmanager
-def _opened(handle: IO[bytes], source: str, columns: Sequence[str]) -> Iterator[tuple[Any, "Features"]]:
-    """The file, its texts kept once each; and the features by which `datasets` knows its columns."""
+def _opened(handle: IO[bytes], source: str, columns: Sequence[str] | None) -> Iterator[tuple[Any, "Features"]]:
+    """The file, its texts kept once each; and the features by which `datasets` knows these columns.
+
+    Of no named columns it knows all; None: none is asked for.
+    """
     import pyarrow  # type: ignore[import-untyped]
     import pyarrow.parquet  # type: ignore[import-untyped]
-    from datasets import Features
 
     with tempfile.SpooledTemporaryFile(max_size=32 << 20) as unpacked:
         handle.seek(0)
@@ -614,13 +616,13 @@ def _opened(handle: IO[bytes], source: str, columns: Sequence[str]) -> Iterator[
             handle = unpacked  # type: ignore[assignment]
         try:
             file = pyarrow.parquet.ParquetFile(pyarrow.PythonFile(handle, mode="r"))
-            check_columns(source, columns, file.schema_arrow.names)
+            check_columns(source, columns or (), file.schema_arrow.names)
             once = [
                 file.metadata.schema.column(leaf).path
-                for leaf in _leaves(file, list(columns) or file.schema_arrow.names)
+                for leaf in _leaves(file, list(columns or ()) or file.schema_arrow.names)
                 if file.metadata.schema.column(leaf).physical_type == "BYTE_ARRAY"
             ]
-            features = Features.from_arrow_schema(file.schema_arrow)
+            features = _features(file.schema_arrow, columns, source)
             if once:
                 handle.seek(0)
                 file = pyarrow.parquet.ParquetFile(
@@ -629,6 +631,18 @@ def _opened(handle: IO[bytes], source: str, columns: Sequence[str]) -> Iterator[
             yield file, features
         except (pyarrow.ArrowException, UnicodeDecodeError) as error:
             raise DataError(f"{source} is not a readable parquet file ({str(error).splitlines()[0]}).") from error
+
+
+def _features(schema: Any, columns: Sequence[str] | None, source: str) -> "Features":
+    """Of the columns that are read, whatever the others hold."""
+    import pyarrow
+    from datasets import Features
+
+    names = schema.names if columns == () else columns or ()
+    try:
+        return Features.from_arrow_schema(pyarrow.schema([schema.field(name) for name in names], schema.metadata))
+    except ValueError as error:  # a type of Arrow's that `datasets` has no word for, such as map
+        raise DataError(f"{source}: a column of it cannot be read: {error}. Leave it out of the file.") from error
 
 
 def _plain(array: Any) -> Any:

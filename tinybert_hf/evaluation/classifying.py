@@ -316,7 +316,7 @@ def classify_file(
         "model": folder_content(model) or str(model),
         "input": sha256_of(Path(source)),
         "columns": columns,
-        **({"keep_columns": list(keep_columns)} if keep_columns else {}),
+        "keep_columns": list(keep_columns),
         "top_k": top_k,
         "options": {name: value for name, value in options.items() if name not in ("threads", "device")},
     }
@@ -484,7 +484,7 @@ def _answered_before(part: Path, identity: Mapping[str, Any]) -> int | None:
         raise OutputFolderError(
             f"{note} is damaged, so it is not known whose answers {part} holds: delete both."
         ) from error
-    other = sorted(name for name, value in identity.items() if there.get(name) != value)
+    other = sorted(name for name in {*identity, *there} - {_ENDED} if there.get(name) != identity.get(name))
     if other and not (part.exists() and part.stat().st_size):
         note.unlink()  # it has answered nothing
         return 0
@@ -537,7 +537,10 @@ def _check_kept(columns: Sequence[str]) -> None:
         raise DataError(f"keep_columns is {columns!r}; give a list: [{columns!r}].")
     for name in columns:
         if name in _WRITTEN:
-            raise DataError(f"--keep-column {name}: an answer has a {name!r} of its own. Rename the file's column.")
+            raise DataError(
+                f"--keep-column {name}: answers use the names {', '.join(_WRITTEN)} themselves. Rename the file's "
+                "column; the text that is read is written anyway."
+            )
 
 
 def _line(text: Text, kept: dict[str, Any], answer: Any) -> str:
