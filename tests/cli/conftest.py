@@ -7,6 +7,7 @@ import pytest
 import transformers
 from huggingface_hub.utils import are_progress_bars_disabled, disable_progress_bars, enable_progress_bars
 from transformers import trainer
+from typer import rich_utils
 from typer.testing import CliRunner, Result
 
 from tinybert_hf.cli import app
@@ -29,6 +30,7 @@ def _loud_again() -> Iterator[None]:
 
 
 @pytest.fixture
-def tinybert(_loud_again: None) -> Callable[..., Result]:
-    """Call `tinybert` with these words."""
+def tinybert(_loud_again: None, monkeypatch: pytest.MonkeyPatch) -> Callable[..., Result]:
+    """Call `tinybert` with these words, on a screen of 200 characters."""
+    monkeypatch.setattr(rich_utils, "MAX_WIDTH", 200)  # what else may have set the width does not matter
     return lambda *words: CliRunner().invoke(app, [str(word) for word in words], env={"COLUMNS": "200"})

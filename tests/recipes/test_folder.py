@@ -9,6 +9,7 @@ from tiny_run import recipe_mapping
 
 from tinybert_hf.data import DataSettings
 from tinybert_hf.errors import OutputFolderError
+from tinybert_hf.recipes import folder as folder_module
 from tinybert_hf.recipes.finetuning import finetune_pretrained
 from tinybert_hf.recipes.folder import RunFolder
 from tinybert_hf.recipes.loader import build
@@ -41,6 +42,19 @@ def test_a_file_is_no_folder(tmp_path: Path) -> None:
     (tmp_path / "out").write_text("x")
     with pytest.raises(OutputFolderError, match="a file of that name exists"):
         folder(tmp_path / "out").check()
+
+
+def test_another_process_keeps_what_it_has_seen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = folder(tmp_path)
+    first.claim()
+    first.finish_stage("teacher", {"accuracy": 0.5})
+    other = folder(tmp_path)
+    monkeypatch.setattr(folder_module, "is_first_process", lambda: False)
+    assert other.result_of("student") is None
+    assert other.result_of("teacher") == {"accuracy": 0.5}
+    shutil.rmtree(first.work)  # the first process is done
+    assert other.result_of("teacher") == {"accuracy": 0.5}
+    assert other.result_of("student") is None
 
 
 def test_the_same_run_goes_on_and_another_is_refused(tmp_path: Path) -> None:

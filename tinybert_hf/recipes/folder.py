@@ -245,8 +245,14 @@ class RunFolder:
             write_json(self.work / "recipe.json", self._identity)
 
     def result_of(self, stage: str) -> Any:
-        """What a finished stage left, or None."""
-        return self._stages().get(stage)
+        """What a finished stage left, or None.
+
+        Processes but the first keep what they have seen: the first may be done, and its notes gone.
+        """
+        found = self._stages().get(stage)
+        if found is not None and not is_first_process():
+            self._kept[stage] = found
+        return found
 
     def finish_stage(self, stage: str, result: Any) -> None:
         """Note that a stage is complete, so that a later start skips it."""
