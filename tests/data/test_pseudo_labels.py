@@ -547,7 +547,9 @@ def test_several_processes_write_what_one_writes(
     assert contents(three) == contents(one)
     assert [report.rows_written for report in reports] == [11, 11, 11]
     assert [report.output for report in reports] == [str(three / name)] * 3
-    assert (seen[0], seen[-1]) == ((2, 11), (11, 11))
+    assert seen == sorted(seen)  # what the others have written counts too
+    assert seen[0][0] >= 2
+    assert seen[-1] == (11, 11)
     # All that come when it is there have nothing to do.
     assert process(1, 3).rows_written == process(0, 3).rows_written == 11
 
