@@ -37,7 +37,8 @@ os.environ.update(OMP_NUM_THREADS="1", RAYON_NUM_THREADS="1", TOKENIZERS_PARALLE
 import torch
 from classifying import seconds, where_measured
 from heads import carry_out, settings_of
-from other_tools import paragraph, read
+from other_tools import read
+from pages import paragraph
 from task_settings import EVERY_TASK
 from transformers import AutoConfig
 
@@ -290,7 +291,7 @@ def main() -> None:
     parser.add_argument("--parts", nargs="+", choices=PARTS, default=PARTS)
     parser.add_argument("--rows", type=int, default=20000, help="that students learn from, at most")
     parser.add_argument("--seed", type=int, default=1)
-    parser.add_argument("--rounds", type=int, default=5)
+    parser.add_argument("--rounds", type=int, default=7)
     parser.add_argument("--threads", type=int, default=torch.get_num_threads())
     arguments = parser.parse_args()
     torch.set_num_threads(arguments.threads)

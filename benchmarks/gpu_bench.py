@@ -6,7 +6,7 @@ import gc
 import platform
 import statistics
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from importlib.metadata import version
 from typing import Any, NamedTuple
@@ -176,7 +176,7 @@ class Bench:
                 self.note({"name": name, **row})
             self.pending.remove(name)
 
-    def interleaved(self, ways: dict[str, Callable[[], Run]], rounds: int) -> dict[str, dict[str, Any]]:
+    def interleaved(self, ways: Mapping[str, Callable[[], Run]], rounds: int) -> dict[str, dict[str, Any]]:
         """Runs of each way, taking turns, every other round backwards; fewer rounds where the time is short.
 
         Args:

@@ -6,7 +6,7 @@ import copy
 import statistics
 import tempfile
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Any
@@ -272,19 +272,23 @@ class PlainStep:
 # The parts.
 
 
+def _measure_steps(bench: Bench, cases: list[Case], ways: Mapping[str, Callable[[Models], Run]], rounds: int) -> None:
+    """Each way to train the models of each case."""
+
+    def measure(case: Case) -> dict[str, Any]:
+        models = Models(bench, case)
+        turns = {name: partial(way, models) for name, way in ways.items()}
+        return bench.with_rates(bench.interleaved(turns, rounds), models.tokens, models.operations)
+
+    bench.measure_each({case.name: partial(measure, case) for case in cases})
+
+
 def general(bench: Bench) -> None:
     """Steps of a general distillation, ours and plain."""
     sizes = bench.sizes
     cases = [Case(preset, *batch, sizes.steps) for preset in sizes.students for batch in sizes.batches]
     cases.append(Case(next(iter(sizes.students)), *sizes.batches[0], sizes.steps, shortest=sizes.shortest))
-
-    def measure(case: Case) -> dict[str, Any]:
-        models = Models(bench, case)
-        ways = {"ours": partial(train_ours, models), "plain": partial(train_plain, models)}
-        found = bench.interleaved(ways, sizes.rounds)
-        return bench.with_rates(found, models.tokens, models.operations)
-
-    bench.measure_each({case.name: partial(measure, case) for case in cases})
+    _measure_steps(bench, cases, {"ours": train_ours, "plain": train_plain}, sizes.rounds)
 
 
 def lengths(bench: Bench) -> None:
@@ -361,14 +365,7 @@ def compiled(bench: Bench) -> None:
     """Steps with `torch_compile`, and without."""
     sizes = bench.sizes
     cases = [Case(preset, *sizes.batches[0], sizes.steps) for preset in sizes.compiled]
-
-    def measure(case: Case) -> dict[str, Any]:
-        models = Models(bench, case)
-        ways = {"eager": partial(train_ours, models), "compiled": partial(train_compiled, models)}
-        found = bench.interleaved(ways, sizes.compile_rounds)
-        return bench.with_rates(found, models.tokens, models.operations)
-
-    bench.measure_each({case.name: partial(measure, case) for case in cases})
+    _measure_steps(bench, cases, {"eager": train_ours, "compiled": train_compiled}, sizes.compile_rounds)
 
 
 PARTS: dict[str, Callable[[Bench], None]] = {

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-import textwrap
 from collections.abc import Callable, Iterator
 from typing import Any
+
+from pages import paragraph
 
 TITLES = {
     "general": "General distillation",
@@ -14,11 +15,6 @@ TITLES = {
     "compiled": "torch_compile",
 }
 _Row = dict[str, Any]
-
-
-def paragraph(text: str) -> list[str]:
-    """Lines of the usual length."""
-    return textwrap.wrap(text, 118, break_long_words=False, break_on_hyphens=False)
 
 
 def page(content: dict[str, Any], troubles: dict[str, list[str]]) -> str:

@@ -19,13 +19,13 @@ import os
 import statistics
 import subprocess
 import sys
-import textwrap
 from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
 import torch
 from other_tools_runs import BATCH, EPOCHS, MAP, RATES, STATES
+from pages import paragraph
 from safetensors.torch import load_file
 from transformers import PreTrainedModel, set_seed
 
@@ -312,11 +312,6 @@ def conditions(results: dict[str, Any]) -> list[str]:
     errors = sorted({run.get("got_over", "") for run in results["runs"]["torchdistill"]} - {""})
     text = CONDITIONS + "".join(GOT_OVER.format(error) for error in errors)
     return text.rstrip().split("\n")
-
-
-def paragraph(text: str) -> list[str]:
-    """Lines of the usual length."""
-    return textwrap.wrap(text, 118, break_long_words=False, break_on_hyphens=False)
 
 
 def main() -> None:

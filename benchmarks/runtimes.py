@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from classifying import where_measured
 from numpy.typing import NDArray
-from other_tools import paragraph
+from pages import paragraph
 from step_time import pretrained_folder
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, set_seed
 

@@ -63,6 +63,9 @@ def test_failures_are_rows_and_parts_and_the_next_goes_on(
         order.append("|")
         both = one.interleaved({"first": way("first"), "second": way("second")}, 2)
         assert both["first"]["rounds"] == [0.25, 0.25]
+        rounds = iter([bench.Run(6.0, 10, 1.0), bench.Run(2.0, 30, 2.0), bench.Run(1.0, 20, 3.0)])
+        uneven = one.interleaved({"uneven": lambda: next(rounds)}, 3)["uneven"]
+        assert (uneven["seconds"], uneven["peak_bytes"], uneven["warm_seconds"]) == (2.0, 30, 1.0)
 
     def lengths(one: Any) -> None:
         one.measure_each({"slow": lambda: time.sleep(60) or {}, "never": dict})

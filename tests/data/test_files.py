@@ -616,6 +616,18 @@ def test_parquet_with_a_column_of_a_type_that_datasets_does_not_know(tmp_path):
         read_whole_file(path)
 
 
+def test_parquet_with_two_columns_of_one_name(tmp_path):
+    import pyarrow
+    from pyarrow.parquet import write_table
+
+    values, path = [pyarrow.array([value]) for value in ("x", 1, 2)], str(tmp_path / "a.parquet")
+    write_table(pyarrow.Table.from_arrays(values, names=["text", "id", "id"]), path)
+    assert read_file(path, ["text"]).columns == {"text": ["x"]}
+    for read in (lambda: read_file(path, ["text", "id"]), lambda: read_file(path, []), lambda: read_whole_file(path)):
+        with pytest.raises(DataError, match=r"a\.parquet: two columns are called 'id'\. Rename or remove one"):
+            read()
+
+
 def test_a_later_row_without_a_column_is_named(write):
     path = write("rows.jsonl", '{"text": "a", "id": 1}\n\n{"text": "b"}\n')
     with pytest.raises(DataError, match=r"rows\.jsonl, row 3 has no column 'id'\. Columns there: text"):

@@ -638,7 +638,10 @@ def _features(schema: Any, columns: Sequence[str] | None, source: str) -> "Featu
     import pyarrow
     from datasets import Features
 
-    names = schema.names if columns == () else columns or ()
+    names = () if columns is None else columns or schema.names
+    twice = next((name for name in names if schema.names.count(name) > 1), None)
+    if twice is not None:
+        raise DataError(f"{source}: two columns are called {twice!r:.60}. Rename or remove one.")
     try:
         return Features.from_arrow_schema(pyarrow.schema([schema.field(name) for name in names], schema.metadata))
     except ValueError as error:  # a type of Arrow's that `datasets` has no word for, such as map

@@ -484,7 +484,7 @@ def _answered_before(part: Path, identity: Mapping[str, Any]) -> int | None:
         raise OutputFolderError(
             f"{note} is damaged, so it is not known whose answers {part} holds: delete both."
         ) from error
-    other = sorted(name for name in {*identity, *there} - {_ENDED} if there.get(name) != identity.get(name))
+    other = sorted(name for name, value in identity.items() if there.get(name) != value)
     if other and not (part.exists() and part.stat().st_size):
         note.unlink()  # it has answered nothing
         return 0
