@@ -1,21 +1,24 @@
-"""A frozen teacher multiplies in bfloat16 where that is faster, and teaches nearly the same."""
+"""A teacher, and a student that learns, multiply in bfloat16 where that is faster, and come to nearly the same."""
 
 from __future__ import annotations
 
 import copy
+from pathlib import Path
 
 import pytest
 import torch
+from datasets import Dataset
 from tiny_models import FAMILIES, batch_of, bert, make
 from tiny_seq2seq import student as small_translator
 from tiny_seq2seq import teacher as translator
 from tiny_seq2seq import translation_batch
-from torch import nn
+from torch import Tensor, nn
 
 from tinybert_hf.distillation import teachers
 from tinybert_hf.distillation.batch import Masks
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.teachers import bfloat16_products, multiplies_in_bfloat16
+from tinybert_hf.training import DistillationArguments, DistillationTrainer
 
 WIDE = teachers.LEAST_WIDTH
 
@@ -84,6 +87,43 @@ def test_hidden_states_stay_in_fp32_and_the_losses_close(family: str, monkeypatc
             assert found[None][name].item() != exact.item(), f"{name} does not notice the precision"
     assert all(torch.equal(value, weights[name]) for name, value in teacher.state_dict().items())
     assert not torch.is_autocast_enabled("cpu")
+
+
+@pytest.mark.usefixtures("native")
+def test_a_student_learns_in_bfloat16_and_is_measured_in_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Where its own forward is, its products are; losses and gradients are close to those in fp32."""
+    monkeypatch.setattr(teachers, "LEAST_WIDTH", 32)
+    teacher, batch = bert(layers=4, hidden=48, seed=1), batch_of([5, 9, 7])
+    rows = Dataset.from_dict({name: values.tolist() for name, values in batch.items()})
+    formats: dict[bool, set[torch.dtype]] = {}
+
+    def gradients(wanted: bool | None) -> tuple[float, Tensor]:
+        student = bert(hidden=32)
+        arguments = DistillationArguments(
+            output_dir=str(tmp_path), phase="joint", per_device_train_batch_size=3, use_cpu=True, report_to="none",
+            student_bf16=wanted, teacher_bf16=False, projection_start="random",
+        )  # fmt: skip
+        torch.manual_seed(0)
+        trainer = DistillationTrainer(
+            student, teacher, arguments, train_dataset=rows, data_collator=lambda rows: batch
+        )
+        student.base_model.encoder.layer[0].intermediate.dense.register_forward_hook(  # type: ignore[union-attr]
+            lambda module, inputs, output: formats.setdefault(student.training, set()).add(output.dtype)
+        )
+        student.train()
+        loss = trainer.training_step(trainer.model, dict(batch))
+        student.eval()
+        trainer.prediction_step(trainer.model, dict(batch), prediction_loss_only=False)
+        assert trainer.student_is_bf16 is (wanted is not False)
+        found = [parameter.grad.flatten() for parameter in student.parameters() if parameter.grad is not None]
+        return loss.item(), torch.cat(found)
+
+    exact, near = gradients(False), gradients(None)
+    assert formats == {True: {torch.float32, torch.bfloat16}, False: {torch.float32}}
+    assert near[0] == pytest.approx(exact[0], rel=0.05)
+    distance = (near[1] - exact[1]).norm() / exact[1].norm()
+    assert 0 < distance < 0.1
+    assert torch.equal(gradients(None)[1], gradients(True)[1])
 
 
 @pytest.mark.usefixtures("native")

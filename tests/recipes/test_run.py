@@ -179,17 +179,19 @@ def test_without_baseline_and_with_a_random_start(work: Path, teacher: str) -> N
 
 
 @pytest.mark.parametrize("named", [None, "float32"])
-def test_a_teacher_multiplies_in_bfloat16_unless_its_format_is_named(
+def test_models_multiply_in_bfloat16_unless_their_format_is_named(
     work: Path, teacher: str, monkeypatch: pytest.MonkeyPatch, named: str | None
 ) -> None:
     monkeypatch.setattr(torch.cpu, "get_capabilities", lambda: {"avx512_bf16": True}, raising=False)
     monkeypatch.setattr(teachers, "LEAST_WIDTH", 8)
-    _, printed = run(work, teacher, f"teacher.dtype={named or 'null'}", baseline=None)
+    of_student = [] if named is None else ["training_arguments.bf16=false"]
+    _, printed = run(work, teacher, f"teacher.dtype={named or 'null'}", *of_student, baseline=None)
     assert ("The teacher multiplies in bfloat16" in printed) is (named is None)
+    assert ("The student learns with products in bfloat16" in printed) is (named is None)
     logs = [json.loads(file.read_text()) for file in (work / "out").glob("phases/*/log.json")]
-    assert [log["teacher_bf16"] for log in logs] == 2 * [named is None]
     phases = json.loads((work / "out" / "run.json").read_text())["phases"]
-    assert [phase["teacher_bf16"] for phase in phases] == 2 * [named is None]
+    for who in ("teacher_bf16", "student_bf16"):
+        assert [one[who] for one in (*logs, *phases)] == 4 * [named is None]
 
 
 def test_the_baseline_begins_where_the_student_began(

@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from transformers import PreTrainedConfig, PreTrainedModel, PreTrainedTokenizerBase
 
 
-# A frozen model's matrix products in bfloat16, on processors that multiply such numbers faster.
+# A model's matrix products in bfloat16, on processors that multiply such numbers faster.
 
 # Instructions that multiply in bfloat16. Other processors go through fp32, and are slower so than with fp32 itself.
 INSTRUCTIONS = ("avx512_bf16", "amx_bf16")
@@ -36,7 +36,7 @@ def bfloat16_products(model: nn.Module, wanted: bool | None) -> AbstractContextM
     It is torch's autocast: weights stay as they are, and sums of layers, norms and the hidden states in fp32.
 
     Args:
-        model: without gradient.
+        model: a frozen teacher, or a student.
         wanted: None: where it is faster, see `multiplies_in_bfloat16`.
     """
     if not multiplies_in_bfloat16(model, wanted):
@@ -50,7 +50,7 @@ def multiplies_in_bfloat16(model: nn.Module, wanted: bool | None = None) -> bool
     Never for a model whose numbers are not in fp32, nor within another autocast.
 
     Args:
-        model: without gradient.
+        model: a frozen teacher, or a student.
         wanted: None: on a CPU that has the instructions for it, for encoders at least 192 wide. Not for ALBERT and
             ELECTRA, which begin with a product, so that their hidden states would be in its format; nor for
             translators, with which nothing was measured.

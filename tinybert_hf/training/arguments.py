@@ -201,6 +201,11 @@ class DistillationArguments(DistillationSettings, TrainingArguments):
         "The teacher's matrix products are computed in bfloat16, its weights and hidden states stay in fp32. None: "
         "where that is faster: on a CPU with instructions for it, for a teacher in fp32 that is at least 192 wide.",
     )
+    student_bf16: bool | None = setting(
+        None,
+        "The student learns with matrix products in bfloat16, forwards and backwards; its weights, hidden states and "
+        "losses stay in fp32, and it is evaluated in fp32. None: where that is faster, as for the teacher.",
+    )
     teacher_cache: str | None = setting(
         None,
         "Folder that keeps the teacher's logits, so that the teacher runs once over the rows and not once an epoch; "

@@ -88,13 +88,8 @@ def _attention(
 
 def _takes(tensor: Tensor, share: float) -> bool:
     """Whether the tensor is a plain one on a CPU, with gradients on, and some of it but not all is dropped."""
-    plain = (
-        torch.is_grad_enabled()
-        and type(tensor) in (Tensor, nn.Parameter)
-        and tensor.device.type == "cpu"
-        and tensor.is_floating_point()
-    )
-    return plain and 0 < _dropped_levels(share) < _LEVELS
+    plain = type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.is_floating_point()
+    return plain and torch.is_grad_enabled() and 0 < _dropped_levels(share) < _LEVELS
 
 
 def _dropped_levels(share: float) -> int:

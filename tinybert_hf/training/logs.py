@@ -172,9 +172,9 @@ def phase_log(trainer: DistillationTrainer) -> dict[str, Any]:
     """The course of a training that has ended; every process has to call this.
 
     Returns:
-        steps, epochs; `teacher_bf16`: whether a teacher multiplied in bfloat16; `weights` of the losses; `losses`:
-        for each name a list, beside the list `step` (means over the steps since the entry before, see `LossCurve`);
-        `evaluation`: step, epoch and metrics of each evaluation.
+        steps, epochs; `teacher_bf16`, `student_bf16`: whether a teacher, and the student, multiplied in bfloat16;
+        `weights` of the losses; `losses`: for each name a list, beside the list `step` (means over the steps since
+        the entry before, see `LossCurve`); `evaluation`: step, epoch and metrics of each evaluation.
     """
     losses = trainer.loss_curve.points(trainer.state.global_step, lambda sums: trainer.accelerator.reduce(sums, "sum"))
     history: list[dict[str, Any]] = trainer.state.log_history
@@ -182,6 +182,7 @@ def phase_log(trainer: DistillationTrainer) -> dict[str, Any]:
         "steps": trainer.state.global_step,
         "epochs": float(trainer.args.num_train_epochs),
         "teacher_bf16": trainer.teacher_is_bf16,
+        "student_bf16": trainer.student_is_bf16,
         "weights": trainer.loss_weights,
         "losses": {name: [_short(value) for value in values] for name, values in losses.items()},
         "evaluation": [_evaluation(entry) for entry in history if "eval_loss" in entry],

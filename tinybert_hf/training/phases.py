@@ -359,6 +359,7 @@ def run_phases(
             _last_losses(trainer),
             trainer.throughput,
             trainer.teacher_is_bf16,
+            trainer.student_is_bf16,
             best_step(trainer),
             trainer.state.max_steps,
             trainer.head,

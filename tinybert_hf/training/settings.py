@@ -428,10 +428,10 @@ TRAINED, FOLLOWED, LEFT = "trained", "followed", "left"
 @dataclass(frozen=True)
 class PhaseResult:
     """What a phase took and reached. `losses` holds the training losses of the last log, by name; `throughput`, of a
-    general distillation, what it read and how fast; `teacher_bf16` says whether a teacher multiplied in bfloat16;
-    `best_step`, of which step the weights are, where those of the best checkpoint were kept; `planned_steps`, how many
-    there would have been without an early end; `head`, what became of the student's head: TRAINED, FOLLOWED (made of
-    the teacher's, for the states that it reads) or LEFT as it was."""
+    general distillation, what it read and how fast; `teacher_bf16` says whether a teacher multiplied in bfloat16,
+    `student_bf16` whether the student did; `best_step`, of which step the weights are, where those of the best
+    checkpoint were kept; `planned_steps`, how many there would have been without an early end; `head`, what became of
+    the student's head: TRAINED, FOLLOWED (made of the teacher's, for the states that it reads) or LEFT as it was."""
 
     name: str
     seconds: float
@@ -440,6 +440,7 @@ class PhaseResult:
     losses: dict[str, float]
     throughput: dict[str, float] = field(default_factory=dict)
     teacher_bf16: bool = False
+    student_bf16: bool = False
     best_step: int | None = None
     planned_steps: int | None = None
     head: str = ""

@@ -28,6 +28,7 @@ from tinybert_hf.distillation.projections import AnyProjections
 from tinybert_hf.distillation.teachers import (
     AnyTeacher,
     Teachers,
+    bfloat16_products,
     each_teacher,
     multiplies_in_bfloat16,
     resolve_teachers,
@@ -427,6 +428,11 @@ class DistillationTrainer(ResumableTrainer):
         return any(multiplies_in_bfloat16(one, self.args.teacher_bf16) for one in each_teacher(self.teacher))
 
     @property
+    def student_is_bf16(self) -> bool:
+        """Likewise of the student, while it learns."""
+        return multiplies_in_bfloat16(self.student, self.args.student_bf16)
+
+    @property
     def throughput(self) -> dict[str, float]:
         """What was read and how fast, where that is counted: here not."""
         return {}
@@ -466,7 +472,8 @@ class DistillationTrainer(ResumableTrainer):
             return super().compute_loss(model, model_inputs(self.student, inputs, labels=True), return_outputs)
         counts = num_items_in_batch if isinstance(num_items_in_batch, Counts) else None
         seen = self._teacher_capture(inputs)
-        parts = model(dict(inputs), teachers=seen, counts=counts)
+        with bfloat16_products(self.student, self.args.student_bf16):
+            parts = model(dict(inputs), teachers=seen, counts=counts)
         if FILLER in inputs:
             parts = {name: part * 0.0 for name, part in parts.items()}
         weights = self.loss_weights
