@@ -11,13 +11,15 @@ all rows of their task. Each preset starts from its teacher and has the shipped 
   phases, at the rate of the second.
 - labels: the same number of steps on the labels alone, without teacher and copies.
 
-Beside them stands what is taken where speed is all: TF-IDF of words and pairs of words with logistic regression, and
-a static model that model2vec makes of the same teacher, with logistic regression (left out where model2vec is not
-installed); both from the same rows and their labels. Every run is kept in the work folder and is not repeated.
+Beside them stands what is taken where speed is all: TF-IDF of words and pairs of words with logistic regression, a
+static model that model2vec makes of the same teacher, with logistic regression, and fastText's classifier (pip install
+model2vec fasttext; what is not installed is left out); all from the same rows and their labels. Every run is kept in
+the work folder and is not repeated.
 
 Then (`measure`) everything is measured side by side: the teacher and every student in PyTorch, ONNX and int8 ONNX,
 each by its `Classifier`, one thread, tokenizing included; the table has each one's fastest, and the accuracy of that
-format. `report` writes the page from what has been measured.
+format. `report` writes the page from what has been measured, and from what front_others.py has: other tools in the
+time of one of the students.
 """
 
 from __future__ import annotations
@@ -25,7 +27,9 @@ from __future__ import annotations
 import argparse
 import json
 import os
+import re
 import statistics
+import tempfile
 from collections.abc import Callable, Sequence
 from functools import partial
 from importlib.util import find_spec
@@ -51,6 +55,8 @@ WAYS = ("distilled", "answers", "labels")
 PARTS = ("train", "measure", "report")
 FORMATS = ("onnx", "onnx-int8")
 TIMED_TEXTS = 800
+FASTTEXT = {"wordNgrams": 2, "epoch": 25, "lr": 0.5, "dim": 100}
+OTHERS = "front_others.json"
 Answer = Callable[[list[str]], Sequence[Any]]
 
 
@@ -162,6 +168,23 @@ def tf_idf(rows: Rows) -> Answer:
     return lambda texts: made.predict(texts).tolist()
 
 
+def fast_text(rows: Rows) -> Answer:
+    """fastText's own classifier; texts in lower case, punctuation set apart, as in its tutorial."""
+    import fasttext
+
+    def words(text: str) -> str:
+        return " ".join(re.findall(r"\w+|[^\w\s]", text.lower()))
+
+    with tempfile.TemporaryDirectory() as place:
+        file = Path(place) / "rows.txt"
+        lines = [
+            f"__label__{label} {words(text)}\n" for text, label in zip(rows.train, rows.train_labels, strict=True)
+        ]
+        file.write_text("".join(lines), encoding="utf-8")
+        model = fasttext.train_supervised(str(file), thread=1, verbose=0, **FASTTEXT)
+    return lambda texts: [one[0].removeprefix("__label__") for one in model.predict([words(t) for t in texts])[0]]
+
+
 def measure(task: str, arguments: argparse.Namespace) -> dict[str, Any]:
     """Texts a second and accuracy of everything that is there."""
     rows, place = Rows(task, arguments), arguments.work / task
@@ -178,6 +201,9 @@ def measure(task: str, arguments: argparse.Namespace) -> dict[str, Any]:
             ways[f"{name}, {form}"] = (name, form, answers_of(opened, rows))
     if find_spec("model2vec"):
         ways["model2vec"] = ("model2vec and logistic regression", "", static_model(models["teacher"], rows))
+    if find_spec("fasttext"):
+        ways["fastText"] = ("fastText", "", fast_text(rows))
+    left_out = [name for name in ("model2vec", "fasttext") if not find_spec(name)]
     ways["TF-IDF"] = ("TF-IDF and logistic regression", "", tf_idf(rows))
     texts = (rows.texts * (1 + TIMED_TEXTS // len(rows.texts)))[:TIMED_TEXTS]
     taken = seconds({key: partial(answer, texts) for key, (_, _, answer) in ways.items()}, arguments.rounds)
@@ -197,7 +223,8 @@ def measure(task: str, arguments: argparse.Namespace) -> dict[str, Any]:
         )
         print(task, points[-1], flush=True)
     how = {"where": where_measured(), "rounds": arguments.rounds, "seed": arguments.seed, "texts": len(texts)}
-    return {"rows": len(rows.train), "validation_rows": len(rows.texts), **how, "points": points}
+    about = {"rows": len(rows.train), "validation_rows": len(rows.texts), "left_out": left_out}
+    return {**about, **how, "points": points}
 
 
 def trained(task: str, preset: str, arguments: argparse.Namespace) -> dict[str, float]:
@@ -214,14 +241,21 @@ def trained(task: str, preset: str, arguments: argparse.Namespace) -> dict[str, 
 # The page.
 
 
-def page(results: dict[str, Any]) -> str:
-    """Markdown."""
+def page(results: dict[str, Any], others: dict[str, Any] | None) -> str:
+    """Markdown.
+
+    Args:
+        results: by the task.
+        others: of front_others.py, where it has run.
+    """
     lines = ["# Accuracy against speed", ""]
     lines += paragraph(
         "Written by `python benchmarks/front.py --data FOLDER --work FOLDER`; its first lines say what is compared. "
         "Texts a second of CPU time on one thread, tokenizing included, of the fastest of PyTorch, ONNX and int8 "
         "ONNX, and the accuracy in that format. On the right the accuracy in PyTorch of the same preset from the same "
-        "start, taught in three ways, in as many steps; an empty cell was not run. One seed."
+        "start, taught in three ways, in as many steps; an empty cell was not run. One seed. `6l-768d` is not there: "
+        "its 6 layers are wider than those of the teacher (384). fastText is its own classifier, without autotune "
+        f"({', '.join(f'{name} {value}' for name, value in FASTTEXT.items())}), of words in lower case."
     )
     lines += ["", "![Accuracy against texts a second](front.svg)"]
     for task, found in results.items():
@@ -240,7 +274,41 @@ def page(results: dict[str, Any]) -> str:
                 f"| {one['name']} | {one['format']} | {one['texts_per_second']:,.0f} | {one['accuracy']:.1f} | "
                 f"{' | '.join(cells)} |"
             )
-    return "\n".join(lines) + "\n"
+        if found.get("left_out"):
+            lines += ["", f"Left out, not installed: {', '.join(found['left_out'])}."]
+    return "\n".join([*lines, *(equal_time(others) if others else ())]) + "\n"
+
+
+def equal_time(found: dict[str, Any]) -> list[str]:
+    """Markdown: a student by this package, and by other tools in the time that it took.
+
+    Args:
+        found: what front_others.py has written.
+    """
+    total = sum(found["budget"].values())
+    rates = " and ".join(f"{rate:g}" for rate in found["rates"].values())
+    text = (
+        f"`python benchmarks/front_others.py --data FOLDER --work FOLDER --textbrewer-python PYTHON "
+        f"--torchdistill-python PYTHON`: `{found['preset']}` from the same start ({found['start']:.1f}), the same "
+        f"teacher, {found['rows']:,} rows and batches of {found['batch']}; the other tools got the CPU seconds that "
+        f"ours takes ({total:.0f}, its evaluations included, divided between the phases as ours), one thread, batches "
+        f"of like length, the rates of ours ({rates}, warm-up and all), and a linear schedule for as many steps as "
+        f"their speed over {found['probe']} steps promised. {found['validation_rows']:,} validation rows: one "
+        f"standard error is {found['standard_error']:.1f} points. One run each ({found['where']})."
+    )
+    lines = ["", f"## SST-2, {found['rows']:,} rows, equal CPU time", "", *paragraph(text), ""]
+    lines += ["| tool | intermediate steps | prediction steps | CPU seconds | accuracy |"]
+    lines += ["| --- | ---: | ---: | ---: | ---: |"]
+    failed = []
+    for name, one in found["tools"].items():
+        if "error" in one:
+            failed.append(f"{name}: {one['error']}")
+            continue
+        steps = " | ".join(f"{one['steps'][phase]:,}" for phase in found["budget"])
+        lines.append(f"| {name} {one['version']} | {steps} | {one['seconds']:.0f} | {one['accuracy']:.1f} |")
+    if failed:
+        lines += ["", *paragraph(f"Did not run: {'; '.join(failed)}.")]
+    return lines
 
 
 def title_of(task: str) -> str:
@@ -297,6 +365,7 @@ def main() -> None:
     torch.set_num_threads(arguments.threads)
     if "train" in arguments.parts:
         train(arguments)
+    arguments.output.mkdir(parents=True, exist_ok=True)
     record = arguments.output / "front.json"
     results: dict[str, Any] = json.loads(record.read_text()) if record.exists() else {}
     if "measure" in arguments.parts:
@@ -311,7 +380,8 @@ def main() -> None:
         for one in found["points"]:
             one["trained"] |= trained(task, one["name"], arguments)
     record.write_text(json.dumps(results, indent=1) + "\n")
-    text = page(results)
+    others = arguments.output / OTHERS
+    text = page(results, json.loads(others.read_text()) if others.exists() else None)
     (arguments.output / "front.md").write_text(text)
     draw(results, arguments.output / "front.svg")
     print(text)

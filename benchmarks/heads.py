@@ -27,6 +27,7 @@ from rich.console import Console
 from safetensors.torch import load_file
 from task_settings import EVERY_TASK
 from tasks import QUIET, data_of
+from transformers import PreTrainedModel, PreTrainedTokenizerBase
 
 from tinybert_hf import load_recipe, run_recipe
 from tinybert_hf.distillation.architecture import head_of
@@ -66,22 +67,33 @@ def carry_out(task: str, settings: dict[str, Any], folder: Path) -> dict[str, An
     return content
 
 
+def start_of(task: str, settings: dict[str, Any], unused: Path) -> tuple[PreTrainedModel, PreTrainedTokenizerBase]:
+    """The student of a run before its first step, and its tokenizer; nothing is written.
+
+    Args:
+        task: by its name.
+        settings: of its recipe.
+        unused: a folder that the recipe names for its output.
+    """
+    plan = make_plan(load_recipe(EVERY_TASK[task].recipe, {**settings, "output_dir": str(unused)}))
+    run = Run(plan, Console(quiet=True))
+    run.teacher, run.tokenizer = open_teacher(plan, run.steps)
+    run.teacher.eval()
+    return make_start(plan, run.teacher, run.steps), run.tokenizer
+
+
 def with_head_of_the_start(task: str, settings: dict[str, Any], first: Path, target: Path) -> Path:
     """The student of a first phase, its head as it was before that phase."""
     if (target / "config.json").exists():
         return target
-    plan = make_plan(load_recipe(EVERY_TASK[task].recipe, {**settings, "output_dir": str(target / "unused")}))
-    run = Run(plan, Console(quiet=True))
-    run.teacher, run.tokenizer = open_teacher(plan, run.steps)
-    run.teacher.eval()
-    start = make_start(plan, run.teacher, run.steps)
+    start, tokenizer = start_of(task, settings, target / "unused")
     head = head_of(start)
     assert head is not None
     own = {id(parameter) for layer in head.layers for parameter in layer.parameters()}
     kept = {name: value.detach().clone() for name, value in start.named_parameters() if id(value) in own}
     start.load_state_dict({**load_file(first / "model.safetensors"), **kept})
     start.save_pretrained(target)
-    run.tokenizer.save_pretrained(target)
+    tokenizer.save_pretrained(target)
     return target
 
 

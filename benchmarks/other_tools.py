@@ -24,7 +24,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from other_tools_runs import BATCH, EPOCHS, MAP, RATES, STATES
+from other_tools_runs import BATCH, EPOCHS, MAP, RATES, states_of
 from pages import paragraph
 from safetensors.torch import load_file
 from transformers import PreTrainedModel, set_seed
@@ -51,7 +51,14 @@ def read(path: Path, count: int | None = None) -> list[dict[str, Any]]:
 
 
 class Bench:
-    """What all runs share: teacher, rows, the student's start, and the accuracy of any student."""
+    """What all runs share: teacher, rows, the student's start, and the accuracy of any student.
+
+    Attributes:
+        preset: of the student.
+        layer_map: from its layers to the teacher's; 0, the embeddings, is not in it.
+    """
+
+    preset, layer_map = "4l-312d", MAP
 
     def __init__(self, arguments: argparse.Namespace) -> None:
         self.work: Path = arguments.work.absolute()
@@ -64,24 +71,31 @@ class Bench:
         ids, masks = encoded["input_ids"], encoded["attention_mask"]
         self.rows = [{"input_ids": a, "attention_mask": b} for a, b in zip(ids, masks, strict=True)]
         set_seed(0)
-        self.projections = Projections("per_layer", 312, self.teacher.config.hidden_size, list(STATES))
+        width = TinyBertConfig.from_preset(self.preset).hidden_size
+        self.states = list(states_of(self.layer_map))
+        self.projections = Projections("per_layer", width, self.teacher.config.hidden_size, self.states)
         if not (self.work / "projections.pt").exists():
             self.make_start()
         self.student = TinyBertForSequenceClassification.from_pretrained(self.work / "start")
-        for layer, weights in zip(STATES, torch.load(self.work / "projections.pt"), strict=True):
+        for layer, weights in zip(self.states, torch.load(self.work / "projections.pt"), strict=True):
             self.projections.maps[str(layer)].load_state_dict(weights)
 
     def make_start(self) -> None:
         """Save the student from which every tool begins, and rows and projections for the children."""
-        set_seed(0)
-        same = {name: getattr(self.teacher.config, name) for name in ("vocab_size", "id2label", "label2id")}
-        student = TinyBertForSequenceClassification(TinyBertConfig.from_preset("4l-312d", **same))
-        examples = [self.batch(self.rows[i : i + BATCH]) for i in range(0, min(512, len(self.rows)), BATCH)]
-        initialize_from_teacher(student, self.teacher, examples)
+        student = self.start()
         student.save_pretrained(self.work / "start")
         (self.work / "rows.json").write_text(json.dumps(self.rows))
-        weights = [self.projections.maps[str(layer)].state_dict() for layer in STATES]
+        weights = [self.projections.maps[str(layer)].state_dict() for layer in self.states]
         torch.save(weights, self.work / "projections.pt")
+
+    def start(self) -> PreTrainedModel:
+        """The student before its first step."""
+        set_seed(0)
+        same = {name: getattr(self.teacher.config, name) for name in ("vocab_size", "id2label", "label2id")}
+        student = TinyBertForSequenceClassification(TinyBertConfig.from_preset(self.preset, **same))
+        examples = [self.batch(self.rows[i : i + BATCH]) for i in range(0, min(512, len(self.rows)), BATCH)]
+        initialize_from_teacher(student, self.teacher, examples)
+        return student
 
     def batch(self, rows: list[dict[str, list[int]]]) -> dict[str, torch.Tensor]:
         """Rows as padded tensors."""
@@ -107,9 +121,11 @@ class Bench:
             self.teacher,
             losses=("attention_loss", "hidden_state_loss", "embedding_loss"),
         )
-        assert dict(objective.each[0].layer_map("hidden_state_loss").pairs) == MAP, "the teacher needs 6 layers"
+        assert dict(objective.each[0].layer_map("hidden_state_loss").pairs) == self.layer_map, (
+            "the teacher needs 6 layers"
+        )
         batch = self.batch(self.rows[:BATCH])
-        lookup = {layer: self.projections.of_layer(layer) for layer in STATES}
+        lookup = {layer: self.projections.of_layer(layer) for layer in self.states}
         with torch.no_grad():
             seen = objective.capture_teachers(self.teacher, batch)
             made = objective.capture_student(self.student, batch)
@@ -151,12 +167,22 @@ class Tool:
             text=True,
         )
 
-    def ask(self, folder: str, like_lengths: bool = False, seed: int = 0, losses: bool = False) -> dict[str, Any]:
-        """Its answer to one job, from the work folder where it is there already; {"error": ...} where it fails."""
+    def ask(
+        self, folder: str, like_lengths: bool = False, seed: int = 0, losses: bool = False, plan: Any = None
+    ) -> dict[str, Any]:
+        """Its answer to one job, from the work folder where it is there already; {"error": ...} where it fails.
+
+        Args:
+            folder: of the results, in the work folder's.
+            like_lengths: batches of like length.
+            seed: of the run.
+            losses: of one batch, instead of a training.
+            plan: fields of a `Plan`; None: that of this file's page.
+        """
         out = self.bench.work / "results" / folder
         if not (out / "result.json").exists():
             out.mkdir(parents=True, exist_ok=True)
-            job = {"out": str(out), "like_lengths": like_lengths, "seed": seed, "losses": losses}
+            job = {"out": str(out), "like_lengths": like_lengths, "seed": seed, "losses": losses, "plan": plan}
             assert self.process.stdin is not None
             assert self.process.stdout is not None
             with suppress(BrokenPipeError):  # it has ended: its status says so

@@ -1,4 +1,4 @@
-"""The child process of other_tools.py: trainings in one tool, and its losses of one batch.
+"""The child process of other_tools.py and front_others.py: trainings in one tool, and its losses of one batch.
 
     PYTHON benchmarks/other_tools_runs.py TOOL WORK TEACHER
 
@@ -15,8 +15,10 @@ import time
 import traceback
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass, field
 from functools import cache
 from importlib.metadata import version
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -27,10 +29,39 @@ from torch.utils.data import DataLoader, RandomSampler, Sampler
 
 # transformers is imported where it is used: torchvision has to be helped first, where it is installed.
 MAP = {1: 2, 2: 3, 3: 5, 4: 6}  # what "uniform" is from 6 layers to 4
-STATES = {0: 0, **MAP}
 RATES = {"intermediate": 3e-4, "prediction": 1e-4}
 EPOCHS, BATCH = 2, 32
 OPERATOR = "(Tensor dets, Tensor scores, float iou_threshold) -> Tensor"
+
+
+def states_of(layer_map: dict[int, int]) -> dict[int, int]:
+    """Where hidden states are compared: after the layers, and after the embeddings."""
+    return {0: 0, **layer_map}
+
+
+@dataclass
+class Plan:
+    """What a training does.
+
+    Attributes:
+        layer_map: from the student's layers to the teacher's.
+        rates: the highest of each phase, by its name.
+        steps: of each phase; empty: EPOCHS of all rows.
+        warmup: of each phase, the part of its steps in which the rate rises; empty: none.
+    """
+
+    layer_map: dict[int, int] = field(default_factory=lambda: dict(MAP))
+    rates: dict[str, float] = field(default_factory=lambda: dict(RATES))
+    steps: dict[str, int] = field(default_factory=dict)
+    warmup: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        self.layer_map = {int(layer): int(teachers) for layer, teachers in self.layer_map.items()}  # JSON has texts
+
+    @property
+    def states(self) -> dict[int, int]:
+        """Where hidden states are compared."""
+        return states_of(self.layer_map)
 
 
 class Run:
@@ -46,11 +77,34 @@ class Run:
         self.tokenizer = AutoTokenizer.from_pretrained(teacher)
         self.pad = DataCollatorWithPadding(self.tokenizer)
         self.rows: list[dict[str, list[int]]] = json.loads((work / "rows.json").read_text())
-        self.steps = EPOCHS * -(-len(self.rows) // BATCH)
+        self.plan = Plan()
+
+    def steps(self, phase: str) -> int:
+        """Of a phase."""
+        return self.plan.steps.get(phase, EPOCHS * self.steps_of_epoch)
+
+    @property
+    def steps_of_epoch(self) -> int:
+        """Over all rows."""
+        return -(-len(self.rows) // BATCH)
+
+    def warmup_steps(self, phase: str) -> int:
+        """Of a phase, in which the rate rises."""
+        return round(self.plan.warmup.get(phase, 0.0) * self.steps(phase))
+
+    def factor(self, phase: str) -> Callable[[int], float]:
+        """Of the rate, by the step: up, then linearly down to 0."""
+        steps, warmup = self.steps(phase), self.warmup_steps(phase)
+        return lambda step: step / warmup if step < warmup else max(0.0, (steps - step) / max(1, steps - warmup))
+
+    def common_heads(self) -> int:
+        """What scores are compared in: the fewer heads of the two models."""
+        return min(int(model.config.num_attention_heads) for model in (self.student, self.teacher))
 
     def begin(self, job: dict[str, Any]) -> None:
         """Set student, seed and time back."""
         self.out, self.seed, self.like_lengths = Path(job["out"]), job["seed"], job["like_lengths"]
+        self.plan = Plan(**(job.get("plan") or {}))
         self.student.load_state_dict(self.start)
         self.seconds: dict[str, dict[str, float]] = {}
         torch.manual_seed(self.seed)
@@ -124,6 +178,11 @@ def attention_with_scores(
     return (probabilities @ value).transpose(1, 2).contiguous(), scores
 
 
+def in_groups(scores: Tensor, heads: int) -> Tensor:
+    """Means of consecutive heads, where there are more: (B, A, L, L) to (B, heads, L, L)."""
+    return scores if scores.shape[1] == heads else scores.unflatten(1, (heads, -1)).mean(2)
+
+
 def textbrewer_distiller(run: Run, phase: str, masked: bool = True) -> Any:
     """A GeneralDistiller with intermediate matches, or with logits alone."""
     from textbrewer import DistillationConfig, GeneralDistiller, TrainingConfig
@@ -138,19 +197,23 @@ def textbrewer_distiller(run: Run, phase: str, masked: bool = True) -> Any:
     widths = [run.student.config.hidden_size, run.teacher.config.hidden_size]
     scores = {"feature": "attention", "loss": "attention_mse", "weight": 1}
     states = {"feature": "hidden", "loss": "hidden_mse", "weight": 1}
-    matches = [{"layer_S": m - 1, "layer_T": n - 1, **scores} for m, n in MAP.items()]
-    matches += [{"layer_S": m, "layer_T": n, **states, "proj": ["linear", *widths]} for m, n in STATES.items()]
+    matches = [{"layer_S": m - 1, "layer_T": n - 1, **scores} for m, n in run.plan.layer_map.items()]
+    projected = {**states, "proj": ["linear", *widths]}
+    matches += [{"layer_S": m, "layer_T": n, **projected} for m, n in run.plan.states.items()]
+    heads = run.common_heads()
 
     def layers(batch: dict[str, Tensor], outputs: Any) -> dict[str, Any]:
         mask = {"inputs_mask": batch["attention_mask"]} if masked else {}
-        return {"attention": outputs.attentions, "hidden": outputs.hidden_states, **mask}
+        attention = [in_groups(one, heads) for one in outputs.attentions]
+        return {"attention": attention, "hidden": outputs.hidden_states, **mask}
 
     def logits(batch: dict[str, Tensor], outputs: Any) -> dict[str, Any]:
         return {"logits": outputs.logits}
 
     adaptor = layers if between else logits
     settings = DistillationConfig(temperature=1, intermediate_matches=matches if between else None)
-    training = TrainingConfig(output_dir=str(run.out / phase), device="cpu")
+    saved_once = {"ckpt_steps": run.steps(phase)} if run.plan.steps else {}
+    training = TrainingConfig(output_dir=str(run.out / phase), device="cpu", **saved_once)
     return GeneralDistiller(training, settings, run.teacher, run.student, adaptor, adaptor)
 
 
@@ -161,18 +224,19 @@ def run_textbrewer(run: Run) -> None:
     """Both phases, as in its documentation."""
     from transformers import get_linear_schedule_with_warmup
 
-    for phase, rate in RATES.items():
+    for phase, rate in run.plan.rates.items():
         distiller = textbrewer_distiller(run, phase)
         optimizer = torch.optim.AdamW(run.student.parameters(), lr=rate, weight_decay=0.0, fused=True)
         rows: Any = run.rows
         loader = DataLoader(rows, batch_size=BATCH, sampler=run.sampler(), collate_fn=run.collate)
+        length = {"num_steps": run.steps(phase)} if run.plan.steps else {"num_epochs": EPOCHS}
         with run.timed(phase), distiller:
             distiller.train(
                 optimizer,
                 loader,
-                num_epochs=EPOCHS,
+                **length,
                 scheduler_class=get_linear_schedule_with_warmup,
-                scheduler_args={"num_warmup_steps": 0, "num_training_steps": run.steps},
+                scheduler_args={"num_warmup_steps": run.warmup_steps(phase), "num_training_steps": run.steps(phase)},
                 max_grad_norm=1.0,
                 **(WITH_LAYERS if phase == "intermediate" else {}),
             )
@@ -213,14 +277,14 @@ def register_in_torchdistill(run: Run) -> None:
                 projection(io_dict[path]["output"])
 
     class Between(nn.Module):
-        def __init__(self, student: str, teacher: str, heads: int = 0) -> None:
+        def __init__(self, student: str, teacher: str, heads: tuple[int, int] = (0, 0)) -> None:
             super().__init__()
             self.student, self.teacher, self.heads = student, teacher, heads
 
-        def scores(self, io_dict: dict[str, Any], path: str) -> Tensor:
+        def scores(self, io_dict: dict[str, Any], path: str, heads: int) -> Tensor:
             sides = (io_dict[f"{path}.{side}"]["output"] for side in ("query", "key"))
-            query, key = (x.unflatten(-1, (self.heads, -1)).transpose(1, 2) for x in sides)
-            return query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5
+            query, key = (x.unflatten(-1, (heads, -1)).transpose(1, 2) for x in sides)
+            return in_groups(query @ key.transpose(-1, -2) * query.shape[-1] ** -0.5, min(self.heads))
 
     @register_mid_level_loss(key="RealTokensMSE")
     class RealTokensMSE(Between):
@@ -231,7 +295,9 @@ def register_in_torchdistill(run: Run) -> None:
     @register_mid_level_loss(key="RealPairsMSE")
     class RealPairsMSE(Between):
         def forward(self, student: dict[str, Any], teacher: dict[str, Any], mask: Tensor) -> Tensor:
-            error = (self.scores(student, self.student) - self.scores(teacher, self.teacher)).square().mean(1)
+            ours, theirs = self.heads
+            made, seen = self.scores(student, self.student, ours), self.scores(teacher, self.teacher, theirs)
+            error = (made - seen).square().mean(1)
             pairs = mask[:, :, None] * mask[:, None, :]
             return (error * pairs).sum() / pairs.sum()
 
@@ -252,7 +318,8 @@ def torchdistill_stage(run: Run, phase: str, rate: float) -> dict[str, Any]:
         terms = {"kd": {"criterion": {"key": "KDLoss", "kwargs": {**sides, "temperature": 1.0, "alpha": 0.0}}}}
         student["forward_hook"] = teacher["forward_hook"] = {"output": ["classifier"]}
     else:
-        ours, theirs = paths("student_model.tinybert", STATES), paths("bert", STATES.values())
+        states = run.plan.states
+        ours, theirs = paths("student_model.tinybert", states), paths("bert", states.values())
         widths = [run.student.config.hidden_size, run.teacher.config.hidden_size]
         wrapper = {"key": "WithProjections", "kwargs": {"paths": ours, "widths": widths}}
         maps = [f"+maps.{i}" for i in range(len(ours))]
@@ -261,9 +328,10 @@ def torchdistill_stage(run: Run, phase: str, rate: float) -> dict[str, Any]:
             for a, b in zip(maps, theirs, strict=True)
         }
         hooks: tuple[list[str], list[str]] = ([*ours, *maps], [*theirs])
+        heads = [model.config.num_attention_heads for model in (run.student, run.teacher)]
         for a, b in zip(ours[1:], theirs[1:], strict=True):
             a, b = f"{a}.attention.self", f"{b}.attention.self"
-            sides = {"student": a, "teacher": b, "heads": run.student.config.num_attention_heads}
+            sides = {"student": a, "teacher": b, "heads": heads}
             terms[f"scores {a}"] = {"criterion": {"key": "RealPairsMSE", "kwargs": sides}}
             for hook, path in zip(hooks, (a, b), strict=True):
                 hook.extend((f"{path}.query", f"{path}.key"))
@@ -271,14 +339,13 @@ def torchdistill_stage(run: Run, phase: str, rate: float) -> dict[str, Any]:
         teacher["forward_hook"] = {"output": hooks[1]}
     loader = {"dataset_id": "train", "requires_supp": False, "collate_fn": "pad", "kwargs": {"batch_size": BATCH}}
     optimizer = {"key": "AdamW", "kwargs": {"lr": rate, "weight_decay": 0.0, "fused": True}, "max_grad_norm": 1.0}
-    linear = {"start_factor": 1.0, "end_factor": 0.0, "total_iters": run.steps}
     return {
-        "num_epochs": EPOCHS,
+        "num_epochs": -(-run.steps(phase) // run.steps_of_epoch),
         "train_data_loader": {**loader, "sampler": {"class_or_func": lambda rows: run.sampler()}},
         "teacher": teacher,
         "student": student,
         "optimizer": optimizer,
-        "scheduler": {"key": "LinearLR", "kwargs": linear, "scheduling_step": 1},
+        "scheduler": {"key": "LambdaLR", "kwargs": {"lr_lambda": run.factor(phase)}, "scheduling_step": 1},
         "criterion": {
             "key": "WeightedSumLoss",
             "kwargs": {"sub_terms": {name: {**term, "weight": 1.0} for name, term in terms.items()}},
@@ -298,15 +365,17 @@ def torchdistill_box(run: Run, phase: str, rate: float) -> Any:
 def run_torchdistill(run: Run) -> None:
     """Both phases, with the loop of its example scripts."""
     register_in_torchdistill(run)
-    for phase, rate in RATES.items():
+    for phase, rate in run.plan.rates.items():
         box = torchdistill_box(run, phase, rate)
         with run.timed(phase):
-            for epoch in range(EPOCHS):
+            left = run.steps(phase)
+            for epoch in range(box.num_epochs):
                 box.pre_epoch_process(epoch=epoch)
-                for batch in box.train_data_loader:
+                for batch in islice(box.train_data_loader, left):
                     box.pre_forward_process()
                     box.post_forward_process(loss=box.forward_process(batch, batch["attention_mask"]))
                 box.post_epoch_process()
+                left -= len(box.train_data_loader)
         box.clean_modules()
 
 
