@@ -364,6 +364,50 @@ class ExportedTranslator(PreTrainedModel, GenerationMixin):
             **({} if use_cache is False else {CACHE_NAME: kept}),
         )
 
+    def _sample(
+        self,
+        input_ids: Tensor,
+        logits_processor: Any,
+        stopping_criteria: Any,
+        generation_config: Any,
+        synced_gpus: bool = False,
+        streamer: Any = None,
+        **given: Any,
+    ) -> Any:
+        """What `generate` calls where it does not search with beams.
+
+        Greedy search that asks for tokens alone is done here, as transformers does it, but without its copy of the
+        scores and with NumPy's argmax: with 32 rows of 65,001 tokens these two took 0.4 of the time.
+        """
+        memory, mask = given.get("encoder_outputs"), given.get("attention_mask")
+        kept = given.get("cache", given.get("past_key_values"))
+        more = generation_config.do_sample or generation_config.return_dict_in_generate or len(logits_processor)
+        more = more or synced_gpus or streamer is not None
+        more = more or (kept is not None and (kept.get_seq_length() or getattr(kept, "_is_user_defined", False)))
+        pad = generation_config.pad_token_id
+        if more or memory is None or mask is None or pad is None or not given.get("use_cache"):
+            fixed = (input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus, streamer)
+            return super()._sample(*fixed, **given)
+        return self._greedy(input_ids, stopping_criteria, memory[0], mask, pad)
+
+    def _greedy(self, written: Tensor, stopping_criteria: Any, memory: Tensor, mask: Tensor, pad: int) -> Tensor:
+        """`written` (B, T) and the tokens behind it, filled up with padding."""
+        feed = {"memory": memory.numpy(), "attention_mask": _ids(mask)}
+        for name, (heads, width) in self._past.items():
+            feed[name] = np.zeros((len(written), heads, 0, width), np.float32)
+        ends = any(hasattr(one, "eos_token_id") for one in stopping_criteria)
+        new, going = written, torch.ones(len(written), dtype=torch.bool)
+        while bool(going.any()):
+            found = self._graph.run({**feed, "decoder_input_ids": _ids(new)})
+            for name in self._past:
+                feed[name] = np.concatenate([feed[name], found[name.removeprefix("past_")]], axis=2)
+            new = torch.from_numpy(found["logits"][:, -1].argmax(axis=-1))[:, None]
+            if ends:
+                new = new.masked_fill(~going[:, None], pad)
+            written = torch.cat([written, new], dim=-1)
+            going = going & ~stopping_criteria(written, None)
+        return written
+
     def _kept(self, layers: Any, name: str, rows: int, heads: int, width: int) -> Any:
         _, kind, number = name.split("_")
         if layers.get_seq_length(int(number)) == 0:

@@ -56,6 +56,40 @@ def test_same_logits_and_same_tokens(name: str, tmp_path: Path) -> None:
     assert gap.abs().max() < 1e-4
 
 
+def test_greedy_search_is_that_of_transformers(tmp_path: Path) -> None:
+    """Rows that end at different places, a target that is begun, and what asks for more than tokens."""
+    model = MODELS["tinybert"]()
+    other, batch = exported(model, tmp_path), source_batch()
+    written = model.generate(**batch, do_sample=False, max_new_tokens=12, max_length=None, eos_token_id=None)
+    fixed: dict[str, Any] = {"do_sample": False, "max_new_tokens": 12, "max_length": None}
+    fixed["eos_token_id"] = sorted({int(row[4 + place]) for place, row in enumerate(written[:2])})
+    cases: list[dict[str, Any]] = [
+        {},
+        {"decoder_input_ids": written[:, :3]},
+        {"use_cache": False},
+        {"min_new_tokens": 6},
+        {"repetition_penalty": 3.0},
+    ]
+    with torch.inference_mode():
+        for case in cases:
+            expected = model.generate(**batch, **fixed, **case)
+            assert torch.equal(other.generate(**batch, **fixed, **case), expected), case
+        expected = model.generate(**batch, **fixed)
+        assert (expected[:, -1] == tiny_seq2seq.PAD).any()
+        assert expected.shape[1] > 5
+        found = other.generate(**batch, **fixed, return_dict_in_generate=True, output_scores=True)
+    assert torch.equal(found.sequences, expected)
+    assert len(found.scores) == expected.shape[1] - 1
+
+
+def test_greedy_search_leaves_the_scores_where_they_are(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    other, batch = exported(MODELS["tinybert"](), tmp_path), source_batch()
+    asked: list[int] = []
+    monkeypatch.setattr(ExportedTranslator, "forward", lambda *_, **__: asked.append(1))
+    other.generate(**batch, do_sample=False, max_new_tokens=4, max_length=None)
+    assert not asked
+
+
 def test_the_cache_changes_nothing(tmp_path: Path) -> None:
     model = MODELS["tinybert"]()
     other, batch = exported(model, tmp_path), source_batch()
