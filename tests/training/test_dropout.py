@@ -131,7 +131,7 @@ def by_the_formula(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | Non
     return scores.softmax(-1).nan_to_num(0)
 
 
-@pytest.mark.parametrize("piece", [1 << 18, 60, 30, 1], ids=["whole", "rows", "heads", "one"])
+@pytest.mark.parametrize("piece", [1 << 18, 60, 30, 12, 1], ids=["whole", "rows", "heads", "queries", "one"])
 @pytest.mark.parametrize("name", CASES)
 def test_values_and_gradients_are_those_of_the_formula(name: str, piece: int, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(dropout, "_PIECE", piece)

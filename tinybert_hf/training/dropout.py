@@ -8,8 +8,11 @@ numbers drawn again, backwards. What is dropped is as random as before; only whi
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import AbstractContextManager, nullcontext
+from dataclasses import dataclass
+from itertools import product
 from typing import Any
 
 import torch
@@ -23,8 +26,8 @@ _LEVELS = 1 << 16
 _LOWEST = -(1 << 15)
 # Below it, what a call of ours costs is more than torch takes.
 _FEWEST = 1 << 13
-# Numbers of attention maps that are worked on at once: 1 MB in fp32.
-_PIECE = 1 << 18
+# Numbers of attention maps that are worked on at once: half a megabyte in fp32.
+_PIECE = 1 << 17
 
 
 def faster_dropout(model: nn.Module, device: torch.device) -> AbstractContextManager[Any]:
@@ -144,12 +147,11 @@ class _Attention(torch.autograd.Function):
         ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, levels: int, scale: float
     ) -> Tensor:
         seed = int(torch.empty((), dtype=torch.int64).random_())
-        result = torch.empty(*query.shape[:-1], value.shape[-1], dtype=_dtype(query))
-        maps = _Maps(query, key, bias, levels, scale, seed)
         with torch.autocast("cpu", enabled=False):
-            values = _heads(value)
-            for place, weights, keep in maps:
-                result.flatten(0, 1)[place] = weights.mul_(keep) @ values[place]
+            values = _heads(value) * (_LEVELS / (_LEVELS - levels))
+            result = values.new_empty(*query.shape[:-1], value.shape[-1])
+            for heads, tokens, weights, kept in _Maps(query, key, bias, levels, scale, seed):
+                result.flatten(0, 1)[heads, tokens] = weights.mul_(kept) @ values[heads]
         ctx.save_for_backward(query, key, value, bias, result)
         ctx.drawn = levels, scale, seed
         return result.to(query.dtype)
@@ -163,63 +165,70 @@ class _Attention(torch.autograd.Function):
             queries, keys, values, gradients = (_heads(one) for one in (query, key, value, gradient))
             # Of the softmax: what each row of a map gives, weighted by itself, is what its result gives.
             sums = (gradients * result.flatten(0, 1)).sum(-1, keepdim=True)
-            of_queries, of_keys, of_values = (torch.empty_like(one) for one in (queries, keys, values))
-            for place, weights, keep in _Maps(query, key, bias, levels, scale, seed):
-                of_weights = torch.bmm(gradients[place], values[place].mT).mul_(keep)
-                of_scores = of_weights.sub_(sums[place]).mul_(weights)
-                torch.bmm(of_scores, keys[place], out=of_queries[place])
-                torch.bmm(of_scores.mT, queries[place], out=of_keys[place])
-                torch.bmm(weights.mul_(keep).mT, gradients[place], out=of_values[place])
+            gradients = gradients * (_LEVELS / (_LEVELS - levels))
+            queries = queries * scale
+            of_queries, of_keys, of_values = (torch.zeros_like(one) for one in (queries, keys, values))
+            for heads, tokens, weights, kept in _Maps(query, key, bias, levels, scale, seed):
+                above = gradients[heads, tokens]
+                of_scores = torch.bmm(above, values[heads].mT).mul_(kept).sub_(sums[heads, tokens]).mul_(weights)
+                torch.bmm(of_scores, keys[heads], out=of_queries[heads, tokens])
+                of_keys[heads].baddbmm_(of_scores.mT, queries[heads, tokens])
+                of_values[heads].baddbmm_(weights.mul_(kept).mT, above)
         of_queries.mul_(scale)
-        of_keys.mul_(scale)
         found = zip((of_queries, of_keys, of_values), (query, key, value), strict=True)
         return *(one.view(like.shape).to(like.dtype) for one, like in found), None, None, None
 
 
+@dataclass(frozen=True)
 class _Maps:
-    """The attention maps of a batch, piece after piece: where it is, its weights, and what each is multiplied by.
+    """The attention maps of a batch, piece after piece, each the same whenever they are gone through.
 
-    The weights are those after the softmax; the factors are 0 or what makes up for the zeros. Both are written over
-    by the next piece.
+    Some rows of the batch with all their heads, or some heads of one row, or, of a long one, some queries of a head.
     """
 
-    def __init__(self, query: Tensor, key: Tensor, bias: Tensor | None, levels: int, scale: float, seed: int) -> None:
-        self.query, self.key, self.bias, self.levels, self.scale, self.seed = query, key, bias, levels, scale, seed
-        self.empty = None if bias is None else bias.isneginf().all(-1, keepdim=True)
-        if self.empty is not None and not self.empty.any():
-            self.empty = None
+    query: Tensor
+    key: Tensor
+    bias: Tensor | None
+    levels: int
+    scale: float
+    seed: int
 
-    def __iter__(self) -> Iterator[tuple[slice, Tensor, Tensor]]:
+    def __iter__(self) -> Iterator[tuple[slice, slice, Tensor, Tensor]]:
+        """Which heads of the whole batch, which queries, their weights after the softmax, and 0 or 1 for each of them.
+
+        The tensors are written over by the next piece.
+        """
         batch, heads, length, width = *self.query.shape[:3], self.key.shape[2]
-        rows = max(1, _PIECE // (heads * length * width))  # of the batch, with all their heads
-        few = heads if rows > 1 or heads * length * width <= _PIECE else max(1, _PIECE // (length * width))
+        rows = max(1, _PIECE // (heads * length * width))
+        few = heads if rows > 1 else min(heads, max(1, _PIECE // (length * width)))
+        some = length if few > 1 else min(length, max(1, _PIECE // width))
         queries, keys = _heads(self.query) * self.scale, _heads(self.key).mT
+        blind = None if self.bias is None else self.bias.isneginf().all(-1, keepdim=True)
+        if blind is not None and not blind.any():
+            blind = None
         generator = torch.Generator().manual_seed(self.seed)
-        scores = torch.empty(rows * few, length, width, dtype=queries.dtype)
-        weights, keep = torch.empty_like(scores), torch.empty_like(scores)
-        for row in range(0, batch, rows):
-            many = min(rows, batch - row)
-            for head in range(0, heads, few):
-                count = min(few, heads - head)
-                start = row * heads + head
-                place = slice(start, start + many * count)
-                here = slice(0, many * count)
-                torch.bmm(queries[place], keys[place], out=scores[here])
-                if self.bias is not None:
-                    part = self._part(self.bias, row, many, head, count)
-                    scores[here].view(many, count, length, width).add_(part)
-                torch.softmax(scores[here], -1, out=weights[here])
-                if self.empty is not None:  # as torch has it, a query that sees nothing gives zeros
-                    part = self._part(self.empty, row, many, head, count)
-                    weights[here].view(many, count, length, width).masked_fill_(part, 0)
-                keep[here].view(-1).copy_(_draw(keep[here].numel(), generator))
-                keep[here].ge_(_LOWEST + self.levels).mul_(_LEVELS / (_LEVELS - self.levels))
-                yield place, weights[here], keep[here]
+        spaces = [queries.new_empty(rows * few * some * width) for _ in range(3)]
+        for row, head, token in product(range(0, batch, rows), range(0, heads, few), range(0, length, some)):
+            part = slice(row, min(row + rows, batch)), slice(head, min(head + few, heads))
+            tokens = slice(token, min(token + some, length))
+            shape = *(one.stop - one.start for one in (*part, tokens)), width
+            scores, weights, kept = (space[: math.prod(shape)].view(shape).flatten(0, 1) for space in spaces)
+            first = row * heads + head
+            place = slice(first, first + len(scores))
+            torch.bmm(queries[place, tokens], keys[place], out=scores)
+            if self.bias is not None:
+                scores.view(shape).add_(_cut(self.bias, *part, tokens))
+            torch.softmax(scores, -1, out=weights)
+            if blind is not None:  # as torch has it, a query that sees nothing gives zeros
+                weights.view(shape).masked_fill_(_cut(blind, *part, tokens), 0)
+            kept.view(-1).copy_(_draw(kept.numel(), generator))
+            kept.ge_(_LOWEST + self.levels)
+            yield place, tokens, weights, kept
 
-    @staticmethod
-    def _part(bias: Tensor, row: int, rows: int, head: int, heads: int) -> Tensor:
-        own_rows = bias if bias.shape[0] == 1 else bias[row : row + rows]
-        return own_rows if bias.shape[1] == 1 else own_rows[:, head : head + heads]
+
+def _cut(bias: Tensor, *parts: slice) -> Tensor:
+    """Of a tensor that is as long as the maps, or 1, in each of its first dimensions."""
+    return bias[tuple(part if size > 1 else slice(None) for size, part in zip(bias.shape, parts, strict=False))]
 
 
 def _heads(states: Tensor) -> Tensor:
