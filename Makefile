@@ -59,9 +59,12 @@ benchmarks: ## every table of docs/results/; DATA names the folder that holds ss
 	$(PYTHON) benchmarks/classification.py --data $(DATA)
 	$(PYTHON) benchmarks/tasks.py --data $(DATA)
 	$(PYTHON) benchmarks/teacher_precision.py
-	$(PYTHON) benchmarks/precision_accuracy.py
+	$(PYTHON) benchmarks/precision_accuracy.py --data $(DATA)
 	$(PYTHON) benchmarks/translation.py --data $(DATA)
+	@test -z "$(TEXTBREWER)" || $(PYTHON) benchmarks/front_others.py --data $(DATA) \
+		--textbrewer-python $(TEXTBREWER) --torchdistill-python $(TORCHDISTILL)
 	$(PYTHON) benchmarks/front.py --data $(DATA)
+	$(PYTHON) benchmarks/translators.py --data $(DATA)
 	$(PYTHON) benchmarks/classifying.py --data $(DATA)
 	$(PYTHON) benchmarks/runtimes.py
 	$(PYTHON) benchmarks/hostile_files.py --cases 1000

@@ -6,7 +6,7 @@ A BERT of BERT-base's width and 12 layers with random weights is distilled into 
 embeddings; one row of full length; student forward and backward). Each step runs in a process of its own; the number
 is the largest resident memory of the process during the step, less that just before it. `plain` is the published
 procedure on the same models: eager attention, every map of scores built and compared. The exponent is that of the last
-doubling. Dropout is as shipped; ours computes it as the trainer does (`without`: as torch does, which builds the maps).
+doubling. Dropout is as shipped; `without` is ours with torch's own dropout, which builds the maps.
 """
 
 from __future__ import annotations

@@ -1,69 +1,103 @@
-"""What half precision costs in accuracy: the student of the demo in fp32 and in bf16, from the same seeds.
+"""What a student loses that learns in bfloat16: docs/results/precision_accuracy.md.
 
-    python benchmarks/precision_accuracy.py [--seeds 1 2 3 ...] [--work runs/precision_accuracy]
+    python benchmarks/precision_accuracy.py --data FOLDER --work FOLDER [--tasks TASK ...] [--seeds N ...] [--rows N]
 
-The demo's recipe (generated sentences, a small teacher) makes one teacher; then its student is distilled once for each
-seed and each format, everything else equal. Runs are kept in the work folder and not repeated. Writes
-docs/results/precision_accuracy.md.
+For a CPU that multiplies bfloat16 natively. The teachers are those of `python benchmarks/tasks.py --parts teachers
+--fp32`, in the same work folder, and have seen all rows of their task; the student, a 4l-312d that starts from its
+teacher, learns from the first --rows of them by the shipped recipe, without copies: `bf16` as shipped, `fp32` with
+training_arguments.bf16=false. All students are measured in fp32. The seconds are CPU time of the phases.
+
+Every run is kept in the work folder and is not repeated.
 """
 
 from __future__ import annotations
 
-import argparse
-import io
+import json
 import statistics
+import time
 from pathlib import Path
 from typing import Any
 
 import torch
-from rich.console import Console
+from heads import carry_out, in_words, metric_of, options, settings_of
+from pages import paragraph
 
-from tinybert_hf.recipes.loader import load_recipe
-from tinybert_hf.recipes.run import run_recipe
-
-FORMATS: dict[str, dict[str, Any]] = {"fp32": {}, "bf16": {"training_arguments.bf16": True}}
+TASKS = ("sst2-all", "stsb-all", "cola-all")
+WAYS = ("fp32", "bf16")
 
 
-def accuracy(folder: Path, changes: dict[str, Any]) -> float:
-    """Of the student of one run."""
-    given = {
-        "baseline": None,
-        "phases.0.learning_rate": 2e-3,  # the demo's when this was measured
-        "training_arguments.use_cpu": not torch.cuda.is_available(),
-        **changes,
-    }
-    recipe = load_recipe("demo", {**given, "output_dir": str(folder)})
-    return float(run_recipe(recipe, Console(file=io.StringIO())).metrics["student"]["accuracy"])
+def settings_of_way(task: str, way: str, seed: int, arguments: Any) -> dict[str, Any]:
+    """Of a recipe."""
+    settings = settings_of(task, seed, arguments, **{"student.preset": "4l-312d"})
+    if way == "fp32":
+        settings["training_arguments"] = {**settings["training_arguments"], "bf16": False}
+    return settings
+
+
+def measure(task: str, way: str, seed: int, arguments: Any) -> list[float]:
+    """The metric of teacher and student in percent, and the seconds."""
+    folder: Path = arguments.work / task / f"precision-{arguments.rows}" / f"{way}-{seed}"
+    took = folder / "cpu_seconds.json"
+    began = time.process_time()
+    run = carry_out(task, settings_of_way(task, way, seed, arguments), folder)
+    if not took.exists():
+        took.write_text(json.dumps(time.process_time() - began))
+    learnt = {phase["student_bf16"] for phase in run["phases"]}
+    assert learnt == {way == "bf16"}, "this processor does not multiply bfloat16 natively"
+    metrics, metric = run["metrics"], metric_of(task)
+    return [100 * metrics[who][metric] for who in ("teacher", "student")] + [json.loads(took.read_text())]
+
+
+def table(results: dict[str, dict[str, dict[str, list[float]]]], rows: int) -> str:
+    """Markdown: results are task -> way -> seed -> [teacher, student, seconds]."""
+    lines = [
+        "# A student that learns in bfloat16",
+        "",
+        *paragraph(
+            f"Written by `python benchmarks/precision_accuracy.py --data FOLDER --work FOLDER --rows {rows}`; its "
+            "first lines say what is compared. Percent on the validation rows; ± is the standard deviation over the seeds, "
+            "behind the mean of the differences its standard error. Faster: CPU time of whole runs, one thread, torch "
+            f"{torch.__version__}."
+        ),
+        "",
+        "| task (metric), teacher | seeds | fp32 | bf16 | difference | faster |",
+        "| --- | ---: | ---: | ---: | ---: | ---: |",
+    ]
+    for task, ways in results.items():
+        seeds = [seed for seed in ways["fp32"] if seed in ways.get("bf16", {})]
+        if not seeds:
+            continue
+        found = {way: [ways[way][seed] for seed in seeds] for way in WAYS}
+        apart = [new[1] - old[1] for old, new in zip(found["fp32"], found["bf16"], strict=True)]
+        error = statistics.stdev(apart) / len(apart) ** 0.5 if len(apart) > 1 else float("nan")
+        faster = sum(one[2] for one in found["fp32"]) / sum(one[2] for one in found["bf16"])
+        cells = " | ".join(in_words([one[1] for one in found[way]]) for way in WAYS)
+        name = f"{task.removesuffix('-all')} ({metric_of(task).replace('_', ' ')}), {found['fp32'][0][0]:.1f}"
+        lines.append(
+            f"| {name} | {len(seeds)} | {cells} | {statistics.fmean(apart):+.2f} ± {error:.2f} | {faster:.2f}x |"
+        )
+    return "\n".join(lines) + "\n"
 
 
 def main() -> None:
-    """Run, print, write."""
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--seeds", type=int, nargs="+", default=[1, 2, 3, 4, 5, 6, 7, 8])
-    parser.add_argument("--work", type=Path, default=Path("runs/precision_accuracy"))
-    options = parser.parse_args()
-    accuracy(options.work / "first", {})
-    teacher = {"teacher.config": None, "teacher.finetune": None, "teacher.model": str(options.work / "first/teacher")}
-    lines = [
-        "# Half precision and accuracy",
-        "",
-        "Written by `python benchmarks/precision_accuracy.py`: the student of `tinybert distill demo` on its",
-        "validation rows, its first phase at a rate of 2e-3; each seed once in each format; "
-        f"{'GPU' if torch.cuda.is_available() else 'CPU'}, torch {torch.__version__}.",
-        "",
-        f"| format | {' | '.join(f'seed {seed}' for seed in options.seeds)} | mean | spread |",
-        f"| --- |{' ---: |' * (len(options.seeds) + 2)}",
-    ]
-    for name, changes in FORMATS.items():
-        reached = [
-            accuracy(options.work / f"{name}-{seed}", {**teacher, **changes, "seed": seed}) for seed in options.seeds
-        ]
-        spread = f"{100 * (max(reached) - min(reached)):.2f}"
-        metrics = " | ".join(f"{100 * one:.2f}" for one in reached)
-        lines.append(f"| {name} | {metrics} | {100 * statistics.fmean(reached):.2f} | {spread} |")
-        print(lines[-1], flush=True)
-    file = Path(__file__).resolve().parent.parent / "docs" / "results" / "precision_accuracy.md"
-    file.write_text("\n".join(lines) + "\n", encoding="utf-8")
+    """Measure, and write the table."""
+    parser = options(__doc__, TASKS, WAYS)
+    parser.set_defaults(seeds=[1, 2, 3, 4, 5], rows=1000)
+    arguments = parser.parse_args()
+    torch.set_num_threads(arguments.threads)
+    record = arguments.output / "precision_accuracy.json"
+    results = json.loads(record.read_text()) if record.exists() else {}
+    for task in arguments.tasks:
+        for seed in arguments.seeds:
+            for way in arguments.ways:
+                values = measure(task, way, seed, arguments)
+                results.setdefault(task, {}).setdefault(way, {})[str(seed)] = values
+                print(task, way, seed, [round(value, 2) for value in values], flush=True)
+                arguments.output.mkdir(parents=True, exist_ok=True)
+                record.write_text(json.dumps(results, indent=1) + "\n")
+    text = table(results, arguments.rows)
+    (arguments.output / "precision_accuracy.md").write_text(text)
+    print(text)
 
 
 if __name__ == "__main__":
