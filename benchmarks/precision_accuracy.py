@@ -56,8 +56,8 @@ def table(results: dict[str, dict[str, dict[str, list[float]]]], rows: int) -> s
         *paragraph(
             f"Written by `python benchmarks/precision_accuracy.py --data FOLDER --work FOLDER --rows {rows}`; its "
             "first lines say what is compared. Percent on the validation rows; ± is the standard deviation over the "
-            "seeds, behind the mean of the differences its standard error. Faster: CPU time of whole runs, one thread, "
-            f"torch {torch.__version__}."
+            "seeds, behind the mean of the differences its standard error. Faster: CPU time of whole runs, one "
+            f"thread, torch {torch.__version__}."
         ),
         "",
         "| task (metric), teacher | seeds | fp32 | bf16 | difference | faster |",
