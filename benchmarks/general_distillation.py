@@ -2,12 +2,13 @@
 
     python benchmarks/general_distillation.py --data FOLDER [--rounds 12] [--threads 1]
 
-The plain procedure: a sentence a row, padded to 128; eager attention in both models, the maps and the hidden states of
-every layer built and compared. Ours: sentences packed into blocks of up to 128 tokens by `tinybert_hf.data.corpus`,
-batches of like length as the trainer draws them, and `Objective`. Between them, the plain step on our blocks: what the
-packing alone gives; and our step with torch's own dropout and a student in fp32. Teacher, student, losses and
-optimizer are the same; the rounds alternate in one process, and each step is timed when it is taken a second time. Only real tokens count. Beside it, the time in which our rows are read and collated, which the step has to
-wait for. Writes docs/results/general_distillation.json and .md.
+The plain procedure: a sentence a row, padded to 128; eager attention in both models, the maps and the hidden states
+of every layer built and compared. Ours: sentences packed into blocks of up to 128 tokens by
+`tinybert_hf.data.corpus`, batches of like length as the trainer draws them, and `Objective`. Between them, the
+plain step on our blocks: what the packing alone gives; and our step with torch's own dropout and a student in fp32.
+Teacher, student, losses and optimizer are the same; the rounds alternate in one process, and each step is timed
+when it is taken a second time. Only real tokens count. Beside it, the time in which our rows are read and collated,
+which the step has to wait for. Writes docs/results/general_distillation.json and .md.
 """
 
 from __future__ import annotations
@@ -128,10 +129,9 @@ def tables(results: dict[str, Any], arguments: argparse.Namespace) -> list[str]:
         "and hidden states built. Real tokens only. The ratio is that of all rounds; in brackets the smallest, the "
         "median and the largest of single rounds.",
         "",
-        "",
         "`without`: our step with torch's own dropout and a student in fp32.",
         "",
-        "| text | plain | plain step, our blocks | ours | faster | than without | padding: plain, ours | reading a batch |",
+        "| text | plain | plain step, our blocks | ours | faster | than without | padding: plain, ours | reading |",
         "| --- | ---: | ---: | ---: | ---: | ---: | ---: | ---: |",
     ]
     for name, result in results.items():
@@ -139,7 +139,8 @@ def tables(results: dict[str, Any], arguments: argparse.Namespace) -> list[str]:
         lines.append(
             f"| {name} | {speed['plain']:,.0f} | {speed['plain step, our blocks']:,.0f} | {speed['ours']:,.0f} | "
             f"{speed['ours'] / speed['plain']:.1f}x ({low:.1f}, {middle:.1f}, {high:.1f}) | "
-            f"{speed['ours'] / speed['without']:.2f}x | {result['padding']['plain']:.0%}, {result['padding']['ours']:.1%} | "
+            f"{speed['ours'] / speed['without']:.2f}x | "
+            f"{result['padding']['plain']:.0%}, {result['padding']['ours']:.1%} | "
             f"{result['reading_milliseconds']:.1f} ms, {result['reading_share']:.2%} of a step |"
         )
     made = ", ".join(f"{name} {result['tokenising_tokens_per_second']:,.0f}" for name, result in results.items())

@@ -2,12 +2,12 @@
 
     python benchmarks/step_time.py --data FOLDER [--teacher FOLDER] [--rounds 8]
 
-The published procedure, written plainly: rows padded to 128, eager attention in both models, the score maps of every
-layer built and compared. Ours: `Objective`, sdpa attention, rows padded to the longest, dropout and number formats as
-the trainer has them; `without` is the same with torch's own dropout and a student in fp32. The weights, the optimizer,
-the losses, the shares that are dropped and the batches are the same; the rounds alternate in one process, and each step
-is timed when it is taken a second time. Peak memory is that of a process that runs only one of them, above what it
-holds before its first step. Writes docs/results/step_time.json and .md.
+The published procedure, written plainly: rows padded to 128, eager attention in both models, the score maps of
+every layer built and compared. Ours: `Objective`, sdpa attention, rows padded to the longest, dropout and number
+formats as the trainer has them; `without` is the same with torch's own dropout and a student in fp32. The weights,
+the optimizer, the losses, the shares that are dropped and the batches are the same; the rounds alternate in one
+process, and each step is timed when it is taken a second time. Peak memory is that of a process that runs only one
+of them, above what it holds before its first step. Writes docs/results/step_time.json and .md.
 """
 
 from __future__ import annotations
