@@ -114,6 +114,12 @@ FAULTS = (
     Fault("the teacher with dropout", OBJECTIVE, "with evaluation_mode(teacher), torch.no_grad(), ", "with torch.no_grad(), ", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
     Fault("the teacher with gradients", OBJECTIVE, "with evaluation_mode(teacher), torch.no_grad(), ", "with evaluation_mode(teacher), ", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
     Fault("a teacher in bfloat16 though its format is named", "recipes/run.py", 'arguments["teacher_bf16"] = False', "pass", "tests/recipes/test_run.py"),
+    Fault("a student in bfloat16 though it is said not to be", "recipes/run.py", 'arguments["student_bf16"] = False', "pass", "tests/recipes/test_run.py"),
+    Fault("a student never learns in bfloat16", TRAINER, "with bfloat16_products(self.student, self.args.student_bf16):", "if True:", "tests/distillation/test_bfloat16.py"),
+    Fault("what stays does not make up for what is dropped", "training/dropout.py", "return (states * keep).mul_(ctx.scale)", "return states * keep", "tests/training/test_dropout.py"),
+    Fault("the backward of attention drops other numbers", "training/dropout.py", "np.random.SFC64(self.seed)", "np.random.SFC64()", "tests/training/test_dropout.py"),
+    Fault("a checkpoint drops other numbers the second time", "training/dropout.py", "torch.is_grad_enabled() and not _runs_again() and ", "", "tests/training/test_dropout.py"),
+    Fault("the trainer leaves dropout to torch", "training/resumable.py", "faster = nullcontext() if self.args.torch_compile else ", "faster = nullcontext() if True else ", "tests/training/test_dropout.py"),
     Fault("the key of a cache without the teacher's products", "training/teacher_cache.py", 'precision = "bf16"', "pass", "tests/training/test_teacher_cache.py"),
     Fault("modules stay in eval mode", OBJECTIVE, "module.training = True", "pass", "tests/distillation/test_objective.py tests/training/test_trainer.py"),
     # Trainer

@@ -39,6 +39,7 @@ from other_tools import Bench, Tool
 from other_tools_runs import BATCH
 from transformers import PreTrainedModel
 
+from tinybert_hf.distillation.layer_map import resolve_layer_map
 from tinybert_hf.model import TinyBertConfig
 
 TASK = "sst2-all"
@@ -59,7 +60,7 @@ class FrontBench(Bench):
         self.preset, self.given = arguments.preset, arguments
         self.settings = {**settings_of_way(TASK, self.preset, "distilled", arguments), "augmentation": None}
         depth, layers = TinyBertConfig.from_preset(self.preset).num_hidden_layers, 6
-        self.layer_map = {layer: layer * layers // depth for layer in range(1, depth + 1)}
+        self.layer_map = dict(resolve_layer_map("uniform", depth, layers).pairs)
         place = arguments.work / TASK
         work = place / f"front-{arguments.rows}" / f"others-{arguments.preset}-{arguments.seed}"
         work.mkdir(parents=True, exist_ok=True)

@@ -71,14 +71,14 @@ def block_batches(
 
 
 def measure(file: Path, models: Models, tokenizer: Any, rows: int, rounds: int, cache: str) -> dict[str, Any]:
-    """Tokens per second of the three, in alternating rounds."""
+    """Tokens per second of each way, in alternating rounds."""
     settings = CorpusSettings((str(file),), block_size=LENGTH, cache=cache)
     begun = time.perf_counter()
     blocks = open_blocks(find_sources(settings), tokenizer, settings, with_segments=True)
     tokenising = time.perf_counter() - begun
-    packed, reading = block_batches(blocks, BlockCollator(tokenizer), rows, rounds + 1)
+    packed, reading = block_batches(blocks, BlockCollator(tokenizer), rows, rounds)
     batches: dict[str, list[dict[str, Tensor]]] = {
-        "plain": sentence_batches(file, tokenizer, rows, rounds + 1),
+        "plain": sentence_batches(file, tokenizer, rows, rounds),
         "plain step, our blocks": packed,
         "ours": packed,
         "without": packed,
@@ -90,8 +90,8 @@ def measure(file: Path, models: Models, tokenizer: Any, rows: int, rounds: int, 
         "without": models.without,
     }
     seconds: dict[str, list[float]] = {name: [] for name in steps}
-    tokens = {name: [int(batch["attention_mask"].sum()) for batch in each[1:]] for name, each in batches.items()}
-    for number in range(1, rounds + 1):
+    tokens = {name: [int(batch["attention_mask"].sum()) for batch in each] for name, each in batches.items()}
+    for number in range(rounds):
         for name, step in steps.items():
             step(batches[name][number])  # so that none pays for the memory that the one before it has given back
             begun = time.process_time()
@@ -101,7 +101,7 @@ def measure(file: Path, models: Models, tokenizer: Any, rows: int, rounds: int, 
     each = [
         (tokens["ours"][i] / seconds["ours"][i]) / (tokens["plain"][i] / seconds["plain"][i]) for i in range(rounds)
     ]
-    places = {name: sum(batch["input_ids"].numel() for batch in each[1:]) for name, each in batches.items()}
+    places = {name: sum(batch["input_ids"].numel() for batch in each) for name, each in batches.items()}
     return {
         "tokens_per_second": speed,
         "padding": {name: 1 - sum(tokens[name]) / places[name] for name in steps},

@@ -5,10 +5,10 @@
 Models with random weights: a teacher of 6 layers x 384 into a 4l-312d, attention, hidden states and embeddings, rows
 without padding, student forward and backward. Each point runs in a process of its own, on one thread: CPU time is the
 smallest of the timed steps; memory is the largest resident memory during them, less that just before. Dropout of
-attention weights is off: on a CPU torch's attention builds the whole map where it is on. `rows` trains an epoch of
-16-token rows with `DistillationTrainer` from a small teacher (2 layers x 64 into 1 layer x 32), so that what the
-trainer itself does per row is seen. The exponent is the slope of the last two points in logarithms: 1 is linear.
-Writes docs/results/growth.json, .md and, with matplotlib, growth.svg.
+attention weights is off: outside a trainer, on a CPU, torch's attention builds the whole map where it is on. `rows`
+trains an epoch of 16-token rows with `DistillationTrainer` from a small teacher (2 layers x 64 into 1 layer x 32), so
+that what the trainer itself does per row is seen. The exponent is the slope of the last two points in logarithms: 1
+is linear. Writes docs/results/growth.json, .md and, with matplotlib, growth.svg.
 """
 
 from __future__ import annotations

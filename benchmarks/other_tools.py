@@ -314,9 +314,9 @@ CONDITIONS = """
 
 - All: the teacher runs in every step (no cache), batches are padded to their longest row, and only the training call
   is timed. The student is opened with the code in its folder.
-- tinybert_hf: `DistillationTrainer` as it is, with batches of like length; on a CPU with instructions for it the
-  teacher multiplies in bfloat16. Timed with it: the projections are solved by least squares on the first rows before
-  the first step, and a checkpoint with the optimizer is written at the end of each phase.
+- tinybert_hf: `DistillationTrainer` as it is, with batches of like length; on a CPU with instructions for it teacher
+  and student multiply in bfloat16; the others in fp32. Timed with it: the projections are solved by least squares on
+  the first rows before the first step, and a checkpoint with the optimizer is written at the end of each phase.
 - TextBrewer: `GeneralDistiller` with `attention_mse`, and `hidden_mse` with a `linear` projection, which begins at
   random; `inputs_mask`. Given to it: an attention function, registered in transformers, whose second output are the
   scores before the softmax (`output_attentions` gives probabilities); `DataCollatorWithPadding` in a plain `dict`, the

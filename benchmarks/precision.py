@@ -29,6 +29,7 @@ CHECKPOINTING = {"gradient_checkpointing": True}
 MODES: dict[str, dict[str, Any]] = {
     "fp32": {},
     "fp32, the teacher's products in bf16": {"teacher_bf16": True},
+    "fp32, the student's products in bf16": {"student_bf16": True},
     "tf32": {"tf32": True},
     "bf16": {"bf16": True},
     "fp16": {"fp16": True},
@@ -114,7 +115,7 @@ def train(mode: dict[str, Any], phase: str, length: int, options: argparse.Names
                 use_cpu=not on_gpu,
                 dataloader_pin_memory=on_gpu,
                 train_sampling_strategy="sequential",
-                **{"teacher_bf16": False, **mode},
+                **{"teacher_bf16": False, "student_bf16": False, **mode},
             ),
             train_dataset=data,
             data_collator=padded,

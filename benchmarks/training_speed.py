@@ -10,8 +10,8 @@ layers built. It is the same in every step, so some steps of it are timed.
 
 The floor: the floating-point operations of the step's matrix products (counted by torch, those of one teacher forward
 and of the student's forward and backward), at the rate that this machine reaches on a product of 1,024 x 1,024
-matrices, measured in the same round. It knows no softmax, no GELU, no dropout, no optimizer. Where the teacher
-multiplies in bfloat16 there are two floors: all products in fp32, and the teacher's at the rate of bfloat16.
+matrices, measured in the same round. It knows no softmax, no GELU, no dropout, no optimizer. Where the
+models multiply in bfloat16 there are two floors: all products in fp32, and those of both at the rate of bfloat16.
 
 The time is CPU time of the process, since others may share the machine. Writes docs/results/training_speed.json, .md.
 """
@@ -192,6 +192,7 @@ def measure(teacher_name: str, phase: str, arguments: argparse.Namespace) -> dic
     published = Published(teacher, phase, rows, tokenizer)
     of_teacher, of_student = operations(teacher, phase, rows, tokenizer)
     quick = torch.bfloat16 if multiplies_in_bfloat16(teacher) else torch.float32
+    student_is_quick = multiplies_in_bfloat16(make_student())
     published.step(0)
     ratios, floors, own_floors, rates = [], [], [], []
     for number in range(arguments.rounds):
@@ -204,7 +205,9 @@ def measure(teacher_name: str, phase: str, arguments: argparse.Namespace) -> dic
         ours = seconds / len(rows) / EPOCHS[phase]
         ratios.append(theirs / ours)
         floors.append(seconds / ((of_teacher + of_student) / rate))
-        own_floors.append(seconds / (of_teacher / quick_rate + of_student / rate))
+        own_floors.append(
+            seconds / (of_teacher / quick_rate + of_student / (quick_rate if student_is_quick else rate))
+        )
         rates.append((1 / theirs, 1 / ours))
         said = f"{ratios[-1]:.1f}x, {floors[-1]:.2f} and {own_floors[-1]:.2f} times the floors"
         print(teacher_name, phase, said, flush=True)
@@ -216,7 +219,7 @@ def measure(teacher_name: str, phase: str, arguments: argparse.Namespace) -> dic
         "rows_per_second": [[round(one, 2) for one in pair] for pair in rates],
         "faster": sorted(ratios),
         "times_the_floor": sorted(floors),
-        "teacher_products": str(quick).removeprefix("torch."),
+        "products": str(quick).removeprefix("torch."),
         "times_its_own_floor": sorted(own_floors),
     }
 
@@ -232,7 +235,7 @@ def table(results: list[dict[str, Any]], arguments: argparse.Namespace) -> list[
         f"{BATCH}, student 4l-312d; median of the rounds, in brackets the smallest and the largest.",
         "",
         "| teacher | phase | rows/s: published | ours | faster | times the floor in fp32 | "
-        f"with the teacher's products in {results[0]['teacher_products']} |",
+        f"with the products in {results[0]['products']} |",
         "| --- | --- | ---: | ---: | --- | --- | --- |",
     ]
     for one in results:

@@ -126,6 +126,17 @@ def test_a_student_learns_in_bfloat16_and_is_measured_in_fp32(tmp_path: Path, mo
     assert torch.equal(gradients(None)[1], gradients(True)[1])
 
 
+def test_what_a_run_says_of_its_formats_is_so(tmp_path: Path) -> None:
+    """Whoever asked: `bf16` of transformers is for both models."""
+    for bf16 in (False, True):
+        arguments = DistillationArguments(output_dir=str(tmp_path), bf16=bf16, use_cpu=True, report_to="none")
+        rows = Dataset.from_dict({name: values.tolist() for name, values in batch_of([5, 9]).items()})
+        trainer = DistillationTrainer(
+            bert(), bert(layers=4), arguments, train_dataset=rows, data_collator=lambda rows: rows
+        )
+        assert (trainer.teacher_is_bf16, trainer.student_is_bf16) == (bf16, bf16)
+
+
 @pytest.mark.usefixtures("native")
 def test_translators_where_it_is_asked_for(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(teachers, "LEAST_WIDTH", 32)

@@ -188,6 +188,26 @@ def test_what_is_not_taken_is_torchs_own() -> None:
     assert torch.autograd.grad(seen.sum(), learnt)[0].abs().sum() > 0
 
 
+def test_no_map_and_no_second_mask_is_kept() -> None:
+    """Rows of which one is padded come with a mask for each pair of tokens, which all layers share."""
+    length = 256
+    query = torch.randn(2, 2, length, 8, requires_grad=True)
+    mask = (torch.arange(length) < torch.tensor([length, 200])[:, None])[:, None, None].expand(-1, -1, length, -1)
+    mask = mask.contiguous()
+    for options in ({"attn_mask": mask}, {"is_causal": True}):
+        kept = ours(functional.scaled_dot_product_attention, query, query, query, dropout_p=0.1, **options).grad_fn
+        own = [one for one in kept.saved_tensors if one is not None and one.data_ptr() != mask.data_ptr()]  # type: ignore[union-attr]
+        assert max(one.numel() for one in own) == query.numel()
+
+
+@pytest.mark.parametrize("empty", [0, 2])
+def test_no_row_and_no_token(empty: int) -> None:
+    sizes = [2, 2, 3, 4]
+    sizes[empty] = 0
+    states = torch.randn(sizes, requires_grad=True)
+    assert ours(functional.scaled_dot_product_attention, states, states, states, dropout_p=0.5).shape == states.shape
+
+
 # In a model.
 
 
@@ -222,11 +242,12 @@ def test_a_forward_that_runs_again_drops_the_same() -> None:
         torch.testing.assert_close(one, other)
 
 
-def test_a_reentrant_checkpoint_of_ones_own_drops_the_same() -> None:
+@pytest.mark.parametrize("use_reentrant", [True, False])
+def test_a_checkpoint_of_ones_own_drops_the_same(use_reentrant: bool) -> None:
     states = torch.ones(MANY, requires_grad=True)
 
     def work(states: Tensor) -> Tensor:
-        return checkpoint(functional.dropout, states, 0.5, use_reentrant=True)
+        return checkpoint(functional.dropout, states, 0.5, use_reentrant=use_reentrant)
 
     with faster_dropout(nn.Module(), CPU):
         seen = work(states)
@@ -248,7 +269,7 @@ def test_the_mean_over_many_steps_is_that_of_torch() -> None:
     assert ((ratio > 0.5) & (ratio < 2)).all()
 
 
-def test_every_trainer_of_ours_has_it(tmp_path: Path) -> None:
+def test_a_training_has_it(tmp_path: Path) -> None:
     from datasets import Dataset
 
     from tinybert_hf.training import DistillationArguments, DistillationTrainer

@@ -323,9 +323,9 @@ class Run:
                 "The teacher multiplies in bfloat16, which this CPU does faster; "
                 "--set teacher.dtype=float32 turns that off"
             )
-        if arguments.get("bf16") is False or arguments.get("fp16"):
-            arguments["student_bf16"] = False
-        if not arguments.get("bf16") and multiplies_in_bfloat16(student, arguments.get("student_bf16")):
+        if arguments.get("bf16") is False:
+            arguments["student_bf16"] = False  # said, and not only left out
+        elif not arguments.get("bf16") and not arguments.get("fp16") and multiplies_in_bfloat16(student):
             self.say(
                 "The student learns with products in bfloat16, which this CPU does faster; "
                 "--set training_arguments.bf16=false turns that off"

@@ -204,7 +204,8 @@ class DistillationArguments(DistillationSettings, TrainingArguments):
     student_bf16: bool | None = setting(
         None,
         "The student learns with matrix products in bfloat16, forwards and backwards; its weights, hidden states and "
-        "losses stay in fp32, and it is evaluated in fp32. None: where that is faster, as for the teacher.",
+        "losses stay in fp32, and it is evaluated in fp32. None: where that is faster, as for the teacher; False "
+        "turns it off, which `bf16=False`, the default of transformers, does not.",
     )
     teacher_cache: str | None = setting(
         None,

@@ -34,8 +34,8 @@ _PIECE = 1 << 17
 def faster_dropout(model: nn.Module, device: torch.device) -> AbstractContextManager[Any]:
     """A context in which a model's dropout, and its attention with dropout, is computed in the way of this file.
 
-    Not where gradients are off: that may be the first forward of a reentrant checkpoint, whose second one torch runs
-    in the backward, without this context. For the same reason not for a model that checkpoints its activations.
+    Checkpointed activations keep torch's own dropout: torch runs their forward again in the backward, where no context
+    of this kind holds (`findings/function_mode_is_off_in_backward.sh`), and both have to drop the same.
 
     Args:
         model: that is trained.
@@ -79,37 +79,32 @@ def _attention(
 ) -> Tensor:
     """With the signature of `functional.scaled_dot_product_attention`."""
     fits = query.dim() == 4 and not enable_gqa and query.shape[:2] == key.shape[:2] == value.shape[:2]
+    fits = fits and 0 not in query.shape and 0 not in key.shape
     plain_mask = attn_mask is None or not (is_causal or attn_mask.requires_grad)
     if not (fits and plain_mask and all(_takes(one, dropout_p) for one in (query, key, value))):
         return functional.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )
-    bias = _bias(attn_mask, is_causal, query, key)
     scale = query.shape[-1] ** -0.5 if scale is None else float(scale)
-    result: Tensor = _Attention.apply(query, key, value, bias, _dropped_levels(dropout_p), scale)
+    mask = None if attn_mask is None else attn_mask[(None,) * (4 - attn_mask.dim())]
+    result: Tensor = _Attention.apply(query, key, value, mask, is_causal, _dropped_levels(dropout_p), scale)
     return result
 
 
 def _takes(tensor: Tensor, share: float) -> bool:
     """Whether the tensor is a plain one on a CPU, with gradients on, and some of it but not all is dropped."""
     plain = type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.is_floating_point()
-    return plain and torch.is_grad_enabled() and 0 < _dropped_levels(share) < _LEVELS
+    return plain and torch.is_grad_enabled() and not _runs_again() and 0 < _dropped_levels(share) < _LEVELS
+
+
+def _runs_again() -> bool:
+    """Whether what is saved for the backward goes through hooks, as where a checkpoint runs a forward again."""
+    ask: Callable[[bool], Any] | None = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    return ask is not None and ask(True) is not None
 
 
 def _dropped_levels(share: float) -> int:
     return round(share * _LEVELS)
-
-
-def _bias(mask: Tensor | None, causal: bool, query: Tensor, key: Tensor) -> Tensor | None:
-    """What is added to the scores: (batch or 1, heads or 1, queries or 1, keys); None: nothing."""
-    dtype = _dtype(query)
-    if causal:
-        mask = torch.ones(query.shape[-2], key.shape[-2], dtype=torch.bool).tril()
-    if mask is None:
-        return None
-    if mask.dtype == torch.bool:
-        mask = torch.zeros(mask.shape, dtype=dtype).masked_fill_(~mask, -torch.inf)
-    return mask.to(dtype)[(None,) * (4 - mask.dim())]
 
 
 def _dtype(tensor: Tensor) -> torch.dtype:
@@ -136,33 +131,40 @@ class _Dropout(torch.autograd.Function):
 
 
 class _Attention(torch.autograd.Function):
-    """softmax(scale * query @ key.T + bias), a part of it dropped, @ value; no map is kept for the backward."""
+    """softmax(scale * query @ key.T), masked, a part of it dropped, @ value; no map is kept for the backward."""
 
     @staticmethod
     def forward(
-        ctx: Any, query: Tensor, key: Tensor, value: Tensor, bias: Tensor | None, levels: int, scale: float
+        ctx: Any,
+        query: Tensor,
+        key: Tensor,
+        value: Tensor,
+        mask: Tensor | None,
+        causal: bool,
+        levels: int,
+        scale: float,
     ) -> Tensor:
         seed = int(torch.empty((), dtype=torch.int64).random_(1 << 62))
         with torch.autocast("cpu", enabled=False):
             values = _heads(value) * (_LEVELS / (_LEVELS - levels))
             result = values.new_empty(*query.shape[:-1], value.shape[-1])
             flat, sums = result.flatten(0, 1), values.new_empty(math.prod(query.shape[:2]), query.shape[2], 1)
-            for heads, tokens, scores, kept in _Scores(query, key, bias, levels, scale, seed):
+            for heads, tokens, scores, kept in _Scores(query, key, mask, causal, levels, scale, seed):
                 # As torch has it, a query that sees nothing gives zeros.
                 largest = scores.amax(-1, keepdim=True).clamp_min_(torch.finfo(scores.dtype).min)
                 weights = scores.sub_(largest).exp_()
                 total = weights.sum(-1, keepdim=True).clamp_min_(torch.finfo(scores.dtype).tiny)
                 flat[heads, tokens] = (weights.mul_(kept) @ values[heads]).div_(total)
                 sums[heads, tokens] = total.log_().add_(largest)
-        ctx.save_for_backward(query, key, value, bias, result, sums)
-        ctx.drawn = levels, scale, seed
+        ctx.save_for_backward(query, key, value, mask, result, sums)
+        ctx.drawn = causal, levels, scale, seed
         return result.to(query.dtype)
 
     @staticmethod
     @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        query, key, value, bias, result, sums = ctx.saved_tensors
-        levels, scale, seed = ctx.drawn
+        query, key, value, mask, result, sums = ctx.saved_tensors
+        causal, levels, scale, seed = ctx.drawn
         with torch.autocast("cpu", enabled=False):
             queries, keys, values, gradients = (_heads(one) for one in (query, key, value, gradient))
             # Of the softmax: what each row of a map gives, weighted by itself, is what its result gives.
@@ -170,7 +172,7 @@ class _Attention(torch.autograd.Function):
             gradients = gradients * (_LEVELS / (_LEVELS - levels))
             queries = queries * scale
             of_queries, of_keys, of_values = (torch.zeros_like(one) for one in (queries, keys, values))
-            for heads, tokens, scores, kept in _Scores(query, key, bias, levels, scale, seed):
+            for heads, tokens, scores, kept in _Scores(query, key, mask, causal, levels, scale, seed):
                 above, weights = gradients[heads, tokens], scores.sub_(sums[heads, tokens]).exp_()
                 of_scores = torch.bmm(above, values[heads].mT).mul_(kept).sub_(shares[heads, tokens]).mul_(weights)
                 torch.bmm(of_scores, keys[heads], out=of_queries[heads, tokens])
@@ -178,7 +180,7 @@ class _Attention(torch.autograd.Function):
                 of_values[heads].baddbmm_(weights.mul_(kept).mT, above)
         of_queries.mul_(scale)
         found = zip((of_queries, of_keys, of_values), (query, key, value), strict=True)
-        return *(one.view(like.shape).to(like.dtype) for one, like in found), None, None, None
+        return *(one.view(like.shape).to(like.dtype) for one, like in found), None, None, None, None
 
 
 @dataclass(frozen=True)
@@ -190,7 +192,8 @@ class _Scores:
 
     query: Tensor
     key: Tensor
-    bias: Tensor | None
+    mask: Tensor | None
+    causal: bool
     levels: int
     scale: float
     seed: int
@@ -217,16 +220,24 @@ class _Scores:
             first = row * heads + head
             place = slice(first, first + len(scores))
             torch.bmm(queries[place, tokens], keys[place], out=scores)
-            if self.bias is not None:
-                scores.view(shape).add_(_cut(self.bias, *part, tokens))
+            if self.mask is not None:
+                scores.view(shape).add_(_added(_cut(self.mask, *part, tokens), scores.dtype))
+            if self.causal:
+                later = torch.arange(width) > torch.arange(tokens.start, tokens.stop)[:, None]
+                scores.masked_fill_(later, -torch.inf)
             numbers = torch.from_numpy(draws.random_raw((count + 3) // 4).view(np.int16))[:count]
             kept.view(-1).copy_(numbers)
             yield place, tokens, scores, kept.ge_(_LOWEST + self.levels)
 
 
-def _cut(bias: Tensor, *parts: slice) -> Tensor:
-    """Of a tensor that is as long as the maps, or 1, in each of its first dimensions."""
-    return bias[tuple(part if size > 1 else slice(None) for size, part in zip(bias.shape, parts, strict=False))]
+def _cut(mask: Tensor, *parts: slice) -> Tensor:
+    """Of a mask that is as long as the maps, or 1, in each of its first dimensions."""
+    return mask[tuple(part if size > 1 else slice(None) for size, part in zip(mask.shape, parts, strict=False))]
+
+
+def _added(mask: Tensor, dtype: torch.dtype) -> Tensor:
+    """What a mask, of True for what is seen or of numbers, adds to the scores."""
+    return mask.to(dtype).log_() if mask.dtype == torch.bool else mask.to(dtype)
 
 
 def _heads(states: Tensor) -> Tensor:

@@ -425,12 +425,14 @@ class DistillationTrainer(ResumableTrainer):
     @property
     def teacher_is_bf16(self) -> bool:
         """Whether a teacher multiplies in bfloat16, because it was asked to or because that is faster here."""
-        return any(multiplies_in_bfloat16(one, self.args.teacher_bf16) for one in each_teacher(self.teacher))
+        return self.args.bf16 or any(
+            multiplies_in_bfloat16(one, self.args.teacher_bf16) for one in each_teacher(self.teacher)
+        )
 
     @property
     def student_is_bf16(self) -> bool:
         """Likewise of the student, while it learns."""
-        return multiplies_in_bfloat16(self.student, self.args.student_bf16)
+        return self.args.bf16 or multiplies_in_bfloat16(self.student, self.args.student_bf16)
 
     @property
     def throughput(self) -> dict[str, float]:
