@@ -52,7 +52,8 @@ def table(results: Results, rows: int) -> str:
         "",
         *paragraph(
             f"Written by `python benchmarks/precision_accuracy.py --data FOLDER --work FOLDER --rows {rows} "
-            f"--tasks {' '.join(results)}`; its first lines say what is compared. Percent on the validation rows; ± is the standard deviation over the "
+            f"--tasks {' '.join(results)}`; its first lines say what is compared. Percent on the validation "
+            "rows; ± is the standard deviation over the "
             f"seeds, behind the mean of the differences its standard error. torch {torch.__version__}."
         ),
         "",
