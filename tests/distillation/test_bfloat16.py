@@ -16,8 +16,11 @@ from torch import Tensor, nn
 
 from tinybert_hf.distillation import teachers
 from tinybert_hf.distillation.batch import Masks
+from tinybert_hf.distillation.capturing import Capture
+from tinybert_hf.distillation.losses import DistillationLoss
 from tinybert_hf.distillation.objective import Objective
 from tinybert_hf.distillation.teachers import bfloat16_products, multiplies_in_bfloat16
+from tinybert_hf.errors import RecipeError
 from tinybert_hf.training import DistillationArguments, DistillationTrainer
 
 WIDE = teachers.LEAST_WIDTH
@@ -124,6 +127,38 @@ def test_a_student_learns_in_bfloat16_and_is_measured_in_fp32(tmp_path: Path, mo
     distance = (near[1] - exact[1]).norm() / exact[1].norm()
     assert 0 < distance < 0.1
     assert torch.equal(gradients(None)[1], gradients(True)[1])
+
+
+@pytest.mark.usefixtures("native")
+def test_a_loss_of_ones_own_sees_fp32(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(teachers, "LEAST_WIDTH", 32)
+    seen: set[torch.dtype | bool] = set()
+    batch = batch_of([5, 9, 7])
+    rows = Dataset.from_dict({name: values.tolist() for name, values in batch.items()})
+
+    def own(student: Capture, teacher: Capture, batch: dict[str, Tensor]) -> Tensor:
+        assert student.logits is not None
+        shown = [student.logits, *student.hidden_states.values()]
+        shown += [one for record in student.attention.values() for one in (record.query, record.key)]
+        seen.update(one.dtype for one in shown)
+        seen.add(torch.is_autocast_enabled("cpu"))
+        return student.logits.square().mean()
+
+    arguments = DistillationArguments(output_dir=str(tmp_path), phase="joint", use_cpu=True, report_to="none")
+    options = {"train_dataset": rows, "data_collator": lambda rows: batch}
+    loss = DistillationLoss(own, attention="last", hidden_states="last")
+    trainer = DistillationTrainer(
+        bert(hidden=32), bert(hidden=32), arguments, extra_losses={"own_loss": loss}, **options
+    )
+    trainer.model.train()
+    trainer.training_step(trainer.model, dict(batch))
+    assert trainer.student_is_bf16
+    assert seen == {torch.float32, False}
+
+
+def test_a_format_that_is_neither_true_nor_false(tmp_path: Path) -> None:
+    with pytest.raises(RecipeError, match="student_bf16 is 'false'"):
+        DistillationArguments(output_dir=str(tmp_path), student_bf16="false", report_to="none")  # type: ignore[arg-type]
 
 
 def test_what_a_run_says_of_its_formats_is_so(tmp_path: Path) -> None:

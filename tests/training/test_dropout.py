@@ -208,6 +208,59 @@ def test_no_row_and_no_token(empty: int) -> None:
     assert ours(functional.scaled_dot_product_attention, states, states, states, dropout_p=0.5).shape == states.shape
 
 
+def test_masked_by_the_least_number() -> None:
+    """Every key alike: each has the same weight, and the gradients are those of the mean."""
+    query, key, value = (torch.randn(1, 1, 4, 8, requires_grad=True) for _ in range(3))
+    mask = torch.full((1, 1, 1, 4), torch.finfo(torch.float32).min)
+    seen = ours(functional.scaled_dot_product_attention, query, key, value, mask, 1.6e-5)
+    torch.testing.assert_close(torch.autograd.grad(seen.sum(), value)[0], torch.ones_like(value), rtol=1e-3, atol=0)
+
+
+@pytest.mark.parametrize("options", [{}, {"is_causal": True}, {"attn_mask": torch.tensor([[True, False, True]])}])
+def test_gradients_can_be_differentiated(options: dict[str, Any]) -> None:
+    states = [torch.randn(1, 2, 3, 3, dtype=torch.float64, requires_grad=True) for _ in range(3)]
+    if "attn_mask" in options:
+        options = {"attn_mask": options["attn_mask"].expand(3, 3)}
+
+    def attention(*states: Tensor) -> Tensor:
+        return ours(functional.scaled_dot_product_attention, *states, dropout_p=0.3, **options)
+
+    assert torch.autograd.gradcheck(attention, states)
+    assert torch.autograd.gradgradcheck(attention, states)
+    large = torch.randn(MANY, dtype=torch.float64, requires_grad=True)
+    seen = ours(functional.dropout, large, 0.5)
+    (first,) = torch.autograd.grad(seen.square().sum(), large, create_graph=True)
+    (second,) = torch.autograd.grad(first.sum(), large)
+    torch.testing.assert_close(second, torch.where(seen == 0, 0.0, 8.0).double())
+
+
+def test_what_torch_transforms_is_torchs_own() -> None:
+    states = torch.ones(MANY)
+    with faster_dropout(nn.Module(), CPU):
+        gradient = torch.func.grad(lambda one: functional.dropout(one, 0.5).sum())(states)
+    assert set(gradient.unique().tolist()) == {0.0, 2.0}
+
+
+def test_masks_of_torchs_own_kinds() -> None:
+    from torch.nn.attention.bias import causal_lower_right
+
+    query, key = torch.randn(1, 1, 4, 8), torch.randn(1, 1, 6, 8)
+    units = torch.eye(6).expand(1, 1, 6, 6)
+    weights = ours(
+        functional.scaled_dot_product_attention, query.requires_grad_(), key, units, causal_lower_right(4, 6), 0.01
+    )
+    assert not weights.triu(3).any()  # later keys
+    assert (weights != 0).sum() > 10
+
+
+def test_a_share_may_be_a_tensor_and_the_result_changed() -> None:
+    states = torch.randn(MANY, requires_grad=True)
+    assert (ours(functional.dropout, states, torch.tensor(0.5)) == 0).any()
+    query = torch.randn(1, 2, 6, 8, requires_grad=True)
+    seen = ours(functional.scaled_dot_product_attention, query, query, query, dropout_p=torch.tensor(0.5))
+    seen.mul_(2).sum().backward()
+
+
 # In a model.
 
 

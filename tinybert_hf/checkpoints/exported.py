@@ -386,6 +386,8 @@ class ExportedTranslator(PreTrainedModel, GenerationMixin):
         more = more or synced_gpus or streamer is not None
         more = more or (kept is not None and (kept.get_seq_length() or getattr(kept, "_is_user_defined", False)))
         pad = generation_config.pad_token_id
+        more = more or type(self).forward is not ExportedTranslator.forward
+        more = more or bool(self._forward_hooks or self._forward_pre_hooks)
         if more or memory is None or mask is None or pad is None or not given.get("use_cache"):
             fixed = (input_ids, logits_processor, stopping_criteria, generation_config, synced_gpus, streamer)
             return super()._sample(*fixed, **given)

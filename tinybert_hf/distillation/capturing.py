@@ -10,7 +10,7 @@ import inspect
 import sys
 from collections.abc import Callable, Collection, Iterator, Mapping
 from contextlib import contextmanager, nullcontext
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import torch
@@ -54,6 +54,11 @@ class AttentionRecord:
     key: Tensor
     scaling: float
     value: Tensor | None = None
+
+    def widened(self) -> AttentionRecord:
+        """The same in fp32."""
+        value = None if self.value is None else self.value.float()
+        return replace(self, query=self.query.float(), key=self.key.float(), value=value)
 
 
 @dataclass(frozen=True)
@@ -107,6 +112,18 @@ class Capture:
     decoder_hidden_states: dict[int, Tensor] = field(default_factory=dict)
     logits: Tensor | None = None
     output: Any = None
+
+    def widened(self) -> Capture:
+        """The same in fp32, but for the model's own output."""
+        return replace(
+            self,
+            attention={layer: record.widened() for layer, record in self.attention.items()},
+            hidden_states={layer: states.float() for layer, states in self.hidden_states.items()},
+            decoder_attention={layer: record.widened() for layer, record in self.decoder_attention.items()},
+            cross_attention={layer: record.widened() for layer, record in self.cross_attention.items()},
+            decoder_hidden_states={layer: states.float() for layer, states in self.decoder_hidden_states.items()},
+            logits=None if self.logits is None else self.logits.float(),
+        )
 
 
 def capture(

@@ -52,8 +52,8 @@ def multiplies_in_bfloat16(model: nn.Module, wanted: bool | None = None) -> bool
     Args:
         model: a frozen teacher, or a student.
         wanted: None: on a CPU that has the instructions for it, for encoders at least 192 wide. Not for ALBERT and
-            ELECTRA, which begin with a product, so that their hidden states would be in its format; nor for
-            translators, with which nothing was measured.
+            ELECTRA, which begin with a product, so that their hidden states would be in its format; nor for DeBERTa,
+            which cannot; nor for translators, with which nothing was measured.
     """
     first = next(model.parameters())
     if wanted is None:
@@ -65,6 +65,8 @@ def multiplies_in_bfloat16(model: nn.Module, wanted: bool | None = None) -> bool
 
 def _gains(config: PreTrainedConfig) -> bool:
     if getattr(config, "is_encoder_decoder", False) or hasattr(config, "embedding_size"):
+        return False
+    if config.model_type == "deberta":  # which masks its scores with a number that bfloat16 does not have
         return False
     return encoder_shape(config).width >= LEAST_WIDTH
 

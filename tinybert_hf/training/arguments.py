@@ -234,6 +234,9 @@ class DistillationArguments(DistillationSettings, TrainingArguments):
         ):
             if value not in known:
                 raise RecipeError(f"{name} is {value!r}; choose one of {', '.join(known)}.")
+        for name in ("teacher_bf16", "student_bf16"):
+            if getattr(self, name) not in (None, True, False):
+                raise RecipeError(f"{name} is {getattr(self, name)!r}; give true, false, or none: where it is faster.")
         if self.teacher_cache is not None and losses:
             check_cached_losses(dict.fromkeys(losses), self.teacher_cache_hidden_states)
 

@@ -18,7 +18,6 @@ from typing import Any
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.autograd.function import once_differentiable
 from torch.nn import functional
 from torch.overrides import TorchFunctionMode
 
@@ -61,9 +60,9 @@ class _Faster(TorchFunctionMode):
 
 def _dropout(input: Tensor, p: float = 0.5, training: bool = True, inplace: bool = False) -> Tensor:
     """With the signature of `functional.dropout`."""
-    if not training or inplace or not _takes(input, p) or input.numel() < _FEWEST:
+    if not training or inplace or not _takes(input, float(p)) or input.numel() < _FEWEST:
         return functional.dropout(input, p, training, inplace)
-    result: Tensor = _Dropout.apply(input, _dropped_levels(p))
+    result: Tensor = _Dropout.apply(input, _dropped_levels(float(p)))
     return result
 
 
@@ -78,29 +77,45 @@ def _attention(
     enable_gqa: bool = False,
 ) -> Tensor:
     """With the signature of `functional.scaled_dot_product_attention`."""
+    share = float(dropout_p)
     fits = query.dim() == 4 and not enable_gqa and query.shape[:2] == key.shape[:2] == value.shape[:2]
-    fits = fits and 0 not in query.shape and 0 not in key.shape
-    plain_mask = attn_mask is None or not (is_causal or attn_mask.requires_grad)
-    if not (fits and plain_mask and all(_takes(one, dropout_p) for one in (query, key, value))):
+    fits = fits and query.dtype == key.dtype == value.dtype and 0 not in query.shape and 0 not in key.shape
+    fits = fits and (attn_mask is None or (not is_causal and _is_plain_mask(attn_mask)))
+    if not (fits and all(_takes(one, share) for one in (query, key, value))):
         return functional.scaled_dot_product_attention(
             query, key, value, attn_mask, dropout_p, is_causal, scale=scale, enable_gqa=enable_gqa
         )
     scale = query.shape[-1] ** -0.5 if scale is None else float(scale)
     mask = None if attn_mask is None else attn_mask[(None,) * (4 - attn_mask.dim())]
-    result: Tensor = _Attention.apply(query, key, value, mask, is_causal, _dropped_levels(dropout_p), scale)
+    result: Tensor = _Attention.apply(query, key, value, mask, is_causal, _dropped_levels(share), scale)
     return result
 
 
 def _takes(tensor: Tensor, share: float) -> bool:
     """Whether the tensor is a plain one on a CPU, with gradients on, and some of it but not all is dropped."""
-    plain = type(tensor) in (Tensor, nn.Parameter) and tensor.device.type == "cpu" and tensor.is_floating_point()
-    return plain and torch.is_grad_enabled() and not _runs_again() and 0 < _dropped_levels(share) < _LEVELS
+    return (
+        type(tensor) in (Tensor, nn.Parameter)
+        and tensor.device.type == "cpu"
+        and tensor.is_floating_point()
+        and not tensor.is_nested
+        and torch.is_grad_enabled()
+        and not _runs_again()
+        and 0 < _dropped_levels(share) < _LEVELS
+    )
+
+
+def _is_plain_mask(mask: Tensor) -> bool:
+    """Whether it holds its own numbers, is of a usual shape and is not learnt."""
+    plain = type(mask) is Tensor and mask.device.type == "cpu" and 2 <= mask.dim() <= 4
+    return plain and not (mask.requires_grad or mask.is_inference() or mask.is_nested)
 
 
 def _runs_again() -> bool:
-    """Whether what is saved for the backward goes through hooks, as where a checkpoint runs a forward again."""
-    ask: Callable[[bool], Any] | None = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
-    return ask is not None and ask(True) is not None
+    """Whether a forward may run again or be transformed: in a checkpoint, whose saved tensors go through hooks, or
+    within `torch.func`."""
+    hooks: Callable[[bool], Any] | None = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
+    level: Callable[[], Any] | None = getattr(torch._C._functorch, "maybe_current_level", None)
+    return (hooks is not None and hooks(True) is not None) or (level is not None and level() is not None)
 
 
 def _dropped_levels(share: float) -> int:
@@ -124,10 +139,9 @@ class _Dropout(torch.autograd.Function):
         return (states * keep).mul_(ctx.scale)
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Tensor, None]:
         (keep,) = ctx.saved_tensors
-        return (gradient * keep).mul_(ctx.scale), None
+        return gradient * keep * ctx.scale, None
 
 
 class _Attention(torch.autograd.Function):
@@ -148,23 +162,26 @@ class _Attention(torch.autograd.Function):
         with torch.autocast("cpu", enabled=False):
             values = _heads(value) * (_LEVELS / (_LEVELS - levels))
             result = values.new_empty(*query.shape[:-1], value.shape[-1])
-            flat, sums = result.flatten(0, 1), values.new_empty(math.prod(query.shape[:2]), query.shape[2], 1)
+            flat = result.flatten(0, 1)
+            most, sums = (values.new_empty(*flat.shape[:2], 1) for _ in range(2))
             for heads, tokens, scores, kept in _Scores(query, key, mask, causal, levels, scale, seed):
                 # As torch has it, a query that sees nothing gives zeros.
                 largest = scores.amax(-1, keepdim=True).clamp_min_(torch.finfo(scores.dtype).min)
                 weights = scores.sub_(largest).exp_()
                 total = weights.sum(-1, keepdim=True).clamp_min_(torch.finfo(scores.dtype).tiny)
                 flat[heads, tokens] = (weights.mul_(kept) @ values[heads]).div_(total)
-                sums[heads, tokens] = total.log_().add_(largest)
-        ctx.save_for_backward(query, key, value, mask, result, sums)
+                most[heads, tokens], sums[heads, tokens] = largest, total
+        ctx.save_for_backward(query, key, value, mask, result, most, sums)
         ctx.drawn = causal, levels, scale, seed
-        return result.to(query.dtype)
+        return result.to(query.dtype, copy=True)  # which may be changed in place
 
     @staticmethod
-    @once_differentiable
     def backward(ctx: Any, gradient: Tensor) -> tuple[Any, ...]:
-        query, key, value, mask, result, sums = ctx.saved_tensors
+        query, key, value, mask, result, most, sums = ctx.saved_tensors
         causal, levels, scale, seed = ctx.drawn
+        if torch.is_grad_enabled():  # the gradients are to be differentiated themselves
+            seen = _by_whole_maps(query, key, value, mask, causal, levels, scale, seed)
+            return *torch.autograd.grad(seen, (query, key, value), gradient, create_graph=True), None, None, None, None
         with torch.autocast("cpu", enabled=False):
             queries, keys, values, gradients = (_heads(one) for one in (query, key, value, gradient))
             # Of the softmax: what each row of a map gives, weighted by itself, is what its result gives.
@@ -173,7 +190,8 @@ class _Attention(torch.autograd.Function):
             queries = queries * scale
             of_queries, of_keys, of_values = (torch.zeros_like(one) for one in (queries, keys, values))
             for heads, tokens, scores, kept in _Scores(query, key, mask, causal, levels, scale, seed):
-                above, weights = gradients[heads, tokens], scores.sub_(sums[heads, tokens]).exp_()
+                above, weights = gradients[heads, tokens], scores.sub_(most[heads, tokens]).exp_()
+                weights.div_(sums[heads, tokens])
                 of_scores = torch.bmm(above, values[heads].mT).mul_(kept).sub_(shares[heads, tokens]).mul_(weights)
                 torch.bmm(of_scores, keys[heads], out=of_queries[heads, tokens])
                 of_keys[heads].baddbmm_(of_scores.mT, queries[heads, tokens])
@@ -181,6 +199,25 @@ class _Attention(torch.autograd.Function):
         of_queries.mul_(scale)
         found = zip((of_queries, of_keys, of_values), (query, key, value), strict=True)
         return *(one.view(like.shape).to(like.dtype) for one, like in found), None, None, None, None
+
+
+def _by_whole_maps(
+    query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None, causal: bool, levels: int, scale: float, seed: int
+) -> Tensor:
+    """What `_Attention` gives, by operations that torch differentiates, with every map built."""
+    dtype = _dtype(query)
+    kept = torch.empty(*query.shape[:3], key.shape[2], dtype=dtype)
+    with torch.no_grad():
+        for heads, tokens, _, own in _Scores(query, key, mask, causal, levels, scale, seed):
+            kept.flatten(0, 1)[heads, tokens] = own
+    scores = query.to(dtype) @ key.to(dtype).mT * scale
+    if mask is not None:
+        scores = scores + _added(mask, dtype)
+    if causal:
+        scores = scores + _added(torch.ones(scores.shape[-2:], dtype=torch.bool).tril(), dtype)
+    blind = scores.isneginf().all(-1, keepdim=True)
+    weights = scores.masked_fill(blind, 0).softmax(-1).masked_fill(blind, 0)
+    return (weights * kept * (_LEVELS / (_LEVELS - levels)) @ value.to(dtype)).to(query.dtype)
 
 
 @dataclass(frozen=True)

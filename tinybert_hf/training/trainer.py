@@ -130,8 +130,15 @@ class DistillationModel(nn.Module):
     # The losses are divided by counts of the whole batch here; the student's own loss is only used in evaluation.
     accepts_loss_kwargs = False
 
-    def __init__(self, student: PreTrainedModel, projections: AnyProjections, objective: Objective) -> None:
+    def __init__(
+        self,
+        student: PreTrainedModel,
+        projections: AnyProjections,
+        objective: Objective,
+        student_bf16: bool | None = False,
+    ) -> None:
         super().__init__()
+        self.student_bf16 = student_bf16
         self.student = student
         self.projections = projections
         self.extra_losses = weights_of_losses(objective.extra_losses)
@@ -174,8 +181,14 @@ class DistillationModel(nn.Module):
         if teachers is None:
             return self.student(**inputs) if batch is None else self.student(batch, **inputs)
         assert batch is not None
+        if self.training and multiplies_in_bfloat16(self.student, self.student_bf16):
+            with bfloat16_products(self.student, self.student_bf16):
+                made = self.objective.capture_student(self.student, batch)
+            made = made.widened()  # the losses, one's own too, are computed in fp32
+        else:
+            made = self.objective.capture_student(self.student, batch)
         return self.objective.compute(
-            self.objective.capture_student(self.student, batch),
+            made,
             teachers,
             masks_of(batch),
             self.projections,
@@ -313,7 +326,7 @@ class DistillationTrainer(ResumableTrainer):
         self.projections = projections or new_projections(
             args.projection, student, self.teacher, self.distillation_objective
         )
-        wrapped = DistillationModel(student, self.projections, self.distillation_objective)
+        wrapped = DistillationModel(student, self.projections, self.distillation_objective, args.student_bf16)
         self.extra_modules = wrapped.extra_losses
         return wrapped
 
@@ -474,8 +487,7 @@ class DistillationTrainer(ResumableTrainer):
             return super().compute_loss(model, model_inputs(self.student, inputs, labels=True), return_outputs)
         counts = num_items_in_batch if isinstance(num_items_in_batch, Counts) else None
         seen = self._teacher_capture(inputs)
-        with bfloat16_products(self.student, self.args.student_bf16):
-            parts = model(dict(inputs), teachers=seen, counts=counts)
+        parts = model(dict(inputs), teachers=seen, counts=counts)
         if FILLER in inputs:
             parts = {name: part * 0.0 for name, part in parts.items()}
         weights = self.loss_weights
