@@ -227,6 +227,11 @@ def test_gradients_can_be_differentiated(options: dict[str, Any]) -> None:
 
     assert torch.autograd.gradcheck(attention, states)
     assert torch.autograd.gradgradcheck(attention, states)
+    plain, twice = (
+        torch.autograd.grad(attention(*states).square().sum(), states, create_graph=again) for again in (False, True)
+    )
+    for one, other in zip(plain, twice, strict=True):
+        torch.testing.assert_close(one, other)
     large = torch.randn(MANY, dtype=torch.float64, requires_grad=True)
     seen = ours(functional.dropout, large, 0.5)
     (first,) = torch.autograd.grad(seen.square().sum(), large, create_graph=True)
