@@ -87,6 +87,10 @@ def seconds(ways: dict[str, Callable[[], Any]], rounds: int) -> dict[str, float]
     return {name: statistics.median(each) for name, each in found.items()}
 
 
+class NoChildError(Exception):
+    """The interpreter that was given has not what classifying_optimum.py needs."""
+
+
 class Child:
     """The ways of classifying_optimum.py, in a process of its own.
 
@@ -164,7 +168,10 @@ class Ways:
             self.versions += f" and sentence-transformers {version('sentence-transformers')}"
         else:
             self.left_out.append("sentence-transformers in PyTorch (not installed)")
-        self.child = Child(python, work) if python else None
+        try:
+            self.child = Child(python, work) if python else None
+        except (OSError, RuntimeError) as error:
+            raise NoChildError(f"--optimum-python {python} did not open its models: {error}") from error
         if self.child is None:
             self.left_out.append(
                 "ONNX in sentence-transformers, its own int8 and our onnx-int8 in optimum (no --optimum-python: "
@@ -268,7 +275,10 @@ def main() -> None:
     with tempfile.TemporaryDirectory() as place:
         work = Path(place)
         make_student(work, list(itertools.chain(*sets.values())))
-        ways = Ways(work, given.optimum_python)
+        try:
+            ways = Ways(work, given.optimum_python)
+        except NoChildError as error:
+            parser.error(str(error))
         rates: dict[str, list[str]] = {}
         for name, texts in sets.items():
             ways.check(name, texts)
