@@ -35,7 +35,7 @@ import numpy as np
 import torch
 from classifying import where_measured
 from numpy.typing import NDArray
-from pages import paragraph
+from pages import last_lines, paragraph
 from step_time import pretrained_folder
 from transformers import AutoConfig, AutoModel, AutoModelForSequenceClassification, AutoTokenizer, set_seed
 
@@ -487,12 +487,8 @@ def page(exports: Exports, results: Results, content: dict[str, Any], command: s
         *paragraph(clock),
         "",
         *WAYS.strip().splitlines(),
-        "",
-        *paragraph("Versions: " + ", ".join(f"{name} {one}" for name, one in content["versions"].items()) + "."),
+        *last_lines(content, {name: one.title for name, one in RUNTIMES.items()}),
     ]
-    if content["left_out"]:
-        lines += ["", "Left out:", ""]
-        lines += [f"- {RUNTIMES[name].title}: {reason}" for name, reason in content["left_out"].items()]
     return lines
 
 

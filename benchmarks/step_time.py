@@ -222,7 +222,8 @@ def tables(results: dict[str, Any], threads: int) -> list[str]:
     lines = [
         "# One step of the intermediate phase against the published procedure",
         "",
-        f"Written by `python benchmarks/step_time.py --data FOLDER --threads {threads}`. CPU, {threads} "
+        f"Written by `python benchmarks/step_time.py --data FOLDER --threads {threads} --rounds "
+        f"{max(one['rounds'] for one in results.values())}`. CPU, {threads} "
         "thread(s), torch "
         f"{torch.__version__}; the rounds alternate in one process, and only the ratios count on a shared "
         "machine. The ratio is",

@@ -35,7 +35,7 @@ os.environ.update(OMP_NUM_THREADS="1", RAYON_NUM_THREADS="1", TOKENIZERS_PARALLE
 import torch
 from classifying import where_measured
 from other_tools import read
-from pages import paragraph
+from pages import last_lines, paragraph
 from runtimes import PACKAGES, instructions, work_folder
 from transformers import AutoModelForSeq2SeqLM, AutoTokenizer, MarianConfig, MarianMTModel, set_seed
 
@@ -453,12 +453,8 @@ def page(content: dict[str, Any], command: str) -> list[str]:
         "",
         *aims(results, content["megabytes"]),
         *MODELS.format(**content["models"], beams=BEAMS).strip().splitlines(),
-        "",
-        *paragraph("Versions: " + ", ".join(f"{name} {one}" for name, one in content["versions"].items()) + "."),
+        *last_lines(content, {name: one.title for name, one in WAYS.items()}),
     ]
-    if content["left_out"]:
-        lines += ["", "Left out:", ""]
-        lines += [f"- {WAYS[name].title}: {reason}" for name, reason in content["left_out"].items()]
     return lines
 
 

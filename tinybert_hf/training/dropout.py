@@ -1,9 +1,9 @@
 """Dropout on a CPU, faster than torch's: of hidden states, and within attention without keeping any map.
 
-torch draws each number of a dropout mask by itself, and attention with dropout builds every map: in a step of a
-`4l-312d` that is a fifth (128 tokens) to more than half (512) of the time. Here a 64-bit draw gives four numbers of 16
-bits, and attention goes through its maps in pieces that fit into the processor's cache, forwards and, with the same
-numbers drawn again, backwards. What is dropped is as random as before; only which numbers it is differs.
+torch draws each number of a dropout mask by itself, and attention with dropout builds every map; what that takes is
+measured by `benchmarks/step_time.py` and `benchmarks/memory.py`. Here a 64-bit draw gives four numbers of 16 bits,
+and attention goes through its maps in pieces that fit into the processor's cache, forwards and, with the same numbers
+drawn again, backwards. What is dropped is as random as before; only which numbers it is differs.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ def faster_dropout(model: nn.Module, device: torch.device) -> AbstractContextMan
     of this kind holds (`findings/function_mode_is_off_in_backward.sh`), and both have to drop the same.
 
     Args:
-        model: that is trained.
+        model: that is trained. One of transformers says that it checkpoints; of others torch can be asked from 2.8 on.
         device: of the model; anything but a CPU: the context changes nothing.
     """
     takes = device.type == "cpu" and not any(getattr(one, "gradient_checkpointing", False) for one in model.modules())
@@ -99,7 +99,7 @@ def _takes(tensor: Tensor, share: float) -> bool:
         and tensor.is_floating_point()
         and not tensor.is_nested
         and torch.is_grad_enabled()
-        and not _runs_again()
+        and not _is_transformed()
         and 0 < _dropped_levels(share) < _LEVELS
     )
 
@@ -110,9 +110,9 @@ def _is_plain_mask(mask: Tensor) -> bool:
     return plain and not (mask.requires_grad or mask.is_inference() or mask.is_nested)
 
 
-def _runs_again() -> bool:
-    """Whether a forward may run again or be transformed: in a checkpoint, whose saved tensors go through hooks, or
-    within `torch.func`."""
+def _is_transformed() -> bool:
+    """Whether torch may run the forward again, as in a checkpoint, where saved tensors go through hooks, or transforms
+    it, as within `torch.func`."""
     hooks: Callable[[bool], Any] | None = getattr(torch._C._autograd, "_top_saved_tensors_default_hooks", None)
     level: Callable[[], Any] | None = getattr(torch._C._functorch, "maybe_current_level", None)
     return (hooks is not None and hooks(True) is not None) or (level is not None and level() is not None)
@@ -245,7 +245,6 @@ class _Scores:
         few = heads if rows > 1 else min(heads, max(1, _PIECE // (length * width)))
         some = length if few > 1 else min(length, max(1, _PIECE // width))
         queries, keys = _heads(self.query) * self.scale, _heads(self.key).mT
-        # numpy draws twice as fast as torch.
         draws = np.random.SFC64(self.seed)
         spaces = [queries.new_empty(rows * few * some * width) for _ in range(2)]
         for row, head, token in product(range(0, batch, rows), range(0, heads, few), range(0, length, some)):

@@ -181,12 +181,11 @@ class DistillationModel(nn.Module):
         if teachers is None:
             return self.student(**inputs) if batch is None else self.student(batch, **inputs)
         assert batch is not None
-        if self.training and multiplies_in_bfloat16(self.student, self.student_bf16):
-            with bfloat16_products(self.student, self.student_bf16):
-                made = self.objective.capture_student(self.student, batch)
-            made = made.widened()  # the losses, one's own too, are computed in fp32
-        else:
+        quick = self.training and multiplies_in_bfloat16(self.student, self.student_bf16)
+        with bfloat16_products(self.student, quick):
             made = self.objective.capture_student(self.student, batch)
+        if quick:
+            made = made.widened()  # the losses, one's own too, are computed in fp32
         return self.objective.compute(
             made,
             teachers,
